@@ -47,10 +47,7 @@ fn relative_to_profile(lib_dir: &Path, out_dir: &Path) -> Option<String> {
     // OUT_DIR is target/[<triple>/]<profile>/build/<package>-<hash>/out.
     let profile_dir = out_dir.ancestors().nth(3)?.strip_prefix(workspace).ok()?;
     let up = "../".repeat(profile_dir.components().count());
-    Some(format!(
-        "{up}{}",
-        lib_dir.strip_prefix(workspace).ok()?.display()
-    ))
+    Some(format!("{up}{}", lib_dir.strip_prefix(workspace).ok()?.display()))
 }
 
 /// Documentation tests get no link arguments, but cargo runs them (as everything it runs) with the
@@ -74,10 +71,7 @@ fn link_into_target(lib_dir: &Path, out_dir: &Path) {
             );
         }
     }
-    println!(
-        "cargo::rustc-link-search=native={}",
-        link.join(inside).display()
-    );
+    println!("cargo::rustc-link-search=native={}", link.join(inside).display());
 }
 
 #[cfg(not(unix))]

@@ -1,0 +1,231 @@
+//! Named parameters and buffers of a model, in the order of their creation.
+//!
+//! `tch::nn::VarStore` renames duplicates silently, forgets the order, and loads whatever it can
+//! broadcast. A [`ParamStore`] refuses duplicates, keeps the order, remembers how each parameter
+//! wants to be optimised, and loads a [`StateDict`] strictly.
+
+use std::collections::HashMap;
+
+use anyhow::{Result, bail};
+use tch::{Device, Kind, Tensor};
+
+use crate::state_dict::StateDict;
+
+/// How a parameter departs from the optimiser's global settings; `None` means "as the rest".
+///
+/// S4 trains Δ, A and B with their own, smaller step and without weight decay (S4 paper, appendix
+/// on training; `register` in the official code).
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Hyper {
+    /// Learning rate of its own. `Some(0.0)` freezes the parameter.
+    pub lr: Option<f64>,
+    /// Weight decay of its own.
+    pub weight_decay: Option<f64>,
+}
+
+impl Hyper {
+    /// Global learning rate, no weight decay: biases and norms.
+    pub const NO_DECAY: Hyper = Hyper { lr: None, weight_decay: Some(0.0) };
+    /// Global learning rate and decay.
+    pub const GLOBAL: Hyper = Hyper { lr: None, weight_decay: None };
+}
+
+/// What an entry of the store is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Role {
+    /// Trained, with these optimiser settings.
+    Parameter(Hyper),
+    /// Saved with the model but not trained (running statistics, kernel lengths).
+    Buffer,
+}
+
+/// One named tensor of a model.
+#[derive(Debug)]
+pub struct Entry {
+    /// Full name, parts joined by dots, as in an official state dict.
+    pub name: String,
+    /// The tensor, shared with the layer that uses it.
+    pub tensor: Tensor,
+    /// Trained or not, and how.
+    pub role: Role,
+}
+
+/// All tensors of one model.
+#[derive(Debug)]
+pub struct ParamStore {
+    entries: Vec<Entry>,
+    index: HashMap<String, usize>,
+    device: Device,
+    kind: Kind,
+}
+
+impl ParamStore {
+    /// An empty store whose floating point tensors will live on `device` as `kind` (Float or
+    /// Double).
+    pub fn new(device: Device, kind: Kind) -> Self {
+        Self { entries: Vec::new(), index: HashMap::new(), device, kind }
+    }
+
+    /// Where the tensors live.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Floating point kind of the tensors.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The scope without a prefix, from which layers register their tensors.
+    pub fn root(&mut self) -> Scope<'_> {
+        Scope { store: self, prefix: String::new() }
+    }
+
+    /// Every entry in order of creation.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The trained entries with their optimiser settings, in order of creation.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor, Hyper)> {
+        self.entries.iter().filter_map(|e| match e.role {
+            Role::Parameter(hyper) => Some((e.name.as_str(), &e.tensor, hyper)),
+            Role::Buffer => None,
+        })
+    }
+
+    /// The tensor called `name`.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.index.get(name).map(|&i| &self.entries[i].tensor)
+    }
+
+    /// Number of trained scalars.
+    pub fn num_parameters(&self) -> usize {
+        self.parameters().map(|(_, t, _)| t.numel()).sum()
+    }
+
+    /// All tensors by name; they share storage with the model.
+    pub fn state_dict(&self) -> StateDict {
+        self.entries.iter().map(|e| (e.name.clone(), e.tensor.detach())).collect()
+    }
+
+    /// Copies `dict` into the model. Names, shapes and kinds must all match; otherwise nothing is
+    /// changed and the error lists what differs.
+    pub fn load_state_dict(&self, dict: &StateDict) -> Result<()> {
+        let mut problems = Vec::new();
+        for e in &self.entries {
+            match dict.get(&e.name) {
+                None => problems.push(format!("{} is missing", e.name)),
+                Some(t) if t.size() != e.tensor.size() => problems.push(format!(
+                    "{} has shape {:?}, expected {:?}",
+                    e.name,
+                    t.size(),
+                    e.tensor.size()
+                )),
+                Some(t) if t.kind() != e.tensor.kind() => problems.push(format!(
+                    "{} is {:?}, expected {:?}",
+                    e.name,
+                    t.kind(),
+                    e.tensor.kind()
+                )),
+                Some(_) => {}
+            }
+        }
+        for name in dict.names() {
+            if !self.index.contains_key(name) {
+                problems.push(format!("{name} is not part of this model"));
+            }
+        }
+        if !problems.is_empty() {
+            const SHOWN: usize = 8;
+            let rest = problems.len().saturating_sub(SHOWN);
+            problems.truncate(SHOWN);
+            let more = if rest > 0 { format!("\n  and {rest} more") } else { String::new() };
+            bail!(
+                "the state dict does not fit the model:\n  {}{more}\n\
+                 It belongs to a model of another configuration.",
+                problems.join("\n  ")
+            );
+        }
+        let _guard = tch::no_grad_guard();
+        for e in &self.entries {
+            let source = dict.get(&e.name).expect("checked above");
+            // copy_ through a detached alias: the leaf itself keeps requiring gradients.
+            let mut alias = e.tensor.detach();
+            alias.f_copy_(source)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets all gradients, so that the next backward pass starts from none.
+    pub fn zero_grad(&mut self) {
+        for e in &mut self.entries {
+            e.tensor.zero_grad();
+        }
+    }
+}
+
+/// A place in the name hierarchy of a [`ParamStore`].
+#[derive(Debug)]
+pub struct Scope<'a> {
+    store: &'a mut ParamStore,
+    prefix: String,
+}
+
+impl Scope<'_> {
+    /// The scope `name` below this one.
+    pub fn sub(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
+        let prefix = self.full_name(&name.to_string());
+        Scope { store: self.store, prefix }
+    }
+
+    /// Where the tensors of the store live.
+    pub fn device(&self) -> Device {
+        self.store.device
+    }
+
+    /// Floating point kind of the store.
+    pub fn kind(&self) -> Kind {
+        self.store.kind
+    }
+
+    /// Registers a trained tensor with initial value `value`.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn parameter(&mut self, name: &str, value: &Tensor, hyper: Hyper) -> Result<Tensor> {
+        let tensor = value
+            .detach()
+            .f_to_device(self.store.device)?
+            .f_to_kind(self.store.kind)?
+            .f_contiguous()?
+            .f_set_requires_grad(true)?;
+        self.insert(name, tensor, Role::Parameter(hyper))
+    }
+
+    /// Registers an untrained tensor with initial value `value`; integer kinds are kept.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn buffer(&mut self, name: &str, value: &Tensor) -> Result<Tensor> {
+        let value = value.detach().f_to_device(self.store.device)?;
+        let value =
+            if value.is_floating_point() { value.f_to_kind(self.store.kind)? } else { value };
+        self.insert(name, value, Role::Buffer)
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    fn insert(&mut self, name: &str, tensor: Tensor, role: Role) -> Result<Tensor> {
+        let name = self.full_name(name);
+        if self.store.index.contains_key(&name) {
+            bail!("two parameters are called {name}");
+        }
+        let handle = tensor.shallow_clone();
+        self.store.index.insert(name.clone(), self.store.entries.len());
+        self.store.entries.push(Entry { name, tensor, role });
+        Ok(handle)
+    }
+}
