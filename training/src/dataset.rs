@@ -1,0 +1,27 @@
+//! What the trainer asks of data.
+
+use anyhow::Result;
+
+/// A split of a data set that builds its batches on demand.
+///
+/// Batches are plain data (`Vec`s), built on worker threads; the model's step turns them into
+/// tensors on its device.
+pub trait Dataset: Send + Sync {
+    /// Whatever the model's step wants.
+    type Batch: Send + 'static;
+
+    /// Number of samples.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batch made of the samples `indices`, in that order.
+    ///
+    /// # Errors
+    /// If a sample cannot be read or does not fit; the message need not name the sample, as the
+    /// caller does.
+    fn batch(&self, indices: &[usize]) -> Result<Self::Batch>;
+}

@@ -1,0 +1,211 @@
+//! Choosing where to compute.
+//!
+//! One build serves CPU and GPU: no symbol of `libtorch_cuda.so` is referred to, so the linker
+//! drops it, and it is loaded here when the device may be CUDA. libtorch looks for CUDA once, at
+//! the first call that concerns devices or seeds: choose the device before anything else.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Error, Result, anyhow, bail};
+use tch::{Cuda, Device, Kind, Tensor};
+
+/// What the user asks for with `--device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceRequest {
+    /// CUDA where it works, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// This CUDA device; failing that, an error.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceRequest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .with_context(|| format!("unknown device {text}; use auto, cpu, cuda or cuda:N")),
+        }
+    }
+}
+
+impl fmt::Display for DeviceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// A device and why it is this one.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// Where to compute.
+    pub device: Device,
+    /// One line for the start of a run.
+    pub reason: String,
+}
+
+impl DeviceRequest {
+    /// Chooses the device, loading CUDA where it is wanted.
+    ///
+    /// # Errors
+    /// If a CUDA device was asked for and cannot be used; the message says what is missing.
+    pub fn choose(self) -> Result<Chosen> {
+        match self {
+            Self::Cpu => {
+                Ok(Chosen { device: Device::Cpu, reason: "cpu, as asked for".to_owned() })
+            }
+            Self::Cuda(index) => {
+                let device = cuda(index).with_context(|| format!("--device {self}"))?;
+                Ok(Chosen { device, reason: format!("{self}, as asked for") })
+            }
+            Self::Auto => Ok(match cuda(0) {
+                Ok(device) => {
+                    let count = Cuda::device_count();
+                    Chosen { device, reason: format!("cuda:0, the first of {count} found") }
+                }
+                Err(error) => {
+                    let error = crate::exit::describe(&error);
+                    Chosen { device: Device::Cpu, reason: format!("cpu, as CUDA is out: {error}") }
+                }
+            }),
+        }
+    }
+}
+
+/// CUDA device `index`, if it really computes.
+fn cuda(index: usize) -> Result<Device> {
+    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
+    LOADED.get_or_init(load_cuda).clone().map_err(|message| anyhow!(message))?;
+    let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
+    if count == 0 {
+        bail!(no_device());
+    }
+    if index >= count {
+        bail!("there is no device {index}: {count} found, counted from 0");
+    }
+    let device = Device::Cuda(index);
+    // An old driver or an unsupported card shows only when something is computed.
+    Tensor::f_ones([2], (Kind::Float, device))
+        .and_then(|ones| ones.f_sum(Kind::Float))
+        .and_then(|sum| f64::try_from(&sum))
+        .context("the device was found but does not compute")?;
+    Ok(device)
+}
+
+#[cfg(target_os = "linux")]
+fn load_cuda() -> Result<(), String> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+
+    const NAME: &str = "libtorch_cuda.so";
+    let beside = libtorch_folder().map(|folder| folder.join(NAME));
+    let found = beside.as_ref().is_some_and(|path| path.exists());
+    let name = beside.filter(|_| found).unwrap_or_else(|| PathBuf::from(NAME));
+    // SAFETY: libtorch's initialisers are made to run at load time.
+    match unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_GLOBAL) } {
+        Ok(library) => {
+            // It registers kernels that point into it, so it stays for good.
+            std::mem::forget(library);
+            Ok(())
+        }
+        Err(error) if found => Err(format!(
+            "{} cannot be loaded: {error}; the CUDA installation of libtorch is not complete",
+            name.display()
+        )),
+        Err(_) => Err(format!(
+            "this libtorch is a CPU build (no {NAME}{})",
+            libtorch_folder().map_or_else(String::new, |f| format!(" in {}", f.display()))
+        )),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn load_cuda() -> Result<(), String> {
+    Err("CUDA is supported on Linux only".to_owned())
+}
+
+/// Where the libtorch that this process uses lies.
+#[cfg(target_os = "linux")]
+fn libtorch_folder() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let path = maps.lines().find_map(|line| {
+        let path = &line[line.find('/')?..];
+        path.ends_with("/libtorch_cpu.so").then(|| PathBuf::from(path))
+    })?;
+    path.parent().map(PathBuf::from)
+}
+
+/// Why CUDA is there but finds nothing.
+fn no_device() -> String {
+    // SAFETY: the driver's library has no initialiser that could be run at a wrong time.
+    let driver = unsafe { libloading::Library::new("libcuda.so.1") };
+    match (driver, std::env::var("CUDA_VISIBLE_DEVICES")) {
+        (Err(_), _) => "no NVIDIA driver: libcuda.so.1 is not installed".to_owned(),
+        (Ok(_), Ok(visible)) => {
+            format!("no device found with CUDA_VISIBLE_DEVICES={visible}; unset it")
+        }
+        (Ok(_), Err(_)) => "the NVIDIA driver finds no device, or is older than libtorch's CUDA \
+                            asks for; nvidia-smi tells both"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_parse_and_print() {
+        for (text, request) in [
+            ("auto", DeviceRequest::Auto),
+            ("cpu", DeviceRequest::Cpu),
+            ("cuda:0", DeviceRequest::Cuda(0)),
+            ("cuda:3", DeviceRequest::Cuda(3)),
+        ] {
+            assert_eq!(text.parse::<DeviceRequest>().unwrap(), request);
+            assert_eq!(request.to_string(), text);
+        }
+        assert_eq!("cuda".parse::<DeviceRequest>().unwrap(), DeviceRequest::Cuda(0));
+        for wrong in ["gpu", "cuda:", "cuda:-1", "cuda0", ""] {
+            let message = wrong.parse::<DeviceRequest>().unwrap_err().to_string();
+            assert!(message.contains("auto, cpu, cuda or cuda:N"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_cpu_can_always_be_had() {
+        assert_eq!(DeviceRequest::Cpu.choose().unwrap().device, Device::Cpu);
+    }
+
+    #[test]
+    fn auto_never_fails_and_says_why() {
+        let chosen = DeviceRequest::Auto.choose().unwrap();
+        match chosen.device {
+            Device::Cpu => assert!(chosen.reason.starts_with("cpu, as CUDA is out: ")),
+            device => assert_eq!(device, Device::Cuda(0)),
+        }
+    }
+
+    #[test]
+    fn a_cuda_device_that_is_not_there_is_an_error_with_a_cause() {
+        let error = DeviceRequest::Cuda(99).choose().unwrap_err();
+        let message = format!("{error:#}");
+        assert!(message.starts_with("--device cuda:99: "), "{message}");
+        assert!(message.len() > "--device cuda:99: ".len());
+    }
+}

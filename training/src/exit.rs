@@ -1,0 +1,129 @@
+//! How a program ends: one clear message on standard error and the exit code of the contract.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Error, Result};
+use tch::TchError;
+
+/// Exit code of a run that was interrupted after saving (128 + SIGINT, as shells count).
+pub const INTERRUPTED: u8 = 130;
+
+/// How a program that did not fail ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Exit {
+    /// All done: exit code 0.
+    Done,
+    /// Stopped by Ctrl-C or SIGTERM after saving: exit code 130.
+    Interrupted {
+        /// Last completed step, which is in the checkpoint.
+        step: u64,
+        /// The run to resume.
+        run: PathBuf,
+    },
+}
+
+impl From<()> for Exit {
+    fn from((): ()) -> Self {
+        Exit::Done
+    }
+}
+
+/// The command line does not make sense: exit code 2.
+#[derive(Debug)]
+struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An error of usage: [`main_exit`] ends the program with code 2 instead of 1.
+pub fn usage(message: impl fmt::Display) -> Error {
+    Error::new(Usage(message.to_string()))
+}
+
+/// What `main` returns: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving. Failures
+/// and interruptions are told on standard error.
+pub fn main_exit<T: Into<Exit>>(result: Result<T>) -> ExitCode {
+    match result.map(Into::into) {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Interrupted { step, run }) => {
+            let run = run.display();
+            eprintln!(
+                "interrupted after step {step}; everything is saved. Continue with --resume {run}"
+            );
+            ExitCode::from(INTERRUPTED)
+        }
+        Err(error) => {
+            eprintln!("error: {}", describe(&error));
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// The chain of causes on one or few lines, without C++ traces and repetitions.
+///
+/// It does not use anyhow's `Debug` form, which adds a Rust backtrace under `RUST_BACKTRACE=1`.
+pub fn describe(error: &Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = match cause.downcast_ref::<TchError>() {
+            Some(TchError::Torch(message)) => format!("libtorch: {}", without_trace(message)),
+            _ => without_trace(&cause.to_string()).to_owned(),
+        };
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// libtorch appends where its exception was raised and a stack of mangled names.
+fn without_trace(message: &str) -> &str {
+    ["\nException raised from", "\nframe #0"]
+        .iter()
+        .filter_map(|mark| message.find(mark))
+        .min()
+        .map_or(message, |end| &message[..end])
+        .trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+    use tch::{Device, Kind, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_from_the_outside_in_and_once() {
+        let error = anyhow!("no such file").context("cannot read a.toml").context("config");
+        assert_eq!(describe(&error), "config: cannot read a.toml: no such file");
+        let error = anyhow!("no such file").context("cannot read a: no such file");
+        assert_eq!(describe(&error), "cannot read a: no such file");
+    }
+
+    #[test]
+    fn cpp_traces_are_cut() {
+        let a = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+        let error = a.f_matmul(&a).context("decoder").unwrap_err();
+        assert!(format!("{error:#}").contains("frame #0"), "libtorch has stopped sending traces");
+        let text = describe(&error);
+        assert!(text.starts_with("decoder: libtorch: mat1 and mat2"), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn usage_errors_are_told_apart_also_below_a_context() {
+        assert!(usage("no such task").is::<Usage>());
+        assert!(usage("no such task").context("--task").is::<Usage>());
+        assert!(!anyhow!("no such task").is::<Usage>());
+    }
+}

@@ -1,0 +1,64 @@
+//! What the trainer asks of a model together with its loss.
+
+use anyhow::Result;
+use s4_core::params::ParamStore;
+use tch::Tensor;
+
+/// Why a batch is run through the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Dropout on, batch norm uses and updates batch statistics, gradients are wanted.
+    Train,
+    /// Dropout off, running statistics, no gradients (the trainer holds a `no_grad_guard`).
+    Eval,
+}
+
+/// What came of one batch.
+#[derive(Debug)]
+pub struct StepOutput {
+    /// Mean loss over the batch's samples: a scalar on the model's device, differentiable in
+    /// [`Phase::Train`].
+    pub loss: Tensor,
+    /// Figures beside the loss, such as `("accuracy", number of correct samples)`: sums over the
+    /// samples, scalars on the model's device. They become `train/accuracy`, `val/accuracy`, ...
+    /// Reading them on the host here would make every step wait for the device.
+    pub metrics: Vec<(&'static str, Tensor)>,
+    /// How many samples loss and metrics are over. Where the loss is over positions (audio,
+    /// text), count those.
+    pub samples: i64,
+}
+
+/// A picture for TensorBoard.
+#[derive(Debug)]
+pub struct Picture {
+    /// Its tag.
+    pub name: String,
+    /// (H, W) or (C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGBA); floats in \[0, 1\] or bytes.
+    pub pixels: Tensor,
+}
+
+/// A model with its loss: what is trained.
+pub trait Objective {
+    /// What a data set hands over for one step.
+    type Batch: Send + 'static;
+
+    /// Parameters and buffers of the model. Buffers (batch norm's running statistics) are saved
+    /// and restored with the parameters.
+    fn params(&self) -> &ParamStore;
+
+    /// Runs one batch.
+    ///
+    /// # Errors
+    /// If the model cannot compute it.
+    fn step(&mut self, batch: &Self::Batch, phase: Phase) -> Result<StepOutput>;
+
+    /// Values whose distribution is worth watching (Δ, Re A), by name; logged at evaluations.
+    fn histograms(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
+
+    /// Pictures worth watching (a kernel, a spectrum); logged at evaluations.
+    fn pictures(&self) -> Vec<Picture> {
+        Vec::new()
+    }
+}
