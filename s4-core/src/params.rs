@@ -203,15 +203,21 @@ impl Scope<'_> {
         self.insert(name, tensor, Role::Parameter(hyper))
     }
 
-    /// Registers an untrained tensor with initial value `value`; integer kinds are kept.
+    /// Registers an untrained tensor with initial value `value`.
+    ///
+    /// Integer buffers (lengths, counters) stay on the CPU, where reading one does not make the
+    /// host wait for the device.
     ///
     /// # Errors
     /// If the name is taken.
     pub fn buffer(&mut self, name: &str, value: &Tensor) -> Result<Tensor> {
-        let value = value.detach().f_to_device(self.store.device)?;
-        let value =
-            if value.is_floating_point() { value.f_to_kind(self.store.kind)? } else { value };
-        self.insert(name, value, Role::Buffer)
+        let value = value.detach();
+        let value = if value.is_floating_point() {
+            value.f_to_device(self.store.device)?.f_to_kind(self.store.kind)?
+        } else {
+            value.f_to_device(Device::Cpu)?
+        };
+        self.insert(name, value.copy(), Role::Buffer)
     }
 
     fn full_name(&self, name: &str) -> String {

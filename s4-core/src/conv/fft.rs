@@ -1,0 +1,98 @@
+//! Convolution with a long kernel by FFT, and what an initial state adds to it.
+
+use tch::{Kind, Tensor};
+
+use crate::kernel::block_powers::block_shape;
+use crate::ssm::discrete::{DiscreteSsm, rows};
+use crate::ssm::transition::krylov;
+
+/// y[t] = Σ_j k[j] u[t - j]: inputs u (B, H, L) and kernels k (C, H, K) give (B, C, H, L).
+pub fn causal(u: &Tensor, k: &Tensor) -> Tensor {
+    let (len, taps) = (last(u), last(k));
+    circular(u, k, fft_size(len + taps - 1))
+}
+
+/// A causal convolution plus an anti-causal one: y[t] = Σ_j k[j] u[t - j] + Σ_j r[j] u[t + 1 + j].
+///
+/// The reversed kernel starts one step ahead, as in the official code: the present belongs to the
+/// causal half alone. Shapes as in [`causal`], `reversed` as `k`.
+pub fn bidirectional(u: &Tensor, k: &Tensor, reversed: &Tensor) -> Tensor {
+    let (len, taps) = (last(u), last(k));
+    let size = fft_size(len + taps);
+    // Tap j of the reversed kernel sits at index -1 - j of the circle.
+    let circle =
+        k.constant_pad_nd([0, size - taps]) + reversed.flip([-1]).constant_pad_nd([size - taps, 0]);
+    circular(u, &circle, size)
+}
+
+/// c Āᵗ⁺¹ s for t < `len`: what an initial state s (B, H, N) adds to the output, (B, C, H, len).
+pub fn state_response(ssm: &DiscreteSsm, state: &Tensor, len: i64) -> Tensor {
+    let kind = state.kind();
+    let (stride, count) = block_shape(len);
+    let first = ssm.a.apply(&state.to_kind(Kind::Double)); // Ā s
+    let columns = krylov(&ssm.a, &first.unsqueeze(-1), stride).to_kind(kind); // (B, H, N, T)
+    let rows = ssm.rows(stride, count).to_kind(kind); // (C, H, M, N)
+    let blocks = rows.unsqueeze(0).matmul(&columns.unsqueeze(1)); // (B, C, H, M, T)
+    blocks.flatten(-2, -1).narrow(-1, 0, len)
+}
+
+/// Āᴸ s + Σ_l Ā^{L-1-l} b̄ u_l: the state (B, H, N) after the inputs u (B, H, L).
+///
+/// Chunks of T inputs are condensed to one state each, and those are summed as a binary tree, so
+/// neither a kernel per state nor a chain of L steps is needed.
+pub fn final_state(ssm: &DiscreteSsm, state: &Tensor, u: &Tensor) -> Tensor {
+    let kind = u.kind();
+    let len = last(u);
+    let (chunk, count) = block_shape(len);
+    // Zeros in front of the first input change nothing.
+    let padded = u.constant_pad_nd([chunk * count - len, 0]);
+    let (batch, channels) = (u.size()[0], u.size()[1]);
+    let chunks = padded.view([batch, channels, count, chunk]);
+    let columns = ssm.columns(chunk).flip([-1]).to_kind(kind); // (H, N, T): Ā^{T-1-j} b̄
+    let mut states = chunks.matmul(&columns.transpose(-1, -2)).transpose(-1, -2); // (B, H, N, M)
+    let mut power = ssm.a.power(chunk);
+    while last(&states) > 1 {
+        let m = last(&states);
+        let even = states.constant_pad_nd([m % 2, 0]).unflatten(-1, [(m + 1) / 2, 2]);
+        let (earlier, later) = (even.select(-1, 0), even.select(-1, 1));
+        states = power.to_kind(kind).apply_columns(&earlier) + later;
+        power = power.square();
+    }
+    let carried = ssm.a.power(len).to_kind(kind).apply(state);
+    carried + states.squeeze_dim(-1)
+}
+
+/// Kernel for a one-step-ahead output c Āᵗ⁺¹, t < len, as rows (C, H, len, N).
+pub(crate) fn output_rows(ssm: &DiscreteSsm, len: i64) -> Tensor {
+    let first = ssm.a.transposed().apply(&ssm.c); // c Ā
+    rows(&ssm.a, &first, len)
+}
+
+fn circular(u: &Tensor, k: &Tensor, size: i64) -> Tensor {
+    let spectrum_u = u.fft_rfft(size, -1, "backward").unsqueeze(1); // (B, 1, H, F)
+    let spectrum_k = k.fft_rfft(size, -1, "backward"); // (C, H, F)
+    (spectrum_u * spectrum_k).fft_irfft(size, -1, "backward").narrow(-1, 0, last(u))
+}
+
+/// The smallest even size >= `at_least` whose only prime factors are 2, 3 and 5.
+pub fn fft_size(at_least: i64) -> i64 {
+    let mut best = i64::MAX;
+    let mut five = 1;
+    while five < 2 * at_least {
+        let mut three = five;
+        while three < 2 * at_least {
+            let mut size = 2 * three;
+            while size < at_least {
+                size *= 2;
+            }
+            best = best.min(size);
+            three *= 3;
+        }
+        five *= 5;
+    }
+    best
+}
+
+fn last(x: &Tensor) -> i64 {
+    *x.size().last().expect("not a scalar")
+}

@@ -1,0 +1,51 @@
+//! From an SSM to its convolution kernel K[l] = c Āˡ b̄, three ways.
+//!
+//! * [`naive`]: the sum as it is written, one step after the other. The oracle.
+//! * the papers' way: [`cauchy`] for S4 (truncated generating function at the roots of unity,
+//!   Woodbury identity, inverse FFT), [`vandermonde`] for S4D.
+//! * [`block_powers`]: two tables of √L powers and one small matrix product. The default; faster
+//!   than both, exact to rounding at every length.
+
+pub mod block_powers;
+pub mod cauchy;
+pub mod naive;
+pub mod vandermonde;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::ssm::Ssm;
+use crate::ssm::discrete::check_length;
+
+/// How a kernel is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelMethod {
+    /// Two tables of √L powers and a batched product.
+    #[default]
+    BlockPowers,
+    /// As in the papers: Cauchy product and Woodbury for S4, Vandermonde product for S4D.
+    Paper,
+    /// One step of the recurrence after the other.
+    Naive,
+}
+
+impl Ssm {
+    /// The first `len` values of the kernels, (C, H, len) in `kind`, differentiable in every
+    /// parameter.
+    ///
+    /// # Errors
+    /// If `len` is not positive or the discretisation does not fit the matrix.
+    pub fn kernel(&self, len: i64, method: KernelMethod, kind: Kind) -> Result<Tensor> {
+        check_length(len)?;
+        match method {
+            KernelMethod::BlockPowers => {
+                Ok(block_powers::kernel(&self.discretise(len)?, len, kind))
+            }
+            KernelMethod::Naive => Ok(naive::kernel(&self.discretise(len)?, len, kind)),
+            KernelMethod::Paper if self.p.is_some() => cauchy::kernel(self, len, kind),
+            KernelMethod::Paper => vandermonde::kernel(self, len, kind),
+        }
+    }
+}

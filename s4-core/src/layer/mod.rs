@@ -1,0 +1,93 @@
+//! Layers as a network uses them.
+//!
+//! Sequences are (B, H, L) throughout: batch, channels, length. That is what the FFT wants, and a
+//! position-wise linear map is a matrix product from the left.
+
+pub mod activation;
+pub mod dropout;
+pub mod linear;
+pub mod mask;
+pub mod norm;
+pub mod residual;
+pub mod s4_block;
+pub mod stack;
+
+use anyhow::Result;
+use tch::Tensor;
+
+use crate::kernel::KernelMethod;
+use crate::recurrence::StepMode;
+
+/// The circumstances of one forward pass.
+#[derive(Debug)]
+pub struct Pass {
+    /// Whether dropout drops and batch norm uses and tracks the batch's statistics.
+    pub train: bool,
+    /// Number of valid positions of each sequence, (B) int64 on the model's device; absent: all.
+    pub lengths: Option<Tensor>,
+    /// Step of the input relative to that of the training data: 2 at half the sampling rate.
+    pub rate: f64,
+    /// How convolution kernels are computed.
+    pub kernel: KernelMethod,
+}
+
+impl Pass {
+    /// A training pass over full-length sequences.
+    pub fn train() -> Self {
+        Self { train: true, ..Self::eval() }
+    }
+
+    /// An evaluation pass over full-length sequences.
+    pub fn eval() -> Self {
+        Self { train: false, lengths: None, rate: 1.0, kernel: KernelMethod::default() }
+    }
+
+    /// The same pass over sequences of these lengths.
+    pub fn with_lengths(self, lengths: Option<Tensor>) -> Self {
+        Self { lengths, ..self }
+    }
+}
+
+/// A map of sequences (B, H, L) to sequences of the same shape.
+pub trait SequenceLayer: std::fmt::Debug {
+    /// Applies the layer to whole sequences.
+    ///
+    /// # Errors
+    /// If the input does not fit the layer.
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor>;
+
+    /// Applies the layer to the continuation of sequences that left it in `state`; gives the
+    /// outputs and the next state. Equal to one forward pass over the joined sequence.
+    ///
+    /// # Errors
+    /// If the layer is not causal.
+    fn forward_with_state(&self, x: &Tensor, state: &State, pass: &Pass)
+    -> Result<(Tensor, State)>;
+
+    /// The state of `batch` sequences before their first input.
+    ///
+    /// # Errors
+    /// If the layer is not causal.
+    fn default_state(&self, batch: i64) -> Result<State>;
+
+    /// The layer as a recurrence, prepared once for many steps.
+    ///
+    /// # Errors
+    /// If the layer is not causal.
+    fn stepper(&self, mode: StepMode) -> Result<Box<dyn Stepper + '_>>;
+
+    /// What there is to look at while the layer trains: (name, values), e.g. step sizes Δ and
+    /// Re A as float64 tensors of any shape.
+    fn spectra(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
+}
+
+/// A layer, one position at a time.
+pub trait Stepper: std::fmt::Debug {
+    /// Input (B, H) and state give the output (B, H) and the next state.
+    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State);
+}
+
+/// What a causal layer remembers: one tensor for every recurrent part, in order.
+pub type State = Vec<Tensor>;

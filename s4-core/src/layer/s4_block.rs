@@ -1,0 +1,323 @@
+//! The S4 block: SSM convolution, skip D, activation, dropout, and a position-wise map that mixes
+//! the channels.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::activation::Activation;
+use super::dropout::Dropout;
+use super::linear::Linear;
+use super::{Pass, SequenceLayer, State, Stepper, mask};
+use crate::conv::fft;
+use crate::params::{Hyper, Scope};
+use crate::recurrence::{Recurrence, StepMode};
+use crate::ssm::Ssm;
+use crate::ssm::minimal::MinimalParameters;
+use crate::ssm::parameters::{SsmConfig, SsmParameters, round_half_even};
+
+/// The layer of an S4 network; also the official `S4Block`'s options that work there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct S4BlockConfig {
+    /// A second kernel that looks ahead: for classification, not for generation.
+    pub bidirectional: bool,
+    /// Outputs C of each channel's SSM.
+    pub channels: i64,
+    /// Longest kernel; absent: as long as the input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l_max: Option<i64>,
+    /// Nonlinearity after the convolution.
+    pub activation: Activation,
+    /// What follows the map that mixes the channels.
+    pub final_act: FinalAct,
+    /// The SSM.
+    pub ssm: SsmConfig,
+}
+
+impl Default for S4BlockConfig {
+    fn default() -> Self {
+        Self {
+            bidirectional: false,
+            channels: 1,
+            l_max: None,
+            activation: Activation::Gelu,
+            final_act: FinalAct::Special(Special::Glu),
+            ssm: SsmConfig::default(),
+        }
+    }
+}
+
+/// What follows the output map of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FinalAct {
+    /// `glu` or `none`.
+    Special(Special),
+    /// A pointwise nonlinearity; `id` for none.
+    Pointwise(Activation),
+}
+
+/// Ends of a block that are not pointwise nonlinearities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Special {
+    /// Gated linear unit: twice the outputs, the first half times σ(second half).
+    Glu,
+    /// No output map at all.
+    None,
+}
+
+/// An S4 or S4D layer on sequences (B, H, L).
+#[derive(Debug)]
+pub struct S4Block {
+    systems: Systems,
+    d: Tensor,
+    output: Option<Linear>,
+    bidirectional: bool,
+    l_max: Option<i64>,
+    activation: Activation,
+    final_act: FinalAct,
+    dropout: Dropout,
+}
+
+/// Where the layer's SSMs come from.
+#[derive(Debug)]
+pub enum Systems {
+    /// The parameters of S4 and S4D.
+    Full(SsmParameters),
+    /// Those of the stand-alone S4D layer.
+    Minimal(MinimalParameters),
+}
+
+impl Systems {
+    fn ssm(&self, rate: f64) -> Ssm {
+        match self {
+            Systems::Full(p) => p.ssm(rate),
+            Systems::Minimal(p) => p.ssm(rate),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Systems::Full(p) => p.kind(),
+            Systems::Minimal(p) => p.kind(),
+        }
+    }
+}
+
+impl S4Block {
+    /// Registers `layer.D`, `layer.kernel.*` and `output_linear.0.*` for H = `d_model` channels.
+    ///
+    /// # Errors
+    /// If the config is contradictory.
+    pub fn new(
+        scope: &mut Scope,
+        d_model: i64,
+        config: &S4BlockConfig,
+        dropout: Dropout,
+    ) -> Result<Self> {
+        let channels = config.channels;
+        ensure!(channels >= 1, "channels must be at least 1, got {channels}");
+        let mut layer = scope.sub("layer");
+        let d = Tensor::randn([channels, d_model], (Kind::Float, Device::Cpu));
+        let d = layer.parameter("D", &d, Hyper::GLOBAL)?;
+        let kernels = if config.bidirectional { 2 * channels } else { channels };
+        let parameters =
+            SsmParameters::new(&mut layer.sub("kernel"), d_model, kernels, &config.ssm)?;
+        let width = match config.final_act {
+            FinalAct::Special(Special::None) => None,
+            FinalAct::Special(Special::Glu) => Some(2 * d_model),
+            FinalAct::Pointwise(_) => Some(d_model),
+        };
+        let output = match width {
+            None => {
+                ensure!(channels == 1, "without an output map channels must be 1, got {channels}");
+                None
+            }
+            Some(width) => {
+                let mut scope = scope.sub("output_linear.0");
+                Some(Linear::new(&mut scope, channels * d_model, width, Hyper::NO_DECAY)?)
+            }
+        };
+        Ok(Self {
+            systems: Systems::Full(parameters),
+            d,
+            output,
+            bidirectional: config.bidirectional,
+            l_max: config.l_max,
+            activation: config.activation,
+            final_act: config.final_act,
+            dropout,
+        })
+    }
+
+    /// The stand-alone S4D layer (`models/s4/s4d.py`): `D`, `kernel.*`, `output_linear.0.*` with
+    /// GLU, causal; `ssm_lr` is the learning rate of Δ and A.
+    ///
+    /// # Errors
+    /// If `d_state` is odd.
+    pub fn minimal(
+        scope: &mut Scope,
+        d_model: i64,
+        d_state: i64,
+        dropout: Dropout,
+        ssm_lr: Option<f64>,
+    ) -> Result<Self> {
+        let d = Tensor::randn([d_model], (Kind::Float, Device::Cpu));
+        let d = scope.parameter("D", &d, Hyper::GLOBAL)?;
+        let step_sizes = (1e-3, 1e-1);
+        let parameters =
+            MinimalParameters::new(&mut scope.sub("kernel"), d_model, d_state, step_sizes, ssm_lr)?;
+        let mut output = scope.sub("output_linear.0");
+        let output = Linear::pointwise(&mut output, d_model, 2 * d_model, Hyper::GLOBAL)?;
+        Ok(Self {
+            systems: Systems::Minimal(parameters),
+            d: d.unsqueeze(0),
+            output: Some(output),
+            bidirectional: false,
+            l_max: None,
+            activation: Activation::Gelu,
+            final_act: FinalAct::Special(Special::Glu),
+            dropout,
+        })
+    }
+
+    /// The layer's SSM parameters.
+    pub fn systems(&mut self) -> &mut Systems {
+        &mut self.systems
+    }
+
+    /// The SSM's response (B, C, H, L) to x (B, H, L), skip included.
+    fn convolve(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let len = x.size()[2];
+        let taps = self.kernel_length(len, pass.rate);
+        let k = self.systems.ssm(pass.rate).kernel(taps, pass.kernel, self.systems.kind())?;
+        let y = if self.bidirectional {
+            let half = k.size()[0] / 2;
+            fft::bidirectional(x, &k.narrow(0, 0, half), &k.narrow(0, half, half))
+        } else {
+            fft::causal(x, &k)
+        };
+        Ok(self.skip(x, y))
+    }
+
+    fn kernel_length(&self, len: i64, rate: f64) -> i64 {
+        match self.l_max {
+            None => len,
+            Some(l_max) => len.min(round_half_even(l_max as f64 / rate)),
+        }
+    }
+
+    fn skip(&self, x: &Tensor, y: Tensor) -> Tensor {
+        y + x.unsqueeze(1) * self.d.unsqueeze(-1)
+    }
+
+    /// Everything behind the convolution: y (B, C, H, L) to (B, H, L).
+    fn mix(&self, y: &Tensor, train: bool) -> Tensor {
+        // Dropout on both sides of the nonlinearity, as officially.
+        let y = self.dropout.forward(&y.flatten(1, 2), train);
+        let y = self.dropout.forward(&self.activation.forward(&y), train);
+        let Some(output) = &self.output else { return y };
+        self.finish(&output.forward(&y))
+    }
+
+    fn finish(&self, y: &Tensor) -> Tensor {
+        match self.final_act {
+            FinalAct::Special(Special::Glu) => y.glu(1),
+            FinalAct::Special(Special::None) => y.shallow_clone(),
+            FinalAct::Pointwise(activation) => activation.forward(y),
+        }
+    }
+
+    fn check_input(&self, x: &Tensor) -> Result<()> {
+        let (shape, h) = (x.size(), self.d.size()[1]);
+        ensure!(
+            shape.len() == 3 && shape[1] == h && shape[2] >= 1,
+            "expected sequences (batch, {h}, length), got {shape:?}"
+        );
+        Ok(())
+    }
+
+    fn check_causal(&self) -> Result<()> {
+        ensure!(
+            !self.bidirectional,
+            "a bidirectional layer has no state: it needs the whole input"
+        );
+        Ok(())
+    }
+}
+
+impl SequenceLayer for S4Block {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.check_input(x)?;
+        let masked = pass.lengths.as_ref().map(|l| x * mask::valid(l, x.size()[2], x.kind()));
+        let y = self.convolve(masked.as_ref().unwrap_or(x), pass)?;
+        Ok(self.mix(&y, pass.train))
+    }
+
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &State,
+        pass: &Pass,
+    ) -> Result<(Tensor, State)> {
+        self.check_input(x)?;
+        self.check_causal()?;
+        ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
+        let [state] = state.as_slice() else {
+            anyhow::bail!("an S4 block has one state tensor, got {}", state.len())
+        };
+        let len = x.size()[2];
+        let kind = self.systems.kind();
+        let ssm = self.systems.ssm(pass.rate);
+        let k = ssm.kernel(self.kernel_length(len, pass.rate), pass.kernel, kind)?;
+        let discrete = ssm.discretise(len)?;
+        let y = fft::causal(x, &k) + fft::state_response(&discrete, state, len);
+        let next = fft::final_state(&discrete, state, x);
+        Ok((self.mix(&self.skip(x, y), pass.train), vec![next]))
+    }
+
+    fn default_state(&self, batch: i64) -> Result<State> {
+        self.check_causal()?;
+        let ssm = self.systems.ssm(1.0);
+        let size = ssm.a.size();
+        let options = (self.systems.kind(), ssm.a.device());
+        Ok(vec![Tensor::zeros([batch, size[0], 2 * size[1]], options)])
+    }
+
+    fn stepper(&self, mode: StepMode) -> Result<Box<dyn Stepper + '_>> {
+        self.check_causal()?;
+        let discrete = self.systems.ssm(1.0).discretise(1)?;
+        let recurrence = Recurrence::new(&discrete, mode, self.systems.kind())?;
+        Ok(Box::new(S4Stepper { block: self, recurrence }))
+    }
+
+    fn spectra(&self) -> Vec<(String, Tensor)> {
+        let (dt, re_a) = match &self.systems {
+            Systems::Full(p) => (p.dt(), p.a_real()),
+            Systems::Minimal(p) => (p.dt(), p.a_real()),
+        };
+        vec![("dt".to_owned(), dt.detach()), ("re_A".to_owned(), re_a.detach())]
+    }
+}
+
+#[derive(Debug)]
+struct S4Stepper<'a> {
+    block: &'a S4Block,
+    recurrence: Recurrence,
+}
+
+impl Stepper for S4Stepper<'_> {
+    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
+        let block = self.block;
+        let (y, next) = self.recurrence.step(x, &state[0]);
+        let y = y + x.unsqueeze(1) * &block.d; // (B, C, H)
+        let y = block.activation.forward(&y.flatten(1, 2));
+        let y = match &block.output {
+            None => y,
+            Some(output) => block.finish(&output.step(&y)),
+        };
+        (y, vec![next])
+    }
+}

@@ -1,0 +1,180 @@
+//! A deep network: residual blocks one behind the other.
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::dropout::Dropout;
+use super::norm::{Norm, NormKind};
+use super::residual::Residual;
+use super::{Pass, SequenceLayer, State, Stepper};
+use crate::params::{Hyper, Scope};
+use crate::recurrence::StepMode;
+
+/// Depth, width and wiring of a stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StackConfig {
+    /// Width H.
+    pub d_model: i64,
+    /// Number of residual blocks.
+    pub n_layers: i64,
+    /// `layer`, `batch` or `none`.
+    pub norm: NormKind,
+    /// Normalise in front of each layer (and once at the end) rather than behind each sum.
+    pub prenorm: bool,
+    /// Probability of dropping an activation.
+    pub dropout: f64,
+    /// One dropout mask for all positions of a sequence.
+    pub tie_dropout: bool,
+}
+
+impl Default for StackConfig {
+    fn default() -> Self {
+        Self {
+            d_model: 256,
+            n_layers: 6,
+            norm: NormKind::Layer,
+            prenorm: false,
+            dropout: 0.0,
+            tie_dropout: true,
+        }
+    }
+}
+
+impl StackConfig {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(self.d_model >= 1, "d_model must be positive, got {}", self.d_model);
+        ensure!(self.n_layers >= 1, "n_layers must be positive, got {}", self.n_layers);
+        ensure!(
+            (0.0..1.0).contains(&self.dropout),
+            "dropout must be in [0, 1), got {}",
+            self.dropout
+        );
+        Ok(())
+    }
+
+    /// The dropout of the stack's blocks.
+    pub fn dropout(&self) -> Dropout {
+        Dropout { p: self.dropout, tied: self.tie_dropout }
+    }
+}
+
+/// Residual blocks in sequence, `layers.{i}.layer.*` and `layers.{i}.norm.norm.*`, with a last
+/// `norm.norm.*` behind pre-norm blocks.
+#[derive(Debug)]
+pub struct Stack {
+    blocks: Vec<Residual>,
+    final_norm: Option<Norm>,
+}
+
+impl Stack {
+    /// Builds the stack; `layer` makes the i-th layer in its scope.
+    ///
+    /// # Errors
+    /// If the config is invalid or a layer cannot be made.
+    pub fn new(
+        scope: &mut Scope,
+        config: &StackConfig,
+        mut layer: impl FnMut(&mut Scope, i64) -> Result<Box<dyn SequenceLayer>>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let norm = |scope: &mut Scope| {
+            Norm::new(&mut scope.sub("norm.norm"), config.norm, config.d_model, Hyper::NO_DECAY)
+        };
+        let mut blocks = Vec::new();
+        for i in 0..config.n_layers {
+            let mut scope = scope.sub(format_args!("layers.{i}"));
+            blocks.push(Residual {
+                layer: layer(&mut scope.sub("layer"), i)?,
+                norm: norm(&mut scope)?,
+                prenorm: config.prenorm,
+                dropout: config.dropout(),
+            });
+        }
+        let final_norm = if config.prenorm { Some(norm(scope)?) } else { None };
+        Ok(Self { blocks, final_norm })
+    }
+
+    fn finish(&self, x: Tensor, train: bool) -> Tensor {
+        match &self.final_norm {
+            None => x,
+            Some(norm) => norm.forward(&x, train),
+        }
+    }
+}
+
+impl SequenceLayer for Stack {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let mut x = x.shallow_clone();
+        for block in &self.blocks {
+            x = block.forward(&x, pass)?;
+        }
+        Ok(self.finish(x, pass.train))
+    }
+
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &State,
+        pass: &Pass,
+    ) -> Result<(Tensor, State)> {
+        ensure!(
+            state.len() == self.blocks.len(),
+            "a stack of {} blocks has as many states, got {}",
+            self.blocks.len(),
+            state.len()
+        );
+        let mut x = x.shallow_clone();
+        let mut next = State::new();
+        for (block, state) in self.blocks.iter().zip(state) {
+            let (y, after) = block.forward_with_state(&x, &vec![state.shallow_clone()], pass)?;
+            x = y;
+            next.extend(after);
+        }
+        Ok((self.finish(x, pass.train), next))
+    }
+
+    fn default_state(&self, batch: i64) -> Result<State> {
+        let mut state = State::new();
+        for block in &self.blocks {
+            state.extend(block.default_state(batch)?);
+        }
+        Ok(state)
+    }
+
+    fn stepper(&self, mode: StepMode) -> Result<Box<dyn Stepper + '_>> {
+        let blocks = self.blocks.iter().map(|b| b.stepper(mode)).collect::<Result<_>>()?;
+        Ok(Box::new(StackStepper { stack: self, blocks }))
+    }
+
+    fn spectra(&self) -> Vec<(String, Tensor)> {
+        let named = |(i, block): (usize, &Residual)| {
+            block.spectra().into_iter().map(move |(name, values)| (format!("{i}/{name}"), values))
+        };
+        self.blocks.iter().enumerate().flat_map(named).collect()
+    }
+}
+
+#[derive(Debug)]
+struct StackStepper<'a> {
+    stack: &'a Stack,
+    blocks: Vec<Box<dyn Stepper + 'a>>,
+}
+
+impl Stepper for StackStepper<'_> {
+    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
+        let mut x = x.shallow_clone();
+        let mut next = State::new();
+        for (block, state) in self.blocks.iter().zip(state) {
+            let (y, after) = block.step(&x, &vec![state.shallow_clone()]);
+            x = y;
+            next.extend(after);
+        }
+        (self.stack.finish(x, false), next)
+    }
+}

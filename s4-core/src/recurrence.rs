@@ -1,0 +1,131 @@
+//! An SSM as a recurrence: x' = Ā x + b̄ u, y = c x', one step at a time.
+//!
+//! Shapes: B batch, H channels, N real states, C outputs a channel.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::ssm::discrete::{DiscreteSsm, Resolvent};
+use crate::ssm::transition::{Rotation, Transition};
+
+/// How a step is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepMode {
+    /// Exact and O(N): elementwise for S4D, through the low-rank structure for S4.
+    #[default]
+    Linear,
+    /// A full N x N product, O(N²).
+    Dense,
+    /// S4 in the eigenbasis of Ā, O(N). The eigenvectors of HiPPO-LegS have a condition number
+    /// of 10⁸: tens of percent off in float32. For comparison with the official code.
+    Diagonal,
+}
+
+/// A discretised system ready to be stepped.
+#[derive(Debug)]
+pub struct Recurrence {
+    form: Form,
+    b: Tensor,
+    c: Tensor,
+}
+
+#[derive(Debug)]
+enum Form {
+    Rotation(Rotation),
+    Resolvent(Resolvent),
+    Dense(Tensor),
+    /// Ā = V diag(λ) V⁻¹, complex; the state is V⁻¹ x.
+    Modal {
+        lambda: Tensor,
+        v: Tensor,
+        v_inverse: Tensor,
+    },
+}
+
+impl Recurrence {
+    /// Prepares steps in `kind`. Runs under the caller's gradient mode: wrap it in
+    /// `tch::no_grad_guard` to generate.
+    ///
+    /// # Errors
+    /// If the eigendecomposition fails.
+    pub fn new(ssm: &DiscreteSsm, mode: StepMode, kind: Kind) -> Result<Self> {
+        let (b, c) = (ssm.b.to_kind(kind), ssm.c.to_kind(kind));
+        let form = match (mode, &ssm.a, &ssm.resolvent) {
+            (StepMode::Dense, a, _) => Form::Dense(a.dense().to_kind(kind)),
+            (_, Transition::Diagonal(r), _) => {
+                Form::Rotation(Rotation { re: r.re.to_kind(kind), im: r.im.to_kind(kind) })
+            }
+            (StepMode::Linear, _, Some(r)) => Form::Resolvent(Resolvent {
+                d: Rotation { re: r.d.re.to_kind(kind), im: r.d.im.to_kind(kind) },
+                du: r.du.to_kind(kind),
+                gain: r.gain.to_kind(kind),
+            }),
+            (StepMode::Linear, Transition::Dense(a), None) => Form::Dense(a.to_kind(kind)),
+            (StepMode::Diagonal, Transition::Dense(a), _) => return Self::modal(a, ssm, kind),
+        };
+        Ok(Self { form, b, c })
+    }
+
+    fn modal(a: &Tensor, ssm: &DiscreteSsm, kind: Kind) -> Result<Self> {
+        let complex_kind = match kind {
+            Kind::Double => Kind::ComplexDouble,
+            Kind::Float => Kind::ComplexFloat,
+            other => bail!("{other:?} states cannot be stepped in the eigenbasis"),
+        };
+        let (lambda, v) = a.f_linalg_eig()?;
+        let v_inverse = Tensor::f_linalg_inv(&v)?;
+        let complex = |x: &Tensor| x.to_kind(Kind::ComplexDouble);
+        let b = v_inverse.matmul(&complex(&ssm.b).unsqueeze(-1)).squeeze_dim(-1);
+        let c = complex(&ssm.c).unsqueeze(-2).matmul(&v).squeeze_dim(-2);
+        Ok(Self {
+            b: b.to_kind(complex_kind),
+            c: c.to_kind(complex_kind),
+            form: Form::Modal {
+                lambda: lambda.to_kind(complex_kind),
+                v: v.to_kind(complex_kind),
+                v_inverse: v_inverse.to_kind(complex_kind),
+            },
+        })
+    }
+
+    /// The state before any input: zeros (B, H, N), on the parameters' device.
+    pub fn default_state(&self, batch: i64) -> Tensor {
+        let size = self.b.size();
+        Tensor::zeros([batch, size[0], size[1]], (self.b.kind(), self.b.device()))
+    }
+
+    /// A state in real coordinates (B, H, N) as this mode keeps it.
+    pub fn state_from_real(&self, x: &Tensor) -> Tensor {
+        match &self.form {
+            Form::Modal { v_inverse, .. } => {
+                v_inverse.matmul(&x.to_kind(v_inverse.kind()).unsqueeze(-1)).squeeze_dim(-1)
+            }
+            _ => x.shallow_clone(),
+        }
+    }
+
+    /// A state of this mode in real coordinates (B, H, N).
+    pub fn state_to_real(&self, x: &Tensor) -> Tensor {
+        match &self.form {
+            Form::Modal { v, .. } => v.matmul(&x.unsqueeze(-1)).squeeze_dim(-1).real(),
+            _ => x.shallow_clone(),
+        }
+    }
+
+    /// One step: input u (B, H) and state (B, H, N) give the output (B, C, H) and the next state.
+    pub fn step(&self, u: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
+        let drive = &self.b * u.unsqueeze(-1);
+        let next = drive
+            + match &self.form {
+                Form::Rotation(rotation) => rotation.apply(state),
+                Form::Resolvent(resolvent) => resolvent.apply(state) * 2.0 - state,
+                Form::Dense(a) => a.matmul(&state.unsqueeze(-1)).squeeze_dim(-1),
+                Form::Modal { lambda, .. } => lambda * state,
+            };
+        let y = (&self.c * next.unsqueeze(1)).sum_dim_intlist([-1i64].as_slice(), false, None);
+        let y = if y.is_complex() { y.real() } else { y };
+        (y, next)
+    }
+}

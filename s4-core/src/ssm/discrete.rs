@@ -1,0 +1,196 @@
+//! Discretisation: from a continuous-time [`Ssm`] to x' = Ā x + b̄ u, y = c x in real coordinates
+//! (see [`super::transition`]).
+
+use anyhow::{Result, ensure};
+use tch::{Kind, Tensor};
+
+use super::transition::{Rotation, Transition, krylov};
+use super::{Discretisation, Ssm};
+
+/// H discrete-time systems of N real states, in float64.
+#[derive(Debug)]
+pub struct DiscreteSsm {
+    /// State transition Ā.
+    pub a: Transition,
+    /// Input vectors b̄, (H, N).
+    pub b: Tensor,
+    /// Output vectors, (C, H, N).
+    pub c: Tensor,
+    /// How Ā came about, where S4's low-rank structure allows steps in O(N).
+    pub resolvent: Option<Resolvent>,
+}
+
+/// (1 - ΔA/2)⁻¹ of a diagonal plus low-rank A, by the Woodbury identity.
+///
+/// In real coordinates 1 - ΔA/2 = D⁻¹ + U Wᵀ with D⁻¹ = 1 - ΔΛ/2, U = ΔP/2 and W = 2P, so its
+/// inverse is D - DU (1 + Wᵀ D U)⁻¹ Wᵀ D. The bilinear Ā is twice that, minus one.
+#[derive(Debug)]
+pub struct Resolvent {
+    /// D.
+    pub d: Rotation,
+    /// D U, (H, N, R).
+    pub du: Tensor,
+    /// (1 + Wᵀ D U)⁻¹ Wᵀ D, (H, R, N).
+    pub gain: Tensor,
+}
+
+impl Resolvent {
+    fn new(a: &Tensor, p: &Tensor, half_dt: &Tensor) -> Self {
+        let d = Rotation::new(&(half_dt * a * -1.0 + 1.0).reciprocal());
+        let p = p.movedim_int(0, -1); // (H, N/2, R)
+        let w = Tensor::cat(&[p.real(), p.imag()], -2) * 2.0; // (H, N, R)
+        let scaled = half_dt.unsqueeze(-1) * &p;
+        let u = Tensor::cat(&[scaled.real(), scaled.imag()], -2); // (H, N, R)
+        let du = d.apply_columns(&u);
+        let wd = d.transposed().apply_columns(&w).transpose(-1, -2); // Wᵀ D, (H, R, N)
+        let rank = *du.size().last().expect("a matrix");
+        let small =
+            Tensor::eye(rank, (Kind::Double, du.device())) + w.transpose(-1, -2).matmul(&du);
+        // Rank 1 is the usual case: a division instead of a batch of 1 x 1 systems.
+        let gain = if rank == 1 { wd / small } else { Tensor::linalg_solve(&small, &wd, true) };
+        Self { d, du, gain }
+    }
+
+    /// (1 - ΔA/2)⁻¹ x for states x (…, H, N), in O(N R).
+    pub fn apply(&self, x: &Tensor) -> Tensor {
+        let g = self.gain.matmul(&x.unsqueeze(-1));
+        self.d.apply(x) - self.du.matmul(&g).squeeze_dim(-1)
+    }
+
+    fn dense(&self) -> Tensor {
+        self.d.dense() - self.du.matmul(&self.gain)
+    }
+}
+
+impl Ssm {
+    /// The discrete system for a kernel of `len` values (the length matters to DSS alone).
+    ///
+    /// # Errors
+    /// If a low-rank term meets a discretisation other than bilinear.
+    pub fn discretise(&self, len: i64) -> Result<DiscreteSsm> {
+        let dt_a = &self.dt * &self.a;
+        let mut discrete = match (&self.p, self.disc) {
+            (Some(p), Discretisation::Bilinear) => {
+                let half_dt = &self.dt * 0.5;
+                let resolvent = Resolvent::new(&self.a, p, &half_dt);
+                let eye = Tensor::eye(self.a.size()[1] * 2, (Kind::Double, self.a.device()));
+                let b = resolvent.apply(&real_columns(&(&self.dt * &self.b)));
+                DiscreteSsm {
+                    a: Transition::Dense(resolvent.dense() * 2.0 - eye),
+                    b,
+                    c: real_rows(&self.c) * 2.0,
+                    resolvent: Some(resolvent),
+                }
+            }
+            (Some(_), _) => anyhow::bail!("a low-rank term needs the bilinear discretisation"),
+            (None, Discretisation::Bilinear) => {
+                let d = (&dt_a * -0.5 + 1.0).reciprocal();
+                DiscreteSsm {
+                    a: Transition::Diagonal(Rotation::new(&(&d * 2.0 - 1.0))),
+                    b: real_columns(&(d * &self.dt * &self.b)),
+                    c: real_rows(&self.c) * 2.0,
+                    resolvent: None,
+                }
+            }
+            (None, Discretisation::Zoh) => {
+                let a = dt_a.exp();
+                DiscreteSsm {
+                    b: real_columns(&((&a - 1.0) / &self.a * &self.b)),
+                    a: Transition::Diagonal(Rotation::new(&a)),
+                    c: real_rows(&self.c) * 2.0,
+                    resolvent: None,
+                }
+            }
+            (None, Discretisation::Dss) => DiscreteSsm {
+                b: real_columns(&(&self.b * dss_scale(&self.a, &dt_a, len))),
+                a: Transition::Diagonal(Rotation::new(&dt_a.exp())),
+                // DSS takes Re(c z), not 2 Re(c z).
+                c: real_rows(&self.c),
+                resolvent: None,
+            },
+        };
+        if let Some(l) = self.c_tilde_length {
+            discrete.c = undo_c_tilde(&discrete.a, &discrete.c, l);
+        }
+        Ok(discrete)
+    }
+}
+
+impl DiscreteSsm {
+    /// Number of real states N.
+    pub fn states(&self) -> i64 {
+        *self.b.size().last().expect("b has two dimensions")
+    }
+
+    /// Āᵇ b̄ for b < `len`: (H, N, len).
+    pub fn columns(&self, len: i64) -> Tensor {
+        krylov(&self.a, &self.b.unsqueeze(-1), len)
+    }
+
+    /// c (Ā^stride)ᵃ for a < `len`: (C, H, len, N).
+    pub fn rows(&self, stride: i64, len: i64) -> Tensor {
+        rows(&self.a.power(stride), &self.c, len)
+    }
+
+    /// C̃ = C (1 - Āˡ) in the official code's sense, as real row vectors (C, H, N).
+    pub fn c_tilde(&self, l: i64) -> Tensor {
+        let power = self.a.power(l).transposed();
+        &self.c - power.apply(&self.c)
+    }
+}
+
+/// c aᵏ for k < `len`: (C, H, len, N) from row vectors c (C, H, N).
+pub fn rows(a: &Transition, c: &Tensor, len: i64) -> Tensor {
+    krylov(&a.transposed(), &c.unsqueeze(-1), len).transpose(-1, -2)
+}
+
+/// Complex state vectors (…, N/2) as real coordinates (…, N).
+pub fn real_columns(z: &Tensor) -> Tensor {
+    Tensor::cat(&[z.real(), z.imag()], -1)
+}
+
+/// Real coordinates (…, N) as complex state vectors (…, N/2).
+pub fn complex_columns(x: &Tensor) -> Tensor {
+    let half = x.size().last().expect("not a scalar") / 2;
+    Tensor::complex(&x.narrow(-1, 0, half), &x.narrow(-1, half, half))
+}
+
+/// Complex row vectors c (…, N/2) as the real rows (…, N) that give Re(c z).
+pub fn real_rows(c: &Tensor) -> Tensor {
+    Tensor::cat(&[c.real(), -c.imag()], -1)
+}
+
+/// Real rows (…, N) as complex row vectors (…, N/2), the inverse of [`real_rows`].
+pub fn complex_rows(r: &Tensor) -> Tensor {
+    let half = r.size().last().expect("not a scalar") / 2;
+    Tensor::complex(&r.narrow(-1, 0, half), &-r.narrow(-1, half, half))
+}
+
+/// Solves c (1 - Āˡ) = c̃ for c.
+fn undo_c_tilde(a: &Transition, c_tilde: &Tensor, l: i64) -> Tensor {
+    let power = a.power(l).dense();
+    let n = *power.size().last().expect("a matrix");
+    let eye = Tensor::eye(n, (Kind::Double, power.device()));
+    let transposed = (eye - power).transpose(-1, -2); // (H, N, N)
+    let columns = c_tilde.permute([1, 2, 0]); // (H, N, C)
+    Tensor::linalg_solve(&transposed, &columns, true).permute([2, 0, 1])
+}
+
+/// The factor of DSS in front of exp(ΔA l), (H, N/2): (exp(ΔA') - 1) / (A (exp(ΔA' L) - 1)), with
+/// A' = A where Re A <= 0 and -A elsewhere, and exp(ΔA l) shifted to stay below one there.
+fn dss_scale(a: &Tensor, dt_a: &Tensor, len: i64) -> Tensor {
+    let positive = a.real().gt(0.0).to_kind(Kind::Double);
+    let shift = (dt_a * &positive * (len - 1) as f64).detach().neg().exp();
+    let signed = dt_a * (&positive * -2.0 + 1.0);
+    let numerator = signed.exp() - 1.0;
+    let denominator = ((signed * len as f64).exp() - 1.0) * a;
+    let conj = denominator.conj().resolve_conj();
+    let reciprocal = &conj / (&denominator * &conj + 1e-7);
+    numerator * reciprocal * shift
+}
+
+/// A usable sequence length.
+pub(crate) fn check_length(len: i64) -> Result<()> {
+    ensure!(len >= 1, "a sequence needs at least one element, got length {len}");
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! State space models: parameters, constraints, discretisation.
+//!
+//! A layer has H independent systems (one a channel) of N states each, kept as N/2 conjugate
+//! pairs:
+//!
+//! ```text
+//! z' = A z + b u,   y = 2 Re(c z),   A = Λ          (S4D)
+//!                                    A = Λ - P P*   (S4, diagonal plus low rank)
+//! ```
+//!
+//! [`parameters`] holds what is trained and under which name, [`Ssm`] the continuous-time system
+//! that the parameters stand for, [`discrete`] its discretisation.
+//!
+//! Everything of size H·N is computed in float64: the powers Āˡ of a length-16,384 kernel amplify
+//! a rounding error in Ā by l, and at this size double precision costs nothing. Only what has the
+//! size of the sequence is in the model's own kind.
+
+pub mod discrete;
+pub mod init;
+pub mod minimal;
+pub mod parameters;
+pub mod transform;
+pub mod transition;
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+/// How continuous time becomes steps of length Δ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Discretisation {
+    /// Zero-order hold: Ā = exp(ΔA), b̄ = A⁻¹(exp(ΔA) - 1) b.
+    Zoh,
+    /// Bilinear (Tustin): Ā = (1 - ΔA/2)⁻¹(1 + ΔA/2), b̄ = (1 - ΔA/2)⁻¹ Δb.
+    Bilinear,
+    /// The softmax-like normalisation of DSS (Gupta 2022), for imported models: it depends on the
+    /// kernel's length, so it has no recurrence here.
+    Dss,
+}
+
+/// H continuous-time systems of N/2 conjugate pairs, in float64.
+#[derive(Debug)]
+pub struct Ssm {
+    /// Step size Δ, (H, 1), or (H, N/2) with a step of its own for every pair.
+    pub dt: Tensor,
+    /// Diagonal Λ, (H, N/2) complex.
+    pub a: Tensor,
+    /// Input vector, (H, N/2) complex.
+    pub b: Tensor,
+    /// Output vectors, (C, H, N/2) complex.
+    pub c: Tensor,
+    /// Low-rank term P of S4, (R, H, N/2) complex; A = Λ - Σ_r P_r P_r*.
+    pub p: Option<Tensor>,
+    /// How it is discretised. With a low-rank term: bilinear.
+    pub disc: Discretisation,
+    /// `Some(l)`: `c` holds the official code's C̃ = (I - Āˡ)ᵀ C, which is undone on use.
+    pub c_tilde_length: Option<i64>,
+}

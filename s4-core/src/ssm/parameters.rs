@@ -1,0 +1,367 @@
+//! What an SSM layer trains, and under which name.
+//!
+//! Names, shapes and transforms are the official code's, so that its checkpoints load:
+//! `inv_dt` (H, 1) or (H, N/2); `C` (C, H, N/2, 2); `B` (1, S, N/2, 2); `A_real`, `A_imag`
+//! (S, N/2); for S4 also `P` (R, S, N/2, 2) and the integer `l_kernel`. S = n_ssm systems are
+//! shared by the H channels: channel h uses system h mod S.
+
+use std::f64::consts::PI;
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::init::{self, Init, InitArgs};
+use super::transform::Transform;
+use super::{Discretisation, Ssm};
+use crate::params::{Hyper, Scope};
+
+/// Which matrices A can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Diagonal plus low rank, Λ - P P*: S4.
+    #[serde(rename = "s4", alias = "dplr", alias = "nplr")]
+    S4,
+    /// Diagonal: S4D.
+    #[serde(rename = "s4d", alias = "diag")]
+    S4d,
+}
+
+/// Learning rates of Δ, A, B (and P, which follows A) that differ from the global one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SsmRate {
+    /// One rate for Δ, A, B, P and C.
+    All(f64),
+    /// A rate each; absent means the global rate. C takes the global rate.
+    Each(SsmRates),
+}
+
+/// Learning rates of single SSM parameters; absent means the global rate.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SsmRates {
+    /// Rate of Δ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dt: Option<f64>,
+    /// Rate of Λ and P.
+    #[serde(rename = "A", skip_serializing_if = "Option::is_none")]
+    pub a: Option<f64>,
+    /// Rate of B.
+    #[serde(rename = "B", skip_serializing_if = "Option::is_none")]
+    pub b: Option<f64>,
+}
+
+/// The SSM inside a layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SsmConfig {
+    /// `s4` (diagonal plus low rank) or `s4d` (diagonal).
+    pub mode: Mode,
+    /// State size N, even; with `is_real` the number of real states.
+    pub d_state: i64,
+    /// Number of (A, B) pairs that the channels share; absent: one a channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_ssm: Option<i64>,
+    /// Initial (A, B, P): `legs`, `fourier`, `hippo`, `diag-lin`, `diag-inv`, `diag-legs`, ….
+    pub init: Init,
+    /// Details of the initialisation.
+    pub init_args: InitArgs,
+    /// Rank of the low-rank term of S4.
+    pub rank: i64,
+    /// Smallest initial step size.
+    pub dt_min: f64,
+    /// Largest initial step size.
+    pub dt_max: f64,
+    /// One step size a channel rather than one a state.
+    pub dt_tie: bool,
+    /// How the positive step size is stored.
+    pub dt_transform: Transform,
+    /// Stores the step size under a further asinh.
+    pub dt_fast: bool,
+    /// How -Re A is stored; `none` leaves its sign free (not Hurwitz).
+    pub real_transform: Transform,
+    /// How -Im A is stored.
+    pub imag_transform: Transform,
+    /// Discretisation of S4D; S4 is always bilinear.
+    pub disc: Discretisation,
+    /// Drops states that oscillate faster than this share of the Nyquist frequency (S4ND).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandlimit: Option<f64>,
+    /// S4D with real A, B, C: exponential moving averages.
+    pub is_real: bool,
+    /// Own learning rates; absent: the global one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<SsmRate>,
+}
+
+impl Default for SsmConfig {
+    fn default() -> Self {
+        Self {
+            mode: Mode::S4,
+            d_state: 64,
+            n_ssm: None,
+            init: "legs".parse().expect("a known name"),
+            init_args: InitArgs::default(),
+            rank: 1,
+            dt_min: 1e-3,
+            dt_max: 1e-1,
+            dt_tie: true,
+            dt_transform: Transform::Exp,
+            dt_fast: false,
+            real_transform: Transform::Exp,
+            imag_transform: Transform::None,
+            disc: Discretisation::Zoh,
+            bandlimit: None,
+            is_real: false,
+            lr: None,
+        }
+    }
+}
+
+impl SsmConfig {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(self.d_state >= 1, "d_state must be positive, got {}", self.d_state);
+        ensure!(
+            self.is_real || self.d_state % 2 == 0,
+            "d_state must be even (states come in conjugate pairs), got {}",
+            self.d_state
+        );
+        ensure!(self.rank >= 1, "rank must be at least 1, got {}", self.rank);
+        ensure!(
+            0.0 < self.dt_min && self.dt_min <= self.dt_max,
+            "0 < dt_min <= dt_max is needed, got {} and {}",
+            self.dt_min,
+            self.dt_max
+        );
+        ensure!(!(self.is_real && self.mode == Mode::S4), "is_real needs mode = \"s4d\"");
+        Ok(())
+    }
+
+    fn hyper(&self) -> (Hyper, Hyper, Hyper, Hyper) {
+        let (dt, a, b, c) = match self.lr {
+            None => (None, None, None, None),
+            Some(SsmRate::All(lr)) => (Some(lr), Some(lr), Some(lr), Some(lr)),
+            Some(SsmRate::Each(r)) => (r.dt, r.a, r.b, None),
+        };
+        let no_decay = |lr| Hyper { lr, weight_decay: Some(0.0) };
+        (no_decay(dt), no_decay(a), no_decay(b), Hyper { lr: c, weight_decay: None })
+    }
+}
+
+/// The trained tensors of H systems with C outputs each.
+#[derive(Debug)]
+pub struct SsmParameters {
+    config: SsmConfig,
+    channels: i64,
+    inv_dt: Tensor,
+    a_real: Tensor,
+    a_imag: Option<Tensor>,
+    b: Tensor,
+    c: Tensor,
+    p: Option<Tensor>,
+    l_kernel: Option<Tensor>,
+}
+
+impl SsmParameters {
+    /// Registers freshly initialised parameters for `d_model` = H systems with `channels` = C
+    /// outputs each. Draws from tch's CPU generator.
+    ///
+    /// # Errors
+    /// If the config is contradictory.
+    pub fn new(scope: &mut Scope, d_model: i64, channels: i64, config: &SsmConfig) -> Result<Self> {
+        config.validate()?;
+        let n_ssm = config.n_ssm.unwrap_or(d_model);
+        ensure!(
+            n_ssm >= 1 && d_model % n_ssm == 0,
+            "n_ssm must divide d_model, got {n_ssm} and {d_model}"
+        );
+        // Real systems have d_state real states instead of d_state / 2 conjugate pairs.
+        let n = if config.is_real { 2 * config.d_state } else { config.d_state };
+        let initial = init::initial_ssm(&config.init, n, config.rank, n_ssm, &config.init_args)?;
+        let inv_dt = init::initial_dt(d_model, n / 2, config)?;
+        let c = init::initial_c(channels, d_model, n / 2);
+
+        let (dt_hyper, a_hyper, b_hyper, c_hyper) = config.hyper();
+        let stored = |z: &Tensor| if config.is_real { z.real() } else { z.view_as_real() };
+        let inv_dt = scope.parameter("inv_dt", &inv_dt, dt_hyper)?;
+        let c = scope.parameter("C", &stored(&c), c_hyper)?;
+        let b = scope.parameter("B", &stored(&initial.b.unsqueeze(0)), b_hyper)?;
+        let a_real = config.real_transform.inverse(&-initial.a.real());
+        let a_real = scope.parameter("A_real", &a_real, a_hyper)?;
+        let a_imag = if config.is_real {
+            None
+        } else {
+            let a_imag = config.imag_transform.inverse(&-initial.a.imag());
+            Some(scope.parameter("A_imag", &a_imag, a_hyper)?)
+        };
+        let (p, l_kernel) = match config.mode {
+            Mode::S4d => (None, None),
+            Mode::S4 => {
+                let zero = Tensor::zeros([], (Kind::Int64, tch::Device::Cpu));
+                (
+                    Some(scope.parameter("P", &initial.p.view_as_real(), a_hyper)?),
+                    Some(scope.buffer("l_kernel", &zero)?),
+                )
+            }
+        };
+        let config = config.clone();
+        Ok(Self { config, channels, inv_dt, a_real, a_imag, b, c, p, l_kernel })
+    }
+
+    /// Number of systems H.
+    pub fn d_model(&self) -> i64 {
+        self.inv_dt.size()[0]
+    }
+
+    /// Outputs a system, C.
+    pub fn channels(&self) -> i64 {
+        self.channels
+    }
+
+    /// Number of real states N.
+    pub fn states(&self) -> i64 {
+        2 * self.a_real.size()[1]
+    }
+
+    /// What the parameters were made from.
+    pub fn config(&self) -> &SsmConfig {
+        &self.config
+    }
+
+    /// Floating point kind of the parameters.
+    pub fn kind(&self) -> Kind {
+        self.inv_dt.kind()
+    }
+
+    /// Step sizes Δ at rate 1, (H, 1) or (H, N/2), float64.
+    pub fn dt(&self) -> Tensor {
+        let inv_dt = self.inv_dt.to_kind(Kind::Double);
+        let inv_dt = if self.config.dt_fast { inv_dt.sinh() } else { inv_dt };
+        self.config.dt_transform.forward(&inv_dt)
+    }
+
+    /// Re A, (S, N/2), float64: negative unless `real_transform` is `none`.
+    pub fn a_real(&self) -> Tensor {
+        -self.config.real_transform.forward(&self.a_real.to_kind(Kind::Double))
+    }
+
+    /// The continuous-time systems that the parameters stand for, with steps of `rate`·Δ: a model
+    /// trained at one sampling rate runs at half of it with `rate` 2.
+    pub fn ssm(&self, rate: f64) -> Ssm {
+        let h = self.d_model();
+        let dt = self.dt();
+        let a_real = self.a_real();
+        let a_imag = match &self.a_imag {
+            None => a_real.zeros_like(),
+            Some(a_imag) => -self.config.imag_transform.forward(&a_imag.to_kind(Kind::Double)),
+        };
+        let a = repeat_to(&Tensor::complex(&a_real, &a_imag), h, 0);
+        let c = self.complex(&self.c);
+        let c = match self.config.bandlimit {
+            None => c,
+            Some(limit) => {
+                let frequency = &dt * a.imag().abs() / (2.0 * PI);
+                c * frequency.lt(limit * 0.5).to_kind(Kind::Double)
+            }
+        };
+        Ssm {
+            dt: dt * rate,
+            b: repeat_to(&self.complex(&self.b).squeeze_dim(0), h, 0),
+            c,
+            p: self.p.as_ref().map(|p| repeat_to(&self.complex(p), h, 1)),
+            disc: match self.config.mode {
+                Mode::S4 => Discretisation::Bilinear,
+                Mode::S4d => self.config.disc,
+            },
+            c_tilde_length: self.c_tilde_length().map(|l| round_half_even(l as f64 / rate)),
+            a,
+        }
+    }
+
+    /// The length for which `C` holds C̃ (see [`Ssm::c_tilde_length`]), in steps at rate 1.
+    ///
+    /// Imported checkpoints of the official code have one; parameters made here do not.
+    pub fn c_tilde_length(&self) -> Option<i64> {
+        self.l_kernel.as_ref().map(|l| l.int64_value(&[])).filter(|&l| l > 0)
+    }
+
+    /// Replaces C̃ by the C that it stands for, so that any length is as good as another and no
+    /// linear system has to be solved on use. The function computed at rate 1 does not change.
+    ///
+    /// # Errors
+    /// If (1 - Āˡ) is singular.
+    pub fn undo_c_tilde(&mut self) -> Result<()> {
+        if self.c_tilde_length().is_none() {
+            return Ok(());
+        }
+        let _guard = tch::no_grad_guard();
+        let mut ssm = self.ssm(1.0);
+        // The stored C, not the band-limited one.
+        ssm.c = self.complex(&self.c);
+        let c = super::discrete::complex_rows(&(ssm.discretise(1)?.c * 0.5));
+        self.set_c(&c, 0);
+        Ok(())
+    }
+
+    /// Replaces C by C̃ for kernels of length `l`, as the official code does on its first forward
+    /// pass; doubles the length if C̃ is there already.
+    ///
+    /// # Errors
+    /// If the parameters are not those of S4 (S4D has no C̃).
+    pub fn make_c_tilde(&mut self, l: i64) -> Result<()> {
+        ensure!(self.l_kernel.is_some(), "only S4 (diagonal plus low rank) has C̃");
+        let _guard = tch::no_grad_guard();
+        let mut ssm = self.ssm(1.0);
+        ssm.c = self.complex(&self.c);
+        let old = ssm.c_tilde_length.take();
+        let discrete = ssm.discretise(1)?;
+        let (c, l) = match old {
+            None => (discrete.c_tilde(l), l),
+            Some(old) => {
+                // C̃ (1 + Āˡ) = C (1 - Ā²ˡ)
+                let advanced = discrete.a.power(old).transposed().apply(&discrete.c);
+                (&discrete.c + advanced, 2 * old)
+            }
+        };
+        self.set_c(&super::discrete::complex_rows(&(c * 0.5)), l);
+        Ok(())
+    }
+
+    fn set_c(&mut self, c: &Tensor, l_kernel: i64) {
+        self.c.detach().copy_(&c.view_as_real().to_kind(self.kind()));
+        if let Some(l) = &self.l_kernel {
+            let _ = l.detach().fill_(l_kernel);
+        }
+    }
+
+    /// A stored parameter as complex128.
+    fn complex(&self, stored: &Tensor) -> Tensor {
+        let stored = stored.to_kind(Kind::Double);
+        if self.config.is_real {
+            Tensor::complex(&stored, &stored.zeros_like())
+        } else {
+            stored.view_as_complex()
+        }
+    }
+}
+
+/// `x` repeated along `dim` until it has `h` entries: entry h is entry h mod S.
+fn repeat_to(x: &Tensor, h: i64, dim: usize) -> Tensor {
+    let have = x.size()[dim];
+    if have == h {
+        return x.shallow_clone();
+    }
+    let mut repeats = vec![1; x.dim()];
+    repeats[dim] = h / have;
+    x.repeat(repeats)
+}
+
+/// Rounds as the official code does (Python's `round`).
+pub(crate) fn round_half_even(x: f64) -> i64 {
+    x.round_ties_even() as i64
+}
