@@ -2,7 +2,7 @@
 //!
 //! Shapes: B batch, H channels, N real states, C outputs a channel.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -18,8 +18,9 @@ pub enum StepMode {
     Linear,
     /// A full N x N product, O(N²).
     Dense,
-    /// S4 in the eigenbasis of Ā, O(N). The eigenvectors of HiPPO-LegS have a condition number
-    /// of 10⁸: tens of percent off in float32. For comparison with the official code.
+    /// S4 in the eigenbasis of Ā, O(N), with the state kept in complex128: the eigenvectors of
+    /// HiPPO-LegS have a condition number of 10⁸, and float32 would be off by tens of percent.
+    /// For comparison with the official code.
     Diagonal,
 }
 
@@ -69,25 +70,12 @@ impl Recurrence {
     }
 
     fn modal(a: &Tensor, ssm: &DiscreteSsm, kind: Kind) -> Result<Self> {
-        let complex_kind = match kind {
-            Kind::Double => Kind::ComplexDouble,
-            Kind::Float => Kind::ComplexFloat,
-            other => bail!("{other:?} states cannot be stepped in the eigenbasis"),
-        };
         let (lambda, v) = a.f_linalg_eig()?;
         let v_inverse = Tensor::f_linalg_inv(&v)?;
         let complex = |x: &Tensor| x.to_kind(Kind::ComplexDouble);
         let b = v_inverse.matmul(&complex(&ssm.b).unsqueeze(-1)).squeeze_dim(-1);
         let c = complex(&ssm.c).unsqueeze(-2).matmul(&v).squeeze_dim(-2);
-        Ok(Self {
-            b: b.to_kind(complex_kind),
-            c: c.to_kind(complex_kind),
-            form: Form::Modal {
-                lambda: lambda.to_kind(complex_kind),
-                v: v.to_kind(complex_kind),
-                v_inverse: v_inverse.to_kind(complex_kind),
-            },
-        })
+        Ok(Self { b, c, form: Form::Modal { lambda, v, v_inverse, kind } })
     }
 
     /// The state before any input: zeros (B, H, N), on the parameters' device.
@@ -109,7 +97,9 @@ impl Recurrence {
     /// A state of this mode in real coordinates (B, H, N).
     pub fn state_to_real(&self, x: &Tensor) -> Tensor {
         match &self.form {
-            Form::Modal { v, .. } => v.matmul(&x.unsqueeze(-1)).squeeze_dim(-1).real(),
+            Form::Modal { v, kind, .. } => {
+                v.matmul(&x.unsqueeze(-1)).squeeze_dim(-1).real().to_kind(*kind)
+            }
             _ => x.shallow_clone(),
         }
     }
@@ -125,7 +115,10 @@ impl Recurrence {
                 Form::Modal { lambda, .. } => lambda * state,
             };
         let y = (&self.c * next.unsqueeze(1)).sum_dim_intlist([-1i64].as_slice(), false, None);
-        let y = if y.is_complex() { y.real() } else { y };
+        let y = match &self.form {
+            Form::Modal { kind, .. } => y.real().to_kind(*kind),
+            _ => y,
+        };
         (y, next)
     }
 }
