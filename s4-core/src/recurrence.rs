@@ -42,6 +42,7 @@ enum Form {
         lambda: Tensor,
         v: Tensor,
         v_inverse: Tensor,
+        kind: Kind,
     },
 }
 

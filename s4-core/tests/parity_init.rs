@@ -75,6 +75,7 @@ fn parity_init_random() {
             let official = complex(case, &format!("out/{name}"))?;
             same_distribution(&format!("Re {name}"), &ours.real(), &official.real())?;
             same_distribution(&format!("Im {name}"), &ours.imag(), &official.imag())?;
+            same_distribution(&format!("|{name}|"), &ours.abs(), &official.abs())?;
         }
         Ok(())
     });
@@ -228,7 +229,8 @@ fn expect_same(case: &Case, group: &str, ours: &InitialSsm, tolerance: f64) -> R
     expect("B conj(P)", &(&ours.b * ours.p.conj()), &(&b * p.conj()))
 }
 
-/// Two-sample Kolmogorov-Smirnov test, at a level of one in a million.
+/// Two-sample Kolmogorov-Smirnov test at a level of 1e-4, and the means within 4.5 standard errors
+/// (which is what notices a wrong scale in an official sample of a few dozen values).
 fn same_distribution(what: &str, ours: &Tensor, official: &Tensor) -> Result<()> {
     // In float32 both, lest a constant differ from itself by its rounding.
     let sorted = |x: &Tensor| -> Result<Vec<f32>> {
@@ -244,12 +246,18 @@ fn same_distribution(what: &str, ours: &Tensor, official: &Tensor) -> Result<()>
     };
     let distance = x.iter().chain(&y).map(|&t| (share(&x, t) - share(&y, t)).abs());
     let distance = distance.fold(0.0, f64::max);
-    let critical =
-        ((2e6f64).ln() / 2.0).sqrt() * (1.0 / x.len() as f64 + 1.0 / y.len() as f64).sqrt();
+    let sizes = (1.0 / x.len() as f64 + 1.0 / y.len() as f64).sqrt();
+    let critical = (2e4f64.ln() / 2.0).sqrt() * sizes;
     ensure!(
         distance <= critical,
         "{what} is distributed otherwise: Kolmogorov-Smirnov distance {distance:.3}, at most \
          {critical:.3} expected"
+    );
+    let (ours_mean, official_mean) = (mean(ours), mean(official));
+    let error = 4.5 * sizes * ours.std(true).double_value(&[]) + 1e-5 * ours_mean.abs();
+    ensure!(
+        (ours_mean - official_mean).abs() <= error,
+        "{what} has mean {ours_mean:.4}, officially {official_mean:.4}; {error:.1e} apart would do"
     );
     Ok(())
 }

@@ -67,9 +67,7 @@ impl DeviceRequest {
     /// If a CUDA device was asked for and cannot be used; the message says what is missing.
     pub fn choose(self) -> Result<Chosen> {
         match self {
-            Self::Cpu => {
-                Ok(Chosen { device: Device::Cpu, reason: "cpu, as asked for".to_owned() })
-            }
+            Self::Cpu => Ok(Chosen { device: Device::Cpu, reason: "cpu, as asked for".to_owned() }),
             Self::Cuda(index) => {
                 let device = cuda(index).with_context(|| format!("--device {self}"))?;
                 Ok(Chosen { device, reason: format!("{self}, as asked for") })
