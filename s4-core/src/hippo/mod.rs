@@ -50,7 +50,7 @@ pub enum Measure {
     /// `fourier`: truncated Fourier on a sliding window of length 2, FouT (How to Train Your
     /// HiPPO, Gu et al. 2023).
     Fourier,
-    /// `fourier_decay`: `fourier` with half of the correction, so an infinite, decaying window.
+    /// `fourier_decay`: `fourier` with half of the correction, so that the past fades away.
     FourierDecay,
     /// `fourier2`: `fourier` on a window of length 1.
     Fourier2,
