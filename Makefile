@@ -1,0 +1,53 @@
+# `make` lists what there is to do. Every target that compiles puts libtorch in place first.
+
+STEPS ?= 200
+ARGS ?=
+CUDA ?=
+
+LRA := cargo run --package lra-bench --
+
+.PHONY: help libtorch build test path-x smnist bench clippy fmt doc tools clean-libtorch
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z].*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+libtorch: ## libtorch into libtorch/, once; CUDA=1 with the libraries for NVIDIA GPUs (3 GB)
+	@CUDA=$(CUDA) scripts/libtorch.sh
+
+build: tools libtorch ## all programs
+	cargo build --workspace
+
+# Tests run side by side, one a core: more threads in each of them would only get in the way.
+test: tools libtorch ## all tests
+	@if S4_TEST_PYTHON=$${S4_TEST_PYTHON:-$$(scripts/test-venv.sh)}; \
+	then export S4_TEST_PYTHON; else unset S4_TEST_PYTHON; fi; \
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} cargo test --workspace $(ARGS)
+
+path-x smnist: tools libtorch ## train a small model for STEPS=200 steps, then evaluate it
+	$(LRA) train --max-steps $(STEPS) $(if $(wildcard runs/$@/make/config.toml), \
+	    --resume runs/$@/make, --task $@ --preset small --run-dir runs/$@/make)
+	$(LRA) evaluate runs/$@/make
+	@echo
+	@echo "That was a taste. To go on where it stopped:  make $@ STEPS=$$((10 * $(STEPS)))"
+	@echo "To watch it:                                  tensorboard --logdir runs"
+	@echo "All there is to set:                          $(LRA) train --help"
+
+bench: tools libtorch ## all benchmarks
+	cargo bench --workspace
+
+clippy: tools libtorch ## lints; warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+fmt: tools ## format the code
+	cargo fmt --all
+
+doc: tools libtorch ## the libraries' documentation, in target/doc
+	cargo doc --workspace --no-deps
+
+clean-libtorch: ## remove libtorch/; the downloaded wheels stay in the cache
+	rm -rf libtorch
+
+tools:
+	@command -v cargo >/dev/null || { echo "No cargo here. Get Rust from https://rustup.rs"; exit 1; } >&2
+	@command -v $${CXX:-c++} >/dev/null || { echo "No C++ compiler here, which tch needs." \
+	    "Debian: apt install g++; Fedora: dnf install gcc-c++; macOS: xcode-select --install"; exit 1; } >&2
