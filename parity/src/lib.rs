@@ -144,7 +144,7 @@ impl Case {
         let error = (&actual - &expected).norm().double_value(&[]);
         // A result that is zero in exact arithmetic can only be compared absolutely.
         let bound = tolerance * norm.max(1e-6);
-        if !(error <= bound) {
+        if error.is_nan() || error > bound {
             bail!(
                 "{} {name}: L2 error {error:.3e}, norm {norm:.3e}, tolerance {tolerance:e}",
                 self.name
@@ -166,7 +166,7 @@ impl Case {
         let scale = stats["ref_max_abs"].as_f64().unwrap_or(reference);
         let bound = 4.0 * official + 1e-6 * scale;
         let error = (&actual - &expected).abs().max().double_value(&[]);
-        if !(error <= bound) {
+        if error.is_nan() || error > bound {
             bail!(
                 "{} {name}: float32 error {error:.3e} exceeds {bound:.3e} (official {official:.3e})",
                 self.name

@@ -1,0 +1,3 @@
+//! The Long Range Arena and other long-sequence classification tasks for S4.
+
+pub mod model;
