@@ -1,0 +1,396 @@
+//! AdamW with named, saved state (Loshchilov & Hutter 2019; conventions of `torch.optim.AdamW`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result, bail, ensure};
+use s4_core::params::ParamStore;
+use s4_core::state_dict::StateDict;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::fused::{self, Lists, Update};
+use super::groups::{Group, Summary, group_parameters};
+use super::plain;
+
+/// Settings of the optimiser, as they stand in a config file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdamWConfig {
+    /// Learning rate of the parameters without one of their own, at least 0.
+    pub lr: f64,
+    /// Decoupled weight decay of the parameters without one of their own, at least 0. A step
+    /// multiplies the parameter by `1 - lr * weight_decay`.
+    pub weight_decay: f64,
+    /// Decay of the first moment, in [0, 1).
+    pub beta1: f64,
+    /// Decay of the second moment, in [0, 1).
+    pub beta2: f64,
+    /// Added to the root of the second moment, at least 0.
+    pub eps: f64,
+    /// Largest joint L2 norm of the gradients, above 0; nothing is clipped where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self { lr: 1e-3, weight_decay: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, clip_norm: None }
+    }
+}
+
+impl AdamWConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// Names the setting that is out of range, and the range.
+    pub fn validate(&self) -> Result<()> {
+        for (name, value) in
+            [("lr", self.lr), ("weight_decay", self.weight_decay), ("eps", self.eps)]
+        {
+            ensure!(value.is_finite() && value >= 0.0, "{name} is {value}; it must be at least 0");
+        }
+        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            ensure!(
+                (0.0..1.0).contains(&value),
+                "{name} is {value}; it must be at least 0 and below 1"
+            );
+        }
+        if let Some(norm) = self.clip_norm {
+            ensure!(
+                norm > 0.0,
+                "clip_norm is {norm}; it must be above 0 (leave it out to not clip)"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// How a step is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// One libtorch call for all tensors of a group.
+    Fused,
+    /// Tensor operations, tensor by tensor: some twelve launches for each.
+    Plain,
+}
+
+/// The optimiser of one model.
+#[derive(Debug)]
+pub struct AdamW {
+    config: AdamWConfig,
+    backend: Backend,
+    /// Why the plain backend is used although the fused one was wanted.
+    fallback: Option<String>,
+    groups: Vec<Group>,
+    /// The state of every group that is not frozen.
+    trained: Vec<TrainedGroup>,
+    /// Their gradients are computed all the same, and need zeroing.
+    frozen: Vec<Tensor>,
+}
+
+#[derive(Debug)]
+struct TrainedGroup {
+    lr: f64,
+    weight_decay: f64,
+    slots: Vec<Slot>,
+}
+
+/// State of one parameter.
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    /// Shares storage with the model.
+    param: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    /// Updates so far. They differ between parameters where one gets no gradient in some steps.
+    step: i64,
+}
+
+impl AdamW {
+    /// An optimiser for the parameters of `store`, fused where this libtorch and the device can,
+    /// plain elsewhere; [`AdamW`]'s `Display` says which and why.
+    ///
+    /// # Errors
+    /// If a setting is out of range, or the parameters are neither Float nor Double.
+    pub fn new(store: &ParamStore, config: AdamWConfig) -> Result<Self> {
+        match fused::probe(store.device(), store.kind()) {
+            Ok(()) => Self::with_backend(store, config, Backend::Fused),
+            Err(reason) => {
+                let mut optimizer = Self::with_backend(store, config, Backend::Plain)?;
+                optimizer.fallback = Some(format!("{reason:#}"));
+                Ok(optimizer)
+            }
+        }
+    }
+
+    /// As [`AdamW::new`] with a backend of the caller's choice.
+    ///
+    /// # Errors
+    /// Also if the backend is fused and does not work here.
+    pub fn with_backend(store: &ParamStore, config: AdamWConfig, backend: Backend) -> Result<Self> {
+        config.validate()?;
+        ensure!(
+            matches!(store.kind(), Kind::Float | Kind::Double),
+            "parameters are {:?}; the optimiser works on Float and Double (cast inside the \
+             layers to compute in less)",
+            store.kind()
+        );
+        if backend == Backend::Fused {
+            fused::probe(store.device(), store.kind())?;
+        }
+        let groups = group_parameters(store, config.lr, config.weight_decay)?;
+        let trained = groups
+            .iter()
+            .filter(|group| !group.is_frozen())
+            .map(|group| {
+                let slots = group.names.iter().map(|name| Slot::new(store, name));
+                Ok(TrainedGroup {
+                    lr: group.lr,
+                    weight_decay: group.weight_decay,
+                    slots: slots.collect::<Result<_>>()?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let frozen = groups
+            .iter()
+            .filter(|group| group.is_frozen())
+            .flat_map(|group| &group.names)
+            .filter_map(|name| Some(store.get(name)?.shallow_clone()))
+            .collect();
+        Ok(Self { config, backend, fallback: None, groups, trained, frozen })
+    }
+
+    /// The settings it was made with.
+    pub fn config(&self) -> &AdamWConfig {
+        &self.config
+    }
+
+    /// How steps are computed.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// The parameter groups, frozen ones included, in model order.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The trained parameters, group by group.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        self.slots().map(|slot| &slot.param)
+    }
+
+    /// One update from the gradients of the last backward pass. Every group uses its own base rate
+    /// times `lr_factor`, the schedule's value (at least 0).
+    ///
+    /// Parameters without a gradient are left alone, their moments and step count included, as in
+    /// PyTorch. The host does not wait for the device.
+    ///
+    /// # Errors
+    /// If the factor is negative or not finite, or no parameter has a gradient.
+    pub fn step(&mut self, lr_factor: f64) -> Result<()> {
+        ensure!(
+            lr_factor.is_finite() && lr_factor >= 0.0,
+            "the schedule's learning rate factor is {lr_factor}; it must be at least 0"
+        );
+        let _guard = tch::no_grad_guard();
+        let mut updated = 0;
+        for group in &mut self.trained {
+            let update = Update {
+                lr: group.lr * lr_factor,
+                weight_decay: group.weight_decay,
+                beta1: self.config.beta1,
+                beta2: self.config.beta2,
+                eps: self.config.eps,
+            };
+            updated += group.step(&update, self.backend)?;
+        }
+        ensure!(
+            updated > 0 || self.trained.is_empty(),
+            "no parameter has a gradient: the optimiser steps after a backward pass of a loss that \
+             depends on the parameters"
+        );
+        Ok(())
+    }
+
+    /// Sets all gradients to zero. A parameter that once had a gradient keeps having one: tch cannot
+    /// take it away as PyTorch's `set_to_none` does.
+    ///
+    /// # Errors
+    /// If libtorch refuses.
+    pub fn zero_grad(&mut self) -> Result<()> {
+        let grads: Vec<Tensor> = self.parameters().chain(&self.frozen).map(Tensor::grad).collect();
+        let defined: Vec<&Tensor> = grads.iter().filter(|g| g.defined()).collect();
+        if self.backend == Backend::Fused {
+            return fused::zero(&defined);
+        }
+        let _guard = tch::no_grad_guard();
+        for grad in defined {
+            let _ = grad.shallow_clone().f_zero_()?;
+        }
+        Ok(())
+    }
+
+    /// The state as named tensors: for every trained parameter `<name>.exp_avg` and
+    /// `<name>.exp_avg_sq` of its shape, kind and device, and `<name>.step`, an Int64 scalar on the
+    /// CPU. The moments share storage with the optimiser, so the next step changes them.
+    pub fn state_dict(&self) -> StateDict {
+        self.slots().flat_map(|slot| slot.entries()).collect()
+    }
+
+    /// Continues from a state that [`AdamW::state_dict`] gave. Names, shapes and kinds must all
+    /// match; otherwise nothing is changed. Devices may differ.
+    ///
+    /// # Errors
+    /// Lists what does not fit.
+    pub fn load_state_dict(&mut self, dict: &StateDict) -> Result<()> {
+        let steps = self.check(dict)?;
+        let _guard = tch::no_grad_guard();
+        for (slot, step) in self.trained.iter_mut().flat_map(|g| &mut g.slots).zip(steps) {
+            slot.step = step;
+            for (key, mut own) in slot.entries() {
+                if !key.ends_with(".step") {
+                    own.f_copy_(dict.get(&key).context("checked above")?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The step counts of `dict` in the order of the slots, if everything fits.
+    fn check(&self, dict: &StateDict) -> Result<Vec<i64>> {
+        let expected = self.state_dict();
+        let mut problems = Vec::new();
+        for (name, own) in expected.iter() {
+            match dict.get(name) {
+                None => problems.push(format!("{name} is missing")),
+                Some(t) if t.size() != own.size() => problems.push(format!(
+                    "{name} has shape {:?}, expected {:?}",
+                    t.size(),
+                    own.size()
+                )),
+                Some(t) if t.kind() != own.kind() => {
+                    problems.push(format!("{name} is {:?}, expected {:?}", t.kind(), own.kind()));
+                }
+                Some(_) => {}
+            }
+        }
+        for name in dict.names().filter(|name| expected.get(name).is_none()) {
+            problems.push(format!("{name} belongs to no trained parameter"));
+        }
+        let mut steps = Vec::new();
+        if problems.is_empty() {
+            for slot in self.slots() {
+                let key = format!("{}.step", slot.name);
+                let step = i64::try_from(dict.get(&key).context("checked above")?)?;
+                if step < 0 {
+                    problems.push(format!("{key} is {step}, expected at least 0"));
+                }
+                steps.push(step);
+            }
+        }
+        if !problems.is_empty() {
+            const SHOWN: usize = 8;
+            let more = match problems.len().saturating_sub(SHOWN) {
+                0 => String::new(),
+                rest => format!("\n  and {rest} more"),
+            };
+            problems.truncate(SHOWN);
+            bail!(
+                "the optimiser state does not fit the model:\n  {}{more}\n\
+                 It belongs to a model of another configuration, or other parameters were frozen.",
+                problems.join("\n  ")
+            );
+        }
+        Ok(steps)
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.trained.iter().flat_map(|group| &group.slots)
+    }
+}
+
+/// The optimiser in a few lines for the start of a run.
+impl fmt::Display for AdamW {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AdamWConfig { beta1, beta2, eps, clip_norm, .. } = &self.config;
+        match (self.backend, &self.fallback) {
+            (Backend::Fused, _) => write!(f, "AdamW, fused")?,
+            (Backend::Plain, None) => write!(f, "AdamW, plain")?,
+            (Backend::Plain, Some(why)) => {
+                write!(f, "AdamW, plain (slower; the fused one cannot be used: {why})")?;
+            }
+        }
+        write!(f, ", betas ({beta1}, {beta2}), eps {eps:e}")?;
+        if let Some(norm) = clip_norm {
+            write!(f, ", gradient norm at most {norm}")?;
+        }
+        write!(f, "\n{}", Summary(&self.groups))
+    }
+}
+
+impl TrainedGroup {
+    /// Updates the parameters that have a gradient; returns how many.
+    fn step(&mut self, update: &Update, backend: Backend) -> Result<usize> {
+        // A fused call takes one step count, so parameters go by theirs: as a rule one bucket.
+        let mut by_step: BTreeMap<i64, Vec<(&Slot, Tensor)>> = BTreeMap::new();
+        let mut updated = 0;
+        for slot in &mut self.slots {
+            let grad = slot.param.grad();
+            if grad.defined() {
+                slot.step += 1;
+                updated += 1;
+                by_step.entry(slot.step).or_default().push((slot, grad));
+            }
+        }
+        for (step, members) in by_step {
+            match backend {
+                Backend::Fused => {
+                    let mut lists = Lists::default();
+                    for (slot, grad) in &members {
+                        lists.params.push(&slot.param);
+                        lists.grads.push(grad);
+                        lists.exp_avgs.push(&slot.exp_avg);
+                        lists.exp_avg_sqs.push(&slot.exp_avg_sq);
+                    }
+                    fused::adamw(&lists, step, update)?;
+                }
+                Backend::Plain => {
+                    for (slot, grad) in &members {
+                        let Slot { param, exp_avg, exp_avg_sq, .. } = slot;
+                        plain::adamw(param, grad, exp_avg, exp_avg_sq, step, update)
+                            .with_context(|| format!("updating {}", slot.name))?;
+                    }
+                }
+            }
+        }
+        Ok(updated)
+    }
+}
+
+impl Slot {
+    fn new(store: &ParamStore, name: &str) -> Result<Self> {
+        let param = store.get(name).context("a group names a parameter of the store")?;
+        ensure!(
+            param.is_contiguous(),
+            "parameter {name} is not contiguous; the optimiser needs it to be"
+        );
+        Ok(Self {
+            name: name.to_owned(),
+            param: param.shallow_clone(),
+            exp_avg: param.detach().f_zeros_like()?,
+            exp_avg_sq: param.detach().f_zeros_like()?,
+            step: 0,
+        })
+    }
+
+    fn entries(&self) -> [(String, Tensor); 3] {
+        [
+            (format!("{}.exp_avg", self.name), self.exp_avg.shallow_clone()),
+            (format!("{}.exp_avg_sq", self.name), self.exp_avg_sq.shallow_clone()),
+            (format!("{}.step", self.name), Tensor::from(self.step)),
+        ]
+    }
+}

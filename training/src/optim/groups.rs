@@ -1,0 +1,133 @@
+//! Parameter groups: which tensors share a learning rate and a weight decay.
+//!
+//! S4 trains Δ, A and B with a rate of their own and without decay (Gu et al. 2022, appendix on
+//! training). A layer says so when it registers a parameter (`Hyper`); here the wishes meet the
+//! global settings.
+
+use std::fmt;
+
+use anyhow::{Result, ensure};
+use s4_core::params::ParamStore;
+
+/// Parameters that are optimised alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Base learning rate, at least 0; a schedule multiplies it. 0 means frozen.
+    pub lr: f64,
+    /// Decoupled weight decay per unit of learning rate, at least 0.
+    pub weight_decay: f64,
+    /// Names of the parameters, in model order.
+    pub names: Vec<String>,
+    /// How many numbers they hold together.
+    pub scalars: usize,
+    /// Whether the rate was asked for by the layer rather than taken from the global setting.
+    pub own_rate: bool,
+}
+
+impl Group {
+    /// Whether the parameters keep their initial values.
+    pub fn is_frozen(&self) -> bool {
+        self.lr == 0.0
+    }
+}
+
+/// Sorts the parameters of `store` into groups of equal learning rate and weight decay; `lr` and
+/// `weight_decay` are for the parameters that ask for nothing. Groups come in the order in which
+/// the model first needs them.
+///
+/// # Errors
+/// If a rate or decay is negative or not finite; the error names the parameter.
+pub fn group_parameters(store: &ParamStore, lr: f64, weight_decay: f64) -> Result<Vec<Group>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (name, tensor, hyper) in store.parameters() {
+        let own_rate = hyper.lr.is_some();
+        let lr = hyper.lr.unwrap_or(lr);
+        let weight_decay = hyper.weight_decay.unwrap_or(weight_decay);
+        for (what, value) in [("learning rate", lr), ("weight decay", weight_decay)] {
+            ensure!(
+                value.is_finite() && value >= 0.0,
+                "the {what} of parameter {name} is {value}; it must be a number of at least 0"
+            );
+        }
+        let at = groups
+            .iter()
+            .position(|g| g.lr == lr && g.weight_decay == weight_decay)
+            .unwrap_or_else(|| {
+                groups.push(Group { lr, weight_decay, names: vec![], scalars: 0, own_rate });
+                groups.len() - 1
+            });
+        groups[at].names.push(name.to_owned());
+        groups[at].scalars += tensor.numel();
+        // Where a layer's own rate happens to be the global one, the group is the global one.
+        groups[at].own_rate &= own_rate;
+    }
+    Ok(groups)
+}
+
+/// The groups as a few lines for the start of a run: a forgotten bias in the decayed group, or an
+/// SSM matrix at the global rate, is seen at a glance.
+#[derive(Debug, Clone, Copy)]
+pub struct Summary<'a>(pub &'a [Group]);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = |keep: &dyn Fn(&Group) -> bool| {
+            let kept = self.0.iter().filter(|g| keep(g));
+            kept.fold((0, 0), |(t, s), g| (t + g.names.len(), s + g.scalars))
+        };
+        let rows = [
+            ("decayed", total(&|g| !g.is_frozen() && g.weight_decay > 0.0)),
+            ("undecayed", total(&|g| !g.is_frozen() && g.weight_decay == 0.0)),
+            ("frozen", total(&Group::is_frozen)),
+        ];
+        let mut first = true;
+        for (what, (tensors, scalars)) in rows {
+            if tensors > 0 || what != "frozen" {
+                let gap = if first { "" } else { "\n" };
+                write!(f, "{gap}{what:<9} {}", amount(tensors, scalars))?;
+                first = false;
+            }
+        }
+        for g in self.0 {
+            let amount = amount(g.names.len(), g.scalars);
+            let (lr, decay) = (g.lr, g.weight_decay);
+            let note = match (g.is_frozen(), g.own_rate) {
+                (true, _) => format!("  frozen: {}", kinds_of(&g.names)),
+                (false, true) => format!("  own rate: {}", kinds_of(&g.names)),
+                (false, false) => String::new(),
+            };
+            write!(f, "\n  lr {lr:<8} weight decay {decay:<6} {amount}{note}")?;
+        }
+        Ok(())
+    }
+}
+
+fn amount(tensors: usize, scalars: usize) -> String {
+    let plural = if tensors == 1 { " " } else { "s" };
+    format!("{tensors:>5} tensor{plural} {:>12} scalars", thousands(scalars))
+}
+
+/// 1234567 as "1,234,567".
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The last parts of the names, each once: what repeats in every layer is said once.
+fn kinds_of(names: &[String]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for name in names {
+        let kind = name.rsplit('.').next().unwrap_or(name);
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    kinds.join(", ")
+}
