@@ -7,13 +7,12 @@ use tch::{Device, Kind, Tensor};
 use training::optim::{AdamW, AdamWConfig, Backend};
 
 /// Shapes of several ranks, one of a single element, and one that is long enough for the fused
-/// kernels' vector loops and their remainders.
+/// kernels' vector loops and their remainders. `LONG` is worth several threads.
 const SHAPES: [&[i64]; 5] = [&[3, 4], &[7], &[2, 3, 5], &[1], &[4_099]];
+const LONG: i64 = 40_001;
 
 /// A model of random tensors in three groups. The same for every call with the same `kind`.
 fn store(kind: Kind) -> ParamStore {
-    // Tensors this small are faster on one thread, by far where other programs are running.
-    tch::set_num_threads(1);
     let mut store = ParamStore::new(parity::device(), kind);
     let hypers = [
         Hyper::GLOBAL,
@@ -27,7 +26,7 @@ fn store(kind: Kind) -> ParamStore {
         let _ = scope.parameter(&format!("p{i}"), &wave(shape, i as f64), hyper).expect("new name");
     }
     // The long one is trained as well.
-    let _ = scope.parameter("long", &wave(&[4_099], 0.3), Hyper::GLOBAL).expect("new name");
+    let _ = scope.parameter("long", &wave(&[LONG], 0.3), Hyper::GLOBAL).expect("new name");
     store
 }
 

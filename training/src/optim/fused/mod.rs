@@ -4,11 +4,13 @@
 //! All unsafe code of the optimiser is in this module. No call here waits for the device.
 
 mod abi;
+mod threads;
 
 use anyhow::{Context, Result, ensure};
 use tch::{Device, Kind, Tensor};
 
 use abi::{Arg, dispatcher};
+use threads::{OneThread, WORTH_A_TEAM};
 
 use super::plain;
 
@@ -51,14 +53,40 @@ pub struct Lists<'a> {
 /// # Errors
 /// If libtorch has no such operator for the device.
 pub fn adamw(lists: &Lists, step: i64, update: &Update) -> Result<()> {
-    let Some(first) = lists.params.first() else {
-        return Ok(());
-    };
     let n = lists.params.len();
     ensure!(
         lists.grads.len() == n && lists.exp_avgs.len() == n && lists.exp_avg_sqs.len() == n,
         "the lists of a fused update differ in length"
     );
+    if lists.params.first().is_some_and(|param| param.device() == Device::Cpu) {
+        let (large, small) = lists.split(|param| param.numel() >= WORTH_A_TEAM);
+        call_adamw(&large, step, update)?;
+        let _one = OneThread::new();
+        return call_adamw(&small, step, update);
+    }
+    call_adamw(lists, step, update)
+}
+
+impl<'a> Lists<'a> {
+    /// The entries for whose parameter `keep` holds, and the others.
+    fn split(&self, keep: impl Fn(&Tensor) -> bool) -> (Lists<'a>, Lists<'a>) {
+        let (mut kept, mut others) = (Lists::default(), Lists::default());
+        for (i, param) in self.params.iter().enumerate() {
+            let half = if keep(param) { &mut kept } else { &mut others };
+            half.params.push(param);
+            half.grads.push(self.grads[i]);
+            half.exp_avgs.push(self.exp_avgs[i]);
+            half.exp_avg_sqs.push(self.exp_avg_sqs[i]);
+        }
+        (kept, others)
+    }
+}
+
+fn call_adamw(lists: &Lists, step: i64, update: &Update) -> Result<()> {
+    let Some(first) = lists.params.first() else {
+        return Ok(());
+    };
+    let n = lists.params.len();
     let _guard = tch::no_grad_guard();
     // The kernels walk all tensors in memory order; a gradient is not always laid out like its
     // parameter (the transposed one of an expanded or permuted weight).
