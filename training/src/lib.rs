@@ -1,13 +1,21 @@
 //! What every training run shares.
 
 pub mod atomic_file;
+pub mod checkpoint;
+pub mod config;
 pub mod dataset;
 pub mod device;
 pub mod exit;
 pub mod guard;
+pub mod interrupt;
+pub mod memory;
 pub mod objective;
 pub mod optim;
 pub mod prefetch;
+pub mod progress;
+pub mod run_dir;
 pub mod sampler;
 pub mod schedule;
 pub mod seed;
+pub mod tensorboard;
+pub mod train_config;

@@ -1,0 +1,276 @@
+//! One file that holds all a run needs to go on: weights, optimiser, position, configuration.
+//!
+//! A safetensors file with tensors `model.*` (official names), `optim.*` and `meters.*`, and one
+//! JSON string in its metadata. Any safetensors reader can open it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use s4_core::params::ParamStore;
+use s4_core::state_dict::StateDict;
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::atomic_file;
+use crate::config;
+use crate::schedule::ScheduleState;
+
+/// Version of the file's layout and of [`Meta`].
+const FORMAT: u32 = 1;
+/// Key of the JSON string in the file's metadata.
+const META: &str = "checkpoint";
+
+/// Where a run stands, apart from its tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainState {
+    /// Optimiser steps made.
+    pub step: u64,
+    /// Training batches used, through all epochs.
+    pub batches: u64,
+    /// Training batches in an epoch; the order of the data depends on it.
+    pub batches_per_epoch: u64,
+    /// The learning rate schedule.
+    pub schedule: ScheduleState,
+    /// Times that the run went back to a checkpoint after diverging.
+    pub rollbacks: u32,
+    /// The step after which the validation split was evaluated last.
+    pub evaluated_at: Option<u64>,
+    /// The best value of the selecting metric and its step.
+    pub best: Option<(f64, u64)>,
+    /// Evaluations since then.
+    pub evaluations_since_best: u64,
+}
+
+/// The description of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// Version of the layout.
+    pub format: u32,
+    /// Where the run stood.
+    pub state: TrainState,
+    /// The run's seed.
+    pub seed: u64,
+    /// How seeds are derived from it ([`crate::seed::SCHEME`]).
+    pub seed_scheme: String,
+    /// The resolved configuration, as TOML.
+    pub config: String,
+}
+
+impl Meta {
+    /// The description of a checkpoint in the present format.
+    pub fn new(state: TrainState, seed: u64, config: String) -> Self {
+        let seed_scheme = crate::seed::SCHEME.to_owned();
+        Self { format: FORMAT, state, seed, seed_scheme, config }
+    }
+}
+
+/// The state of a run.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Its description.
+    pub meta: Meta,
+    /// Parameters and buffers under their official names.
+    pub model: StateDict,
+    /// State of the optimiser.
+    pub optimizer: StateDict,
+    /// Sums of loss and metrics since they were last logged.
+    pub meters: StateDict,
+}
+
+impl Checkpoint {
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// If a tensor is of a kind that is not saved.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let parts =
+            [("model", &self.model), ("optim", &self.optimizer), ("meters", &self.meters)];
+        let mut all = StateDict::new();
+        for (prefix, dict) in parts {
+            for (name, tensor) in dict.iter() {
+                all.insert(format!("{prefix}.{name}"), tensor.shallow_clone());
+            }
+        }
+        all.to_safetensors(&[(META, &serde_json::to_string(&self.meta)?)])
+    }
+
+    /// Reads `path`; tensors arrive on the CPU.
+    ///
+    /// # Errors
+    /// If there is no such file, it is damaged, or not a checkpoint of this version.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = read(path)?;
+        Self::from_bytes(&bytes).with_context(|| format!("checkpoint {}", path.display()))
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let all = StateDict::from_safetensors(bytes)
+            .context("it is damaged (cut short?); use another one of the run, or a copy")?;
+        let Some(json) = metadata(bytes)? else {
+            bail!("it holds weights only, no training state; it can be evaluated, not resumed");
+        };
+        // Read loosely first: another version may hold other things.
+        let format = serde_json::from_str::<Value>(&json)
+            .ok()
+            .and_then(|value| value.get("format")?.as_u64())
+            .context("its description is damaged")?;
+        if format != u64::from(FORMAT) {
+            bail!(
+                "it has format {format}, and this program reads format {FORMAT}; use the version \
+                 that wrote it"
+            );
+        }
+        let meta: Meta = serde_json::from_str(&json).context("its description is damaged")?;
+        Ok(Self {
+            meta,
+            model: all.under("model"),
+            optimizer: all.under("optim"),
+            meters: all.under("meters"),
+        })
+    }
+
+    /// Copies the weights into `params`.
+    ///
+    /// # Errors
+    /// If they belong to another model; the message names what differs between the checkpoint's
+    /// configuration and `config` (TOML), the one that `params` was built from.
+    pub fn restore_model(&self, params: &ParamStore, config: &str) -> Result<()> {
+        params.load_state_dict(&self.model).with_context(|| {
+            let mut message = "this checkpoint belongs to another model".to_owned();
+            for (key, there, here) in config::differences(&self.meta.config, config) {
+                let or_absent = |value: Option<String>| value.unwrap_or("absent".to_owned());
+                let (there, here) = (or_absent(there), or_absent(here));
+                let _ = write!(message, "\n  {key} is {there} there and {here} here");
+            }
+            message
+        })
+    }
+}
+
+/// Writes weights alone, under their official names.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn export_weights(path: &Path, weights: &StateDict) -> Result<()> {
+    atomic_file::write(path, &weights.to_safetensors(&[])?)
+}
+
+/// Reads weights from a checkpoint or from a file of weights alone.
+///
+/// # Errors
+/// If the file is missing or damaged.
+pub fn load_weights(path: &Path) -> Result<StateDict> {
+    let bytes = read(path)?;
+    let context = || format!("weights {}", path.display());
+    let all = StateDict::from_safetensors(&bytes).with_context(context)?;
+    let is_checkpoint = metadata(&bytes).with_context(context)?.is_some();
+    Ok(if is_checkpoint { all.under("model") } else { all })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read checkpoint {}", path.display()))
+}
+
+/// The description in a file's metadata, if it is a checkpoint's.
+fn metadata(bytes: &[u8]) -> Result<Option<String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes)?;
+    Ok(header.metadata().as_ref().and_then(|strings| strings.get(META).cloned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use s4_core::params::Hyper;
+    use tch::{Device, Kind, Tensor};
+
+    use super::*;
+    use crate::schedule::Schedule;
+
+    fn store(width: i64) -> ParamStore {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+        let value = Tensor::ones([width], (Kind::Float, Device::Cpu));
+        let _ = store.root().parameter("w", &value, Hyper::GLOBAL).unwrap();
+        let _ = store.root().buffer("count", &Tensor::from(5i64)).unwrap();
+        store
+    }
+
+    fn checkpoint() -> Checkpoint {
+        let state = TrainState {
+            step: 12,
+            batches: 24,
+            batches_per_epoch: 10,
+            schedule: ScheduleState::new(Schedule::Constant {}, 5).unwrap(),
+            rollbacks: 1,
+            evaluated_at: Some(10),
+            // Not a short decimal: it must come back bit for bit.
+            best: Some((0.1 + 0.2, 10)),
+            evaluations_since_best: 0,
+        };
+        let config = "[model]\nwidth = 3\n".to_owned();
+        let dict = |name: &str, tensor| StateDict::from_iter([(name.to_owned(), tensor)]);
+        Checkpoint {
+            meta: Meta::new(state, 7, config),
+            model: store(3).state_dict(),
+            optimizer: dict("w.step", Tensor::from(12i64)),
+            meters: dict("loss", Tensor::from(1.0f64 / 3.0)),
+        }
+    }
+
+    #[test]
+    fn everything_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        let saved = checkpoint();
+        atomic_file::write(&path, &saved.to_bytes().unwrap()).unwrap();
+        let loaded = Checkpoint::load(&path).unwrap();
+        assert_eq!(loaded.meta, saved.meta);
+        assert_eq!(loaded.meters.get("loss").unwrap().double_value(&[]), 1.0 / 3.0);
+        assert_eq!(loaded.optimizer.get("w.step").unwrap().int64_value(&[]), 12);
+        loaded.restore_model(&store(3), "").unwrap();
+        assert_eq!(load_weights(&path).unwrap().names().collect::<Vec<_>>(), ["count", "w"]);
+    }
+
+    #[test]
+    fn another_model_is_refused_with_the_settings_that_differ() {
+        let error = checkpoint().restore_model(&store(4), "[model]\nwidth = 4\n").unwrap_err();
+        let message = format!("{error:#}");
+        assert!(message.contains("model.width is 3 there and 4 here"), "{message}");
+        assert!(message.contains("w has shape [3], expected [4]"), "{message}");
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        let bytes = checkpoint().to_bytes().unwrap();
+        for length in [0, 4, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&path, &bytes[..length]).unwrap();
+            let message = format!("{:#}", Checkpoint::load(&path).unwrap_err());
+            assert!(message.contains("last.safetensors: it is damaged"), "{message}");
+        }
+        let message = format!("{:#}", Checkpoint::load(&folder.path().join("no")).unwrap_err());
+        assert!(message.contains("cannot read checkpoint"), "{message}");
+    }
+
+    #[test]
+    fn another_format_is_refused_by_its_number() {
+        let mut other = checkpoint();
+        other.meta.format = 99;
+        let error = Checkpoint::from_bytes(&other.to_bytes().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("format 99"), "{error:#}");
+    }
+
+    #[test]
+    fn weights_alone_can_be_loaded_but_not_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        export_weights(&path, &store(3).state_dict()).unwrap();
+        store(3).load_state_dict(&load_weights(&path).unwrap()).unwrap();
+        let message = format!("{:#}", Checkpoint::load(&path).unwrap_err());
+        assert!(message.contains("weights only"), "{message}");
+    }
+}

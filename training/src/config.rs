@@ -1,0 +1,124 @@
+//! Typed configuration files: TOML into a struct, with `--set key.path=value` on top.
+//!
+//! The struct refuses unknown keys (`#[serde(deny_unknown_fields)]`); here such a refusal becomes a
+//! message with file, line, full key and the nearest known name.
+
+mod diagnose;
+mod overrides;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use diagnose::Source;
+
+/// A configuration and where it came from.
+#[derive(Debug, Clone)]
+pub struct Loaded<T> {
+    /// The typed configuration.
+    pub value: T,
+    /// What `--set` changed, one line each.
+    pub changes: Vec<String>,
+}
+
+/// Reads `file` and applies `overrides`, each `key.path=value` with a TOML value; what is no TOML
+/// value is taken as a string.
+///
+/// # Errors
+/// If the file cannot be read, is no TOML, or has unknown keys, missing keys or values of the wrong
+/// type. Errors in an override are errors of usage.
+pub fn load<T: DeserializeOwned>(file: &Path, overrides: &[String]) -> Result<Loaded<T>> {
+    let text = fs::read_to_string(file)
+        .with_context(|| format!("cannot read the configuration {}", file.display()))?;
+    parse(&file.display().to_string(), &text, overrides)
+}
+
+/// As [`load`] with the file's `text`, called `name` in messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse<T: DeserializeOwned>(
+    name: &str,
+    text: &str,
+    overrides: &[String],
+) -> Result<Loaded<T>> {
+    let source = Source { name, text };
+    let base: Table = text.parse().map_err(|error| source.syntax_error(&error))?;
+    let mut table = base.clone();
+    let mut changes = Vec::new();
+    let mut keys = Vec::new();
+    for text in overrides {
+        let change = overrides::apply(&mut table, text)?;
+        changes.push(change.to_string());
+        keys.push(change.key);
+    }
+    match typed(table) {
+        Ok(value) => Ok(Loaded { value, changes }),
+        Err(problem) => {
+            // Where the file alone has the same problem, no override is to blame.
+            let in_file = typed::<T>(base).err().is_some_and(|other| other == problem);
+            let culprit = overrides
+                .iter()
+                .zip(&keys)
+                .rev()
+                .find(|(_, key)| !in_file && problem.concerns(key))
+                .map(|(text, _)| text.as_str());
+            Err(source.explain(&problem, culprit))
+        }
+    }
+}
+
+/// The complete configuration as TOML: to be printed, and saved with the run.
+///
+/// # Errors
+/// If `config` has what TOML cannot express.
+pub fn to_toml<T: Serialize>(config: &T) -> Result<String> {
+    toml::to_string_pretty(config).context("the configuration cannot be written as TOML")
+}
+
+/// All settings of a TOML text by full key, sorted: `model.d_model`, ... Text that is no TOML has
+/// none.
+pub fn settings(text: &str) -> BTreeMap<String, Value> {
+    fn walk(prefix: &str, table: Table, into: &mut BTreeMap<String, Value>) {
+        for (key, value) in table {
+            let key = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+            match value {
+                Value::Table(table) => walk(&key, table, into),
+                value => drop(into.insert(key, value)),
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    walk("", text.parse().unwrap_or_default(), &mut all);
+    all
+}
+
+/// Settings in which two configurations (TOML) differ: key, value in `a`, value in `b`.
+pub fn differences(a: &str, b: &str) -> Vec<(String, Option<String>, Option<String>)> {
+    let (a, b) = (settings(a), settings(b));
+    let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    keys.into_iter()
+        .filter(|key| a.get(*key) != b.get(*key))
+        .map(|key| {
+            let show = |all: &BTreeMap<String, Value>| all.get(key).map(Value::to_string);
+            (key.clone(), show(&a), show(&b))
+        })
+        .collect()
+}
+
+fn typed<T: DeserializeOwned>(table: Table) -> Result<T, diagnose::Problem> {
+    serde_path_to_error::deserialize(table).map_err(|error| {
+        let path = error.path().to_string();
+        diagnose::Problem::new(&path, error.into_inner().message())
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+use serde::Deserialize;
+
+use super::*;
+use crate::train_config::TrainConfig;
+
+#[derive(Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    task: String,
+    model: Model,
+    #[serde(default)]
+    train: TrainConfig,
+}
+
+#[derive(Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Model {
+    d_model: usize,
+    #[serde(default)]
+    dropout: f64,
+    kind: Kind,
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Serialize, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Dplr,
+    Diagonal,
+}
+
+#[derive(Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Layer {
+    width: usize,
+}
+
+const TEXT: &str = r#"task = "path-x"
+
+[model]
+d_model = 64
+dropout = 0.1
+kind = "dplr"
+layers = [{ width = 1 }, { width = 2 }]
+
+[train]
+epochs = 2
+schedule = { name = "cosine_warmup", warmup_steps = 10, total_steps = 100 }
+"#;
+
+fn load_with(text: &str, overrides: &[&str]) -> Result<Loaded<Config>> {
+    let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+    parse("a.toml", text, &overrides)
+}
+
+fn message(text: &str, overrides: &[&str]) -> String {
+    load_with(text, overrides).unwrap_err().to_string()
+}
+
+#[test]
+fn the_resolved_config_is_complete_and_reads_back() {
+    let config = load_with(TEXT, &["train.optimizer.lr=4e-3", "model.d_model=128"]).unwrap();
+    assert_eq!(config.value.model.d_model, 128);
+    assert_eq!(
+        config.changes,
+        ["train.optimizer.lr: default -> 0.004", "model.d_model: 64 -> 128"]
+    );
+    let text = to_toml(&config.value).unwrap();
+    for key in ["batch_size = 32", "lr = 0.004", "warmup_steps = 10", "metric = \"val/accuracy\""] {
+        assert!(text.contains(key), "{key} in\n{text}");
+    }
+    assert_eq!(load_with(&text, &[]).unwrap().value, config.value);
+}
+
+#[test]
+fn unknown_keys_in_the_file_are_named_with_line_and_nearest_name() {
+    assert_eq!(
+        message(&TEXT.replace("d_model =", "d_modl ="), &[]),
+        "a.toml:4: unknown key `model.d_modl`; did you mean `model.d_model`?"
+    );
+    assert_eq!(
+        message(&TEXT.replace("epochs", "epoch"), &[]),
+        "a.toml:10: unknown key `train.epoch`; did you mean `train.epochs`?"
+    );
+    assert_eq!(
+        message(&format!("nonsense = 1\n{TEXT}"), &[]),
+        "a.toml:1: unknown key `nonsense`; known here: task, model, train"
+    );
+    // Inside an enum, where serde loses the path.
+    assert_eq!(
+        message(&TEXT.replace("warmup_steps", "warmup_stps"), &[]),
+        "a.toml:11: unknown key `train.schedule.warmup_stps`; did you mean \
+         `train.schedule.warmup_steps`?"
+    );
+}
+
+#[test]
+fn unknown_keys_of_overrides_are_told_from_those_of_the_file() {
+    let text = message(TEXT, &["model.d_modl=64"]);
+    assert_eq!(
+        text,
+        "--set model.d_modl=64: unknown key `model.d_modl`; did you mean `model.d_model`?"
+    );
+    // The section was forgotten.
+    let text = message(TEXT, &["d_model=64"]);
+    assert_eq!(text, "--set d_model=64: unknown key `d_model`; did you mean `model.d_model`?");
+    // The file's own problem is not blamed on an innocent override.
+    let text = message(&TEXT.replace("d_model =", "d_modl ="), &["model.dropout=0"]);
+    assert!(text.starts_with("a.toml:4: "), "{text}");
+}
+
+#[test]
+fn wrong_types_are_named_with_line_and_key() {
+    assert_eq!(
+        message(&TEXT.replace("= 64", "= \"big\""), &[]),
+        "a.toml:4: `model.d_model`: invalid type: string \"big\", expected usize"
+    );
+    assert_eq!(
+        message(TEXT, &["model.d_model=big"]),
+        "--set model.d_model=big: `model.d_model`: invalid type: string \"big\", expected usize"
+    );
+    assert_eq!(
+        message(&TEXT.replace("width = 2", "width = -2"), &[]),
+        "a.toml:7: `model.layers[1].width`: invalid value: integer `-2`, expected usize"
+    );
+    assert_eq!(
+        message(TEXT, &["train.eval_every=sometimes"]),
+        "--set train.eval_every=sometimes: `train.eval_every`: invalid value: string \
+         \"sometimes\", expected a number of steps or \"epoch\""
+    );
+}
+
+#[test]
+fn unknown_choices_list_the_known_ones() {
+    assert_eq!(
+        message(&TEXT.replace("\"dplr\"", "\"diagnal\""), &[]),
+        "a.toml:6: `model.kind` is \"diagnal\", expected one of dplr, diagonal; did you mean \
+         diagonal?"
+    );
+    let text = message(&TEXT.replace("cosine_warmup", "cosine_warm"), &[]);
+    assert!(text.starts_with("a.toml:11: `train.schedule"), "{text}");
+    assert!(text.ends_with("did you mean cosine_warmup?"), "{text}");
+}
+
+#[test]
+fn missing_keys_are_named() {
+    assert_eq!(message(&TEXT.replace("d_model = 64\n", ""), &[]), "a.toml:3: `model.d_model` is missing");
+    assert_eq!(message("", &[]), "a.toml: `task` is missing");
+    assert!(load_with(&TEXT.replace("d_model = 64\n", ""), &["model.d_model=8"]).is_ok());
+}
+
+#[test]
+fn syntax_errors_have_a_line() {
+    let text = message("a = 1\nb = = 2\n", &[]);
+    assert!(text.starts_with("a.toml:2: "), "{text}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = load::<Config>(Path::new("no/such.toml"), &[]).unwrap_err();
+    assert!(error.to_string().contains("no/such.toml"), "{error}");
+}
+
+#[test]
+fn differences_name_full_keys() {
+    let other = TEXT.replace("= 64", "= 32").replace("dropout = 0.1\n", "");
+    assert_eq!(
+        differences(TEXT, &other),
+        [
+            ("model.d_model".to_owned(), Some("64".to_owned()), Some("32".to_owned())),
+            ("model.dropout".to_owned(), Some("0.1".to_owned()), None),
+        ]
+    );
+}

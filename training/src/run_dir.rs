@@ -1,0 +1,278 @@
+//! The folder of one run: `runs/<task>/<name>/{config.toml, events..., checkpoints/}`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::atomic_file;
+
+const CONFIG: &str = "config.toml";
+const CHECKPOINTS: &str = "checkpoints";
+const LOCK: &str = ".lock";
+
+/// A run's folder, held by this process alone until it is dropped.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    resumed: bool,
+    _lock: Lock,
+}
+
+impl RunDir {
+    /// A new run in `path`.
+    ///
+    /// # Errors
+    /// If there is a run already, or the folder cannot be made.
+    pub fn create(path: &Path) -> Result<Self> {
+        if is_run(path) {
+            let path = path.display();
+            bail!("{path} holds a run already; continue it with --resume {path}, or choose another");
+        }
+        make_folder(&path.join(CHECKPOINTS))?;
+        let lock = Lock::take(path)?;
+        Ok(Self { path: path.to_owned(), resumed: false, _lock: lock })
+    }
+
+    /// A new run `root/task/stem-NNN` with the first number that is free.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn create_numbered(root: &Path, task: &str, stem: &str) -> Result<Self> {
+        let folder = root.join(task);
+        make_folder(&folder)?;
+        for number in 1.. {
+            let path = folder.join(format!("{stem}-{number:03}"));
+            // create_dir fails for all but one of several processes that start together.
+            match fs::create_dir(&path) {
+                Ok(()) => return Self::create(&path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(atomic_file::explain(&error, &path, 0)),
+            }
+        }
+        unreachable!("there is always another number")
+    }
+
+    /// The run in `path`, to be continued.
+    ///
+    /// # Errors
+    /// If there is none, or another process works on it.
+    pub fn resume(path: &Path) -> Result<Self> {
+        if !is_run(path) {
+            bail!("{} holds no run: there is no {CONFIG}", path.display());
+        }
+        make_folder(&path.join(CHECKPOINTS))?;
+        let lock = Lock::take(path)?;
+        // Nobody else writes here now.
+        for folder in [path.to_owned(), path.join(CHECKPOINTS)] {
+            atomic_file::remove_partial(&folder)
+                .with_context(|| format!("cannot tidy up {}", folder.display()))?;
+        }
+        Ok(Self { path: path.to_owned(), resumed: true, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the run is continued rather than new.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Saves the resolved configuration, from which the run can be rebuilt.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_config(&self, toml: &str) -> Result<()> {
+        atomic_file::write(&config_file(&self.path), toml.as_bytes())
+    }
+}
+
+/// The configuration of the run in `run`.
+pub fn config_file(run: &Path) -> PathBuf {
+    run.join(CONFIG)
+}
+
+/// The newest state of the run in `run`.
+pub fn last_checkpoint(run: &Path) -> PathBuf {
+    run.join(CHECKPOINTS).join("last.safetensors")
+}
+
+/// The state of the run in `run` that did best on the validation split.
+pub fn best_checkpoint(run: &Path) -> PathBuf {
+    run.join(CHECKPOINTS).join("best.safetensors")
+}
+
+/// The run that `text` names: a folder, or `task/name` below `root`.
+///
+/// # Errors
+/// If there is none; the message says where it was looked for and what there is.
+pub fn find(root: &Path, text: &str) -> Result<PathBuf> {
+    let candidates = [PathBuf::from(text), root.join(text)];
+    if let Some(found) = candidates.iter().find(|path| is_run(path)) {
+        return Ok(found.clone());
+    }
+    let [first, second] = candidates.map(|path| path.display().to_string());
+    let known = list(root);
+    let nearest = known
+        .iter()
+        .map(|run| (strsim::jaro_winkler(&run.display().to_string(), &second), run))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((_, run)) => bail!(
+            "no run {text}: neither {first} nor {second} holds a {CONFIG}; the nearest of {} runs \
+             is {}",
+            known.len(),
+            run.display()
+        ),
+        None => bail!(
+            "no run {text}: neither {first} nor {second} holds a {CONFIG}, and there are no runs \
+             in {}",
+            root.display()
+        ),
+    }
+}
+
+/// All runs `root/<task>/<name>`, sorted.
+pub fn list(root: &Path) -> Vec<PathBuf> {
+    let below = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path())
+    };
+    let mut runs: Vec<PathBuf> =
+        below(root.to_owned()).flat_map(below).filter(|path| is_run(path)).collect();
+    runs.sort();
+    runs
+}
+
+fn is_run(path: &Path) -> bool {
+    config_file(path).is_file()
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| atomic_file::explain(&error, path, 0))
+}
+
+/// Keeps a second process out. The kernel gives the lock back when its holder ends, however that
+/// happens, so none is ever stale.
+#[derive(Debug)]
+struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    fn take(run: &Path) -> Result<Self> {
+        let path = run.join(LOCK);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| atomic_file::explain(&error, &path, 0))?;
+        match try_lock(&file) {
+            Ok(true) => {}
+            Ok(false) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                bail!(
+                    "another process (id {}) is working on {}; wait for it or end it",
+                    holder.trim(),
+                    run.display()
+                );
+            }
+            // Some network file systems know no locks. Better unguarded than unusable.
+            Err(error) => eprintln!("warning: {} cannot be locked: {error}", path.display()),
+        }
+        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        Ok(Self { _file: file })
+    }
+}
+
+/// Whether the lock is ours now.
+#[cfg(unix)]
+fn try_lock(file: &File) -> std::io::Result<bool> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open for as long as `file` lives.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+        return Ok(true);
+    }
+    let error = std::io::Error::last_os_error();
+    if error.kind() == std::io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
+}
+
+#[cfg(not(unix))]
+fn try_lock(_file: &File) -> std::io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(root: &Path, name: &str) -> RunDir {
+        let run = RunDir::create(&root.join(name)).unwrap();
+        run.write_config("a = 1\n").unwrap();
+        run
+    }
+
+    #[test]
+    fn numbers_count_up() {
+        let root = tempfile::tempdir().unwrap();
+        let first = RunDir::create_numbered(root.path(), "path-x", "small").unwrap();
+        let second = RunDir::create_numbered(root.path(), "path-x", "small").unwrap();
+        assert!(first.path().ends_with("path-x/small-001"));
+        assert!(second.path().ends_with("path-x/small-002"));
+        assert!(!first.is_resumed());
+    }
+
+    #[test]
+    fn a_run_is_not_overwritten() {
+        let root = tempfile::tempdir().unwrap();
+        drop(run(root.path(), "a"));
+        let message = RunDir::create(&root.path().join("a")).unwrap_err().to_string();
+        assert!(message.contains("--resume"), "{message}");
+    }
+
+    #[test]
+    fn a_second_process_is_refused_and_a_lock_is_never_stale() {
+        let root = tempfile::tempdir().unwrap();
+        let held = run(root.path(), "a");
+        // flock belongs to the open file, so a second opening in this process stands for another
+        // process.
+        let message = RunDir::resume(held.path()).unwrap_err().to_string();
+        assert!(message.contains(&std::process::id().to_string()), "{message}");
+        let path = held.path().to_owned();
+        drop(held);
+        // The lock file is still there, as after SIGKILL.
+        assert!(path.join(LOCK).exists());
+        assert!(RunDir::resume(&path).unwrap().is_resumed());
+    }
+
+    #[test]
+    fn resuming_tidies_up_after_a_killed_process() {
+        let root = tempfile::tempdir().unwrap();
+        let path = run(root.path(), "a").path().to_owned();
+        let partial = path.join("checkpoints/.last.safetensors.1.partial");
+        fs::write(&partial, "half").unwrap();
+        RunDir::resume(&path).unwrap();
+        assert!(!partial.exists());
+    }
+
+    #[test]
+    fn runs_are_found_by_folder_and_by_name() {
+        let root = tempfile::tempdir().unwrap();
+        let path = run(root.path(), "path-x/small-001").path().to_owned();
+        assert_eq!(find(root.path(), path.to_str().unwrap()).unwrap(), path);
+        assert_eq!(find(root.path(), "path-x/small-001").unwrap(), path);
+        assert_eq!(list(root.path()), [path]);
+        let message = find(root.path(), "path-x/smal-001").unwrap_err().to_string();
+        assert!(message.contains("nearest of 1 runs") && message.contains("small-001"), "{message}");
+        let empty = tempfile::tempdir().unwrap();
+        let message = find(empty.path(), "a/b").unwrap_err().to_string();
+        assert!(message.contains("there are no runs"), "{message}");
+    }
+}

@@ -1,0 +1,278 @@
+//! The `[train]` section of a config file.
+
+use std::fmt;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::guard::OnDivergence;
+use crate::optim::AdamWConfig;
+use crate::schedule::{Mode, Schedule};
+
+/// How a model is trained. Settings that are left out have the defaults of
+/// [`TrainConfig::default`]; unknown ones are refused.
+///
+/// A step is one update of the optimiser, from `accumulate` batches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the training split. Of `epochs` and `steps` at least one is given; training
+    /// ends at what comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Optimiser steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Samples in a batch. Samples at the end of an epoch that do not fill a step are left out.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged for one step: a batch that does not fit into memory
+    /// can be split (batch norm then sees the parts).
+    pub accumulate: usize,
+    /// Samples in an evaluation batch; `batch_size` where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_batch_size: Option<usize>,
+    /// Order of the data, dropout and initial values follow from it.
+    pub seed: u64,
+    /// Threads that build batches ahead; 0 builds them in the training thread.
+    pub workers: usize,
+    /// Steps between two readings of the loss. Each waits for the device once, and looks for
+    /// divergence.
+    pub log_every: u64,
+    /// When to evaluate: a number of steps, or "epoch".
+    pub eval_every: Every,
+    /// When to save: a number of steps, or "epoch".
+    pub checkpoint_every: Every,
+    /// Also save when this many seconds have passed since the last time; never where it is
+    /// missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_seconds: Option<f64>,
+    /// Stop after so many evaluations without a new best; never where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// What makes a checkpoint the best.
+    pub best: Best,
+    /// What to do when the loss or a gradient is NaN or infinite.
+    pub on_divergence: OnDivergence,
+    /// The optimiser.
+    pub optimizer: AdamWConfig,
+    /// The learning rate's course.
+    pub schedule: Schedule,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: None,
+            steps: None,
+            batch_size: 32,
+            accumulate: 1,
+            eval_batch_size: None,
+            seed: 0,
+            workers: 2,
+            log_every: 50,
+            eval_every: Every::Epoch,
+            checkpoint_every: Every::Epoch,
+            checkpoint_seconds: Some(600.0),
+            patience: None,
+            best: Best::default(),
+            on_divergence: OnDivergence::default(),
+            optimizer: AdamWConfig::default(),
+            schedule: Schedule::Constant {},
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Checks ranges and contradictions.
+    ///
+    /// # Errors
+    /// Names the setting, its value and what it may be.
+    pub fn validate(&self) -> Result<()> {
+        if self.epochs.is_none() && self.steps.is_none() {
+            bail!("neither train.epochs nor train.steps is given; set at least one");
+        }
+        let counts = [
+            ("batch_size", self.batch_size as u64),
+            ("accumulate", self.accumulate as u64),
+            ("eval_batch_size", self.eval_batch_size() as u64),
+            ("log_every", self.log_every),
+        ];
+        for (name, value) in counts {
+            ensure!(value > 0, "train.{name} is 0; it must be at least 1");
+        }
+        for (name, every) in
+            [("eval_every", self.eval_every), ("checkpoint_every", self.checkpoint_every)]
+        {
+            ensure!(every != Every::Steps(0), "train.{name} is 0; use steps or \"epoch\"");
+        }
+        if let Some(seconds) = self.checkpoint_seconds {
+            ensure!(seconds > 0.0, "train.checkpoint_seconds is {seconds}; it must be above 0");
+        }
+        ensure!(
+            i64::try_from(self.seed).is_ok(),
+            "train.seed is {}; a config file holds at most {}",
+            self.seed,
+            i64::MAX
+        );
+        self.optimizer.validate().context("train.optimizer")?;
+        self.schedule.validate().context("train")?;
+        self.on_divergence.validate().context("train")
+    }
+
+    /// Samples in an evaluation batch.
+    pub fn eval_batch_size(&self) -> usize {
+        self.eval_batch_size.unwrap_or(self.batch_size)
+    }
+
+    /// The step at which training ends.
+    pub fn last_step(&self, steps_per_epoch: u64) -> u64 {
+        let by_epochs = self.epochs.map(|epochs| epochs.saturating_mul(steps_per_epoch));
+        by_epochs.into_iter().chain(self.steps).min().unwrap_or(0)
+    }
+}
+
+/// How often something happens: `eval_every = 500` or `eval_every = "epoch"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// At the end of each epoch.
+    Epoch,
+    /// After each so many steps.
+    Steps(u64),
+}
+
+impl Every {
+    /// Whether it happens after step `step` (counted from 1).
+    pub fn is_due(self, step: u64, steps_per_epoch: u64) -> bool {
+        let every = match self {
+            Every::Epoch => steps_per_epoch,
+            Every::Steps(steps) => steps,
+        };
+        step > 0 && step.is_multiple_of(every)
+    }
+}
+
+impl Serialize for Every {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Every::Epoch => serializer.serialize_str("epoch"),
+            Every::Steps(steps) => serializer.serialize_u64(*steps),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Every {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EveryVisitor;
+        impl Visitor<'_> for EveryVisitor {
+            type Value = Every;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of steps or \"epoch\"")
+            }
+            fn visit_u64<E: de::Error>(self, steps: u64) -> Result<Every, E> {
+                Ok(Every::Steps(steps))
+            }
+            fn visit_i64<E: de::Error>(self, steps: i64) -> Result<Every, E> {
+                u64::try_from(steps).map(Every::Steps).map_err(|_| {
+                    E::invalid_value(de::Unexpected::Signed(steps), &self)
+                })
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Every, E> {
+                match word {
+                    "epoch" => Ok(Every::Epoch),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(EveryVisitor)
+    }
+}
+
+/// What makes a checkpoint the best one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Best {
+    /// A figure of the validation split by its TensorBoard tag.
+    pub metric: String,
+    /// Which way it improves.
+    pub mode: Mode,
+}
+
+impl Default for Best {
+    fn default() -> Self {
+        Self { metric: "val/accuracy".to_owned(), mode: Mode::Max }
+    }
+}
+
+impl Best {
+    /// Whether `new` beats `old`. NaN beats nothing.
+    pub fn improves(&self, new: f64, old: Option<f64>) -> bool {
+        match (old, self.mode) {
+            (None, _) => new.is_finite(),
+            (Some(old), Mode::Max) => new > old,
+            (Some(old), Mode::Min) => new < old,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_round_trips_through_toml() {
+        let config = TrainConfig { epochs: Some(3), ..TrainConfig::default() };
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config, "{text}");
+    }
+
+    #[test]
+    fn every_is_a_number_or_epoch() {
+        let config: TrainConfig =
+            toml::from_str("eval_every = 5\ncheckpoint_every = \"epoch\"").unwrap();
+        assert_eq!(config.eval_every, Every::Steps(5));
+        assert_eq!(config.checkpoint_every, Every::Epoch);
+        for wrong in ["-1", "\"step\"", "1.5"] {
+            let error = toml::from_str::<TrainConfig>(&format!("eval_every = {wrong}"));
+            let message = error.unwrap_err().to_string();
+            assert!(message.contains("a number of steps or \"epoch\""), "{message}");
+        }
+        assert!(Every::Epoch.is_due(20, 10) && !Every::Epoch.is_due(15, 10));
+        assert!(Every::Steps(15).is_due(15, 10) && !Every::Steps(15).is_due(0, 10));
+    }
+
+    #[test]
+    fn training_ends_at_what_comes_first() {
+        let mut config = TrainConfig { epochs: Some(3), ..TrainConfig::default() };
+        assert_eq!(config.last_step(10), 30);
+        config.steps = Some(12);
+        assert_eq!(config.last_step(10), 12);
+        assert_eq!(config.last_step(2), 6);
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let good = TrainConfig { steps: Some(1), ..TrainConfig::default() };
+        good.validate().unwrap();
+        let wrong = [
+            (TrainConfig { steps: None, ..good.clone() }, "epochs"),
+            (TrainConfig { batch_size: 0, ..good.clone() }, "train.batch_size"),
+            (TrainConfig { eval_every: Every::Steps(0), ..good.clone() }, "train.eval_every"),
+            (TrainConfig { checkpoint_seconds: Some(0.0), ..good.clone() }, "checkpoint_seconds"),
+            (TrainConfig { seed: u64::MAX, ..good }, "train.seed"),
+        ];
+        for (config, name) in wrong {
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn nan_is_never_the_best() {
+        let best = Best::default();
+        assert!(!best.improves(f64::NAN, None) && !best.improves(f64::NAN, Some(0.1)));
+        assert!(best.improves(0.2, Some(0.1)) && !best.improves(0.1, Some(0.1)));
+        let lowest = Best { metric: "val/loss".to_owned(), mode: Mode::Min };
+        assert!(lowest.improves(0.1, Some(0.2)) && !lowest.improves(0.2, Some(0.1)));
+    }
+}
