@@ -46,7 +46,7 @@ check_own() {
                 "Install torch==$version there or unset the variable."
     else
         found=$(sed -n 's/.*"\([0-9.]*\)".*/\1/p' \
-            "${LIBTORCH_INCLUDE:-$LIBTORCH}/include/torch/headeronly/version.h") ||
+            "${LIBTORCH_INCLUDE:-$LIBTORCH}/include/torch/headeronly/version.h" 2>/dev/null) ||
             die "LIBTORCH=$LIBTORCH is no libtorch $version (no include/torch/headeronly/version.h)." \
                 "Unset it to have one installed here."
     fi
@@ -93,15 +93,19 @@ fetch_by_pip() { # platform, package, version, sha256
     return $status
 }
 
-# The same file from PyPI's file host, resumed where an earlier attempt stopped.
+# The same file from PyPI's file host, continued where an earlier attempt stopped.
 fetch_by_url() { # url, file
+    local part=$cache/$2.part
     if has curl; then
-        curl --fail --location --retry 3 --continue-at - --output "$cache/$2.part" "$1"
+        # Where there is nothing to continue (the server refuses it), from the start.
+        curl --fail --location --retry 3 --continue-at - --output "$part" "$1" || {
+            [ $? = 22 ] && curl --fail --location --retry 3 --output "$part" "$1"
+        }
     elif has wget; then
-        wget --continue --output-document "$cache/$2.part" "$1"
+        wget --continue --output-document "$part" "$1"
     else
         return 1
-    fi && mv "$cache/$2.part" "$work/$2"
+    fi && mv "$part" "$work/$2"
 }
 
 fetch() { # row
