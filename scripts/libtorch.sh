@@ -93,7 +93,8 @@ fetch_by_pip() { # platform, package, version, sha256
     return $status
 }
 
-# The same file from PyPI's file host, continued where an earlier attempt stopped.
+# Without pip, the same file from PyPI's file host (or S4_WHEEL_HOST, a mirror of it), continued
+# where an earlier attempt stopped. Tried with a local copy, not yet against the host itself.
 fetch_by_url() { # url, file
     local part=$cache/$2.part
     if has curl; then
