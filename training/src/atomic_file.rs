@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result, anyhow};
+use indicatif::HumanBytes;
 
 /// Marks a file that is still being written.
 const PARTIAL: &str = ".partial";
@@ -55,11 +56,11 @@ pub(crate) fn explain(error: &io::Error, path: &Path, needed: u64) -> Error {
     let folder = folder_of(path);
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull => {
-            let free = free_space(folder).map_or_else(|| "no".to_owned(), mib);
+            let free = free_space(folder).unwrap_or(0);
             format!(
-                "the disk is full: {free} MiB free, {} MiB needed; make room or choose another \
-                 folder",
-                mib(needed)
+                "the disk is full: {} free, {} needed; make room or choose another folder",
+                HumanBytes(free),
+                HumanBytes(needed)
             )
         }
         io::ErrorKind::QuotaExceeded => {
@@ -73,7 +74,7 @@ pub(crate) fn explain(error: &io::Error, path: &Path, needed: u64) -> Error {
         }
         io::ErrorKind::NotFound => format!("{} does not exist", folder.display()),
         io::ErrorKind::FileTooLarge => {
-            format!("{} MiB is more than a file may have here (ulimit -f)", mib(needed))
+            format!("{} is more than a file may have here (ulimit -f)", HumanBytes(needed))
         }
         _ => error.to_string(),
     };
@@ -93,10 +94,6 @@ fn aside(path: &Path) -> PathBuf {
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}{PARTIAL}", std::process::id()));
     path.with_file_name(name)
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }
 
 /// Bytes that this user may still write below `folder`.
@@ -162,7 +159,7 @@ mod tests {
     fn a_full_disk_says_how_much_is_free_and_needed() {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let message = explain(&full, Path::new("/tmp/x"), 3 << 20).to_string();
-        assert!(message.contains("MiB free, 3.0 MiB needed"), "{message}");
+        assert!(message.contains(" free, 3.00 MiB needed"), "{message}");
     }
 
     #[test]

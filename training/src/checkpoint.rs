@@ -43,6 +43,8 @@ pub struct TrainState {
     pub best: Option<(f64, u64)>,
     /// Evaluations since then.
     pub evaluations_since_best: u64,
+    /// Seconds spent on training steps, through all resumptions.
+    pub seconds: f64,
 }
 
 /// The description of a checkpoint.
@@ -88,8 +90,7 @@ impl Checkpoint {
     /// # Errors
     /// If a tensor is of a kind that is not saved.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let parts =
-            [("model", &self.model), ("optim", &self.optimizer), ("meters", &self.meters)];
+        let parts = [("model", &self.model), ("optim", &self.optimizer), ("meters", &self.meters)];
         let mut all = StateDict::new();
         for (prefix, dict) in parts {
             for (name, tensor) in dict.iter() {
@@ -209,6 +210,7 @@ mod tests {
             // Not a short decimal: it must come back bit for bit.
             best: Some((0.1 + 0.2, 10)),
             evaluations_since_best: 0,
+            seconds: 1.5,
         };
         let config = "[model]\nwidth = 3\n".to_owned();
         let dict = |name: &str, tensor| StateDict::from_iter([(name.to_owned(), tensor)]);

@@ -15,7 +15,9 @@ pub const INTERRUPTED: u8 = 130;
 pub enum Exit {
     /// All done: exit code 0.
     Done,
-    /// Stopped by Ctrl-C or SIGTERM after saving: exit code 130.
+    /// Stopped by Ctrl-C or SIGTERM with nothing to resume, or after saying how: exit code 130.
+    Stopped,
+    /// Training was stopped by Ctrl-C or SIGTERM after saving: exit code 130.
     Interrupted {
         /// Last completed step, which is in the checkpoint.
         step: u64,
@@ -50,18 +52,24 @@ pub fn usage(message: impl fmt::Display) -> Error {
 /// What `main` returns: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving. Failures
 /// and interruptions are told on standard error.
 pub fn main_exit<T: Into<Exit>>(result: Result<T>) -> ExitCode {
+    ExitCode::from(exit_code(result))
+}
+
+/// [`main_exit`] for programs that end in another way than by returning from `main`.
+pub fn exit_code<T: Into<Exit>>(result: Result<T>) -> u8 {
     match result.map(Into::into) {
-        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Done) => 0,
+        Ok(Exit::Stopped) => INTERRUPTED,
         Ok(Exit::Interrupted { step, run }) => {
             let run = run.display();
             eprintln!(
                 "interrupted after step {step}; everything is saved. Continue with --resume {run}"
             );
-            ExitCode::from(INTERRUPTED)
+            INTERRUPTED
         }
         Err(error) => {
             eprintln!("error: {}", describe(&error));
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            if error.is::<Usage>() { 2 } else { 1 }
         }
     }
 }

@@ -28,7 +28,9 @@ impl RunDir {
     pub fn create(path: &Path) -> Result<Self> {
         if is_run(path) {
             let path = path.display();
-            bail!("{path} holds a run already; continue it with --resume {path}, or choose another");
+            bail!(
+                "{path} holds a run already; continue it with --resume {path}, or choose another"
+            );
         }
         make_folder(&path.join(CHECKPOINTS))?;
         let lock = Lock::take(path)?;
@@ -270,7 +272,10 @@ mod tests {
         assert_eq!(find(root.path(), "path-x/small-001").unwrap(), path);
         assert_eq!(list(root.path()), [path]);
         let message = find(root.path(), "path-x/smal-001").unwrap_err().to_string();
-        assert!(message.contains("nearest of 1 runs") && message.contains("small-001"), "{message}");
+        assert!(
+            message.contains("nearest of 1 runs") && message.contains("small-001"),
+            "{message}"
+        );
         let empty = tempfile::tempdir().unwrap();
         let message = find(empty.path(), "a/b").unwrap_err().to_string();
         assert!(message.contains("there are no runs"), "{message}");

@@ -3,8 +3,8 @@
 //! Messages are `tensorboard-proto`'s and the record framing is `tensorboard-rs`'s. Its
 //! `SummaryWriter` is not used: it writes from a thread that panics on I/O errors.
 
-mod hparams;
 mod histogram;
+mod hparams;
 mod image;
 
 use std::fs::{self, File, OpenOptions};
@@ -25,8 +25,6 @@ use tensorboard_rs::record_writer::RecordWriter;
 
 use crate::atomic_file;
 use crate::objective::Picture;
-
-pub use hparams::SessionStatus;
 
 /// Writes one event file. What is added is kept in memory until [`flush`](Self::flush).
 #[derive(Debug)]
@@ -118,9 +116,8 @@ impl EventWriter {
     /// If `values` cannot be read as numbers.
     pub fn histogram(&mut self, step: u64, tag: &str, values: &Tensor) -> Result<()> {
         let mut summary = tagged(tag);
-        summary.set_histo(
-            histogram::from_tensor(values).with_context(|| format!("histogram {tag}"))?,
-        );
+        summary
+            .set_histo(histogram::from_tensor(values).with_context(|| format!("histogram {tag}"))?);
         self.summary(step, summary)
     }
 
@@ -169,12 +166,13 @@ impl EventWriter {
         Ok(())
     }
 
-    /// Says in the HPARAMS tab how the run ended.
+    /// Says in the HPARAMS tab that the run is complete. TensorBoard believes the first such
+    /// message, so a run that may be resumed must not send one.
     ///
     /// # Errors
     /// If the message cannot be encoded.
-    pub fn end(&mut self, status: SessionStatus) -> Result<()> {
-        self.summary(0, hparams::end(status, now())?)
+    pub fn completed(&mut self) -> Result<()> {
+        self.summary(0, hparams::end(now())?)
     }
 
     /// Writes what was added. After a failure it is dropped, and the file ends in a whole record,

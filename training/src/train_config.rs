@@ -115,6 +115,18 @@ impl TrainConfig {
             self.seed,
             i64::MAX
         );
+        ensure!(
+            self.best.name().is_some(),
+            "train.best.metric is \"{}\"; it must be of the validation split, as val/accuracy",
+            self.best.metric
+        );
+        if let Schedule::Plateau(plateau) = &self.schedule {
+            ensure!(
+                plateau.mode == self.best.mode,
+                "train.schedule.mode and train.best.mode differ, but both are about {}",
+                self.best.metric
+            );
+        }
         self.optimizer.validate().context("train.optimizer")?;
         self.schedule.validate().context("train")?;
         self.on_divergence.validate().context("train")
@@ -173,9 +185,9 @@ impl<'de> Deserialize<'de> for Every {
                 Ok(Every::Steps(steps))
             }
             fn visit_i64<E: de::Error>(self, steps: i64) -> Result<Every, E> {
-                u64::try_from(steps).map(Every::Steps).map_err(|_| {
-                    E::invalid_value(de::Unexpected::Signed(steps), &self)
-                })
+                u64::try_from(steps)
+                    .map(Every::Steps)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(steps), &self))
             }
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Every, E> {
                 match word {
@@ -188,7 +200,7 @@ impl<'de> Deserialize<'de> for Every {
     }
 }
 
-/// What makes a checkpoint the best one.
+/// What makes a checkpoint the best one; a plateau schedule watches it, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Best {
@@ -205,6 +217,11 @@ impl Default for Best {
 }
 
 impl Best {
+    /// The metric without `val/`.
+    pub fn name(&self) -> Option<&str> {
+        self.metric.strip_prefix("val/")
+    }
+
     /// Whether `new` beats `old`. NaN beats nothing.
     pub fn improves(&self, new: f64, old: Option<f64>) -> bool {
         match (old, self.mode) {
@@ -218,6 +235,7 @@ impl Best {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::PlateauConfig;
 
     #[test]
     fn the_default_round_trips_through_toml() {
@@ -259,7 +277,18 @@ mod tests {
             (TrainConfig { batch_size: 0, ..good.clone() }, "train.batch_size"),
             (TrainConfig { eval_every: Every::Steps(0), ..good.clone() }, "train.eval_every"),
             (TrainConfig { checkpoint_seconds: Some(0.0), ..good.clone() }, "checkpoint_seconds"),
-            (TrainConfig { seed: u64::MAX, ..good }, "train.seed"),
+            (TrainConfig { seed: u64::MAX, ..good.clone() }, "train.seed"),
+            (
+                TrainConfig {
+                    best: Best { metric: "accuracy".to_owned(), mode: Mode::Max },
+                    ..good.clone()
+                },
+                "train.best.metric",
+            ),
+            (
+                TrainConfig { schedule: Schedule::Plateau(PlateauConfig::default()), ..good },
+                "train.schedule.mode",
+            ),
         ];
         for (config, name) in wrong {
             let message = config.validate().unwrap_err().to_string();

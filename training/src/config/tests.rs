@@ -144,7 +144,10 @@ fn unknown_choices_list_the_known_ones() {
 
 #[test]
 fn missing_keys_are_named() {
-    assert_eq!(message(&TEXT.replace("d_model = 64\n", ""), &[]), "a.toml:3: `model.d_model` is missing");
+    assert_eq!(
+        message(&TEXT.replace("d_model = 64\n", ""), &[]),
+        "a.toml:3: `model.d_model` is missing"
+    );
     assert_eq!(message("", &[]), "a.toml: `task` is missing");
     assert!(load_with(&TEXT.replace("d_model = 64\n", ""), &["model.d_model=8"]).is_ok());
 }

@@ -10,11 +10,12 @@ const BUCKETS: usize = 64;
 pub(super) fn from_tensor(values: &Tensor) -> Result<HistogramProto> {
     let values = values.detach().f_reshape([-1])?.f_to_device(Device::Cpu)?;
     let values: Vec<f64> = Vec::try_from(values.f_to_kind(Kind::Double)?)?;
-    Ok(from_values(values.into_iter().filter(|v| v.is_finite()).collect()))
+    let finite: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
+    Ok(from_values(&finite))
 }
 
 /// Buckets of equal width from the least to the greatest value.
-fn from_values(values: Vec<f64>) -> HistogramProto {
+fn from_values(values: &[f64]) -> HistogramProto {
     let min = values.iter().copied().fold(f64::INFINITY, f64::min);
     let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut histogram = HistogramProto::new();
@@ -24,7 +25,7 @@ fn from_values(values: Vec<f64>) -> HistogramProto {
     let width = (max - min) / BUCKETS as f64;
     let mut counts = vec![0.0; if width > 0.0 { BUCKETS } else { 1 }];
     let last = counts.len() - 1;
-    for value in &values {
+    for value in values {
         let bucket = if width > 0.0 { ((value - min) / width) as usize } else { 0 };
         counts[bucket.min(last)] += 1.0;
     }
@@ -56,8 +57,8 @@ mod tests {
 
     #[test]
     fn one_value_and_none_are_fine() {
-        let h = from_values(vec![2.0; 5]);
+        let h = from_values(&[2.0; 5]);
         assert_eq!((h.bucket.as_slice(), h.bucket_limit.as_slice()), (&[5.0][..], &[2.0][..]));
-        assert_eq!(from_values(Vec::new()).num, 0.0);
+        assert_eq!(from_values(&[]).num, 0.0);
     }
 }

@@ -12,15 +12,6 @@ use toml::Value;
 
 use super::{plugin, tagged};
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionStatus {
-    /// It came to its end.
-    Success,
-    /// It failed or was interrupted.
-    Failure,
-}
-
 /// What the experiment has as columns, and this session's values.
 pub(super) fn start<'a>(
     settings: impl IntoIterator<Item = (&'a str, &'a Value)>,
@@ -48,18 +39,13 @@ pub(super) fn start<'a>(
     columns.set_experiment(experiment);
     let mut row = HParamsPluginData::new();
     row.set_session_start_info(session);
-    Ok([
-        summary("_hparams_/experiment", &columns)?,
-        summary("_hparams_/session_start_info", &row)?,
-    ])
+    Ok([summary("_hparams_/experiment", &columns)?, summary("_hparams_/session_start_info", &row)?])
 }
 
-pub(super) fn end(status: SessionStatus, time: f64) -> Result<Summary_Value> {
+/// The session came to its end.
+pub(super) fn end(time: f64) -> Result<Summary_Value> {
     let mut end = SessionEndInfo::new();
-    end.set_status(match status {
-        SessionStatus::Success => Status::STATUS_SUCCESS,
-        SessionStatus::Failure => Status::STATUS_FAILURE,
-    });
+    end.set_status(Status::STATUS_SUCCESS);
     end.set_end_time_secs(time);
     let mut data = HParamsPluginData::new();
     data.set_session_end_info(end);

@@ -1,0 +1,84 @@
+//! Loss and metrics over a whole split.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::Dataset;
+use crate::interrupt;
+use crate::meters::Meters;
+use crate::objective::{Objective, Phase};
+use crate::prefetch::Prefetch;
+use crate::sampler::InOrder;
+use crate::seed::seed_torch;
+
+/// How a split is evaluated.
+#[derive(Debug, Clone, Copy)]
+pub struct EvalOptions {
+    /// Samples in a batch.
+    pub batch_size: usize,
+    /// Threads that build batches ahead.
+    pub workers: usize,
+    /// For models that draw random numbers also here.
+    pub seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// What loss and metrics are averages over.
+    pub samples: i64,
+    /// Mean loss.
+    pub loss: f64,
+    /// The objective's metrics, averaged.
+    pub metrics: Vec<(String, f64)>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Evaluation {
+    /// `loss` or the metric `name`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        if name == "loss" {
+            return Some(self.loss);
+        }
+        self.metrics.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+/// Runs all of `data` through the model, every sample once; `None` if the user interrupted.
+/// `on_batch` is told after each batch how many of how many are done.
+///
+/// # Errors
+/// If the split is empty, or a sample or the model fails.
+pub fn evaluate<O: Objective>(
+    objective: &mut O,
+    data: Arc<dyn Dataset<Batch = O::Batch>>,
+    options: EvalOptions,
+    mut on_batch: impl FnMut(u64, u64),
+) -> Result<Option<Evaluation>> {
+    ensure!(!data.is_empty(), "there are no samples to evaluate");
+    ensure!(options.batch_size > 0, "the evaluation batch size is 0; it must be at least 1");
+    let _guard = tch::no_grad_guard();
+    let start = Instant::now();
+    let sampler = Arc::new(InOrder::new(data.len(), options.batch_size));
+    let total = sampler.batches();
+    let mut meters = Meters::default();
+    for (batch, number) in Prefetch::new(data, sampler, 0, options.workers)?.zip(0..) {
+        if interrupt::requested() {
+            return Ok(None);
+        }
+        seed_torch(options.seed, "evaluation", number);
+        meters.add(&objective.step(&batch?, Phase::Eval)?)?;
+        on_batch(number + 1, total);
+    }
+    let means = meters.take()?.context("the model counted no samples")?;
+    Ok(Some(Evaluation {
+        samples: means.samples,
+        loss: means.loss,
+        metrics: means.metrics,
+        seconds: start.elapsed().as_secs_f64(),
+    }))
+}

@@ -1,0 +1,420 @@
+//! The training loop.
+//!
+//! ```text
+//! after each step:  evaluate if due -> save if due -> end? -> interrupted? -> next step
+//! ```
+//!
+//! What is due follows from the saved state, and all randomness from (seed, position): a run that
+//! was killed anywhere and resumed makes the same steps as one that was not.
+
+mod clock;
+mod report;
+mod save;
+mod step;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::checkpoint::TrainState;
+use crate::dataset::Dataset;
+use crate::evaluate::{EvalOptions, Evaluation, evaluate};
+use crate::exit::Exit;
+use crate::guard::{Decision, Divergence, Guard};
+use crate::interrupt;
+use crate::meters::Meters;
+use crate::objective::Objective;
+use crate::optim::AdamW;
+use crate::prefetch::Prefetch;
+use crate::run_dir::RunDir;
+use crate::sampler::Shuffled;
+use crate::schedule::{Schedule, ScheduleState};
+use crate::seed;
+use crate::summary::{BestValue, Summary};
+use crate::train_config::TrainConfig;
+
+use clock::Clock;
+use report::Report;
+
+/// The data of a run.
+pub struct Splits<B> {
+    /// What is learned from.
+    pub train: Arc<dyn Dataset<Batch = B>>,
+    /// What chooses the best weights. Without it the last ones count.
+    pub val: Option<Arc<dyn Dataset<Batch = B>>>,
+    /// What the best weights are tested on once, at the end.
+    pub test: Option<Arc<dyn Dataset<Batch = B>>>,
+}
+
+impl<B: Send + 'static> fmt::Debug for Splits<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = |split: &Option<Arc<dyn Dataset<Batch = B>>>| split.as_ref().map(|s| s.len());
+        f.debug_struct("Splits")
+            .field("train", &self.train.len())
+            .field("val", &len(&self.val))
+            .field("test", &len(&self.test))
+            .finish()
+    }
+}
+
+/// Where a run is kept and how it is shown.
+#[derive(Debug)]
+pub struct RunSetup {
+    /// Its folder. If that was opened with [`RunDir::resume`], training goes on from the last
+    /// checkpoint.
+    pub dir: RunDir,
+    /// The complete configuration as TOML ([`crate::config::to_toml`]), from which the model was
+    /// built. Saved as `config.toml` and in every checkpoint.
+    pub config: String,
+    /// Whether to show a bar, where there is a terminal.
+    pub progress: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Training came to its end. The model has the best weights.
+    Finished(Summary),
+    /// The user interrupted; everything is saved.
+    Interrupted {
+        /// Steps made.
+        step: u64,
+        /// The run to resume.
+        run: PathBuf,
+    },
+}
+
+impl From<Outcome> for Exit {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Finished(_) => Exit::Done,
+            Outcome::Interrupted { step, run } => Exit::Interrupted { step, run },
+        }
+    }
+}
+
+/// One run of training.
+pub struct Trainer<O: Objective> {
+    config: TrainConfig,
+    objective: O,
+    splits: Splits<O::Batch>,
+    run: RunDir,
+    config_toml: String,
+    optimizer: AdamW,
+    guard: Guard,
+    sampler: Arc<Shuffled>,
+    steps_per_epoch: u64,
+    last_step: u64,
+    state: TrainState,
+    meters: Meters,
+    clock: Clock,
+    report: Report,
+    val: Option<Evaluation>,
+    /// The step of the newest checkpoint and when it was written.
+    saved: Option<(u64, Instant)>,
+}
+
+impl<O: Objective> Trainer<O> {
+    /// A new run of `objective`, or the continuation of the one in `setup.dir`. The caller seeds
+    /// libtorch before it builds the model, as with `seed_torch(config.seed, "init", 0)`.
+    ///
+    /// # Errors
+    /// If a setting is out of range, there is too little data, or the run cannot be resumed.
+    pub fn new(
+        config: TrainConfig,
+        objective: O,
+        splits: Splits<O::Batch>,
+        setup: RunSetup,
+    ) -> Result<Self> {
+        config.validate()?;
+        if splits.val.is_none() {
+            ensure!(config.patience.is_none(), "train.patience needs a validation split");
+            let plateau = matches!(config.schedule, Schedule::Plateau(_));
+            ensure!(!plateau, "the plateau schedule needs a validation split");
+        }
+        let RunSetup { dir: run, config: config_toml, progress } = setup;
+        let sampler =
+            Shuffled::new(splits.train.len(), config.batch_size, config.accumulate, config.seed)?;
+        let batches_per_epoch = sampler.batches_per_epoch();
+        let steps_per_epoch = batches_per_epoch / config.accumulate as u64;
+        let last_step = config.last_step(steps_per_epoch);
+        let mut optimizer = AdamW::new(objective.params(), config.optimizer.clone())?;
+
+        let mut state = TrainState {
+            step: 0,
+            batches: 0,
+            batches_per_epoch,
+            schedule: ScheduleState::new(config.schedule.clone(), steps_per_epoch)?,
+            rollbacks: 0,
+            evaluated_at: None,
+            best: None,
+            evaluations_since_best: 0,
+            seconds: 0.0,
+        };
+        let mut meters = Meters::default();
+        let mut saved = None;
+        if run.is_resumed()
+            && let Some(resumed) = save::Resumed::load(
+                &run,
+                &config_toml,
+                &objective,
+                &mut optimizer,
+                &state,
+                config.accumulate,
+            )?
+        {
+            (state, meters) = (resumed.state, resumed.meters);
+            saved = Some((state.step, Instant::now()));
+        }
+        run.write_config(&config_toml)?;
+        let report =
+            Report::new(run.path(), objective.params().device(), state.step, last_step, progress)?;
+        Ok(Self {
+            clock: Clock::after(state.seconds),
+            config,
+            objective,
+            splits,
+            run,
+            config_toml,
+            optimizer,
+            // Read when the trainer says so: at reports and before saving.
+            guard: Guard::new(usize::MAX)?,
+            sampler: Arc::new(sampler),
+            steps_per_epoch,
+            last_step,
+            state,
+            meters,
+            report,
+            val: None,
+            saved,
+        })
+    }
+
+    /// Trains to the end or until the user interrupts.
+    ///
+    /// # Errors
+    /// If training diverges, data cannot be read, or a checkpoint cannot be written; the previous
+    /// checkpoint is intact then.
+    pub fn run(mut self) -> Result<Outcome> {
+        let outcome = self.train();
+        self.report.finish();
+        outcome
+    }
+
+    /// The model.
+    pub fn objective(&self) -> &O {
+        &self.objective
+    }
+
+    fn train(&mut self) -> Result<Outcome> {
+        self.introduce();
+        let mut batches = self.batches()?;
+        loop {
+            let evaluate = self.evaluation_is_due();
+            let interrupted = interrupt::requested();
+            if evaluate || interrupted || self.checkpoint_is_due() {
+                self.clock.stop();
+                // Neither a best nor a last checkpoint is made of NaN.
+                if let Some(divergence) = self.guard.read(self.objective.params())? {
+                    self.roll_back(divergence)?;
+                    batches = self.batches()?;
+                    continue;
+                }
+            }
+            if interrupted || (evaluate && !self.evaluate_val()?) {
+                return self.interrupted();
+            }
+            if self.checkpoint_is_due() {
+                self.save_last()?;
+            }
+            if self.is_at_end() {
+                return self.test();
+            }
+            self.clock.start();
+            if let Some(divergence) = self.train_step(&mut batches)? {
+                self.roll_back(divergence)?;
+                batches = self.batches()?;
+            }
+        }
+    }
+
+    fn introduce(&mut self) {
+        let parameters = self.objective.params().num_parameters();
+        self.report.line(&format!("{}", self.optimizer));
+        self.report.line(&format!(
+            "{parameters} parameters, {} training samples, {} steps an epoch, {} in all; run {}",
+            self.splits.train.len(),
+            self.steps_per_epoch,
+            self.last_step,
+            self.run.path().display()
+        ));
+        if self.state.step == 0 {
+            self.report.configuration(&self.config_toml, &self.config.best.metric, parameters);
+        } else {
+            self.report.line(&format!("resumed after step {}", self.state.step));
+        }
+    }
+
+    /// Batches from the present position on.
+    fn batches(&self) -> Result<Prefetch<O::Batch>> {
+        let data = self.splits.train.clone();
+        Prefetch::new(data, self.sampler.clone(), self.state.batches, self.config.workers)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.state.step >= self.last_step || self.is_out_of_patience()
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        self.config.patience.is_some_and(|most| self.state.evaluations_since_best >= most)
+    }
+
+    fn evaluation_is_due(&self) -> bool {
+        let step = self.state.step;
+        self.splits.val.is_some()
+            && step > 0
+            && self.state.evaluated_at != Some(step)
+            && (self.config.eval_every.is_due(step, self.steps_per_epoch) || step >= self.last_step)
+    }
+
+    /// Evaluates the validation split and keeps the weights if they are the best so far; `false` if
+    /// the user interrupted.
+    fn evaluate_val(&mut self) -> Result<bool> {
+        let Some(val) = self.splits.val.clone() else { return Ok(true) };
+        let Some(evaluation) = self.evaluate("val", val)? else { return Ok(false) };
+        let best = &self.config.best;
+        let Some(value) = best.name().and_then(|name| evaluation.get(name)) else {
+            let known: Vec<&str> = evaluation.metrics.iter().map(|(name, _)| &**name).collect();
+            bail!(
+                "train.best.metric is {}, which this model does not report; it reports val/loss \
+                 and of val/: {}",
+                best.metric,
+                known.join(", ")
+            );
+        };
+        let step = self.state.step;
+        self.state.evaluated_at = Some(step);
+        let is_best = best.improves(value, self.state.best.map(|(value, _)| value));
+        if is_best {
+            self.state.best = Some((value, step));
+            self.state.evaluations_since_best = 0;
+        } else {
+            self.state.evaluations_since_best += 1;
+        }
+        let lowered = self.state.schedule.observe(value);
+        let note = if is_best { "  best so far" } else { "" };
+        self.report.evaluation("val", step, &evaluation, note);
+        self.report.inspection(step, &self.objective);
+        if let Some(factor) = lowered {
+            self.report.line(&format!("no improvement: learning rate lowered to {factor} of full"));
+        }
+        if self.is_out_of_patience() {
+            self.report.line(&format!(
+                "no improvement in {} evaluations: stopping early",
+                self.state.evaluations_since_best
+            ));
+        }
+        self.val = Some(evaluation);
+        if is_best {
+            self.save_best()?;
+        }
+        self.summary(false, None).write(self.run.path())?;
+        Ok(true)
+    }
+
+    fn evaluate(
+        &mut self,
+        name: &str,
+        data: Arc<dyn Dataset<Batch = O::Batch>>,
+    ) -> Result<Option<Evaluation>> {
+        let options = EvalOptions {
+            batch_size: self.config.eval_batch_size(),
+            workers: self.config.workers,
+            seed: seed::derive(self.config.seed, name, self.state.step),
+        };
+        let report = &mut self.report;
+        let on_batch = |done, of| report.evaluating(name, done, of);
+        evaluate(&mut self.objective, data, options, on_batch)
+            .with_context(|| format!("evaluating the {name} split"))
+    }
+
+    /// Training is over: the test split with the best weights.
+    fn test(&mut self) -> Result<Outcome> {
+        self.load_best()?;
+        let mut test = None;
+        if let Some(data) = self.splits.test.clone() {
+            let Some(evaluation) = self.evaluate("test", data)? else {
+                // The last checkpoint is complete; the model has other weights now.
+                return Ok(self.outcome_interrupted());
+            };
+            let note = match self.state.best {
+                Some((_, step)) => format!("  with the weights of step {step}"),
+                None => String::new(),
+            };
+            self.report.evaluation("test", self.state.step, &evaluation, &note);
+            test = Some(evaluation);
+        }
+        self.report.completed();
+        let summary = self.summary(true, test);
+        summary.write(self.run.path())?;
+        Ok(Outcome::Finished(summary))
+    }
+
+    fn interrupted(&mut self) -> Result<Outcome> {
+        self.save_last()?;
+        Ok(self.outcome_interrupted())
+    }
+
+    fn outcome_interrupted(&self) -> Outcome {
+        Outcome::Interrupted { step: self.state.step, run: self.run.path().to_owned() }
+    }
+
+    fn summary(&self, finished: bool, test: Option<Evaluation>) -> Summary {
+        let seconds = self.clock.total();
+        let steps_per_s = if seconds > 0.0 { self.state.step as f64 / seconds } else { 0.0 };
+        let device = self.objective.params().device();
+        Summary {
+            finished,
+            step: self.state.step,
+            epochs: self.state.batches as f64 / self.state.batches_per_epoch as f64,
+            parameters: self.objective.params().num_parameters(),
+            device: format!("{device:?}"),
+            best: self.state.best.map(|(value, step)| BestValue {
+                metric: self.config.best.metric.clone(),
+                value,
+                step,
+            }),
+            val: self.val.clone(),
+            test,
+            seconds,
+            steps_per_s,
+            samples_per_s: steps_per_s * self.samples_per_step(),
+            peak_mib: crate::memory::peak_mib(device),
+        }
+    }
+
+    fn samples_per_step(&self) -> f64 {
+        (self.config.batch_size * self.config.accumulate) as f64
+    }
+
+    /// Goes back to the last checkpoint with a lower learning rate, or gives up.
+    fn roll_back(&mut self, divergence: Divergence) -> Result<()> {
+        let rollbacks = self.state.rollbacks;
+        let Decision::RollBack { lr_scale } = self.config.on_divergence.decide(rollbacks) else {
+            return Err(divergence.into());
+        };
+        self.report.line(&format!("{divergence}"));
+        self.load_last()?;
+        self.state.rollbacks = rollbacks + 1;
+        self.guard.reset();
+        self.report.rolled_back(self.state.step + 1);
+        self.report.line(&format!(
+            "back at step {} with {lr_scale} of the learning rate",
+            self.state.step
+        ));
+        Ok(())
+    }
+}

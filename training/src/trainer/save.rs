@@ -1,0 +1,142 @@
+//! Saving a run's state and getting it back.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::Trainer;
+use crate::atomic_file;
+use crate::checkpoint::{Checkpoint, Meta, TrainState};
+use crate::config;
+use crate::meters::Meters;
+use crate::objective::Objective;
+use crate::optim::AdamW;
+use crate::run_dir::{self, RunDir};
+use crate::schedule::ScheduleState;
+
+/// What a resumed run starts from, apart from the tensors of model and optimiser.
+pub(super) struct Resumed {
+    pub(super) state: TrainState,
+    pub(super) meters: Meters,
+}
+
+impl Resumed {
+    /// Loads the last checkpoint of `run`; `fresh` is the state of a new run under the present
+    /// configuration. `None` if the run was killed before its first checkpoint.
+    pub(super) fn load<O: Objective>(
+        run: &RunDir,
+        config_toml: &str,
+        objective: &O,
+        optimizer: &mut AdamW,
+        fresh: &TrainState,
+        accumulate: usize,
+    ) -> Result<Option<Self>> {
+        let path = run_dir::last_checkpoint(run.path());
+        if !path.exists() {
+            eprintln!("{} has no checkpoint yet: starting from step 0", run.path().display());
+            return Ok(None);
+        }
+        let checkpoint = Checkpoint::load(&path)?;
+        tell_differences(&checkpoint.meta.config, config_toml);
+        let meters = restore(&checkpoint, objective, optimizer, config_toml)
+            .with_context(|| format!("cannot resume from {}", path.display()))?;
+        let mut state = checkpoint.meta.state;
+        let schedule = fresh.schedule.schedule().clone();
+        let steps_per_epoch = fresh.batches_per_epoch / accumulate as u64;
+        state.schedule = ScheduleState::resume(&state.schedule, schedule, steps_per_epoch)?;
+        if state.batches_per_epoch != fresh.batches_per_epoch {
+            state.batches = rescale(&state, fresh.batches_per_epoch, accumulate as u64);
+            state.batches_per_epoch = fresh.batches_per_epoch;
+            eprintln!(
+                "warning: data or batch size changed; the run goes on from the same share of the \
+                 epoch, but does not repeat what it would have been"
+            );
+        }
+        Ok(Some(Self { state, meters }))
+    }
+}
+
+/// The batch number at the same share of an epoch of another length, at the start of a step.
+fn rescale(state: &TrainState, batches_per_epoch: u64, accumulate: u64) -> u64 {
+    let epoch = state.batches / state.batches_per_epoch;
+    let within = state.batches % state.batches_per_epoch;
+    let within = within * batches_per_epoch / state.batches_per_epoch;
+    epoch * batches_per_epoch + within / accumulate * accumulate
+}
+
+fn tell_differences(saved: &str, now: &str) {
+    for (key, old, new) in config::differences(saved, now) {
+        let show = |value: Option<String>| value.unwrap_or_else(|| "unset".to_owned());
+        eprintln!("changed since the checkpoint: {key}: {} -> {}", show(old), show(new));
+    }
+}
+
+fn restore<O: Objective>(
+    checkpoint: &Checkpoint,
+    objective: &O,
+    optimizer: &mut AdamW,
+    config_toml: &str,
+) -> Result<Meters> {
+    checkpoint.restore_model(objective.params(), config_toml)?;
+    optimizer.load_state_dict(&checkpoint.optimizer)?;
+    Meters::from_state_dict(&checkpoint.meters, objective.params().device())
+}
+
+impl<O: Objective> Trainer<O> {
+    pub(super) fn checkpoint_is_due(&self) -> bool {
+        let step = self.state.step;
+        // The first one is made before the first step, so that there is always one to go back to.
+        let Some((saved_at, when)) = self.saved else { return true };
+        let is_time = || {
+            self.config
+                .checkpoint_seconds
+                .is_some_and(|seconds| when.elapsed().as_secs_f64() >= seconds)
+        };
+        saved_at != step
+            && (self.config.checkpoint_every.is_due(step, self.steps_per_epoch)
+                || self.is_at_end()
+                || is_time())
+    }
+
+    pub(super) fn save_last(&mut self) -> Result<()> {
+        self.write(&run_dir::last_checkpoint(self.run.path()))?;
+        self.saved = Some((self.state.step, Instant::now()));
+        Ok(())
+    }
+
+    pub(super) fn save_best(&mut self) -> Result<()> {
+        self.write(&run_dir::best_checkpoint(self.run.path()))
+    }
+
+    fn write(&mut self, path: &Path) -> Result<()> {
+        self.state.seconds = self.clock.total();
+        let checkpoint = Checkpoint {
+            meta: Meta::new(self.state.clone(), self.config.seed, self.config_toml.clone()),
+            model: self.objective.params().state_dict(),
+            optimizer: self.optimizer.state_dict(),
+            meters: self.meters.state_dict(),
+        };
+        atomic_file::write(path, &checkpoint.to_bytes()?).with_context(|| {
+            format!("step {} cannot be saved; older checkpoints are intact", self.state.step)
+        })
+    }
+
+    /// Puts everything back to the last checkpoint.
+    pub(super) fn load_last(&mut self) -> Result<()> {
+        let checkpoint = Checkpoint::load(&run_dir::last_checkpoint(self.run.path()))?;
+        self.meters =
+            restore(&checkpoint, &self.objective, &mut self.optimizer, &self.config_toml)?;
+        self.state = checkpoint.meta.state;
+        Ok(())
+    }
+
+    /// Gives the model the best weights, if there was an evaluation.
+    pub(super) fn load_best(&self) -> Result<()> {
+        if self.state.best.is_none() {
+            return Ok(());
+        }
+        let checkpoint = Checkpoint::load(&run_dir::best_checkpoint(self.run.path()))?;
+        checkpoint.restore_model(self.objective.params(), &self.config_toml)
+    }
+}

@@ -1,0 +1,102 @@
+//! One optimiser step.
+
+use anyhow::{Context, Error, Result};
+use tch::{Kind, Tensor};
+
+use super::Trainer;
+use super::report::Lap;
+use crate::guard::Divergence;
+use crate::objective::{Objective, Phase, StepOutput};
+use crate::optim::clip_grad_norm;
+use crate::prefetch::Prefetch;
+use crate::seed::seed_torch;
+
+impl<O: Objective> Trainer<O> {
+    /// Makes the next step. Only every `log_every` steps the host waits for the device: to report,
+    /// and to look for divergence before the step is made.
+    pub(super) fn train_step(
+        &mut self,
+        batches: &mut Prefetch<O::Batch>,
+    ) -> Result<Option<Divergence>> {
+        let step = self.state.step;
+        let is_reported = (step + 1).is_multiple_of(self.config.log_every);
+        self.optimizer.zero_grad()?;
+        let mut loss = None;
+        for _ in 0..self.config.accumulate {
+            let batch = batches.next().context("the training data ended")??;
+            seed_torch(self.config.seed, "step", self.state.batches);
+            let output = self
+                .forward_backward(&batch)
+                .map_err(|error| self.out_of_memory(error))
+                .with_context(|| format!("training step {}", step + 1))?;
+            self.meters.add(&output)?;
+            let batch_loss = output.loss.detach().f_to_kind(Kind::Double)?;
+            loss = Some(match loss {
+                None => batch_loss,
+                Some(sum) => batch_loss.f_add(&sum)?,
+            });
+            self.state.batches += 1;
+        }
+        let loss = loss.context("accumulate is at least 1")?;
+
+        self.guard.check(step + 1, &loss, self.objective.params())?;
+        if is_reported && let Some(divergence) = self.guard.read(self.objective.params())? {
+            return Ok(Some(divergence));
+        }
+        let clip_norm = self.config.optimizer.clip_norm;
+        let grad_norm = match clip_norm {
+            None if !is_reported => None,
+            limit => clip_grad_norm(self.optimizer.parameters(), limit.unwrap_or(f64::INFINITY))?,
+        };
+        let factor = self.lr_factor();
+        self.optimizer.step(factor)?;
+        self.state.step += 1;
+        self.clock.step();
+        self.report.step(self.state.step);
+        if is_reported {
+            self.report_lap(factor, grad_norm)?;
+        }
+        Ok(None)
+    }
+
+    fn forward_backward(&mut self, batch: &O::Batch) -> Result<StepOutput> {
+        let output = self.objective.step(batch, Phase::Train)?;
+        let share = output.loss.f_div_scalar(self.config.accumulate as i64)?;
+        share.f_backward()?;
+        Ok(output)
+    }
+
+    /// What every base learning rate is multiplied by in the next step.
+    fn lr_factor(&self) -> f64 {
+        let scale = self.config.on_divergence.lr_scale_after(self.state.rollbacks);
+        self.state.schedule.factor(self.state.step) * scale
+    }
+
+    fn report_lap(&mut self, factor: f64, grad_norm: Option<Tensor>) -> Result<()> {
+        let Some(means) = self.meters.take()? else { return Ok(()) };
+        let grad_norm = grad_norm.map_or(Ok(0.0), f64::try_from)?;
+        let steps_per_s = self.clock.lap();
+        self.report.training(&Lap {
+            step: self.state.step,
+            epoch: 1 + (self.state.batches - 1) / self.state.batches_per_epoch,
+            means,
+            lr: self.config.optimizer.lr * factor,
+            grad_norm,
+            steps_per_s,
+            samples_per_s: steps_per_s * self.samples_per_step(),
+        });
+        Ok(())
+    }
+
+    /// Adds what to do about it, if `error` says that the device's memory is full.
+    fn out_of_memory(&self, error: Error) -> Error {
+        if !format!("{error:#}").contains("out of memory") {
+            return error;
+        }
+        error.context(format!(
+            "the device's memory is full; lower train.batch_size (now {}) and raise \
+             train.accumulate (now {}) to keep the samples of a step",
+            self.config.batch_size, self.config.accumulate
+        ))
+    }
+}
