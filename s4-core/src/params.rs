@@ -194,11 +194,13 @@ impl Scope<'_> {
     /// # Errors
     /// If the name is taken.
     pub fn parameter(&mut self, name: &str, value: &Tensor, hyper: Hyper) -> Result<Tensor> {
+        // A copy: the caller's tensor must not change when the model learns.
         let tensor = value
             .detach()
             .f_to_device(self.store.device)?
             .f_to_kind(self.store.kind)?
-            .f_contiguous()?
+            .contiguous()
+            .copy()
             .f_set_requires_grad(true)?;
         self.insert(name, tensor, Role::Parameter(hyper))
     }

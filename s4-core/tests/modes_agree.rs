@@ -251,7 +251,7 @@ fn gradients_flow_through_a_handed_on_state() {
 }
 
 fn values(t: &Tensor) -> Vec<f64> {
-    Vec::try_from(t.detach().contiguous().view(-1)).expect("float64 values")
+    Vec::try_from(t.detach().to_device(tch::Device::Cpu).flatten(0, -1)).expect("float64 values")
 }
 
 /// y[t] = Σ_j k[j] u[t - j] + Σ_j r[j] u[t + 1 + j] as it is written: u of (B, H, L), k and r of
@@ -328,7 +328,8 @@ fn bidirectional_block_is_the_direct_sum() {
             let Systems::Full(parameters) = block.systems() else { panic!("full parameters") };
             let taps = l_max.unwrap_or(len).min(len);
             let k = parameters.ssm(1.0).kernel(taps, KernelMethod::Naive, Kind::Double).unwrap();
-            let expected = direct(&u, &k.narrow(0, 0, 1), Some(&k.narrow(0, 1, 1))).squeeze_dim(1)
+            let expected = direct(&u, &k.narrow(0, 0, 1), Some(&k.narrow(0, 1, 1)));
+            let expected = expected.squeeze_dim(1).to_device(u.device())
                 + &u * store.get("layer.D").unwrap().unsqueeze(-1);
             assert_close(&format!("{mode}, l_max {l_max:?}"), &y, &expected, TIGHT);
         }

@@ -143,6 +143,11 @@ impl Classifier {
         Ok(self.decoder.forward(&x, pass.lengths.as_ref()))
     }
 
+    /// Convolution kernels to look at, by layer: some channels' rows of their first values.
+    pub fn kernels(&self) -> Vec<(String, Tensor)> {
+        self.stack.kernels()
+    }
+
     /// Distributions to watch while training: Δ and Re A of every layer.
     pub fn spectra(&self) -> Vec<(String, Tensor)> {
         self.stack.spectra()

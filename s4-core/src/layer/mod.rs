@@ -81,6 +81,12 @@ pub trait SequenceLayer: std::fmt::Debug {
     fn spectra(&self) -> Vec<(String, Tensor)> {
         Vec::new()
     }
+
+    /// Learned convolution kernels to look at: (name, channels x values), the first few channels
+    /// and values of each.
+    fn kernels(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
 }
 
 /// A layer, one position at a time.

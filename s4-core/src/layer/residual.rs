@@ -64,6 +64,10 @@ impl SequenceLayer for Residual {
     fn spectra(&self) -> Vec<(String, Tensor)> {
         self.layer.spectra()
     }
+
+    fn kernels(&self) -> Vec<(String, Tensor)> {
+        self.layer.kernels()
+    }
 }
 
 #[derive(Debug)]

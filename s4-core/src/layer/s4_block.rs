@@ -10,6 +10,7 @@ use super::dropout::Dropout;
 use super::linear::Linear;
 use super::{Pass, SequenceLayer, State, Stepper, mask};
 use crate::conv::fft;
+use crate::kernel::KernelMethod;
 use crate::params::{Hyper, Scope};
 use crate::recurrence::{Recurrence, StepMode};
 use crate::ssm::Ssm;
@@ -80,6 +81,10 @@ pub struct S4Block {
     final_act: FinalAct,
     dropout: Dropout,
 }
+
+/// Channels and values of the kernels that are shown while a model trains.
+const SHOWN_CHANNELS: i64 = 64;
+const SHOWN_LENGTH: i64 = 512;
 
 /// Where the layer's SSMs come from.
 #[derive(Debug)]
@@ -299,6 +304,17 @@ impl SequenceLayer for S4Block {
             Systems::Minimal(p) => (p.dt(), p.a_real()),
         };
         vec![("dt".to_owned(), dt.detach()), ("re_A".to_owned(), re_a.detach())]
+    }
+
+    fn kernels(&self) -> Vec<(String, Tensor)> {
+        let _guard = tch::no_grad_guard();
+        let (channels, length) = (SHOWN_CHANNELS, SHOWN_LENGTH);
+        let kernel = self.systems.ssm(1.0).kernel(length, KernelMethod::BlockPowers, Kind::Float);
+        // A kernel that cannot be computed is the next forward pass's error to report.
+        kernel.map_or_else(|_| Vec::new(), |k| {
+            let k = k.select(0, 0);
+            vec![("kernel".to_owned(), k.narrow(0, 0, channels.min(k.size()[0])))]
+        })
     }
 }
 

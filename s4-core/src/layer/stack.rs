@@ -100,6 +100,14 @@ impl Stack {
         Ok(Self { blocks, final_norm })
     }
 
+    /// What `look` finds in each block, under the block's number.
+    fn by_layer(&self, look: impl Fn(&Residual) -> Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+        let numbered = |(i, block): (usize, &Residual)| {
+            look(block).into_iter().map(move |(name, values)| (format!("{name}/{i}"), values))
+        };
+        self.blocks.iter().enumerate().flat_map(numbered).collect()
+    }
+
     fn finish(&self, x: Tensor, train: bool) -> Tensor {
         match &self.final_norm {
             None => x,
@@ -153,10 +161,11 @@ impl SequenceLayer for Stack {
     }
 
     fn spectra(&self) -> Vec<(String, Tensor)> {
-        let named = |(i, block): (usize, &Residual)| {
-            block.spectra().into_iter().map(move |(name, values)| (format!("{i}/{name}"), values))
-        };
-        self.blocks.iter().enumerate().flat_map(named).collect()
+        self.by_layer(Residual::spectra)
+    }
+
+    fn kernels(&self) -> Vec<(String, Tensor)> {
+        self.by_layer(Residual::kernels)
     }
 }
 

@@ -52,7 +52,7 @@ pub fn deviation(actual: &Tensor, expected: &Tensor) -> f64 {
     }
     let real = |t: &Tensor| {
         let t = if t.is_complex() { t.view_as_real() } else { t.shallow_clone() };
-        t.detach().to_kind(Kind::Double)
+        t.detach().to_device(tch::Device::Cpu).to_kind(Kind::Double)
     };
     let (actual, expected) = (real(actual), real(expected));
     let scale = expected.abs().max().double_value(&[]);

@@ -1,0 +1,137 @@
+//! `evaluate`: a run's best weights on a split.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args as ClapArgs, ValueEnum};
+use serde_json::json;
+use training::checkpoint::Checkpoint;
+use training::config;
+use training::device::{Chosen, DeviceRequest};
+use training::evaluate::{EvalOptions, evaluate};
+use training::exit::Exit;
+use training::objective::Objective;
+use training::progress::Progress;
+use training::{interrupt, run_dir};
+
+use super::runs_root;
+use crate::experiment::Experiment;
+use crate::objective::Classification;
+
+/// Arguments of `evaluate`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Folder of a run, or its name below runs/
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// What to evaluate on
+    #[arg(long, value_enum, default_value = "test")]
+    split: SplitName,
+    /// Folder with the task's files [default: where the run had them]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Step of the input relative to the training data, e.g. 2 at half the sampling rate
+    #[arg(long, value_name = "R", default_value_t = 1.0)]
+    rate: f64,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Plain lines instead of a progress bar
+    #[arg(long)]
+    no_progress: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SplitName {
+    Test,
+    Val,
+}
+
+impl SplitName {
+    fn name(self) -> &'static str {
+        match self {
+            SplitName::Test => "test",
+            SplitName::Val => "val",
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    ensure!(args.rate > 0.0 && args.rate.is_finite(), "--rate must be positive, got {}", args.rate);
+    interrupt::install()?;
+    let path = run_dir::find(&runs_root(), &args.run)?;
+    let mut experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
+    if let Some(data) = &args.data {
+        experiment.data.dir = Some(data.clone());
+    }
+    let Chosen { device, reason } = args.device.choose()?;
+    eprintln!("device: {reason}");
+
+    let task = experiment.task()?;
+    let splits = (task.open)(&experiment.data)
+        .with_context(|| format!("the data of {}", task.name))?;
+    let data = match args.split {
+        SplitName::Test => splits.test,
+        SplitName::Val => splits.val,
+    };
+    let mut model = Classification::new(&experiment, task, device)?.at_rate(args.rate);
+    let checkpoint = best_checkpoint(&path)?;
+    checkpoint.restore_model(model.params(), &config::to_toml(&experiment)?)?;
+
+    let options = EvalOptions {
+        batch_size: experiment.train.eval_batch_size(),
+        workers: experiment.train.workers,
+        seed: experiment.train.seed,
+    };
+    let batches = data.len().div_ceil(options.batch_size) as u64;
+    let progress = Progress::new(!args.no_progress, 0, batches);
+    let result = evaluate(&mut model, data, options, |done, _| progress.step(done))?;
+    progress.finish();
+    let Some(result) = result else {
+        eprintln!("interrupted; nothing was changed");
+        return Ok(Exit::Stopped);
+    };
+    let accuracy = result.get("accuracy").context("a classifier reports its accuracy")?;
+    let step = checkpoint.meta.state.step;
+    if args.json {
+        let object = json!({
+            "task": task.name,
+            "split": args.split.name(),
+            "count": result.samples,
+            "loss": result.loss,
+            "accuracy": accuracy,
+            "step": step,
+            "rate": args.rate,
+            "seconds": result.seconds,
+        });
+        println!("{object}");
+    } else {
+        println!(
+            "{} {}: accuracy {:.2}% (loss {:.4}) on {} examples, after step {step}, in {:.1} s",
+            task.name,
+            args.split.name(),
+            100.0 * accuracy,
+            result.loss,
+            result.samples,
+            result.seconds
+        );
+    }
+    Ok(Exit::Done)
+}
+
+/// The best weights of a run, or its last ones where there are no best yet.
+fn best_checkpoint(run: &Path) -> Result<Checkpoint> {
+    let best = run_dir::best_checkpoint(run);
+    let last = run_dir::last_checkpoint(run);
+    ensure!(
+        best.exists() || last.exists(),
+        "{} has no checkpoint yet: the run was stopped before it wrote one; train on with \
+         --resume {}",
+        run.display(),
+        run.display()
+    );
+    Checkpoint::load(if best.exists() { &best } else { &last })
+}

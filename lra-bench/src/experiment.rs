@@ -1,0 +1,135 @@
+//! What one run is: a task, its data, a model and how it is trained; one TOML file.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use training::config::{self, Loaded};
+use training::train_config::TrainConfig;
+
+use crate::model::ModelConfig;
+use crate::pathfinder::Difficulty;
+use crate::tasks::{self, Task};
+
+/// A complete experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Name of the task.
+    pub task: String,
+    /// Where its data comes from.
+    #[serde(default)]
+    pub data: DataConfig,
+    /// The network.
+    #[serde(default)]
+    pub model: ModelConfig,
+    /// How it is trained.
+    #[serde(default)]
+    pub train: TrainConfig,
+}
+
+/// Where data comes from. Tasks refuse what does not concern them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Folder with the task's files, in their official layout; absent: generated, where the task
+    /// can be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// Difficulty of Pathfinder images: `easy`, `intermediate` or `hard`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difficulty: Option<Difficulty>,
+    /// Number of generated examples, split 80/10/10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Seed of generated examples and of splits that the files do not make.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Folder that generated examples are kept in; absent: `data/cache`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+}
+
+impl DataConfig {
+    /// Names of the settings that are given.
+    pub fn given(&self) -> Vec<&'static str> {
+        let given = [
+            ("dir", self.dir.is_some()),
+            ("difficulty", self.difficulty.is_some()),
+            ("count", self.count.is_some()),
+            ("seed", self.seed.is_some()),
+            ("cache", self.cache.is_some()),
+        ];
+        given.into_iter().filter_map(|(name, is)| is.then_some(name)).collect()
+    }
+}
+
+/// A ready-made experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// The papers' settings.
+    Paper,
+    /// Small enough to learn something on a laptop's CPU.
+    Small,
+}
+
+impl std::fmt::Display for Preset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Preset::Paper => "paper",
+            Preset::Small => "small",
+        })
+    }
+}
+
+impl Experiment {
+    /// The preset of a task, from `configs/` as it was when the program was built.
+    ///
+    /// # Errors
+    /// If an override is wrong.
+    pub fn preset(task: &Task, preset: Preset, overrides: &[String]) -> Result<Loaded<Self>> {
+        let (name, text) = match preset {
+            Preset::Paper => (format!("configs/lra/{}.toml", task.name), task.paper),
+            Preset::Small => (format!("configs/lra/{}-small.toml", task.name), task.small),
+        };
+        let loaded: Loaded<Self> = config::parse(&name, text, overrides)?;
+        loaded.value.validate()?;
+        Ok(loaded)
+    }
+
+    /// The experiment of a TOML file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, has an unknown key, or contradicts itself.
+    pub fn read(path: &std::path::Path, overrides: &[String]) -> Result<Loaded<Self>> {
+        let loaded: Loaded<Self> = config::load(path, overrides)?;
+        loaded.value.validate().with_context(|| path.display().to_string())?;
+        Ok(loaded)
+    }
+
+    /// The task.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn task(&self) -> Result<&'static Task> {
+        tasks::find(&self.task)
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending key, its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        let task = self.task()?;
+        for name in self.data.given() {
+            ensure!(
+                task.data_keys.contains(&name),
+                "data.{name} means nothing to {}; it knows: {}",
+                task.name,
+                task.data_keys.join(", ")
+            );
+        }
+        self.model.layer.ssm.validate().context("model.layer.ssm")?;
+        self.train.validate()
+    }
+}

@@ -1,0 +1,7 @@
+//! `lra-bench`: train and evaluate S4 on long-sequence classification tasks.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    training::exit::main_exit(lra_bench::cli::run())
+}
