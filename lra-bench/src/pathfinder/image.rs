@@ -16,7 +16,7 @@ use super::spec::{Difficulty, Spec};
 pub(super) const DISTRACTOR_TRIES: usize = 5;
 
 /// Attempts at the target paths after which the specification is taken to be impossible. The
-/// hardest published one, 64 pixels, needs some tens.
+/// hardest published one, 64 pixels, needs some thousands.
 const MAX_ATTEMPTS: u32 = 1_000_000;
 
 /// What is known about an image besides its pixels.

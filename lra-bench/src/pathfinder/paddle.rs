@@ -167,6 +167,20 @@ impl Footprint {
         &self.runs
     }
 
+    /// Whether, wherever in a large image it is put, some of it lies inside.
+    ///
+    /// Where all of a footprint lies outside the image, OpenCV's dilation has nothing to take the
+    /// maximum of and gives the lowest number there is. The published generator finds a negative
+    /// value and concludes that there is no room **anywhere**. Thin paddles, those of 32 and 64
+    /// pixels above all, therefore never start a path in most directions. It suffices to look at
+    /// the image's corners: a footprint that reaches in from all four reaches in from everywhere.
+    #[must_use]
+    pub fn meets_every_image(&self) -> bool {
+        [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+            .iter()
+            .all(|(sy, sx)| self.points().any(|(dy, dx)| sy * dy >= 0 && sx * dx >= 0))
+    }
+
     /// Its pixels `(dy, dx)`.
     pub fn points(&self) -> impl Iterator<Item = Point> + '_ {
         self.runs.iter().flat_map(|run| (0..run.length as i32).map(move |i| (run.dy, run.dx + i)))

@@ -161,7 +161,9 @@ impl<R: Rng> Drawing<'_, R> {
             let dilated = lined.dilate(&element);
             let open = mask.values.iter().filter(|v| is_free(**v)).count();
             let free: Vec<Point> = dilated.points().filter(|&p| is_free(dilated.at(p))).collect();
-            if (open as f64 / mask.values.len() as f64) < least || free.is_empty() {
+            // See `Footprint::meets_every_image`.
+            let nowhere = dilated.values.iter().any(|v| *v < 0.0);
+            if (open as f64 / mask.values.len() as f64) < least || nowhere || free.is_empty() {
                 return None;
             }
             let tail = free[self.rng.random_range(0..free.len() as u32) as usize];
