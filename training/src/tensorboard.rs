@@ -150,7 +150,7 @@ impl EventWriter {
         self.summary(step, summary)
     }
 
-    /// Makes the run a row of the HPARAMS tab: `settings` are its columns, `metrics` (scalar tags)
+    /// Makes the run a row of the HPARAMS tab, with `settings` as its columns. Scalars join it as
     /// its results.
     ///
     /// # Errors
@@ -158,12 +158,8 @@ impl EventWriter {
     pub fn hparams<'a>(
         &mut self,
         settings: impl IntoIterator<Item = (&'a str, &'a toml::Value)>,
-        metrics: &[&str],
     ) -> Result<()> {
-        for summary in hparams::start(settings, metrics, now())? {
-            self.summary(0, summary)?;
-        }
-        Ok(())
+        self.summary(0, hparams::start(settings, now())?)
     }
 
     /// Says in the HPARAMS tab that the run is complete. TensorBoard believes the first such

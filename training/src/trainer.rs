@@ -252,7 +252,7 @@ impl<O: Objective> Trainer<O> {
             self.run.path().display()
         ));
         if self.state.step == 0 {
-            self.report.configuration(&self.config_toml, &self.config.best.metric, parameters);
+            self.report.configuration(&self.config_toml, parameters);
         } else {
             self.report.line(&format!("resumed after step {}", self.state.step));
         }

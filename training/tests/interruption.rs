@@ -1,6 +1,6 @@
 //! Ctrl-C, full disks, divergence: the program ends well, and says what to do.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -71,6 +71,8 @@ fn a_second_ctrl_c_ends_at_once() {
         overrides: vec!["train.log_every=1".to_owned()],
         ..order(&path)
     });
+    // By now it is within the next batch.
+    thread::sleep(Duration::from_millis(300));
     let begin = Instant::now();
     signal(&child, libc::SIGINT);
     thread::sleep(Duration::from_millis(200));
@@ -144,8 +146,10 @@ fn a_full_disk_ends_in_a_message_and_spares_the_old_checkpoint() {
             output
         }
         refused => {
-            eprintln!(
-                "SKIPPED a_full_disk...: no disk of our own can be mounted here ({refused:?})"
+            // Not `eprintln!`, which the test harness would swallow.
+            let _ = writeln!(
+                std::io::stderr(),
+                "\nSKIPPED a_full_disk...: no disk of our own can be mounted here ({refused:?})\n"
             );
             return;
         }

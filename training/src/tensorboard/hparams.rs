@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use protobuf::Message;
 use protobuf::well_known_types::Value as ProtoValue;
-use tensorboard_proto::api::{DataType as HParamType, Experiment, HParamInfo, MetricInfo, Status};
+use tensorboard_proto::api::Status;
 use tensorboard_proto::plugin_hparams::{HParamsPluginData, SessionEndInfo, SessionStartInfo};
 use tensorboard_proto::summary::Summary_Value;
 use tensorboard_proto::tensor::TensorProto;
@@ -12,34 +12,23 @@ use toml::Value;
 
 use super::{plugin, tagged};
 
-/// What the experiment has as columns, and this session's values.
+/// This session's values.
+///
+/// The other half of the format, an `Experiment` that lists the columns, is left out on purpose:
+/// TensorBoard takes the first one it finds for all runs, and hides settings and metrics that only
+/// other runs have. Without one it shows those of all.
 pub(super) fn start<'a>(
     settings: impl IntoIterator<Item = (&'a str, &'a Value)>,
-    metrics: &[&str],
     time: f64,
-) -> Result<[Summary_Value; 2]> {
-    let mut experiment = Experiment::new();
+) -> Result<Summary_Value> {
     let mut session = SessionStartInfo::new();
     for (name, value) in settings {
-        let (kind, value) = convert(value);
-        let mut info = HParamInfo::new();
-        info.set_name(name.to_owned());
-        info.set_field_type(kind);
-        experiment.mut_hparam_infos().push(info);
-        session.mut_hparams().insert(name.to_owned(), value);
+        session.mut_hparams().insert(name.to_owned(), convert(value));
     }
-    for metric in metrics {
-        let mut info = MetricInfo::new();
-        info.mut_name().set_tag((*metric).to_owned());
-        experiment.mut_metric_infos().push(info);
-    }
-    experiment.set_time_created_secs(time);
     session.set_start_time_secs(time);
-    let mut columns = HParamsPluginData::new();
-    columns.set_experiment(experiment);
     let mut row = HParamsPluginData::new();
     row.set_session_start_info(session);
-    Ok([summary("_hparams_/experiment", &columns)?, summary("_hparams_/session_start_info", &row)?])
+    summary("_hparams_/session_start_info", &row)
 }
 
 /// The session came to its end.
@@ -52,31 +41,16 @@ pub(super) fn end(time: f64) -> Result<Summary_Value> {
     summary("_hparams_/session_end_info", &data)
 }
 
-fn convert(value: &Value) -> (HParamType, ProtoValue) {
+fn convert(value: &Value) -> ProtoValue {
     let mut proto = ProtoValue::new();
-    let kind = match value {
-        Value::Boolean(yes) => {
-            proto.set_bool_value(*yes);
-            HParamType::DATA_TYPE_BOOL
-        }
-        Value::Integer(number) => {
-            proto.set_number_value(*number as f64);
-            HParamType::DATA_TYPE_FLOAT64
-        }
-        Value::Float(number) => {
-            proto.set_number_value(*number);
-            HParamType::DATA_TYPE_FLOAT64
-        }
-        Value::String(text) => {
-            proto.set_string_value(text.clone());
-            HParamType::DATA_TYPE_STRING
-        }
-        other => {
-            proto.set_string_value(other.to_string());
-            HParamType::DATA_TYPE_STRING
-        }
-    };
-    (kind, proto)
+    match value {
+        Value::Boolean(yes) => proto.set_bool_value(*yes),
+        Value::Integer(number) => proto.set_number_value(*number as f64),
+        Value::Float(number) => proto.set_number_value(*number),
+        Value::String(text) => proto.set_string_value(text.clone()),
+        other => proto.set_string_value(other.to_string()),
+    }
+    proto
 }
 
 /// The plugin looks at the metadata alone, but a summary without a value is dropped on the way.

@@ -67,15 +67,12 @@ impl Report {
     }
 
     /// The configuration as text and as a row of hyperparameters.
-    pub(super) fn configuration(&mut self, toml: &str, best_metric: &str, parameters: usize) {
+    pub(super) fn configuration(&mut self, toml: &str, parameters: usize) {
         self.write(|events| {
             events.text(0, "config", &format!("```toml\n{toml}\n```"))?;
             events.scalar(0, "parameters", parameters as f64)?;
             let settings = config::settings(toml);
-            events.hparams(
-                settings.iter().map(|(key, value)| (key.as_str(), value)),
-                &[best_metric, "val/loss", "test/accuracy", "train/loss"],
-            )
+            events.hparams(settings.iter().map(|(key, value)| (key.as_str(), value)))
         });
     }
 
