@@ -10,6 +10,7 @@ use crate::dataset::Dataset;
 use crate::interrupt;
 use crate::meters::Meters;
 use crate::objective::{Objective, Phase};
+use crate::panics;
 use crate::prefetch::Prefetch;
 use crate::sampler::InOrder;
 use crate::seed::seed_torch;
@@ -71,7 +72,8 @@ pub fn evaluate<O: Objective>(
             return Ok(None);
         }
         seed_torch(options.seed, "evaluation", number);
-        meters.add(&objective.step(&batch?, Phase::Eval)?)?;
+        let batch = batch?;
+        meters.add(&panics::as_errors("the model", || objective.step(&batch, Phase::Eval))?)?;
         on_batch(number + 1, total);
     }
     let means = meters.take()?.context("the model counted no samples")?;

@@ -13,6 +13,7 @@ pub mod memory;
 mod meters;
 pub mod objective;
 pub mod optim;
+mod panics;
 pub mod prefetch;
 pub mod progress;
 pub mod run_dir;

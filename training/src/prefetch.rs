@@ -1,15 +1,14 @@
 //! Batches built ahead of the training loop on worker threads, delivered in order.
 
-use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::dataset::Dataset;
+use crate::panics;
 use crate::sampler::Sampler;
 
 /// Batches a worker may have ready beyond the one it is building.
@@ -143,16 +142,7 @@ fn build<B: Send + 'static>(
 
 /// `dataset.batch(indices)` with panics turned into errors.
 fn guarded<B: Send + 'static>(dataset: &dyn Dataset<Batch = B>, indices: &[usize]) -> Result<B> {
-    catch_unwind(AssertUnwindSafe(|| dataset.batch(indices)))
-        .unwrap_or_else(|payload| Err(anyhow!("reading it panicked: {}", message(&*payload))))
-}
-
-fn message(payload: &(dyn Any + Send)) -> &str {
-    payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    panics::as_errors("reading it", || dataset.batch(indices))
 }
 
 #[cfg(test)]

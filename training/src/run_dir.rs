@@ -17,7 +17,7 @@ const LOCK: &str = ".lock";
 pub struct RunDir {
     path: PathBuf,
     resumed: bool,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl RunDir {
@@ -34,7 +34,7 @@ impl RunDir {
         }
         make_folder(&path.join(CHECKPOINTS))?;
         let lock = Lock::take(path)?;
-        Ok(Self { path: path.to_owned(), resumed: false, _lock: lock })
+        Ok(Self { path: path.to_owned(), resumed: false, lock })
     }
 
     /// A new run `root/task/stem-NNN` with the first number that is free.
@@ -71,7 +71,7 @@ impl RunDir {
             atomic_file::remove_partial(&folder)
                 .with_context(|| format!("cannot tidy up {}", folder.display()))?;
         }
-        Ok(Self { path: path.to_owned(), resumed: true, _lock: lock })
+        Ok(Self { path: path.to_owned(), resumed: true, lock })
     }
 
     /// The folder.
@@ -90,6 +90,18 @@ impl RunDir {
     /// If it cannot be written.
     pub fn write_config(&self, toml: &str) -> Result<()> {
         atomic_file::write(&config_file(&self.path), toml.as_bytes())
+    }
+}
+
+impl Drop for RunDir {
+    /// A run that never came to its configuration leaves nothing behind. Folders go only if they
+    /// are empty.
+    fn drop(&mut self) {
+        if !self.resumed && !is_run(&self.path) {
+            let _ = fs::remove_dir(self.path.join(CHECKPOINTS));
+            let _ = fs::remove_file(&self.lock.path);
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 }
 
@@ -162,6 +174,7 @@ fn make_folder(path: &Path) -> Result<()> {
 /// happens, so none is ever stale.
 #[derive(Debug)]
 struct Lock {
+    path: PathBuf,
     _file: File,
 }
 
@@ -190,7 +203,7 @@ impl Lock {
             Err(error) => eprintln!("warning: {} cannot be locked: {error}", path.display()),
         }
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        Ok(Self { path, _file: file })
     }
 }
 
@@ -229,6 +242,20 @@ mod tests {
         assert!(first.path().ends_with("path-x/small-001"));
         assert!(second.path().ends_with("path-x/small-002"));
         assert!(!first.is_resumed());
+    }
+
+    #[test]
+    fn a_run_without_a_configuration_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a");
+        drop(RunDir::create(&path).unwrap());
+        assert!(!path.exists());
+        // But what the user has there stays.
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("notes.txt"), "mine").unwrap();
+        drop(RunDir::create(&path).unwrap());
+        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["notes.txt"]);
     }
 
     #[test]

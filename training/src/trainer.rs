@@ -8,6 +8,7 @@
 //! was killed anywhere and resumed makes the same steps as one that was not.
 
 mod clock;
+mod evaluation;
 mod report;
 mod save;
 mod step;
@@ -17,11 +18,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::checkpoint::TrainState;
 use crate::dataset::Dataset;
-use crate::evaluate::{EvalOptions, Evaluation, evaluate};
+use crate::evaluate::Evaluation;
 use crate::exit::Exit;
 use crate::guard::{Decision, Divergence, Guard};
 use crate::interrupt;
@@ -32,8 +33,7 @@ use crate::prefetch::Prefetch;
 use crate::run_dir::RunDir;
 use crate::sampler::Shuffled;
 use crate::schedule::{Schedule, ScheduleState};
-use crate::seed;
-use crate::summary::{BestValue, Summary};
+use crate::summary::Summary;
 use crate::train_config::TrainConfig;
 
 use clock::Clock;
@@ -198,7 +198,7 @@ impl<O: Objective> Trainer<O> {
     /// # Errors
     /// If training diverges, data cannot be read, or a checkpoint cannot be written; the previous
     /// checkpoint is intact then.
-    pub fn run(mut self) -> Result<Outcome> {
+    pub fn run(&mut self) -> Result<Outcome> {
         let outcome = self.train();
         self.report.finish();
         outcome
@@ -264,105 +264,6 @@ impl<O: Objective> Trainer<O> {
         Prefetch::new(data, self.sampler.clone(), self.state.batches, self.config.workers)
     }
 
-    fn is_at_end(&self) -> bool {
-        self.state.step >= self.last_step || self.is_out_of_patience()
-    }
-
-    fn is_out_of_patience(&self) -> bool {
-        self.config.patience.is_some_and(|most| self.state.evaluations_since_best >= most)
-    }
-
-    fn evaluation_is_due(&self) -> bool {
-        let step = self.state.step;
-        self.splits.val.is_some()
-            && step > 0
-            && self.state.evaluated_at != Some(step)
-            && (self.config.eval_every.is_due(step, self.steps_per_epoch) || step >= self.last_step)
-    }
-
-    /// Evaluates the validation split and keeps the weights if they are the best so far; `false` if
-    /// the user interrupted.
-    fn evaluate_val(&mut self) -> Result<bool> {
-        let Some(val) = self.splits.val.clone() else { return Ok(true) };
-        let Some(evaluation) = self.evaluate("val", val)? else { return Ok(false) };
-        let best = &self.config.best;
-        let Some(value) = best.name().and_then(|name| evaluation.get(name)) else {
-            let known: Vec<&str> = evaluation.metrics.iter().map(|(name, _)| &**name).collect();
-            bail!(
-                "train.best.metric is {}, which this model does not report; it reports val/loss \
-                 and of val/: {}",
-                best.metric,
-                known.join(", ")
-            );
-        };
-        let step = self.state.step;
-        self.state.evaluated_at = Some(step);
-        let is_best = best.improves(value, self.state.best.map(|(value, _)| value));
-        if is_best {
-            self.state.best = Some((value, step));
-            self.state.evaluations_since_best = 0;
-        } else {
-            self.state.evaluations_since_best += 1;
-        }
-        let lowered = self.state.schedule.observe(value);
-        let note = if is_best { "  best so far" } else { "" };
-        self.report.evaluation("val", step, &evaluation, note);
-        self.report.inspection(step, &self.objective);
-        if let Some(factor) = lowered {
-            self.report.line(&format!("no improvement: learning rate lowered to {factor} of full"));
-        }
-        if self.is_out_of_patience() {
-            self.report.line(&format!(
-                "no improvement in {} evaluations: stopping early",
-                self.state.evaluations_since_best
-            ));
-        }
-        self.val = Some(evaluation);
-        if is_best {
-            self.save_best()?;
-        }
-        self.summary(false, None).write(self.run.path())?;
-        Ok(true)
-    }
-
-    fn evaluate(
-        &mut self,
-        name: &str,
-        data: Arc<dyn Dataset<Batch = O::Batch>>,
-    ) -> Result<Option<Evaluation>> {
-        let options = EvalOptions {
-            batch_size: self.config.eval_batch_size(),
-            workers: self.config.workers,
-            seed: seed::derive(self.config.seed, name, self.state.step),
-        };
-        let report = &mut self.report;
-        let on_batch = |done, of| report.evaluating(name, done, of);
-        evaluate(&mut self.objective, data, options, on_batch)
-            .with_context(|| format!("evaluating the {name} split"))
-    }
-
-    /// Training is over: the test split with the best weights.
-    fn test(&mut self) -> Result<Outcome> {
-        self.load_best()?;
-        let mut test = None;
-        if let Some(data) = self.splits.test.clone() {
-            let Some(evaluation) = self.evaluate("test", data)? else {
-                // The last checkpoint is complete; the model has other weights now.
-                return Ok(self.outcome_interrupted());
-            };
-            let note = match self.state.best {
-                Some((_, step)) => format!("  with the weights of step {step}"),
-                None => String::new(),
-            };
-            self.report.evaluation("test", self.state.step, &evaluation, &note);
-            test = Some(evaluation);
-        }
-        self.report.completed();
-        let summary = self.summary(true, test);
-        summary.write(self.run.path())?;
-        Ok(Outcome::Finished(summary))
-    }
-
     fn interrupted(&mut self) -> Result<Outcome> {
         self.save_last()?;
         Ok(self.outcome_interrupted())
@@ -370,30 +271,6 @@ impl<O: Objective> Trainer<O> {
 
     fn outcome_interrupted(&self) -> Outcome {
         Outcome::Interrupted { step: self.state.step, run: self.run.path().to_owned() }
-    }
-
-    fn summary(&self, finished: bool, test: Option<Evaluation>) -> Summary {
-        let seconds = self.clock.total();
-        let steps_per_s = if seconds > 0.0 { self.state.step as f64 / seconds } else { 0.0 };
-        let device = self.objective.params().device();
-        Summary {
-            finished,
-            step: self.state.step,
-            epochs: self.state.batches as f64 / self.state.batches_per_epoch as f64,
-            parameters: self.objective.params().num_parameters(),
-            device: format!("{device:?}"),
-            best: self.state.best.map(|(value, step)| BestValue {
-                metric: self.config.best.metric.clone(),
-                value,
-                step,
-            }),
-            val: self.val.clone(),
-            test,
-            seconds,
-            steps_per_s,
-            samples_per_s: steps_per_s * self.samples_per_step(),
-            peak_mib: crate::memory::peak_mib(device),
-        }
     }
 
     fn samples_per_step(&self) -> f64 {

@@ -160,6 +160,22 @@ fn a_full_disk_ends_in_a_message_and_spares_the_old_checkpoint() {
 }
 
 #[test]
+fn a_model_that_panics_ends_in_one_line_without_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first lies in a training step, the second in the first evaluation.
+    for (call, place) in [(5, "training step 3"), (27, "evaluating the val split")] {
+        let path = folder.path().join(call.to_string());
+        let output = run(&Order { panic_at_call: Some(call), ..order(&path) });
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        let message = text.lines().last().unwrap();
+        assert!(message.starts_with(&format!("error: {place}: the model panicked: ")), "{text}");
+        assert!(message.contains("mat1 and mat2"), "{text}");
+        assert!(!text.contains("frame #") && !text.contains("stack backtrace"), "{text}");
+    }
+}
+
+#[test]
 fn divergence_stops_with_a_report_and_spares_the_old_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");

@@ -14,6 +14,7 @@ use crate::objective::Objective;
 use crate::optim::AdamW;
 use crate::run_dir::{self, RunDir};
 use crate::schedule::ScheduleState;
+use crate::seed;
 
 /// What a resumed run starts from, apart from the tensors of model and optimiser.
 pub(super) struct Resumed {
@@ -39,6 +40,13 @@ impl Resumed {
         }
         let checkpoint = Checkpoint::load(&path)?;
         tell_differences(&checkpoint.meta.config, config_toml);
+        if checkpoint.meta.seed_scheme != seed::SCHEME {
+            eprintln!(
+                "warning: the checkpoint is of a version that drew random numbers in another way \
+                 ({}); the run goes on, but does not repeat what it would have been",
+                checkpoint.meta.seed_scheme
+            );
+        }
         let meters = restore(&checkpoint, objective, optimizer, config_toml)
             .with_context(|| format!("cannot resume from {}", path.display()))?;
         let mut state = checkpoint.meta.state;

@@ -8,6 +8,7 @@ use super::report::Lap;
 use crate::guard::Divergence;
 use crate::objective::{Objective, Phase, StepOutput};
 use crate::optim::clip_grad_norm;
+use crate::panics;
 use crate::prefetch::Prefetch;
 use crate::seed::seed_torch;
 
@@ -19,14 +20,14 @@ impl<O: Objective> Trainer<O> {
         batches: &mut Prefetch<O::Batch>,
     ) -> Result<Option<Divergence>> {
         let step = self.state.step;
-        let is_reported = (step + 1).is_multiple_of(self.config.log_every);
+        let is_reported =
+            (step + 1).is_multiple_of(self.config.log_every) || step + 1 == self.last_step;
         self.optimizer.zero_grad()?;
         let mut loss = None;
         for _ in 0..self.config.accumulate {
             let batch = batches.next().context("the training data ended")??;
             seed_torch(self.config.seed, "step", self.state.batches);
-            let output = self
-                .forward_backward(&batch)
+            let output = panics::as_errors("the model", || self.forward_backward(&batch))
                 .map_err(|error| self.out_of_memory(error))
                 .with_context(|| format!("training step {}", step + 1))?;
             self.meters.add(&output)?;

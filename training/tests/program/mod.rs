@@ -72,6 +72,8 @@ pub struct Order {
     pub delay_ms: u64,
     /// End as by `kill -9` within this call of the model's step.
     pub kill_at_call: Option<u64>,
+    /// Make libtorch refuse in this call, through a function of tch that panics then.
+    pub panic_at_call: Option<u64>,
     /// In this call, make a file of so many bytes in the run's folder (as far as there is room).
     pub fill: Option<(u64, usize)>,
     /// In this call, forbid files of more than so many bytes.
@@ -93,6 +95,8 @@ pub fn command(order: &Order) -> Command {
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env(ORDER, serde_json::to_string(order).unwrap())
         .env("RUST_BACKTRACE", "1")
+        // Idle OpenMP threads spin: several of these programs at once would wait for each other.
+        .env("OMP_NUM_THREADS", "1")
         .stdin(Stdio::null());
     command
 }
@@ -219,6 +223,9 @@ impl Mlp {
         if order.kill_at_call == Some(self.calls) {
             // SAFETY: ends this process.
             unsafe { libc::raise(libc::SIGKILL) };
+        }
+        if order.panic_at_call == Some(self.calls) {
+            let _ = self.first.matmul(&self.first);
         }
         if let Some((call, bytes)) = order.fill
             && call == self.calls

@@ -1,0 +1,66 @@
+//! Panics of models and data sets as errors.
+//!
+//! Much of tch panics where libtorch refuses, out of memory included. A run should end with one
+//! message then, not with a page of mangled C++ names.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use anyhow::{Result, anyhow};
+
+thread_local! {
+    /// Whether this thread turns its panics into errors at present.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// `f()`, with a panic in it turned into an error that begins with `what`. Nothing is printed.
+pub(crate) fn as_errors<T>(what: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let default = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !CAUGHT.get() {
+                default(info);
+            }
+        }));
+    });
+    let outer = CAUGHT.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    CAUGHT.set(outer);
+    result.unwrap_or_else(|payload| Err(anyhow!("{what} panicked: {}", message(&*payload))))
+}
+
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    // `unwrap` shows libtorch's error in its debug form: the line breaks are escaped.
+    text.split("\\nException raised from").next().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_one_line() {
+        let a = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
+        let error = as_errors("the model", || Ok(a.matmul(&a))).unwrap_err().to_string();
+        assert!(error.starts_with("the model panicked: "), "{error}");
+        assert!(error.contains("mat1 and mat2") && error.lines().count() == 1, "{error}");
+        assert!(!error.contains("frame #"), "{error}");
+    }
+
+    #[test]
+    fn results_pass_through() {
+        assert_eq!(as_errors("it", || Ok(1)).unwrap(), 1);
+        let error = as_errors::<()>("it", || Err(anyhow!("no"))).unwrap_err();
+        assert_eq!(error.to_string(), "no");
+    }
+}
