@@ -210,7 +210,10 @@ impl Session {
         }
         let refusal = entry.shorter().and_then(|shorter| match self.outcome(shorter) {
             Outcome::Measured(m) => too_much(entry, &m),
-            Outcome::Skipped(reason) => Some(reason),
+            Outcome::Skipped(reason) => Some(match reason.strip_prefix("at L = ") {
+                Some(_) => reason,
+                None => format!("at L = {}: {reason}", shorter.length),
+            }),
         });
         let outcome = match refusal {
             Some(reason) => Outcome::Skipped(reason),

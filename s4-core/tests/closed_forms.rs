@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{METHODS, assert_close, runner, seeded, ssm_config, steps, system};
+use common::{METHODS, assert_close, normal, runner, seeded, ssm_config, steps, system, variants};
 use s4_core::conv::{chunked, fft};
 use s4_core::hippo::{Measure, nplr, transition};
 use s4_core::kernel::KernelMethod;
@@ -159,7 +159,7 @@ fn step_response_of_a_pole() {
 fn rate_two_is_a_held_input() {
     let config = ssm_config(&json!({"mode": "s4d", "init": "diag-lin", "d_state": 8}));
     let (_store, parameters) = system(1, &config, 2, 1);
-    let u = common::normal(2, &[1, 2, 40], Kind::Double);
+    let u = normal(2, &[1, 2, 40], Kind::Double);
     let held = u.repeat_interleave_self_int(2, -1, None);
     let convolve = |u: &Tensor, rate: f64| {
         let k = parameters.ssm(rate).kernel(u.size()[2], KernelMethod::Naive, Kind::Double);
@@ -313,4 +313,66 @@ fn legs_kernels_are_warped_legendre_polynomials() {
     assert!(fine < 1e-3, "{fine:e}");
     let ratio = coarse / fine;
     assert!((3.8..4.2).contains(&ratio), "halving the step divides the error by {ratio}, not 4");
+}
+
+/// The tables behind every fast way, Āᵇ b̄ and c Āᵃˢ, against one product after the other.
+#[test]
+fn tables_of_powers() {
+    let _guard = tch::no_grad_guard();
+    for (name, config, h, c, rate) in variants() {
+        let (_store, parameters) = system(4, &config, h, c);
+        let discrete = parameters.ssm(rate).discretise(1).unwrap();
+        let (stride, len) = (3, 2100);
+        let (a, mut x, mut y) =
+            (discrete.a.dense(), discrete.b.unsqueeze(-1), discrete.c.unsqueeze(-2));
+        let (mut columns, mut rows) = (Vec::new(), Vec::new());
+        let strided = a.matmul(&a).matmul(&a);
+        for _ in 0..len {
+            columns.push(x.shallow_clone());
+            rows.push(y.shallow_clone());
+            (x, y) = (a.matmul(&x), y.matmul(&strided));
+        }
+        let (columns, rows) = (Tensor::cat(&columns, -1), Tensor::cat(&rows, -2));
+        for len in [1, 2, 3, 100, len] {
+            let found = discrete.columns(len);
+            assert_close(&format!("{name}, columns"), &found, &columns.narrow(-1, 0, len), TIGHT);
+            let found = discrete.rows(stride, len);
+            assert_close(&format!("{name}, rows"), &found, &rows.narrow(-2, 0, len), TIGHT);
+        }
+    }
+}
+
+/// Gradients of a kernel against difference quotients along a random direction of each parameter.
+#[test]
+fn gradients_are_derivatives() {
+    for (name, config, h, c, rate) in variants() {
+        let (mut store, parameters) = system(5, &config, h, c);
+        let weight = normal(6, &[c, h, 24], Kind::Double);
+        let value = |method| {
+            let k = parameters.ssm(rate).kernel(24, method, Kind::Double).expect("a kernel");
+            (k * &weight).sum(Kind::Double)
+        };
+        for method in METHODS {
+            store.zero_grad();
+            value(method).backward();
+            let _guard = tch::no_grad_guard();
+            for (parameter, tensor, _) in store.parameters() {
+                let direction = normal(7, &tensor.size(), Kind::Double);
+                let gradient = (tensor.grad() * &direction).sum(Kind::Double).double_value(&[]);
+                let step = 1e-5;
+                let moved = |by: f64| {
+                    let _ = tensor.detach().g_add_(&(&direction * by));
+                    value(KernelMethod::Naive).double_value(&[])
+                };
+                let difference = moved(step) - moved(-2.0 * step);
+                moved(step);
+                let quotient = difference / (2.0 * step);
+                let error = (gradient - quotient).abs() / quotient.abs().max(1e-2);
+                assert!(
+                    error < 1e-5,
+                    "{name}, {method:?}, {parameter}: {gradient:e}, difference quotient {quotient:e}"
+                );
+            }
+        }
+    }
 }
