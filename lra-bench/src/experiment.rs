@@ -39,9 +39,12 @@ pub struct DataConfig {
     /// Difficulty of Pathfinder images: `easy`, `intermediate` or `hard`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<Difficulty>,
-    /// Number of generated examples, split 80/10/10.
+    /// Number of generated training examples; absent: as many as the official data has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Number of generated validation examples, and of test examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_count: Option<u64>,
     /// Seed of generated examples and of splits that the files do not make.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -57,6 +60,7 @@ impl DataConfig {
             ("dir", self.dir.is_some()),
             ("difficulty", self.difficulty.is_some()),
             ("count", self.count.is_some()),
+            ("eval_count", self.eval_count.is_some()),
             ("seed", self.seed.is_some()),
             ("cache", self.cache.is_some()),
         ];

@@ -29,8 +29,8 @@ impl Classification {
     pub fn new(experiment: &Experiment, task: &Task, device: Device) -> Result<Self> {
         seed::seed_torch(experiment.train.seed, "initialise", 0);
         let mut store = ParamStore::new(device, Kind::Float);
-        let model = Classifier::new(&mut store.root(), &experiment.model, task.shape)
-            .context("model")?;
+        let model =
+            Classifier::new(&mut store.root(), &experiment.model, task.shape).context("model")?;
         Ok(Self { store, model, rate: 1.0 })
     }
 

@@ -71,8 +71,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     eprintln!("device: {reason}");
 
     let task = experiment.task()?;
-    let splits = (task.open)(&experiment.data)
-        .with_context(|| format!("the data of {}", task.name))?;
+    let splits =
+        (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
     let data = match args.split {
         SplitName::Test => splits.test,
         SplitName::Val => splits.val,

@@ -43,9 +43,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         ("pathfinder", None) => 32,
         ("path-x", None) => 128,
         (other, _) => {
-            return Err(usage(format!(
-                "`{other}` cannot be generated; pathfinder and path-x can"
-            )));
+            return Err(usage(format!("`{other}` cannot be generated; pathfinder and path-x can")));
         }
     };
     interrupt::install()?;

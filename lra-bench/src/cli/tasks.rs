@@ -17,7 +17,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    println!("{:<12} {:>7} {:>8}  {:<8} {:<44} source", "task", "length", "classes", "data", "what");
+    println!(
+        "{:<12} {:>7} {:>8}  {:<8} {:<44} source",
+        "task", "length", "classes", "data", "what"
+    );
     for task in TASKS {
         let there = [args.data.clone(), args.data.join(task.name)]
             .iter()

@@ -8,9 +8,9 @@ use tch::Device;
 use training::config;
 use training::device::{Chosen, DeviceRequest};
 use training::exit::{Exit, usage};
+use training::interrupt;
 use training::run_dir::{self, RunDir};
 use training::trainer::{RunSetup, Splits, Trainer};
-use training::interrupt;
 
 use super::runs_root;
 use crate::experiment::{Experiment, Preset};
@@ -92,18 +92,14 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     experiment.validate()?;
 
     let task = experiment.task()?;
-    let splits = (task.open)(&experiment.data)
-        .with_context(|| format!("the data of {}", task.name))?;
+    let splits =
+        (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
     eprintln!("data: {}", splits.origin);
     let objective = Classification::new(&experiment, task, device)?;
-    let setup = RunSetup {
-        dir,
-        config: config::to_toml(&experiment)?,
-        progress: !args.no_progress,
-    };
-    let splits =
-        Splits { train: splits.train, val: Some(splits.val), test: Some(splits.test) };
-    let trainer = Trainer::new(experiment.train, objective, splits, setup)?;
+    let setup =
+        RunSetup { dir, config: config::to_toml(&experiment)?, progress: !args.no_progress };
+    let splits = Splits { train: splits.train, val: Some(splits.val), test: Some(splits.test) };
+    let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
     Ok(trainer.run()?.into())
 }
 

@@ -28,9 +28,8 @@ const MAX_BYTES: usize = 1 << 32;
 /// If the file cannot be read, is damaged, truncated or longer than its header says, or holds
 /// another element type.
 pub fn read(path: &Path) -> Result<IdxBytes> {
-    read_inner(path).with_context(|| {
-        format!("{} is not usable; delete it and fetch it again", path.display())
-    })
+    read_inner(path)
+        .with_context(|| format!("{} is not usable; delete it and fetch it again", path.display()))
 }
 
 fn read_inner(path: &Path) -> Result<IdxBytes> {
@@ -63,7 +62,8 @@ fn parse(data: &[u8]) -> Result<IdxBytes> {
         .chunks_exact(4)
         .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize)
         .collect();
-    let expected = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n < MAX_BYTES);
+    let expected =
+        dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n < MAX_BYTES);
     ensure!(
         expected == Some(bytes.len()),
         "its header says {dims:?}, but {} bytes follow: it is truncated or damaged",

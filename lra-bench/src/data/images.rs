@@ -29,11 +29,7 @@ pub struct ImageSplit {
 
 impl ImageSplit {
     /// The images `indices`, pixels in `order` (row by row where absent).
-    pub fn new(
-        images: Arc<Images>,
-        indices: Vec<usize>,
-        order: Option<Arc<Vec<usize>>>,
-    ) -> Self {
+    pub fn new(images: Arc<Images>, indices: Vec<usize>, order: Option<Arc<Vec<usize>>>) -> Self {
         Self { images, indices, order }
     }
 }

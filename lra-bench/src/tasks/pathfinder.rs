@@ -32,9 +32,11 @@ pub(super) const TASK: Task = Task {
 const SIDE: usize = 32;
 pub(super) const SHAPE: Shape =
     Shape { input: InputKind::Values { features: 1 }, classes: 2, pairs: false };
-pub(super) const DATA_KEYS: &[&str] = &["dir", "difficulty", "count", "seed", "cache"];
-/// As many as the release has for each size and level, about.
-const DEFAULT_COUNT: u64 = 200_000;
+pub(super) const DATA_KEYS: &[&str] =
+    &["dir", "difficulty", "count", "eval_count", "seed", "cache"];
+/// Sizes of the release's parts, about.
+const DEFAULT_COUNT: u64 = 160_000;
+const DEFAULT_EVAL_COUNT: u64 = 20_000;
 
 pub(super) fn is_there(dir: &Path, side: usize) -> bool {
     Release::open(dir, side, Difficulty::Hard).is_ok()
@@ -62,8 +64,8 @@ pub(super) fn open(config: &DataConfig, side: usize) -> Result<Splits> {
         None => {
             let spec = Spec::official(side, difficulty)?;
             let count = config.count.unwrap_or(DEFAULT_COUNT);
-            let tenth = count / 10;
-            let counts = [count - 2 * tenth, tenth, tenth];
+            let eval_count = config.eval_count.unwrap_or(DEFAULT_EVAL_COUNT);
+            let counts = [count, eval_count, eval_count];
             let folder = config.cache.clone().unwrap_or_else(|| PathBuf::from("data/cache"));
             let parts = Generated::parts(spec, config.seed.unwrap_or(0), counts)?;
             let mut parts = parts.into_iter().map(|part| -> Result<Split> {
@@ -75,8 +77,8 @@ pub(super) fn open(config: &DataConfig, side: usize) -> Result<Splits> {
                 val: next()?,
                 test: next()?,
                 origin: format!(
-                    "no --data: {count} {difficulty} images of {side} x {side} are generated as \
-                     they are needed and kept in {}",
+                    "no --data, so {count} {difficulty} images of {side} x {side} (and twice \
+                     {eval_count} to evaluate) are generated as they are needed and kept in {}",
                     folder.display()
                 ),
             })

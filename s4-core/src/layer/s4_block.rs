@@ -90,7 +90,7 @@ const SHOWN_LENGTH: i64 = 512;
 #[derive(Debug)]
 pub enum Systems {
     /// The parameters of S4 and S4D.
-    Full(SsmParameters),
+    Full(Box<SsmParameters>),
     /// Those of the stand-alone S4D layer.
     Minimal(MinimalParameters),
 }
@@ -146,7 +146,7 @@ impl S4Block {
             }
         };
         Ok(Self {
-            systems: Systems::Full(parameters),
+            systems: Systems::Full(Box::new(parameters)),
             d,
             output,
             bidirectional: config.bidirectional,
