@@ -399,7 +399,7 @@ fn assert_layer_modes(what: &str, layer: &dyn SequenceLayer, h: i64) -> Result<(
     }
 
     for mode in [StepMode::Linear, StepMode::Dense] {
-        let stepper = layer.stepper(mode)?;
+        let stepper = layer.stepper(mode, 1.0)?;
         let (mut state, mut outputs) = (layer.default_state(batch)?, Vec::new());
         for x in x.unbind(-1) {
             let (y, next) = stepper.step(&x, &state);
@@ -475,7 +475,7 @@ fn a_bidirectional_layer_has_no_state() {
     let (_store, block) = block(54, 2, &json!({"bidirectional": true, "ssm": {"d_state": 4}}));
     let x = normal(55, &[1, 2, 4], Kind::Double);
     assert!(block.default_state(1).is_err());
-    assert!(block.stepper(StepMode::Linear).is_err());
+    assert!(block.stepper(StepMode::Linear, 1.0).is_err());
     let state = vec![Tensor::zeros([1, 2, 4], (Kind::Double, parity::device()))];
     assert!(block.forward_with_state(&x, &state, &Pass::eval()).is_err());
 }

@@ -28,11 +28,9 @@ impl Pooling {
         let len = x.size()[2];
         let sum = || match lengths {
             None => x.sum_dim_intlist([2i64].as_slice(), false, None),
-            Some(lengths) => (x * mask::valid(lengths, len, x.kind())).sum_dim_intlist(
-                [2i64].as_slice(),
-                false,
-                None,
-            ),
+            Some(lengths) => {
+                mask::zero_padding(x, lengths).sum_dim_intlist([2i64].as_slice(), false, None)
+            }
         };
         match (self, lengths) {
             (Pooling::Sum, _) => sum(),

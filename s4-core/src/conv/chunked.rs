@@ -32,8 +32,8 @@ pub fn convolve(
     let mut state = state.shallow_clone();
     if whole > 0 {
         let tables = Tables::new(ssm, chunk, u.kind());
-        for m in 0..len / chunk {
-            let (y, next) = tables.advance(&u.narrow(-1, m * chunk, chunk), &state);
+        for piece in u.narrow(-1, 0, whole).split(chunk, -1) {
+            let (y, next) = tables.advance(&piece, &state);
             outputs.push(y);
             state = next;
         }

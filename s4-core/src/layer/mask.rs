@@ -2,8 +2,11 @@
 
 use tch::{Kind, Tensor};
 
-/// 1 at positions t < length, 0 behind: lengths (B) give (B, 1, L) in `kind`.
-pub fn valid(lengths: &Tensor, len: i64, kind: Kind) -> Tensor {
+/// x (B, H, L) with zeros at positions t >= length, for lengths (B). Whatever stood there, NaN
+/// included, has no effect.
+pub fn zero_padding(x: &Tensor, lengths: &Tensor) -> Tensor {
+    let len = *x.size().last().expect("x has three dimensions");
     let positions = Tensor::arange(len, (Kind::Int64, lengths.device()));
-    positions.lt_tensor(&lengths.unsqueeze(-1)).unsqueeze(1).to_kind(kind)
+    let padding = positions.ge_tensor(&lengths.unsqueeze(-1)).unsqueeze(1); // (B, 1, L)
+    x.masked_fill(&padding, 0.0)
 }

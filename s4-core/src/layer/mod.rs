@@ -70,11 +70,11 @@ pub trait SequenceLayer: std::fmt::Debug {
     /// If the layer is not causal.
     fn default_state(&self, batch: i64) -> Result<State>;
 
-    /// The layer as a recurrence, prepared once for many steps.
+    /// The layer as a recurrence with steps of `rate`·Δ, prepared once for many steps.
     ///
     /// # Errors
     /// If the layer is not causal.
-    fn stepper(&self, mode: StepMode) -> Result<Box<dyn Stepper + '_>>;
+    fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>>;
 
     /// What there is to look at while the layer trains: (name, values), e.g. step sizes Δ and
     /// Re A as float64 tensors of any shape.

@@ -57,8 +57,8 @@ impl SequenceLayer for Residual {
         self.layer.default_state(batch)
     }
 
-    fn stepper(&self, mode: StepMode) -> Result<Box<dyn Stepper + '_>> {
-        Ok(Box::new(ResidualStepper { block: self, layer: self.layer.stepper(mode)? }))
+    fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
+        Ok(Box::new(ResidualStepper { block: self, layer: self.layer.stepper(mode, rate)? }))
     }
 
     fn spectra(&self) -> Vec<(String, Tensor)> {

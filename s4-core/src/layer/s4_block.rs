@@ -256,7 +256,7 @@ impl S4Block {
 impl SequenceLayer for S4Block {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         self.check_input(x)?;
-        let masked = pass.lengths.as_ref().map(|l| x * mask::valid(l, x.size()[2], x.kind()));
+        let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
         let y = self.convolve(masked.as_ref().unwrap_or(x), pass)?;
         Ok(self.mix(&y, pass.train))
     }
@@ -274,9 +274,13 @@ impl SequenceLayer for S4Block {
             anyhow::bail!("an S4 block has one state tensor, got {}", state.len())
         };
         let len = x.size()[2];
+        ensure!(
+            self.kernel_length(len, pass.rate) == len,
+            "l_max cuts the kernel short of {len} inputs, which a state cannot; pass shorter pieces"
+        );
         let kind = self.systems.kind();
         let ssm = self.systems.ssm(pass.rate);
-        let k = ssm.kernel(self.kernel_length(len, pass.rate), pass.kernel, kind)?;
+        let k = ssm.kernel(len, pass.kernel, kind)?;
         let discrete = ssm.discretise(len)?;
         let y = fft::causal(x, &k) + fft::state_response(&discrete, state, len);
         let next = fft::final_state(&discrete, state, x);
@@ -291,9 +295,9 @@ impl SequenceLayer for S4Block {
         Ok(vec![Tensor::zeros([batch, size[0], 2 * size[1]], options)])
     }
 
-    fn stepper(&self, mode: StepMode) -> Result<Box<dyn Stepper + '_>> {
+    fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
         self.check_causal()?;
-        let discrete = self.systems.ssm(1.0).discretise(1)?;
+        let discrete = self.systems.ssm(rate).discretise(1)?;
         let recurrence = Recurrence::new(&discrete, mode, self.systems.kind())?;
         Ok(Box::new(S4Stepper { block: self, recurrence }))
     }
@@ -311,10 +315,13 @@ impl SequenceLayer for S4Block {
         let (channels, length) = (SHOWN_CHANNELS, SHOWN_LENGTH);
         let kernel = self.systems.ssm(1.0).kernel(length, KernelMethod::BlockPowers, Kind::Float);
         // A kernel that cannot be computed is the next forward pass's error to report.
-        kernel.map_or_else(|_| Vec::new(), |k| {
-            let k = k.select(0, 0);
-            vec![("kernel".to_owned(), k.narrow(0, 0, channels.min(k.size()[0])))]
-        })
+        kernel.map_or_else(
+            |_| Vec::new(),
+            |k| {
+                let k = k.select(0, 0);
+                vec![("kernel".to_owned(), k.narrow(0, 0, channels.min(k.size()[0])))]
+            },
+        )
     }
 }
 

@@ -155,8 +155,8 @@ impl SequenceLayer for Stack {
         Ok(state)
     }
 
-    fn stepper(&self, mode: StepMode) -> Result<Box<dyn Stepper + '_>> {
-        let blocks = self.blocks.iter().map(|b| b.stepper(mode)).collect::<Result<_>>()?;
+    fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
+        let blocks = self.blocks.iter().map(|b| b.stepper(mode, rate)).collect::<Result<_>>()?;
         Ok(Box::new(StackStepper { stack: self, blocks }))
     }
 

@@ -47,7 +47,7 @@ impl Resolvent {
         let small =
             Tensor::eye(rank, (Kind::Double, du.device())) + w.transpose(-1, -2).matmul(&du);
         // Rank 1 is the usual case: a division instead of a batch of 1 x 1 systems.
-        let gain = if rank == 1 { wd / small } else { Tensor::linalg_solve(&small, &wd, true) };
+        let gain = if rank == 1 { wd / small } else { solve(&small, &wd) };
         Self { d, du, gain }
     }
 
@@ -173,7 +173,13 @@ fn undo_c_tilde(a: &Transition, c_tilde: &Tensor, l: i64) -> Tensor {
     let eye = Tensor::eye(n, (Kind::Double, power.device()));
     let transposed = (eye - power).transpose(-1, -2); // (H, N, N)
     let columns = c_tilde.permute([1, 2, 0]); // (H, N, C)
-    Tensor::linalg_solve(&transposed, &columns, true).permute([2, 0, 1])
+    solve(&transposed, &columns).permute([2, 0, 1])
+}
+
+/// a⁻¹ b. A singular a gives NaN rather than an error: to look for it, the host would have to wait
+/// for the device at every step.
+fn solve(a: &Tensor, b: &Tensor) -> Tensor {
+    Tensor::linalg_solve_ex(a, b, true, false).0
 }
 
 /// The factor of DSS in front of exp(ΔA l), (H, N/2): (exp(ΔA') - 1) / (A (exp(ΔA' L) - 1)), with

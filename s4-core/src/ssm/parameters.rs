@@ -191,12 +191,12 @@ impl SsmParameters {
         let inv_dt = scope.parameter("inv_dt", &inv_dt, dt_hyper)?;
         let c = scope.parameter("C", &stored(&c), c_hyper)?;
         let b = scope.parameter("B", &stored(&initial.b.unsqueeze(0)), b_hyper)?;
-        let a_real = config.real_transform.inverse(&-initial.a.real());
+        let a_real = storable(config.real_transform, &-initial.a.real(), "real_transform")?;
         let a_real = scope.parameter("A_real", &a_real, a_hyper)?;
         let a_imag = if config.is_real {
             None
         } else {
-            let a_imag = config.imag_transform.inverse(&-initial.a.imag());
+            let a_imag = storable(config.imag_transform, &-initial.a.imag(), "imag_transform")?;
             Some(scope.parameter("A_imag", &a_imag, a_hyper)?)
         };
         let (p, l_kernel) = match config.mode {
@@ -291,7 +291,8 @@ impl SsmParameters {
     }
 
     /// Replaces C̃ by the C that it stands for, so that any length is as good as another and no
-    /// linear system has to be solved on use. The function computed at rate 1 does not change.
+    /// linear system has to be solved on use. The function computed at rate 1 does not change,
+    /// except under a `bandlimit`, which masks whatever is stored.
     ///
     /// # Errors
     /// If (1 - Āˡ) is singular.
@@ -348,6 +349,17 @@ impl SsmParameters {
             stored.view_as_complex()
         }
     }
+}
+
+/// `x` under the inverse of a transform, if it is in its range.
+fn storable(transform: Transform, x: &Tensor, name: &str) -> Result<Tensor> {
+    let stored = transform.inverse(x);
+    let finite = stored.isfinite().all().int64_value(&[]) == 1;
+    ensure!(
+        finite,
+        "{name} = {transform:?} cannot hold the initial A of this `init`: it is out of range"
+    );
+    Ok(stored)
 }
 
 /// `x` repeated along `dim` until it has `h` entries: entry h is entry h mod S.
