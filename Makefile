@@ -33,7 +33,7 @@ path-x smnist: tools libtorch ## train a small model for STEPS=200 steps, then e
 	@echo "All there is to set:                          $(LRA) train --help"
 
 bench: tools libtorch ## all benchmarks
-	cargo bench --workspace
+	cargo bench --workspace --profile dev $(ARGS)
 
 clippy: tools libtorch ## lints; warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
