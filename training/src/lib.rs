@@ -1,4 +1,52 @@
-//! What every training run shares.
+//! What every training run shares: a program brings a model ([`objective::Objective`]) and data
+//! ([`dataset::Dataset`]), and gets the rest from here.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::process::ExitCode;
+//!
+//! use anyhow::Result;
+//! use serde::{Deserialize, Serialize};
+//! use training::objective::Objective;
+//! use training::run_dir::{self, RunDir};
+//! use training::train_config::TrainConfig;
+//! use training::trainer::{Outcome, RunSetup, Splits, Trainer};
+//! use training::{config, exit, interrupt, seed};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Experiment {
+//!     train: TrainConfig,
+//! }
+//!
+//! fn train<O: Objective>(
+//!     file: &Path,
+//!     overrides: &[String],
+//!     resume: Option<&str>,
+//!     model: impl Fn(&Experiment) -> Result<O>,
+//!     splits: Splits<O::Batch>,
+//! ) -> Result<Outcome> {
+//!     interrupt::install()?;
+//!     let runs = Path::new("runs");
+//!     let resumed = resume.map(|run| run_dir::find(runs, run)).transpose()?;
+//!     let file = resumed.as_deref().map_or(file.to_owned(), run_dir::config_file);
+//!     let experiment: Experiment = config::load(&file, overrides)?.value;
+//!     let dir = match &resumed {
+//!         Some(run) => RunDir::resume(run)?,
+//!         None => RunDir::create_numbered(runs, "path-x", "small")?,
+//!     };
+//!     let setup = RunSetup { dir, config: config::to_toml(&experiment)?, progress: true };
+//!     seed::seed_torch(experiment.train.seed, "init", 0);
+//!     let objective = model(&experiment)?;
+//!     Trainer::new(experiment.train, objective, splits, setup)?.run()
+//! }
+//!
+//! fn main() -> ExitCode {
+//! #   let run = || -> Result<Outcome> { anyhow::bail!("") };
+//!     // let run = || train(...);
+//!     exit::main_exit(run())
+//! }
+//! ```
 
 pub mod atomic_file;
 pub mod checkpoint;
