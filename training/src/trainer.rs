@@ -252,6 +252,7 @@ impl<O: Objective> Trainer<O> {
             self.run.path().display()
         ));
         if self.state.step == 0 {
+            self.report.line(&format!("\n{}", self.config_toml));
             self.report.configuration(&self.config_toml, parameters);
         } else {
             self.report.line(&format!("resumed after step {}", self.state.step));
