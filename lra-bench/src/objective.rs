@@ -19,6 +19,8 @@ pub struct Classification {
     model: Classifier,
     /// Step of the input relative to the training data.
     rate: f64,
+    /// A few inputs to look at, (examples, L, features).
+    examples: Option<Tensor>,
 }
 
 impl Classification {
@@ -31,7 +33,7 @@ impl Classification {
         let mut store = ParamStore::new(device, Kind::Float);
         let model =
             Classifier::new(&mut store.root(), &experiment.model, task.shape).context("model")?;
-        Ok(Self { store, model, rate: 1.0 })
+        Ok(Self { store, model, rate: 1.0, examples: None })
     }
 
     /// The same model for inputs at another sampling rate.
@@ -43,8 +45,11 @@ impl Classification {
     ///
     /// # Errors
     /// If the batch does not fit the model.
-    pub fn scores(&self, batch: &Batch, phase: Phase) -> Result<(Tensor, Tensor)> {
+    pub fn scores(&mut self, batch: &Batch, phase: Phase) -> Result<(Tensor, Tensor)> {
         let batch = batch.to_device(self.store.device(), self.store.kind())?;
+        if self.examples.is_none() && batch.x.is_floating_point() {
+            self.examples = Some(batch.x.narrow(0, 0, batch.x.size()[0].min(SHOWN_EXAMPLES)));
+        }
         let pass = Pass { train: phase == Phase::Train, rate: self.rate, ..Pass::eval() };
         let scores = self.model.forward(&batch.x, pass.with_lengths(batch.lengths))?;
         Ok((scores, batch.labels))
@@ -75,12 +80,30 @@ impl Objective for Classification {
     }
 
     fn pictures(&self) -> Vec<Picture> {
-        self.model
-            .kernels()
-            .into_iter()
-            .map(|(name, kernels)| Picture { name, pixels: heat_map(&kernels) })
-            .collect()
+        let kernels = self.model.kernels().into_iter();
+        let kernels = kernels.map(|(name, kernels)| Picture { name, pixels: heat_map(&kernels) });
+        let inputs = self
+            .examples
+            .as_ref()
+            .map(|examples| Picture { name: "inputs".to_owned(), pixels: side_by_side(examples) });
+        inputs.into_iter().chain(kernels).collect()
     }
+}
+
+/// How many inputs are shown.
+const SHOWN_EXAMPLES: i64 = 4;
+
+/// Sequences (B, L, features) next to each other: as squares where they are square images, else
+/// as rows below each other.
+fn side_by_side(examples: &Tensor) -> Tensor {
+    let first_feature = examples.select(2, 0); // (B, L)
+    let length = first_feature.size()[1];
+    let side = (length as f64).sqrt().round() as i64;
+    if side * side != length {
+        return heat_map(&first_feature);
+    }
+    let squares = first_feature.view([-1, side, side]).unbind(0);
+    heat_map(&Tensor::cat(&squares, 1).view([1, -1])).view([side, -1])
 }
 
 /// Rows of values as grey levels: each row from its smallest (black) to its largest (white).

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -37,11 +38,34 @@ pub fn folder() -> PathBuf {
 }
 
 /// The device that parity tests run on: `S4_TEST_DEVICE` (`cpu` or `cuda`), the CPU by default.
+///
+/// # Panics
+/// If CUDA is asked for and cannot be loaded: the tests would pass on the wrong device.
 pub fn device() -> Device {
     match std::env::var("S4_TEST_DEVICE").as_deref() {
-        Ok("cuda") => Device::Cuda(0),
-        _ => Device::Cpu,
+        Ok("cuda") => {
+            // Nothing refers to a symbol of it, so the linker leaves it out.
+            static LOADED: OnceLock<bool> = OnceLock::new();
+            assert!(*LOADED.get_or_init(load_cuda), "S4_TEST_DEVICE is cuda, which is not there");
+            Device::Cuda(0)
+        }
+        Err(_) | Ok("cpu") => Device::Cpu,
+        Ok(other) => panic!("S4_TEST_DEVICE is {other}; use cpu or cuda"),
     }
+}
+
+#[cfg(unix)]
+fn load_cuda() -> bool {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: libtorch's initialisers are made to run at load time.
+    let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
+    // It registers kernels that point into it, so it stays for good.
+    library.map(std::mem::forget).is_ok() && tch::Cuda::is_available()
+}
+
+#[cfg(not(unix))]
+fn load_cuda() -> bool {
+    tch::Cuda::is_available()
 }
 
 impl Fixture {

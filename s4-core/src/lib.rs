@@ -4,6 +4,28 @@
 //! discretisation), [`kernel`] (the convolution kernel, three ways), [`conv`] and [`recurrence`]
 //! (applying it), [`layer`] (what a network is made of). No files, no command line, no training
 //! loop here.
+//!
+//! ```
+//! use s4_core::layer::dropout::Dropout;
+//! use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+//! use s4_core::layer::{Pass, SequenceLayer};
+//! use s4_core::params::ParamStore;
+//! use tch::{Device, Kind, Tensor};
+//!
+//! let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+//! let none = Dropout { p: 0.0, tied: true };
+//! let block = S4Block::new(&mut store.root(), 16, &S4BlockConfig::default(), none)?;
+//! let u = Tensor::randn([2, 16, 1000], (Kind::Float, Device::Cpu)); // (batch, channels, length)
+//! let y = block.forward(&u, &Pass::eval())?; // by FFT
+//!
+//! // The same in two pieces, the second continuing from the first one's state.
+//! let state = block.default_state(2)?;
+//! let (first, state) = block.forward_with_state(&u.narrow(2, 0, 600), &state, &Pass::eval())?;
+//! let (second, _) = block.forward_with_state(&u.narrow(2, 600, 400), &state, &Pass::eval())?;
+//! let pieces = Tensor::cat(&[first, second], 2);
+//! assert!((y - pieces).abs().max().double_value(&[]) < 1e-4);
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 
 pub mod conv;
 pub mod hippo;

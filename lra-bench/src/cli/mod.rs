@@ -54,3 +54,33 @@ pub fn run() -> Result<Exit> {
 fn runs_root() -> PathBuf {
     PathBuf::from("runs")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// The commands that the README shows.
+    #[test]
+    fn the_readme_shows_commands_that_exist() {
+        let readme = include_str!("../../../README.md");
+        let commands = readme.lines().filter_map(|line| {
+            line.split('#').next()?.trim().strip_prefix("cargo run -p lra-bench -- ")
+        });
+        let mut parsed = 0;
+        for command in commands {
+            let words = std::iter::once("lra-bench").chain(command.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("`{command}` in README.md: {error}");
+            }
+            parsed += 1;
+        }
+        assert!(parsed >= 5, "the README shows {parsed} commands");
+    }
+
+    #[test]
+    fn arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}
