@@ -98,7 +98,7 @@ fn aside(path: &Path) -> PathBuf {
 
 /// Bytes that this user may still write below `folder`.
 #[cfg(unix)]
-fn free_space(folder: &Path) -> Option<u64> {
+pub fn free_space(folder: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
     let folder = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
@@ -115,7 +115,7 @@ fn free_space(folder: &Path) -> Option<u64> {
 }
 
 #[cfg(not(unix))]
-fn free_space(_folder: &Path) -> Option<u64> {
+pub fn free_space(_folder: &Path) -> Option<u64> {
     None
 }
 

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 
-use super::durable::{aside, create_folder, explain, free_space, sync_folder_of};
+use training::atomic_file::free_space;
+
+use super::durable::{aside, create_folder, explain, sync_folder_of};
 use super::source::{Generated, ImageSource, check_request};
 
 const MAGIC: [u8; 8] = *b"S4PFIMGS";

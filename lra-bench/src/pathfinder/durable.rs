@@ -1,4 +1,5 @@
-//! Files that are there whole or not at all, and errors that say what to do.
+//! What `training::atomic_file` does not: files of a batch that are renamed together, and errors of
+//! reading that say what to do.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -38,21 +39,6 @@ pub(super) fn aside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.partial-{}", std::process::id()))
 }
 
-/// Writes a file so that after a crash at any time `path` is either as before or complete: aside,
-/// flushed to the disk, renamed.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let aside = aside(path);
-    let written = write_synced(&aside, bytes).and_then(|()| {
-        fs::rename(&aside, path).map_err(|e| explain(e, "rename to", path))?;
-        sync_folder_of(path)
-    });
-    if written.is_err() {
-        // The message of the failure is what matters.
-        let _ = fs::remove_file(&aside);
-    }
-    written
-}
-
 /// Writes a file and waits until it is on the disk.
 pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || -> io::Result<()> {
@@ -73,43 +59,9 @@ pub(super) fn sync_folder_of(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Bytes free for the user on the disk that holds an existing folder, if that can be known.
-pub(super) fn free_space(folder: &Path) -> Option<u64> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt;
-        let path = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
-        // SAFETY: statvfs is plain data, for which zero bytes are valid.
-        let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
-        // SAFETY: `path` ends in a zero byte and `stat` is writable; both outlive the call.
-        if unsafe { libc::statvfs(path.as_ptr(), &raw mut stat) } != 0 {
-            return None;
-        }
-        Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = folder;
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("taken");
-        fs::create_dir(&path).unwrap();
-        fs::write(path.join("inside"), b"x").unwrap();
-        let error = write_atomically(&path, b"new").unwrap_err();
-        assert!(format!("{error:#}").contains("taken"));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        write_atomically(&folder.path().join("file"), b"new").unwrap();
-        assert_eq!(fs::read(folder.path().join("file")).unwrap(), b"new");
-    }
 
     #[test]
     fn a_full_disk_is_explained() {
@@ -124,12 +76,5 @@ mod tests {
     fn writing_to_a_full_disk_fails_with_a_remedy() {
         let error = write_synced(Path::new("/dev/full"), b"x").unwrap_err();
         assert!(format!("{error:#}").contains("free some space"), "{error:#}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn free_space_is_known() {
-        assert!(free_space(Path::new("/")).is_some());
-        assert!(free_space(Path::new("/does/not/exist")).is_none());
     }
 }

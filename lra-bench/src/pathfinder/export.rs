@@ -15,7 +15,9 @@ use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::durable::{create_folder, explain, sync_folder_of, write_atomically, write_synced};
+use training::atomic_file;
+
+use super::durable::{create_folder, explain, sync_folder_of, write_synced};
 use super::image::{Description, Generator};
 use super::png_image;
 use super::spec::{GENERATOR_VERSION, Spec};
@@ -167,7 +169,7 @@ fn prepare(folder: &Path, wanted: &Manifest) -> Result<()> {
         }
         Err(error) => return Err(explain(error, "read the manifest", &path)),
     }
-    write_atomically(&path, &serde_json::to_vec_pretty(wanted)?)
+    atomic_file::write(&path, &serde_json::to_vec_pretty(wanted)?)
 }
 
 /// Whether a batch is there with so many images.
@@ -233,7 +235,7 @@ fn write_batch(
     };
     fs::rename(&aside, &place).map_err(|e| explain(e, "rename to", &place))?;
     sync_folder_of(&place)?;
-    write_atomically(&metadata, lines.concat().as_bytes())?;
+    atomic_file::write(&metadata, lines.concat().as_bytes())?;
     Ok(true)
 }
 
@@ -269,7 +271,7 @@ pub fn check_space(out_dir: &Path, spec: &Spec, count: u64) -> Result<()> {
     // A compressed image of 32, 64, 128, 256 pixels takes 0.5, 1.3, 2.4, 3.3 KB, but at least a
     // block of the file system.
     let needed = count.saturating_mul(4096 + spec.pixels() as u64 / 64);
-    if let Some(free) = super::durable::free_space(out_dir)
+    if let Some(free) = atomic_file::free_space(out_dir)
         && free < needed
     {
         bail!(

@@ -30,7 +30,7 @@
 //! | [`release`], [`export`] | reading and writing the published layout |
 //! | [`source`], [`cache`], [`split`](mod@split) | what training reads |
 //!
-//! Nothing here depends on libtorch.
+//! Nothing here computes with libtorch.
 
 pub mod cache;
 pub mod contour;
