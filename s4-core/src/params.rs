@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tch::{Device, Kind, Tensor};
 
 use crate::state_dict::StateDict;
@@ -112,41 +112,8 @@ impl ParamStore {
     /// Copies `dict` into the model. Names, shapes and kinds must all match; otherwise nothing is
     /// changed and the error lists what differs.
     pub fn load_state_dict(&self, dict: &StateDict) -> Result<()> {
-        let mut problems = Vec::new();
-        for e in &self.entries {
-            match dict.get(&e.name) {
-                None => problems.push(format!("{} is missing", e.name)),
-                Some(t) if t.size() != e.tensor.size() => problems.push(format!(
-                    "{} has shape {:?}, expected {:?}",
-                    e.name,
-                    t.size(),
-                    e.tensor.size()
-                )),
-                Some(t) if t.kind() != e.tensor.kind() => problems.push(format!(
-                    "{} is {:?}, expected {:?}",
-                    e.name,
-                    t.kind(),
-                    e.tensor.kind()
-                )),
-                Some(_) => {}
-            }
-        }
-        for name in dict.names() {
-            if !self.index.contains_key(name) {
-                problems.push(format!("{name} is not part of this model"));
-            }
-        }
-        if !problems.is_empty() {
-            const SHOWN: usize = 8;
-            let rest = problems.len().saturating_sub(SHOWN);
-            problems.truncate(SHOWN);
-            let more = if rest > 0 { format!("\n  and {rest} more") } else { String::new() };
-            bail!(
-                "the state dict does not fit the model:\n  {}{more}\n\
-                 It belongs to a model of another configuration.",
-                problems.join("\n  ")
-            );
-        }
+        dict.check_fits(&self.state_dict())
+            .context("the state dict belongs to a model of another configuration")?;
         let _guard = tch::no_grad_guard();
         for e in &self.entries {
             let source = dict.get(&e.name).expect("checked above");

@@ -77,6 +77,41 @@ impl StateDict {
             .collect()
     }
 
+    /// Whether this dict can stand in for `expected`: the same names, shapes and kinds.
+    ///
+    /// # Errors
+    /// Lists what is missing, unexpected or different.
+    pub fn check_fits(&self, expected: &Self) -> Result<()> {
+        let mut problems = Vec::new();
+        for (name, own) in expected.iter() {
+            match self.get(name) {
+                None => problems.push(format!("{name} is missing")),
+                Some(t) if t.size() != own.size() => problems.push(format!(
+                    "{name} has shape {:?}, expected {:?}",
+                    t.size(),
+                    own.size()
+                )),
+                Some(t) if t.kind() != own.kind() => {
+                    problems.push(format!("{name} is {:?}, expected {:?}", t.kind(), own.kind()));
+                }
+                Some(_) => {}
+            }
+        }
+        for name in self.names().filter(|name| expected.get(name).is_none()) {
+            problems.push(format!("{name} is not part of this model"));
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        const SHOWN: usize = 8;
+        let more = match problems.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            rest => format!("\n  and {rest} more"),
+        };
+        problems.truncate(SHOWN);
+        bail!("it does not fit the model:\n  {}{more}", problems.join("\n  "))
+    }
+
     /// The dict as the bytes of a safetensors file, with string `metadata`.
     ///
     /// # Errors

@@ -239,9 +239,9 @@ fn one_half_is_not_four_floats() {
         store.root().parameter("w", &Tensor::ones([4], (Kind::Float, Device::Cpu)), Hyper::GLOBAL);
     let w = w.unwrap();
     let error = store.load_state_dict(&dict(&[("w", zeros(&[1], Kind::Half))])).unwrap_err();
-    assert!(error.to_string().contains("w has shape [1], expected [4]"), "{error}");
+    assert!(format!("{error:#}").contains("w has shape [1], expected [4]"), "{error:#}");
     let error = store.load_state_dict(&dict(&[("w", zeros(&[4], Kind::Half))])).unwrap_err();
-    assert!(error.to_string().contains("w is Half, expected Float"), "{error}");
+    assert!(format!("{error:#}").contains("w is Half, expected Float"), "{error:#}");
     assert_eq!((w.kind(), w.size()), (Kind::Float, vec![4]));
     assert_eq!(w.sum(Kind::Double).double_value(&[]), 4.0);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
@@ -261,48 +261,16 @@ impl AdamW {
 
     /// The step counts of `dict` in the order of the slots, if everything fits.
     fn check(&self, dict: &StateDict) -> Result<Vec<i64>> {
-        let expected = self.state_dict();
-        let mut problems = Vec::new();
-        for (name, own) in expected.iter() {
-            match dict.get(name) {
-                None => problems.push(format!("{name} is missing")),
-                Some(t) if t.size() != own.size() => problems.push(format!(
-                    "{name} has shape {:?}, expected {:?}",
-                    t.size(),
-                    own.size()
-                )),
-                Some(t) if t.kind() != own.kind() => {
-                    problems.push(format!("{name} is {:?}, expected {:?}", t.kind(), own.kind()));
-                }
-                Some(_) => {}
-            }
-        }
-        for name in dict.names().filter(|name| expected.get(name).is_none()) {
-            problems.push(format!("{name} belongs to no trained parameter"));
-        }
+        dict.check_fits(&self.state_dict()).context(
+            "the optimiser state belongs to a model of another configuration, or other parameters \
+             were frozen",
+        )?;
         let mut steps = Vec::new();
-        if problems.is_empty() {
-            for slot in self.slots() {
-                let key = format!("{}.step", slot.name);
-                let step = i64::try_from(dict.get(&key).context("checked above")?)?;
-                if step < 0 {
-                    problems.push(format!("{key} is {step}, expected at least 0"));
-                }
-                steps.push(step);
-            }
-        }
-        if !problems.is_empty() {
-            const SHOWN: usize = 8;
-            let more = match problems.len().saturating_sub(SHOWN) {
-                0 => String::new(),
-                rest => format!("\n  and {rest} more"),
-            };
-            problems.truncate(SHOWN);
-            bail!(
-                "the optimiser state does not fit the model:\n  {}{more}\n\
-                 It belongs to a model of another configuration, or other parameters were frozen.",
-                problems.join("\n  ")
-            );
+        for slot in self.slots() {
+            let key = format!("{}.step", slot.name);
+            let step = i64::try_from(dict.get(&key).context("checked above")?)?;
+            ensure!(step >= 0, "the optimiser state is damaged: {key} is {step}, not a step count");
+            steps.push(step);
         }
         Ok(steps)
     }
