@@ -9,13 +9,19 @@ use s4_core::state_dict::StateDict;
 use serde_json::{Map, Value};
 use tch::{Kind, Tensor};
 
+/// Official settings without an effect on what is compared here.
+const INERT: &[&str] = &["deterministic", "verbose", "wd", "drop_kernel", "backend"];
+
 /// The settings of a case that configure the SSM; `other` names those that do not. A setting that
 /// neither list knows is an error, so that nothing is tested under wrong assumptions.
 pub fn ssm_config(case: &Case, mode: Mode, other: &[&str]) -> Result<SsmConfig> {
     let settings = case.json["settings"].as_object().context("settings")?;
     let mut known: Map<String, Value> = settings
         .iter()
-        .filter(|(key, value)| !other.contains(&key.as_str()) && !value.is_null())
+        .filter(|(key, value)| {
+            let key = key.as_str();
+            !other.contains(&key) && !INERT.contains(&key) && !value.is_null()
+        })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     known.insert("mode".to_owned(), serde_json::to_value(mode)?);
