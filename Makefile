@@ -42,7 +42,7 @@ fmt: tools ## format the code
 	cargo fmt --all
 
 doc: tools libtorch ## the libraries' documentation, in target/doc
-	cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 clean-libtorch: ## remove libtorch/; the downloaded wheels stay in the cache
 	rm -rf libtorch

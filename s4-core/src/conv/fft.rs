@@ -6,13 +6,14 @@ use crate::kernel::block_powers::block_shape;
 use crate::ssm::discrete::{DiscreteSsm, rows};
 use crate::ssm::transition::krylov;
 
-/// y[t] = Σ_j k[j] u[t - j]: inputs u (B, H, L) and kernels k (C, H, K) give (B, C, H, L).
+/// `y[t] = Σ_j k[j] u[t - j]`: inputs u (B, H, L) and kernels k (C, H, K) give (B, C, H, L).
 pub fn causal(u: &Tensor, k: &Tensor) -> Tensor {
     let (len, taps) = (last(u), last(k));
     circular(u, k, fft_size(len + taps - 1))
 }
 
-/// A causal convolution plus an anti-causal one: y[t] = Σ_j k[j] u[t - j] + Σ_j r[j] u[t + 1 + j].
+/// A causal convolution plus an anti-causal one:
+/// `y[t] = Σ_j k[j] u[t - j] + Σ_j r[j] u[t + 1 + j]`.
 ///
 /// The reversed kernel starts one step ahead, as in the official code: the present belongs to the
 /// causal half alone. Shapes as in [`causal`], `reversed` as `k`.

@@ -1,4 +1,4 @@
-//! K[aT + b] = (c Ā^{aT}) (Āᵇ b̄): every length L = M·T factors into two tables of about √L powers
+//! `K[aT + b] = (c Ā^{aT}) (Āᵇ b̄)`: every length L = M·T factors into two tables of about √L powers
 //! and one batched (M, N)·(N, T) product a channel. Memory O(H N √L) beside the kernel itself.
 //!
 //! The tables are doubled in float64, log₂ L products in all, so the error does not grow with L;

@@ -1,4 +1,4 @@
-//! From an SSM to its convolution kernel K[l] = c Āˡ b̄, three ways.
+//! From an SSM to its convolution kernel `K[l] = c Āˡ b̄`, three ways.
 //!
 //! * [`naive`]: the sum as it is written, one step after the other. The oracle.
 //! * the papers' way: [`cauchy`] for S4 (truncated generating function at the roots of unity,

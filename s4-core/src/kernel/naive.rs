@@ -1,4 +1,4 @@
-//! K[l] = c Āˡ b̄ by stepping: O(L) small products, nothing to get wrong. The oracle.
+//! `K[l] = c Āˡ b̄` by stepping: O(L) small products, nothing to get wrong. The oracle.
 
 use tch::{Kind, Tensor};
 
