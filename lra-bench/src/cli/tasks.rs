@@ -18,18 +18,19 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     println!(
-        "{:<12} {:>7} {:>8}  {:<8} {:<44} source",
-        "task", "length", "classes", "data", "what"
+        "{:<12} {:>7} {:>8} {:>7}  {:<8} {:<44} source",
+        "task", "length", "classes", "paper", "data", "what"
     );
     for task in TASKS {
         let there = [args.data.clone(), args.data.join(task.name)]
             .iter()
             .any(|folder| (task.is_there)(folder));
         println!(
-            "{:<12} {:>7} {:>8}  {:<8} {:<44} {}",
+            "{:<12} {:>7} {:>8} {:>7}  {:<8} {:<44} {}",
             task.name,
             task.length,
             task.shape.classes,
+            task.paper_accuracy.map_or_else(String::new, |percent| format!("{percent:.2}%")),
             if there { "there" } else { "missing" },
             task.about,
             task.source

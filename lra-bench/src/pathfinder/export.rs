@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -260,28 +260,4 @@ fn metadata_line(spec: &Spec, batch: u64, number: u64, image: &Description) -> S
         image.margin,
         spec.paddle_contrasts.len()
     )
-}
-
-/// Refuses a folder that cannot hold so many images, before hours are spent on it.
-///
-/// # Errors
-/// If the disk is known to have less space than the images take at least.
-pub fn check_space(out_dir: &Path, spec: &Spec, count: u64) -> Result<()> {
-    create_folder(out_dir)?;
-    // A compressed image of 32, 64, 128, 256 pixels takes 0.5, 1.3, 2.4, 3.3 KB, but at least a
-    // block of the file system.
-    let needed = count.saturating_mul(4096 + spec.pixels() as u64 / 64);
-    if let Some(free) = atomic_file::free_space(out_dir)
-        && free < needed
-    {
-        bail!(
-            "{count} images of {0} x {0} pixels take about {1} MB, but {2} has {3} MB free: free \
-             some space, choose another folder or ask for fewer images",
-            spec.size,
-            needed / 1_000_000,
-            out_dir.display(),
-            free / 1_000_000
-        );
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::params::{Hyper, Scope};
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor,
-    bias: Option<Tensor>,
+    bias: Tensor,
 }
 
 impl Linear {
@@ -43,7 +43,7 @@ impl Linear {
         let bias = Tensor::rand([shape[0]], cpu) * (2.0 * bound) - bound;
         Ok(Self {
             weight: scope.parameter("weight", &weight, Hyper::GLOBAL)?,
-            bias: Some(scope.parameter("bias", &bias, bias_hyper)?),
+            bias: scope.parameter("bias", &bias, bias_hyper)?,
         })
     }
 
@@ -52,23 +52,14 @@ impl Linear {
         self.weight.size()[1]
     }
 
-    /// Outputs a position.
-    pub fn outputs(&self) -> i64 {
-        self.weight.size()[0]
-    }
-
     /// Sequences x (B, in, L) to (B, out, L).
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let y = self.matrix().matmul(x);
-        match &self.bias {
-            Some(bias) => y + bias.unsqueeze(-1),
-            None => y,
-        }
+        self.matrix().matmul(x) + self.bias.unsqueeze(-1)
     }
 
     /// Vectors x (B, in) to (B, out).
     pub fn step(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.matrix(), self.bias.as_ref())
+        x.linear(&self.matrix(), Some(&self.bias))
     }
 
     fn matrix(&self) -> Tensor {

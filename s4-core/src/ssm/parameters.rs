@@ -157,7 +157,6 @@ impl SsmConfig {
 #[derive(Debug)]
 pub struct SsmParameters {
     config: SsmConfig,
-    channels: i64,
     inv_dt: Tensor,
     a_real: Tensor,
     a_imag: Option<Tensor>,
@@ -210,7 +209,7 @@ impl SsmParameters {
             }
         };
         let config = config.clone();
-        Ok(Self { config, channels, inv_dt, a_real, a_imag, b, c, p, l_kernel })
+        Ok(Self { config, inv_dt, a_real, a_imag, b, c, p, l_kernel })
     }
 
     /// Number of systems H.
@@ -218,19 +217,9 @@ impl SsmParameters {
         self.inv_dt.size()[0]
     }
 
-    /// Outputs a system, C.
-    pub fn channels(&self) -> i64 {
-        self.channels
-    }
-
     /// Number of real states N.
     pub fn states(&self) -> i64 {
         2 * self.a_real.size()[1]
-    }
-
-    /// What the parameters were made from.
-    pub fn config(&self) -> &SsmConfig {
-        &self.config
     }
 
     /// Floating point kind of the parameters.
