@@ -100,15 +100,9 @@ fn with_c_tilde(case: &Case, config: &ModelConfig, dict: &StateDict) -> Result<S
             continue;
         }
         let l_kernel = case.tensor(&name)?.int64_value(&[]);
-        let kernel = dict.under(&prefix);
-        let c = kernel.get("C").context("C")?;
-        let mut store = ParamStore::new(parity::device(), c.kind());
-        let (channels, h) = (c.size()[0], c.size()[1]);
-        let ssm = &config.layer.ssm;
-        let mut params = SsmParameters::new(&mut store.root(), h, channels, ssm)?;
-        store.load_state_dict(&kernel)?;
-        params.make_c_tilde(l_kernel)?;
-        for (name, tensor) in store.state_dict().iter() {
+        let tilde =
+            SsmParameters::with_c_tilde(&config.layer.ssm, &dict.under(&prefix), l_kernel)?;
+        for (name, tensor) in tilde.iter() {
             dict.insert(format!("{prefix}.{name}"), tensor.shallow_clone());
         }
     }

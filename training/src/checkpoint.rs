@@ -1,13 +1,14 @@
 //! One file that holds all a run needs to go on: weights, optimiser, position, configuration.
 //!
-//! A safetensors file with tensors `model.*` (official names), `optim.*` and `meters.*`, and one
-//! JSON string in its metadata. Any safetensors reader can open it.
+//! A safetensors file with tensors `model.*` (official names), `optim.*` and `meters.*`, where
+//! weights are averaged also `ema.*` (as `model.*`), and one JSON string in its metadata. Any
+//! safetensors reader can open it.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use safetensors::SafeTensors;
@@ -16,10 +17,11 @@ use serde_json::Value;
 
 use crate::atomic_file;
 use crate::config;
+use crate::run_dir;
 use crate::schedule::ScheduleState;
 
 /// Version of the file's layout and of [`Meta`].
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Key of the JSON string in the file's metadata.
 const META: &str = "checkpoint";
 
@@ -31,6 +33,8 @@ pub struct TrainState {
     pub step: u64,
     /// Training batches used, through all epochs.
     pub batches: u64,
+    /// Training samples used, as the objective counts them.
+    pub samples: u64,
     /// Training batches in an epoch; the order of the data depends on it.
     pub batches_per_epoch: u64,
     /// The learning rate schedule.
@@ -76,8 +80,11 @@ impl Meta {
 pub struct Checkpoint {
     /// Its description.
     pub meta: Meta,
-    /// Parameters and buffers under their official names.
+    /// Parameters and buffers under their official names. In the last checkpoint of a run as they
+    /// are trained; in the best one as they were evaluated, averaged where the run averages.
     pub model: StateDict,
+    /// The same with averaged parameters, in the last checkpoint of a run that averages.
+    pub ema: Option<StateDict>,
     /// State of the optimiser.
     pub optimizer: StateDict,
     /// Sums of loss and metrics since they were last logged.
@@ -91,8 +98,9 @@ impl Checkpoint {
     /// If a tensor is of a kind that is not saved.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let parts = [("model", &self.model), ("optim", &self.optimizer), ("meters", &self.meters)];
+        let ema = self.ema.as_ref().map(|ema| ("ema", ema));
         let mut all = StateDict::new();
-        for (prefix, dict) in parts {
+        for (prefix, dict) in parts.into_iter().chain(ema) {
             for (name, tensor) in dict.iter() {
                 all.insert(format!("{prefix}.{name}"), tensor.shallow_clone());
             }
@@ -107,6 +115,22 @@ impl Checkpoint {
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = read(path)?;
         Self::from_bytes(&bytes).with_context(|| format!("checkpoint {}", path.display()))
+    }
+
+    /// Reads the best weights of the run in `run`, or its last ones where there are no best yet.
+    ///
+    /// # Errors
+    /// If the run has neither, or as [`Self::load`].
+    pub fn load_best(run: &Path) -> Result<Self> {
+        let (best, last) = (run_dir::best_checkpoint(run), run_dir::last_checkpoint(run));
+        ensure!(
+            best.exists() || last.exists(),
+            "{} has no checkpoint yet: the run was stopped before it wrote one; train on with \
+             --resume {}",
+            run.display(),
+            run.display()
+        );
+        Self::load(if best.exists() { &best } else { &last })
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
@@ -130,18 +154,33 @@ impl Checkpoint {
         Ok(Self {
             meta,
             model: all.under("model"),
+            ema: averaged(&all),
             optimizer: all.under("optim"),
             meters: all.under("meters"),
         })
     }
 
-    /// Copies the weights into `params`.
+    /// The weights to evaluate or generate with: averaged where the run averages.
+    pub fn weights(&self) -> &StateDict {
+        self.ema.as_ref().unwrap_or(&self.model)
+    }
+
+    /// Copies [`Self::weights`] into `params`, for a model that is used and not trained further.
     ///
     /// # Errors
     /// If they belong to another model; the message names what differs between the checkpoint's
     /// configuration and `config` (TOML), the one that `params` was built from.
-    pub fn restore_model(&self, params: &ParamStore, config: &str) -> Result<()> {
-        params.load_state_dict(&self.model).with_context(|| {
+    pub fn restore_weights(&self, params: &ParamStore, config: &str) -> Result<()> {
+        self.restore(self.weights(), params, config)
+    }
+
+    /// Copies the weights as they are trained into `params`, for a model whose training goes on.
+    pub(crate) fn restore_model(&self, params: &ParamStore, config: &str) -> Result<()> {
+        self.restore(&self.model, params, config)
+    }
+
+    fn restore(&self, weights: &StateDict, params: &ParamStore, config: &str) -> Result<()> {
+        params.load_state_dict(weights).with_context(|| {
             let mut message = "this checkpoint belongs to another model".to_owned();
             for (key, there, here) in config::differences(&self.meta.config, config) {
                 let or_absent = |value: Option<String>| value.unwrap_or("absent".to_owned());
@@ -161,7 +200,7 @@ pub fn export_weights(path: &Path, weights: &StateDict) -> Result<()> {
     atomic_file::write(path, &weights.to_safetensors(&[])?)
 }
 
-/// Reads weights from a checkpoint or from a file of weights alone.
+/// Reads weights from a checkpoint ([`Checkpoint::weights`]) or from a file of weights alone.
 ///
 /// # Errors
 /// If the file is missing or damaged.
@@ -170,7 +209,15 @@ pub fn load_weights(path: &Path) -> Result<StateDict> {
     let context = || format!("weights {}", path.display());
     let all = StateDict::from_safetensors(&bytes).with_context(context)?;
     let is_checkpoint = metadata(&bytes).with_context(context)?.is_some();
-    Ok(if is_checkpoint { all.under("model") } else { all })
+    if !is_checkpoint {
+        return Ok(all);
+    }
+    Ok(averaged(&all).unwrap_or_else(|| all.under("model")))
+}
+
+/// The averaged weights among the tensors of a checkpoint, if there are any.
+fn averaged(all: &StateDict) -> Option<StateDict> {
+    Some(all.under("ema")).filter(|ema| !ema.is_empty())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -203,6 +250,7 @@ mod tests {
         let state = TrainState {
             step: 12,
             batches: 24,
+            samples: 96,
             batches_per_epoch: 10,
             schedule: ScheduleState::new(Schedule::Constant {}, 5).unwrap(),
             rollbacks: 1,
@@ -217,6 +265,7 @@ mod tests {
         Checkpoint {
             meta: Meta::new(state, 7, config),
             model: store(3).state_dict(),
+            ema: None,
             optimizer: dict("w.step", Tensor::from(12i64)),
             meters: dict("loss", Tensor::from(1.0f64 / 3.0)),
         }
@@ -234,6 +283,42 @@ mod tests {
         assert_eq!(loaded.optimizer.get("w.step").unwrap().int64_value(&[]), 12);
         loaded.restore_model(&store(3), "").unwrap();
         assert_eq!(load_weights(&path).unwrap().names().collect::<Vec<_>>(), ["count", "w"]);
+        assert!(loaded.ema.is_none());
+    }
+
+    #[test]
+    fn averaged_weights_are_what_is_evaluated_and_not_what_is_trained() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("last.safetensors");
+        let average = store(3);
+        let _ = average.get("w").unwrap().detach().fill_(0.5);
+        let saved = Checkpoint { ema: Some(average.state_dict()), ..checkpoint() };
+        atomic_file::write(&path, &saved.to_bytes().unwrap()).unwrap();
+        let loaded = Checkpoint::load(&path).unwrap();
+        let value = |weights: &StateDict| weights.get("w").unwrap().double_value(&[0]);
+        assert_eq!((value(&loaded.model), value(loaded.weights())), (1.0, 0.5));
+        assert_eq!(value(&load_weights(&path).unwrap()), 0.5);
+        let params = store(3);
+        loaded.restore_weights(&params, "").unwrap();
+        assert_eq!(value(&params.state_dict()), 0.5);
+        loaded.restore_model(&params, "").unwrap();
+        assert_eq!(value(&params.state_dict()), 1.0);
+    }
+
+    #[test]
+    fn the_best_checkpoint_comes_before_the_last() {
+        let run = tempfile::tempdir().unwrap();
+        fs::create_dir(run.path().join("checkpoints")).unwrap();
+        let message = Checkpoint::load_best(run.path()).unwrap_err().to_string();
+        assert!(message.contains("no checkpoint yet") && message.contains("--resume"), "{message}");
+        for (step, path) in
+            [(12, run_dir::last_checkpoint(run.path())), (10, run_dir::best_checkpoint(run.path()))]
+        {
+            let mut saved = checkpoint();
+            saved.meta.state.step = step;
+            atomic_file::write(&path, &saved.to_bytes().unwrap()).unwrap();
+            assert_eq!(Checkpoint::load_best(run.path()).unwrap().meta.state.step, step);
+        }
     }
 
     #[test]

@@ -18,6 +18,13 @@ pub trait Dataset: Send + Sync {
         self.len() == 0
     }
 
+    /// How long sample `index` is, where samples differ: training batches are put together from
+    /// samples of similar length, so that little is spent on padding.
+    fn length(&self, index: usize) -> usize {
+        let _ = index;
+        1
+    }
+
     /// The batch made of the samples `indices`, in that order.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use anyhow::Result;
 use s4_core::params::ParamStore;
 use tch::Tensor;
 
+use crate::tensorboard::Sound;
+
 /// Why a batch is run through the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -52,13 +54,43 @@ pub trait Objective {
     /// If the model cannot compute it.
     fn step(&mut self, batch: &Self::Batch, phase: Phase) -> Result<StepOutput>;
 
+    /// Runs one training batch and back-propagates its loss with `backward`, which adds the
+    /// gradient of a scalar to those of the parameters, in the scale that the optimiser step
+    /// needs. As it stands, one [`Self::step`] and one `backward`.
+    ///
+    /// A model that back-propagates in pieces (truncated back-propagation through time) calls
+    /// `backward` for each of several scalars, as soon as it is done with their graphs. The
+    /// scalars must sum to the loss that is returned, which may be detached then.
+    ///
+    /// # Errors
+    /// If the model cannot compute it, or `backward` fails.
+    fn train_step(
+        &mut self,
+        batch: &Self::Batch,
+        backward: &dyn Fn(&Tensor) -> Result<()>,
+    ) -> Result<StepOutput> {
+        let output = self.step(batch, Phase::Train)?;
+        backward(&output.loss)?;
+        Ok(output)
+    }
+
     /// Values whose distribution is worth watching (Δ, Re A), by name; logged at evaluations.
+    ///
+    /// Here and in [`Self::pictures`] and [`Self::sounds`] the model has the weights that were
+    /// evaluated (the averaged ones with `train.ema`), and the trainer holds a `no_grad_guard`. A
+    /// panic is reported and does not end the run.
     fn histograms(&self) -> Vec<(String, Tensor)> {
         Vec::new()
     }
 
     /// Pictures worth watching (a kernel, a spectrum); logged at evaluations.
     fn pictures(&self) -> Vec<Picture> {
+        Vec::new()
+    }
+
+    /// Sounds worth hearing (generated samples), by name; logged at evaluations. What training
+    /// relies on must be the same afterwards; random numbers may be drawn.
+    fn sounds(&mut self) -> Vec<(String, Sound)> {
         Vec::new()
     }
 }

@@ -55,7 +55,9 @@ impl Sampler for InOrder {
 /// Endless shuffled epochs for training; batches are numbered through all of them.
 ///
 /// The order of an epoch depends on (seed, epoch) alone, so the batch number is all a checkpoint
-/// has to keep. Samples that do not fill the last group of batches of an epoch are left out, as
+/// has to keep. Where samples differ in length, each stretch of [`POOL`] batches of that order is
+/// sorted by length and cut anew, and the batches of the epoch are shuffled once more: the samples
+/// of a batch are similar then, and still others in every epoch. Samples that do not fill the last group of batches of an epoch are left out, as
 /// the official code does.
 #[derive(Debug)]
 pub struct Shuffled {
@@ -63,9 +65,14 @@ pub struct Shuffled {
     batch_size: usize,
     batches_per_epoch: u64,
     seed: u64,
+    /// Length of each sample; empty where they do not differ.
+    lengths: Vec<usize>,
     /// Orders in use: workers that build ahead may be an epoch further than the slowest.
     orders: Mutex<Vec<(u64, Arc<[usize]>)>>,
 }
+
+/// Batches that samples are exchanged within, to make them similar.
+const POOL: usize = 32;
 
 impl Shuffled {
     /// `len` samples in batches of `batch_size`. The number of batches in an epoch is a multiple
@@ -83,7 +90,18 @@ impl Shuffled {
             batch_size * group
         );
         let batches_per_epoch = (groups * group) as u64;
-        Ok(Self { len, batch_size, batches_per_epoch, seed, orders: Mutex::default() })
+        let (lengths, orders) = (Vec::new(), Mutex::default());
+        Ok(Self { len, batch_size, batches_per_epoch, seed, lengths, orders })
+    }
+
+    /// The same with batches of similar `lengths`, one for each sample.
+    ///
+    /// # Panics
+    /// If there are more or fewer lengths than samples.
+    pub fn by_lengths(self, lengths: Vec<usize>) -> Self {
+        assert_eq!(lengths.len(), self.len, "a length for each sample");
+        let differ = lengths.windows(2).any(|pair| pair[0] != pair[1]);
+        Self { lengths: if differ { lengths } else { Vec::new() }, ..self }
     }
 
     /// Number of batches in an epoch.
@@ -96,10 +114,24 @@ impl Shuffled {
         if let Some((_, order)) = orders.iter().find(|(known, _)| *known == epoch) {
             return order.clone();
         }
-        let order: Arc<[usize]> = permutation(self.len, self.seed, epoch).into();
+        let mut order = permutation(self.len, self.seed, "epoch order", epoch);
+        if !self.lengths.is_empty() {
+            order = self.similar_batches(order, epoch);
+        }
+        let order: Arc<[usize]> = order.into();
         orders.retain(|(known, _)| known + 1 >= epoch);
         orders.push((epoch, order.clone()));
         order
+    }
+
+    fn similar_batches(&self, mut order: Vec<usize>, epoch: u64) -> Vec<usize> {
+        let batches = self.batches_per_epoch as usize;
+        order.truncate(batches * self.batch_size);
+        for pool in order.chunks_mut(POOL * self.batch_size) {
+            pool.sort_by_key(|&sample| self.lengths[sample]);
+        }
+        let shuffled = permutation(batches, self.seed, "batch order", epoch).into_iter();
+        shuffled.flat_map(|b| &order[b * self.batch_size..][..self.batch_size]).copied().collect()
     }
 }
 
@@ -120,10 +152,10 @@ impl Sampler for Shuffled {
     }
 }
 
-/// The order of `epoch`: a Fisher-Yates shuffle driven by ChaCha8, whose stream is specified, so
+/// The order for `purpose` in `epoch`: a Fisher-Yates shuffle driven by ChaCha8, whose stream is specified, so
 /// that orders survive upgrades of the `rand` crates.
-fn permutation(len: usize, seed: u64, epoch: u64) -> Vec<usize> {
-    let mut rng = ChaCha8Rng::from_seed(seed::derive_bytes(seed, "epoch order", epoch));
+fn permutation(len: usize, seed: u64, purpose: &str, epoch: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::from_seed(seed::derive_bytes(seed, purpose, epoch));
     let mut order: Vec<usize> = (0..len).collect();
     for i in (1..len).rev() {
         // Lemire's multiplication; its bias at these lengths is below 2^-30.
@@ -165,6 +197,47 @@ mod tests {
     }
 
     #[test]
+    fn batches_of_similar_lengths_waste_little_and_still_change() {
+        let lengths: Vec<usize> = (0..1000).map(|i| 100 + i * 7919 % 900).collect();
+        let plain = Shuffled::new(1000, 8, 2, 3).unwrap();
+        let similar = Shuffled::new(1000, 8, 2, 3).unwrap().by_lengths(lengths.clone());
+        let batches = similar.batches_per_epoch();
+        let epoch = |sampler: &Shuffled, e: u64| -> Vec<Vec<usize>> {
+            (e * batches..(e + 1) * batches).map(|n| sampler.batch(n).unwrap()).collect()
+        };
+        let padded = |batches: &[Vec<usize>]| -> usize {
+            batches.iter().map(|b| 8 * b.iter().map(|&i| lengths[i]).max().unwrap()).sum()
+        };
+        let (first, second) = (epoch(&similar, 0), epoch(&similar, 1));
+        assert_eq!(first, epoch(&similar, 0), "an order does not depend on what was asked before");
+        let used: usize = first.iter().flatten().map(|&i| lengths[i]).sum();
+        assert!(padded(&first) < used * 11 / 10, "{} for {used}", padded(&first));
+        assert!(padded(&epoch(&plain, 0)) > used * 14 / 10, "the test shows nothing");
+        let sorted = |batches: &[Vec<usize>]| {
+            let mut all: Vec<usize> = batches.concat();
+            all.sort_unstable();
+            all
+        };
+        let mut distinct = sorted(&first);
+        distinct.dedup();
+        assert_eq!(distinct.len(), 8 * batches as usize, "no sample twice in an epoch");
+        // The same samples meet again only by chance.
+        let again = first.iter().filter(|batch| second.contains(batch)).count();
+        assert_eq!(again, 0);
+        // Long batches do not come together.
+        let longest = |batch: &Vec<usize>| batch.iter().map(|&i| lengths[i]).max().unwrap();
+        let rising = first.windows(2).filter(|b| longest(&b[0]) < longest(&b[1])).count();
+        assert!((40..84).contains(&rising), "{rising} of {batches}");
+    }
+
+    #[test]
+    fn equal_lengths_change_nothing() {
+        let plain = Shuffled::new(20, 3, 1, 9).unwrap();
+        let equal = Shuffled::new(20, 3, 1, 9).unwrap().by_lengths(vec![5; 20]);
+        assert!((0..30).all(|number| plain.batch(number) == equal.batch(number)));
+    }
+
+    #[test]
     fn too_few_samples_are_refused_with_the_numbers() {
         let message = Shuffled::new(7, 4, 2, 1).unwrap_err().to_string();
         assert!(message.contains("7 samples") && message.contains("takes 8"), "{message}");
@@ -173,13 +246,13 @@ mod tests {
     /// Checkpoints rely on this order: it must not change unnoticed.
     #[test]
     fn the_order_is_pinned() {
-        assert_eq!(permutation(8, 42, 0), [7, 5, 4, 3, 6, 1, 0, 2]);
+        assert_eq!(permutation(8, 42, "epoch order", 0), [7, 5, 4, 3, 6, 1, 0, 2]);
     }
 
     proptest! {
         #[test]
         fn an_order_is_a_permutation(len in 0usize..300, seed: u64, epoch in 0u64..5) {
-            let mut order = permutation(len, seed, epoch);
+            let mut order = permutation(len, seed, "epoch order", epoch);
             order.sort_unstable();
             prop_assert_eq!(order, (0..len).collect::<Vec<_>>());
         }

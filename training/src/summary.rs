@@ -34,7 +34,7 @@ pub struct Summary {
     pub seconds: f64,
     /// Optimiser steps in a second.
     pub steps_per_s: f64,
-    /// Training samples in a second.
+    /// Training samples in a second, as the objective counts them.
     pub samples_per_s: f64,
     /// Peak memory.
     pub peak_mib: Option<f64>,

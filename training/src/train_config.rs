@@ -47,6 +47,10 @@ pub struct TrainConfig {
     /// missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_seconds: Option<f64>,
+    /// Decay of the weights' exponential moving average, above 0 and below 1 (0.999). Evaluations
+    /// and the best checkpoint use the average; training does not. No average where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
     /// Stop after so many evaluations without a new best; never where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
@@ -74,6 +78,7 @@ impl Default for TrainConfig {
             eval_every: Every::Epoch,
             checkpoint_every: Every::Epoch,
             checkpoint_seconds: Some(600.0),
+            ema: None,
             patience: None,
             best: Best::default(),
             on_divergence: OnDivergence::default(),
@@ -108,6 +113,12 @@ impl TrainConfig {
         }
         if let Some(seconds) = self.checkpoint_seconds {
             ensure!(seconds > 0.0, "train.checkpoint_seconds is {seconds}; it must be above 0");
+        }
+        if let Some(decay) = self.ema {
+            ensure!(
+                decay > 0.0 && decay < 1.0,
+                "train.ema is {decay}; it must be above 0 and below 1 (leave it out to not average)"
+            );
         }
         ensure!(
             i64::try_from(self.seed).is_ok(),
@@ -238,8 +249,8 @@ mod tests {
     use crate::schedule::PlateauConfig;
 
     #[test]
-    fn the_default_round_trips_through_toml() {
-        let config = TrainConfig { epochs: Some(3), ..TrainConfig::default() };
+    fn settings_round_trip_through_toml() {
+        let config = TrainConfig { epochs: Some(3), ema: Some(0.999), ..TrainConfig::default() };
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config, "{text}");
     }
@@ -277,6 +288,9 @@ mod tests {
             (TrainConfig { batch_size: 0, ..good.clone() }, "train.batch_size"),
             (TrainConfig { eval_every: Every::Steps(0), ..good.clone() }, "train.eval_every"),
             (TrainConfig { checkpoint_seconds: Some(0.0), ..good.clone() }, "checkpoint_seconds"),
+            (TrainConfig { ema: Some(1.0), ..good.clone() }, "train.ema"),
+            (TrainConfig { ema: Some(0.0), ..good.clone() }, "train.ema"),
+            (TrainConfig { ema: Some(f64::NAN), ..good.clone() }, "train.ema"),
             (TrainConfig { seed: u64::MAX, ..good.clone() }, "train.seed"),
             (
                 TrainConfig {

@@ -4,6 +4,9 @@
 //! after each step:  evaluate if due -> save if due -> end? -> interrupted? -> next step
 //! ```
 //!
+//! With `train.ema`, evaluations and the best checkpoint use averaged weights; in between the model
+//! has those that are trained.
+//!
 //! What is due follows from the saved state, and all randomness from (seed, position): a run that
 //! was killed anywhere and resumed makes the same steps as one that was not.
 
@@ -22,6 +25,7 @@ use anyhow::{Result, ensure};
 
 use crate::checkpoint::TrainState;
 use crate::dataset::Dataset;
+use crate::ema::Ema;
 use crate::evaluate::Evaluation;
 use crate::exit::Exit;
 use crate::guard::{Decision, Divergence, Guard};
@@ -104,6 +108,7 @@ pub struct Trainer<O: Objective> {
     run: RunDir,
     config_toml: String,
     optimizer: AdamW,
+    ema: Option<Ema>,
     guard: Guard,
     sampler: Arc<Shuffled>,
     steps_per_epoch: u64,
@@ -137,15 +142,18 @@ impl<O: Objective> Trainer<O> {
         }
         let RunSetup { dir: run, config: config_toml, progress } = setup;
         let sampler =
-            Shuffled::new(splits.train.len(), config.batch_size, config.accumulate, config.seed)?;
+            Shuffled::new(splits.train.len(), config.batch_size, config.accumulate, config.seed)?
+                .by_lengths((0..splits.train.len()).map(|i| splits.train.length(i)).collect());
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps_per_epoch = batches_per_epoch / config.accumulate as u64;
         let last_step = config.last_step(steps_per_epoch);
         let mut optimizer = AdamW::new(objective.params(), config.optimizer.clone())?;
+        let mut ema = config.ema.map(|decay| Ema::new(objective.params(), decay)).transpose()?;
 
         let mut state = TrainState {
             step: 0,
             batches: 0,
+            samples: 0,
             batches_per_epoch,
             schedule: ScheduleState::new(config.schedule.clone(), steps_per_epoch)?,
             rollbacks: 0,
@@ -162,6 +170,7 @@ impl<O: Objective> Trainer<O> {
                 &config_toml,
                 &objective,
                 &mut optimizer,
+                ema.as_mut(),
                 &state,
                 config.accumulate,
             )?
@@ -180,6 +189,7 @@ impl<O: Objective> Trainer<O> {
             run,
             config_toml,
             optimizer,
+            ema,
             // Read when the trainer says so: at reports and before saving.
             guard: Guard::new(usize::MAX)?,
             sampler: Arc::new(sampler),
@@ -272,10 +282,6 @@ impl<O: Objective> Trainer<O> {
 
     fn outcome_interrupted(&self) -> Outcome {
         Outcome::Interrupted { step: self.state.step, run: self.run.path().to_owned() }
-    }
-
-    fn samples_per_step(&self) -> f64 {
-        (self.config.batch_size * self.config.accumulate) as f64
     }
 
     /// Goes back to the last checkpoint with a lower learning rate, or gives up.

@@ -179,6 +179,26 @@ fn a_model_that_panics_ends_in_one_line_without_a_trace() {
 }
 
 #[test]
+fn a_model_that_cannot_be_inspected_is_trained_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let output = run(&Order { panic_in_pictures: true, ..order(&path) });
+    let text = stderr(&output);
+    assert!(output.status.success(), "{text}");
+    let warning = "warning: not shown in TensorBoard: pictures panicked: ";
+    assert!(text.contains(warning) && text.contains("mat1 and mat2"), "{text}");
+    let events: Vec<u8> = std::fs::read_dir(&path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("tfevents"))
+        .flat_map(|path| std::fs::read(path).unwrap())
+        .collect();
+    let shows = |tag: &str| events.windows(tag.len()).any(|bytes| bytes == tag.as_bytes());
+    assert!(shows("norm/running_var") && shows("tone") && shows("audio/wav"));
+    assert!(!shows("first"), "there should be no picture");
+}
+
+#[test]
 fn divergence_stops_with_a_report_and_spares_the_old_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
@@ -204,13 +224,19 @@ fn rolling_back_gets_a_diverged_run_to_its_end_and_resumes_exactly() {
     let overrides = vec![
         "train.optimizer.lr=1e25".to_owned(),
         "train.on_divergence={ policy = \"roll_back\", lr_scale = 1e-27 }".to_owned(),
+        // The average must go back, too: NaN would stay in it for good.
+        "train.ema=0.9".to_owned(),
     ];
     let whole = folder.path().join("whole");
     let output = run(&Order { overrides: overrides.clone(), ..order(&whole) });
     let text = stderr(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("training diverged") && text.contains("back at step"), "{text}");
-    assert_eq!(Checkpoint::load(&last_checkpoint(&whole)).unwrap().meta.state.rollbacks, 1);
+    let last = Checkpoint::load(&last_checkpoint(&whole)).unwrap();
+    assert_eq!(last.meta.state.rollbacks, 1);
+    for (name, tensor) in last.ema.unwrap().iter() {
+        assert!(bool::try_from(tensor.isfinite().all()).unwrap(), "the average of {name}");
+    }
 
     let killed = folder.path().join("killed");
     let output = run(&Order { overrides, kill_at_call: Some(80), ..order(&killed) });

@@ -54,7 +54,7 @@ fn killed_at_chosen_moments() {
         (30, "within that evaluation"),
         (33, "after the epoch, before the next checkpoint"),
         (60, "in the second epoch"),
-        (112, "in the evaluation of the test split"),
+        (115, "in the evaluation of the test split"),
     ];
     for (call, what) in moments {
         let path = folder.path().join(format!("killed-{call}"));

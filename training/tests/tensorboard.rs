@@ -136,7 +136,8 @@ fn a_killed_and_resumed_run_is_one_curve() {
         assert_eq!(steps(&found, tag), [12, 24, 36, 40], "{tag}");
     }
     assert_eq!(steps(&found, "test/accuracy"), [40]);
-    for (kind, tag) in [("histograms", "norm/running_var"), ("images", "first")] {
+    for (kind, tag) in [("histograms", "norm/running_var"), ("images", "first"), ("audio", "tone")]
+    {
         let events = found[kind][tag].as_array().unwrap();
         let steps: Vec<_> = events.iter().map(|event| event[0].as_u64().unwrap()).collect();
         assert_eq!(steps, [12, 24, 36, 40], "{tag}");

@@ -1,6 +1,6 @@
 //! `evaluate`: a run's best weights on a split.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -78,8 +78,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         SplitName::Val => splits.val,
     };
     let mut model = Classification::new(&experiment, task, device)?.at_rate(args.rate);
-    let checkpoint = best_checkpoint(&path)?;
-    checkpoint.restore_model(model.params(), &config::to_toml(&experiment)?)?;
+    let checkpoint = Checkpoint::load_best(&path)?;
+    checkpoint.restore_weights(model.params(), &config::to_toml(&experiment)?)?;
 
     let options = EvalOptions {
         batch_size: experiment.train.eval_batch_size(),
@@ -120,18 +120,4 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         );
     }
     Ok(Exit::Done)
-}
-
-/// The best weights of a run, or its last ones where there are no best yet.
-fn best_checkpoint(run: &Path) -> Result<Checkpoint> {
-    let best = run_dir::best_checkpoint(run);
-    let last = run_dir::last_checkpoint(run);
-    ensure!(
-        best.exists() || last.exists(),
-        "{} has no checkpoint yet: the run was stopped before it wrote one; train on with \
-         --resume {}",
-        run.display(),
-        run.display()
-    );
-    Checkpoint::load(if best.exists() { &best } else { &last })
 }

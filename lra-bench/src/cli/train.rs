@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, ValueEnum};
 use tch::Device;
 use training::config;
-use training::device::{Chosen, DeviceRequest};
+use training::device::Chosen;
 use training::exit::{Exit, usage};
 use training::interrupt;
 use training::run_dir::{self, RunDir};
+use training::train_args::TrainArgs;
 use training::trainer::{RunSetup, Splits, Trainer};
 
 use super::runs_root;
@@ -21,41 +22,16 @@ use crate::tasks;
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
     /// What to train on; `lra-bench tasks` lists the names
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     task: Option<String>,
     /// Ready-made settings [default: paper on a GPU, small on a CPU]
     #[arg(long, value_enum)]
     preset: Option<PresetName>,
-    /// Settings from a file instead of a preset
-    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
-    config: Option<PathBuf>,
-    /// Change one setting, e.g. model.d_model=64; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
     /// Folder with the task's files in their official layout
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: DeviceRequest,
-    /// Fixes data order, initialisation and dropout
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Where to keep the run [default: runs/TASK/PRESET-NNN]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
-    run_dir: Option<PathBuf>,
-    /// Go on with this run, from its last checkpoint
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["task", "preset", "config"])]
-    resume: Option<String>,
-    /// Stop after this many steps in all
-    #[arg(long, value_name = "N")]
-    max_steps: Option<u64>,
-    /// Passes over the training data, in place of the preset's
-    #[arg(long, value_name = "N")]
-    epochs: Option<u64>,
-    /// Plain lines instead of a progress bar
-    #[arg(long)]
-    no_progress: bool,
+    #[command(flatten)]
+    train: TrainArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -77,18 +53,21 @@ impl From<PresetName> for Preset {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
-    let Chosen { device, reason } = args.device.choose()?;
+    let Chosen { device, reason } = args.train.device.choose()?;
     eprintln!("device: {reason}");
-    let (mut experiment, dir) = match &args.resume {
+    let (mut experiment, dir) = match &args.train.resume {
         Some(run) => {
             let path = run_dir::find(&runs_root(), run)?;
-            let loaded = Experiment::read(&run_dir::config_file(&path), &args.overrides)?;
-            echo(&loaded.changes);
+            let loaded = Experiment::read(&run_dir::config_file(&path), &args.train.overrides)?;
+            TrainArgs::echo(&loaded.changes);
             (loaded.value, RunDir::resume(&path)?)
         }
         None => new_run(args, device)?,
     };
-    args.apply(&mut experiment);
+    if let Some(data) = &args.data {
+        experiment.data.dir = Some(data.clone());
+    }
+    args.train.apply(&mut experiment.train);
     experiment.validate()?;
 
     let task = experiment.task()?;
@@ -97,7 +76,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     eprintln!("data: {}", splits.origin);
     let objective = Classification::new(&experiment, task, device)?;
     let setup =
-        RunSetup { dir, config: config::to_toml(&experiment)?, progress: !args.no_progress };
+        RunSetup { dir, config: config::to_toml(&experiment)?, progress: !args.train.no_progress };
     let splits = Splits { train: splits.train, val: Some(splits.val), test: Some(splits.test) };
     let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
     Ok(trainer.run()?.into())
@@ -105,9 +84,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 /// The settings and the folder of a run that does not exist yet.
 fn new_run(args: &Args, device: Device) -> Result<(Experiment, RunDir)> {
-    let (loaded, stem) = match (&args.config, &args.task) {
+    let (loaded, stem) = match (&args.train.config, &args.task) {
         (Some(file), task) => {
-            let mut loaded = Experiment::read(file, &args.overrides)?;
+            let mut loaded = Experiment::read(file, &args.train.overrides)?;
             if let Some(task) = task {
                 loaded.value.task.clone_from(task);
             }
@@ -116,7 +95,7 @@ fn new_run(args: &Args, device: Device) -> Result<(Experiment, RunDir)> {
         }
         (None, Some(task)) => {
             let preset = args.preset.map_or_else(|| default_preset(device), Preset::from);
-            (Experiment::preset(tasks::find(task)?, preset, &args.overrides)?, preset.to_string())
+            (Experiment::preset(tasks::find(task)?, preset, &args.train.overrides)?, preset.to_string())
         }
         (None, None) => {
             return Err(usage(
@@ -125,9 +104,9 @@ fn new_run(args: &Args, device: Device) -> Result<(Experiment, RunDir)> {
             ));
         }
     };
-    echo(&loaded.changes);
+    TrainArgs::echo(&loaded.changes);
     let experiment = loaded.value;
-    let dir = match &args.run_dir {
+    let dir = match &args.train.run_dir {
         Some(path) => RunDir::create(path)?,
         None => RunDir::create_numbered(&runs_root(), &experiment.task, &stem)?,
     };
@@ -142,29 +121,4 @@ fn default_preset(device: Device) -> Preset {
     };
     eprintln!("preset: {preset}, as is the default {because}");
     preset
-}
-
-fn echo(changes: &[String]) {
-    for change in changes {
-        eprintln!("set: {change}");
-    }
-}
-
-impl Args {
-    /// Flags that stand for settings.
-    fn apply(&self, experiment: &mut Experiment) {
-        if let Some(data) = &self.data {
-            experiment.data.dir = Some(data.clone());
-        }
-        if let Some(seed) = self.seed {
-            experiment.train.seed = seed;
-        }
-        if let Some(epochs) = self.epochs {
-            experiment.train.epochs = Some(epochs);
-            experiment.train.steps = None;
-        }
-        if let Some(steps) = self.max_steps {
-            experiment.train.steps = Some(steps);
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
+use training::upload::upload;
 
 /// The sequences of a batch, as plain data: built on worker threads, made tensors by the trainer.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,14 +71,5 @@ impl Batch {
         };
         let labels = upload(&Tensor::f_from_slice(&self.labels)?, device)?;
         Ok(DeviceBatch { x, lengths, labels })
-    }
-}
-
-fn upload(tensor: &Tensor, device: Device) -> Result<Tensor> {
-    if device.is_cuda() {
-        let pinned = tensor.f_pin_memory(device)?;
-        Ok(pinned.f_to_device_(device, tensor.kind(), true, false)?)
-    } else {
-        Ok(tensor.shallow_clone())
     }
 }

@@ -1,15 +1,24 @@
 //! Position-wise linear maps.
 
 use anyhow::Result;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::params::{Hyper, Scope};
 
 /// y = W x + b at every position.
 #[derive(Debug)]
 pub struct Linear {
-    weight: Tensor,
+    weight: Weight,
     bias: Tensor,
+}
+
+#[derive(Debug)]
+enum Weight {
+    /// (out, in) or (out, in, 1).
+    Plain(Tensor),
+    /// Weight normalisation (Salimans and Kingma 2016): each row of `direction` (out, in) scaled
+    /// to the length `length` (out, 1).
+    Normed { length: Tensor, direction: Tensor },
 }
 
 impl Linear {
@@ -36,20 +45,43 @@ impl Linear {
         Self::with_shape(scope, &[output, input, 1], bias_hyper)
     }
 
+    /// As [`Linear::new`] with a normalised weight, registered as `weight_g` (out, 1) and
+    /// `weight_v` (out, in) like that of `torch.nn.utils.weight_norm`.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn weight_normed(
+        scope: &mut Scope,
+        input: i64,
+        output: i64,
+        bias_hyper: Hyper,
+    ) -> Result<Self> {
+        let (weight, bias) = initial(&[output, input]);
+        let bias = scope.parameter("bias", &bias, bias_hyper)?;
+        let length = scope.parameter("weight_g", &row_lengths(&weight), Hyper::GLOBAL)?;
+        let direction = scope.parameter("weight_v", &weight, Hyper::GLOBAL)?;
+        Ok(Self { weight: Weight::Normed { length, direction }, bias })
+    }
+
     fn with_shape(scope: &mut Scope, shape: &[i64], bias_hyper: Hyper) -> Result<Self> {
-        let bound = 1.0 / (shape[1] as f64).sqrt();
-        let cpu = (Kind::Float, tch::Device::Cpu);
-        let weight = Tensor::rand(shape, cpu) * (2.0 * bound) - bound;
-        let bias = Tensor::rand([shape[0]], cpu) * (2.0 * bound) - bound;
+        let (weight, bias) = initial(shape);
         Ok(Self {
-            weight: scope.parameter("weight", &weight, Hyper::GLOBAL)?,
+            weight: Weight::Plain(scope.parameter("weight", &weight, Hyper::GLOBAL)?),
             bias: scope.parameter("bias", &bias, bias_hyper)?,
         })
     }
 
     /// Inputs a position.
     pub fn inputs(&self) -> i64 {
-        self.weight.size()[1]
+        match &self.weight {
+            Weight::Plain(weight) => weight.size()[1],
+            Weight::Normed { direction, .. } => direction.size()[1],
+        }
+    }
+
+    /// Kind and device of the parameters.
+    pub fn options(&self) -> (Kind, Device) {
+        (self.bias.kind(), self.bias.device())
     }
 
     /// Sequences x (B, in, L) to (B, out, L).
@@ -57,12 +89,29 @@ impl Linear {
         self.matrix().matmul(x) + self.bias.unsqueeze(-1)
     }
 
-    /// Vectors x (B, in) to (B, out).
+    /// Vectors x (…, in) to (…, out).
     pub fn step(&self, x: &Tensor) -> Tensor {
         x.linear(&self.matrix(), Some(&self.bias))
     }
 
     fn matrix(&self) -> Tensor {
-        self.weight.flatten(1, -1)
+        match &self.weight {
+            Weight::Plain(weight) => weight.flatten(1, -1),
+            Weight::Normed { length, direction } => direction * (length / row_lengths(direction)),
+        }
     }
+}
+
+/// Weight of `shape` (out, in, …) and bias (out), uniform in ±1/√in.
+fn initial(shape: &[i64]) -> (Tensor, Tensor) {
+    let bound = 1.0 / (shape[1] as f64).sqrt();
+    let cpu = (Kind::Float, Device::Cpu);
+    let weight = Tensor::rand(shape, cpu) * (2.0 * bound) - bound;
+    let bias = Tensor::rand([shape[0]], cpu) * (2.0 * bound) - bound;
+    (weight, bias)
+}
+
+/// Euclidean length of each row of (out, in), as (out, 1).
+fn row_lengths(matrix: &Tensor) -> Tensor {
+    matrix.square().sum_dim_intlist([1i64].as_slice(), true, None).sqrt()
 }

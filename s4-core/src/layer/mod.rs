@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod dropout;
+pub mod feed_forward;
 pub mod linear;
 pub mod mask;
 pub mod norm;
@@ -80,6 +81,15 @@ pub trait SequenceLayer: std::fmt::Debug {
     /// Re A as float64 tensors of any shape.
     fn spectra(&self) -> Vec<(String, Tensor)> {
         Vec::new()
+    }
+
+    /// The largest |eigenvalue| of Ā of each channel at rate 1, (H) float64, for a layer with a
+    /// recurrence. Above 1 its state grows without bound.
+    ///
+    /// # Errors
+    /// If the eigenvalues cannot be computed.
+    fn spectral_radius(&self) -> Result<Option<Tensor>> {
+        Ok(None)
     }
 
     /// Learned convolution kernels to look at: (name, channels x values), the first few channels

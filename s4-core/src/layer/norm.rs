@@ -12,6 +12,9 @@ use crate::params::{Hyper, Scope};
 pub enum NormKind {
     /// Over the channels of each position.
     Layer,
+    /// Over the channels of each position with one scale `s` and one shift `m` for all of them,
+    /// s (x - mean + m) / std: what the official audio experiments call layer norm.
+    Scalar,
     /// Over batch and positions of each channel; padded positions count, as officially.
     Batch,
     /// None at all.
@@ -20,13 +23,20 @@ pub enum NormKind {
 
 /// A normalisation with scale and shift.
 #[derive(Debug)]
-pub struct Norm(Option<Affine>);
+pub struct Norm(Form);
+
+#[derive(Debug)]
+enum Form {
+    Identity,
+    Layer(Affine),
+    Scalar { shift: Tensor, scale: Tensor },
+    Batch(Affine, Running),
+}
 
 #[derive(Debug)]
 struct Affine {
     weight: Tensor,
     bias: Tensor,
-    running: Option<Running>,
 }
 
 #[derive(Debug)]
@@ -41,50 +51,62 @@ const MOMENTUM: f64 = 0.1;
 
 impl Norm {
     /// Registers `weight`, `bias` (H) and, for batch norm, `running_mean`, `running_var`,
-    /// `num_batches_tracked` of the scope; `hyper` says how scale and shift are optimised.
+    /// `num_batches_tracked` of the scope, or the scalar norm's `m`, `s` (1); `hyper` says how
+    /// scale and shift are optimised.
     ///
     /// # Errors
     /// If a name is taken.
     pub fn new(scope: &mut Scope, kind: NormKind, d_model: i64, hyper: Hyper) -> Result<Self> {
-        if kind == NormKind::None {
-            return Ok(Self(None));
-        }
         let cpu = (Kind::Float, tch::Device::Cpu);
-        let (zeros, ones) = (Tensor::zeros([d_model], cpu), Tensor::ones([d_model], cpu));
-        let weight = scope.parameter("weight", &ones, hyper)?;
-        let bias = scope.parameter("bias", &zeros, hyper)?;
-        let running = match kind {
-            NormKind::Batch => Some(Running {
-                mean: scope.buffer("running_mean", &zeros)?,
-                var: scope.buffer("running_var", &ones)?,
-                batches: scope.buffer(
-                    "num_batches_tracked",
-                    &Tensor::zeros([], (Kind::Int64, tch::Device::Cpu)),
-                )?,
-            }),
-            _ => None,
+        let affine = |scope: &mut Scope| -> Result<Affine> {
+            Ok(Affine {
+                weight: scope.parameter("weight", &Tensor::ones([d_model], cpu), hyper)?,
+                bias: scope.parameter("bias", &Tensor::zeros([d_model], cpu), hyper)?,
+            })
         };
-        Ok(Self(Some(Affine { weight, bias, running })))
+        Ok(Self(match kind {
+            NormKind::None => Form::Identity,
+            NormKind::Layer => Form::Layer(affine(scope)?),
+            NormKind::Scalar => Form::Scalar {
+                shift: scope.parameter("m", &Tensor::zeros([1], cpu), hyper)?,
+                scale: scope.parameter("s", &Tensor::ones([1], cpu), hyper)?,
+            },
+            NormKind::Batch => {
+                let affine = affine(scope)?;
+                let (zeros, ones) = (Tensor::zeros([d_model], cpu), Tensor::ones([d_model], cpu));
+                let none_yet = Tensor::zeros([], (Kind::Int64, tch::Device::Cpu));
+                let running = Running {
+                    mean: scope.buffer("running_mean", &zeros)?,
+                    var: scope.buffer("running_var", &ones)?,
+                    batches: scope.buffer("num_batches_tracked", &none_yet)?,
+                };
+                Form::Batch(affine, running)
+            }
+        }))
     }
 
     /// Normalises x (B, H, L) or (B, H).
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let Some(Affine { weight, bias, running }) = &self.0 else {
-            return x.shallow_clone();
-        };
-        let (weight, bias) = (Some(weight), Some(bias));
-        match running {
-            Some(running) => {
+        match &self.0 {
+            Form::Identity => x.shallow_clone(),
+            Form::Layer(Affine { weight, bias }) => {
+                let h = x.size()[1];
+                let y = x.transpose(1, -1).layer_norm([h], Some(weight), Some(bias), EPS, false);
+                y.transpose(1, -1)
+            }
+            Form::Scalar { shift, scale } => {
+                // Biased and without an epsilon, as officially.
+                let channels = [1i64];
+                let centred = x - x.mean_dim(channels.as_slice(), true, None);
+                let variance = centred.square().mean_dim(channels.as_slice(), true, None);
+                (centred + shift) * (scale / variance.sqrt())
+            }
+            Form::Batch(Affine { weight, bias }, running) => {
                 if train {
                     let _ = running.batches.shallow_clone().g_add_scalar_(1);
                 }
                 let (mean, var) = (Some(&running.mean), Some(&running.var));
-                x.batch_norm(weight, bias, mean, var, train, MOMENTUM, EPS, false)
-            }
-            None => {
-                let h = x.size()[1];
-                let y = x.transpose(1, -1).layer_norm([h], weight, bias, EPS, false);
-                y.transpose(1, -1)
+                x.batch_norm(Some(weight), Some(bias), mean, var, train, MOMENTUM, EPS, false)
             }
         }
     }

@@ -65,6 +65,10 @@ impl SequenceLayer for Residual {
         self.layer.spectra()
     }
 
+    fn spectral_radius(&self) -> Result<Option<Tensor>> {
+        self.layer.spectral_radius()
+    }
+
     fn kernels(&self) -> Vec<(String, Tensor)> {
         self.layer.kernels()
     }

@@ -310,6 +310,12 @@ impl SequenceLayer for S4Block {
         vec![("dt".to_owned(), dt.detach()), ("re_A".to_owned(), re_a.detach())]
     }
 
+    fn spectral_radius(&self) -> Result<Option<Tensor>> {
+        let _guard = tch::no_grad_guard();
+        let a = self.systems.ssm(1.0).discretise(1)?.a;
+        Ok(Some(a.spectral_radius()?))
+    }
+
     fn kernels(&self) -> Vec<(String, Tensor)> {
         let _guard = tch::no_grad_guard();
         let (channels, length) = (SHOWN_CHANNELS, SHOWN_LENGTH);

@@ -7,14 +7,15 @@
 
 use std::f64::consts::PI;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::init::{self, Init, InitArgs};
 use super::transform::Transform;
 use super::{Discretisation, Ssm};
-use crate::params::{Hyper, Scope};
+use crate::params::{Hyper, ParamStore, Scope};
+use crate::state_dict::StateDict;
 
 /// Which matrices A can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,7 +202,7 @@ impl SsmParameters {
         let (p, l_kernel) = match config.mode {
             Mode::S4d => (None, None),
             Mode::S4 => {
-                let zero = Tensor::zeros([], (Kind::Int64, tch::Device::Cpu));
+                let zero = Tensor::zeros([], (Kind::Int64, Device::Cpu));
                 (
                     Some(scope.parameter("P", &initial.p.view_as_real(), a_hyper)?),
                     Some(scope.buffer("l_kernel", &zero)?),
@@ -320,6 +321,21 @@ impl SsmParameters {
         };
         self.set_c(&super::discrete::complex_rows(&(c * 0.5)), l);
         Ok(())
+    }
+
+    /// A layer's tensors `stored` (`C`, `B`, `A_real`, …) with C̃ for kernels of length `l` in place
+    /// of C: what the official code has once it has seen such an input.
+    ///
+    /// # Errors
+    /// If the tensors are not those of an S4 layer of this configuration.
+    pub fn with_c_tilde(config: &SsmConfig, stored: &StateDict, l: i64) -> Result<StateDict> {
+        let c = stored.get("C").context("the layer has no C")?;
+        let mut store = ParamStore::new(Device::Cpu, c.kind());
+        let (channels, d_model) = (c.size()[0], c.size()[1]);
+        let mut parameters = Self::new(&mut store.root(), d_model, channels, config)?;
+        store.load_state_dict(stored)?;
+        parameters.make_c_tilde(l)?;
+        Ok(store.state_dict())
     }
 
     fn set_c(&mut self, c: &Tensor, l_kernel: i64) {

@@ -7,6 +7,7 @@
 //!
 //! Shapes: H channels, N states, R rank, K columns, `…` batch dimensions (or none).
 
+use anyhow::Result;
 use tch::Tensor;
 
 /// z ↦ λz for complex λ, as rotations and scalings of real pairs.
@@ -104,6 +105,18 @@ impl Transition {
             Transition::Diagonal(rotation) => rotation.dense(),
             Transition::Dense(a) => a.shallow_clone(),
         }
+    }
+
+    /// The largest |eigenvalue| of each channel's Ā, (H).
+    ///
+    /// # Errors
+    /// If the eigenvalues cannot be computed.
+    pub fn spectral_radius(&self) -> Result<Tensor> {
+        let magnitudes = match self {
+            Transition::Diagonal(r) => (r.re.square() + r.im.square()).sqrt(),
+            Transition::Dense(a) => a.f_linalg_eigvals()?.abs(),
+        };
+        Ok(magnitudes.f_amax([-1i64].as_slice(), false)?)
     }
 
     /// Āᵏ for k >= 1 by repeated squaring.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Outcome, Trainer};
 use crate::dataset::Dataset;
+use crate::ema::Ema;
 use crate::evaluate::{EvalOptions, Evaluation, evaluate};
 use crate::objective::Objective;
 use crate::seed;
@@ -32,6 +33,7 @@ impl<O: Objective> Trainer<O> {
     /// the user interrupted.
     pub(super) fn evaluate_val(&mut self) -> Result<bool> {
         let Some(val) = self.splits.val.clone() else { return Ok(true) };
+        let _averaged = self.ema.as_ref().map(Ema::swap_in).transpose()?;
         let Some(evaluation) = self.evaluate("val", val)? else { return Ok(false) };
         let best = &self.config.best;
         let Some(value) = best.name().and_then(|name| evaluation.get(name)) else {
@@ -55,7 +57,8 @@ impl<O: Objective> Trainer<O> {
         let lowered = self.state.schedule.observe(value);
         let note = if is_best { "  best so far" } else { "" };
         self.report.evaluation("val", step, &evaluation, note);
-        self.report.inspection(step, &self.objective);
+        seed::seed_torch(self.config.seed, "inspection", step);
+        self.report.inspection(step, &mut self.objective);
         if let Some(factor) = lowered {
             self.report.line(&format!("no improvement: learning rate lowered to {factor} of full"));
         }
@@ -113,7 +116,7 @@ impl<O: Objective> Trainer<O> {
 
     fn summary(&self, finished: bool, test: Option<Evaluation>) -> Summary {
         let seconds = self.clock.total();
-        let steps_per_s = if seconds > 0.0 { self.state.step as f64 / seconds } else { 0.0 };
+        let per_s = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         let device = self.objective.params().device();
         Summary {
             finished,
@@ -129,8 +132,8 @@ impl<O: Objective> Trainer<O> {
             val: self.val.clone(),
             test,
             seconds,
-            steps_per_s,
-            samples_per_s: steps_per_s * self.samples_per_step(),
+            steps_per_s: per_s(self.state.step),
+            samples_per_s: per_s(self.state.samples),
             peak_mib: crate::memory::peak_mib(device),
         }
     }

@@ -7,12 +7,14 @@ use anyhow::Result;
 use indicatif::HumanDuration;
 use tch::Device;
 
+use super::clock::Throughput;
 use crate::config;
 use crate::evaluate::Evaluation;
 use crate::exit::describe;
 use crate::memory;
 use crate::meters::Means;
 use crate::objective::Objective;
+use crate::panics;
 use crate::progress::Progress;
 use crate::tensorboard::EventWriter;
 
@@ -31,8 +33,7 @@ pub(super) struct Lap {
     pub(super) means: Means,
     pub(super) lr: f64,
     pub(super) grad_norm: f64,
-    pub(super) steps_per_s: f64,
-    pub(super) samples_per_s: f64,
+    pub(super) throughput: Throughput,
 }
 
 impl Report {
@@ -77,16 +78,17 @@ impl Report {
     }
 
     pub(super) fn training(&mut self, lap: &Lap) {
+        let Throughput { steps_per_s, samples_per_s } = lap.throughput;
         let peak = memory::peak_mib(self.device);
         let figures = format!(
             "{}  lr {:.2e}  {:.1} steps/s  {:.0} samples/s{}",
             figures(lap.means.loss, &lap.means.metrics),
             lap.lr,
-            lap.steps_per_s,
-            lap.samples_per_s,
+            steps_per_s,
+            samples_per_s,
             peak.map_or_else(String::new, |mib| format!("  {mib:.0} MiB")),
         );
-        let left = self.last_step.saturating_sub(lap.step) as f64 / lap.steps_per_s.max(1e-9);
+        let left = self.last_step.saturating_sub(lap.step) as f64 / steps_per_s.max(1e-9);
         let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
         let plain = format!(
             "step {}/{} (epoch {})  {figures}  {} left",
@@ -105,8 +107,8 @@ impl Report {
             events.scalar(step, "lr", lap.lr)?;
             events.scalar(step, "grad/norm", lap.grad_norm)?;
             events.scalar(step, "epoch", lap.epoch as f64)?;
-            events.scalar(step, "throughput/steps_per_s", lap.steps_per_s)?;
-            events.scalar(step, "throughput/samples_per_s", lap.samples_per_s)?;
+            events.scalar(step, "throughput/steps_per_s", steps_per_s)?;
+            events.scalar(step, "throughput/samples_per_s", samples_per_s)?;
             if let Some(mib) = peak {
                 events.scalar(step, "memory/peak_mib", mib)?;
             }
@@ -135,15 +137,20 @@ impl Report {
         });
     }
 
-    pub(super) fn inspection<O: Objective>(&mut self, step: u64, objective: &O) {
+    /// What the model shows of itself. Each kind for itself: one that fails costs only itself.
+    pub(super) fn inspection<O: Objective>(&mut self, step: u64, objective: &mut O) {
+        let _guard = tch::no_grad_guard();
         self.write(|events| {
-            for (name, values) in objective.histograms() {
-                events.histogram(step, &name, &values)?;
-            }
-            for picture in objective.pictures() {
-                events.picture(step, &picture)?;
-            }
-            Ok(())
+            let histograms = panics::as_errors("histograms", || Ok(objective.histograms()))?;
+            histograms.iter().try_for_each(|(name, values)| events.histogram(step, name, values))
+        });
+        self.write(|events| {
+            let sounds = panics::as_errors("sounds", || Ok(objective.sounds()))?;
+            sounds.iter().try_for_each(|(name, sound)| events.sound(step, name, sound))
+        });
+        self.write(|events| {
+            let pictures = panics::as_errors("pictures", || Ok(objective.pictures()))?;
+            pictures.iter().try_for_each(|picture| events.picture(step, picture))
         });
     }
 

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use s4_core::state_dict::StateDict;
 
 use super::Trainer;
 use crate::atomic_file;
 use crate::checkpoint::{Checkpoint, Meta, TrainState};
 use crate::config;
+use crate::ema::Ema;
 use crate::meters::Meters;
 use crate::objective::Objective;
 use crate::optim::AdamW;
@@ -30,6 +32,7 @@ impl Resumed {
         config_toml: &str,
         objective: &O,
         optimizer: &mut AdamW,
+        ema: Option<&mut Ema>,
         fresh: &TrainState,
         accumulate: usize,
     ) -> Result<Option<Self>> {
@@ -47,7 +50,12 @@ impl Resumed {
                 checkpoint.meta.seed_scheme
             );
         }
-        let meters = restore(&checkpoint, objective, optimizer, config_toml)
+        if ema.is_some() && checkpoint.ema.is_none() {
+            eprintln!(
+                "the checkpoint has no averaged weights: the average starts from its weights"
+            );
+        }
+        let meters = restore(&checkpoint, objective, optimizer, ema, config_toml)
             .with_context(|| format!("cannot resume from {}", path.display()))?;
         let mut state = checkpoint.meta.state;
         let schedule = fresh.schedule.schedule().clone();
@@ -84,10 +92,16 @@ fn restore<O: Objective>(
     checkpoint: &Checkpoint,
     objective: &O,
     optimizer: &mut AdamW,
+    ema: Option<&mut Ema>,
     config_toml: &str,
 ) -> Result<Meters> {
     checkpoint.restore_model(objective.params(), config_toml)?;
     optimizer.load_state_dict(&checkpoint.optimizer)?;
+    match (ema, &checkpoint.ema) {
+        (Some(ema), Some(saved)) => ema.load_state_dict(saved, objective.params())?,
+        (Some(ema), None) => ema.restart()?,
+        (None, _) => {}
+    }
     Meters::from_state_dict(&checkpoint.meters, objective.params().device())
 }
 
@@ -108,20 +122,24 @@ impl<O: Objective> Trainer<O> {
     }
 
     pub(super) fn save_last(&mut self) -> Result<()> {
-        self.write(&run_dir::last_checkpoint(self.run.path()))?;
+        let params = self.objective.params();
+        let ema = self.ema.as_ref().map(|ema| ema.state_dict(params)).transpose()?;
+        self.write(&run_dir::last_checkpoint(self.run.path()), ema)?;
         self.saved = Some((self.state.step, Instant::now()));
         Ok(())
     }
 
+    /// Saves the weights that were just evaluated.
     pub(super) fn save_best(&mut self) -> Result<()> {
-        self.write(&run_dir::best_checkpoint(self.run.path()))
+        self.write(&run_dir::best_checkpoint(self.run.path()), None)
     }
 
-    fn write(&mut self, path: &Path) -> Result<()> {
+    fn write(&mut self, path: &Path, ema: Option<StateDict>) -> Result<()> {
         self.state.seconds = self.clock.total();
         let checkpoint = Checkpoint {
             meta: Meta::new(self.state.clone(), self.config.seed, self.config_toml.clone()),
             model: self.objective.params().state_dict(),
+            ema,
             optimizer: self.optimizer.state_dict(),
             meters: self.meters.state_dict(),
         };
@@ -133,18 +151,23 @@ impl<O: Objective> Trainer<O> {
     /// Puts everything back to the last checkpoint.
     pub(super) fn load_last(&mut self) -> Result<()> {
         let checkpoint = Checkpoint::load(&run_dir::last_checkpoint(self.run.path()))?;
-        self.meters =
-            restore(&checkpoint, &self.objective, &mut self.optimizer, &self.config_toml)?;
+        self.meters = restore(
+            &checkpoint,
+            &self.objective,
+            &mut self.optimizer,
+            self.ema.as_mut(),
+            &self.config_toml,
+        )?;
         self.state = checkpoint.meta.state;
         Ok(())
     }
 
-    /// Gives the model the best weights, if there was an evaluation.
+    /// Gives the model the best weights; without an evaluation, the last ones or their average.
     pub(super) fn load_best(&self) -> Result<()> {
         if self.state.best.is_none() {
-            return Ok(());
+            return self.ema.as_ref().map_or(Ok(()), Ema::copy_to_model);
         }
         let checkpoint = Checkpoint::load(&run_dir::best_checkpoint(self.run.path()))?;
-        checkpoint.restore_model(self.objective.params(), &self.config_toml)
+        checkpoint.restore_weights(self.objective.params(), &self.config_toml)
     }
 }

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::Trainer;
 use super::report::Lap;
 use crate::guard::Divergence;
-use crate::objective::{Objective, Phase, StepOutput};
+use crate::objective::{Objective, StepOutput};
 use crate::optim::clip_grad_norm;
 use crate::panics;
 use crate::prefetch::Prefetch;
@@ -24,6 +24,7 @@ impl<O: Objective> Trainer<O> {
             (step + 1).is_multiple_of(self.config.log_every) || step + 1 == self.last_step;
         self.optimizer.zero_grad()?;
         let mut loss = None;
+        let mut samples = 0;
         for _ in 0..self.config.accumulate {
             let batch = batches.next().context("the training data ended")??;
             seed_torch(self.config.seed, "step", self.state.batches);
@@ -31,6 +32,8 @@ impl<O: Objective> Trainer<O> {
                 .map_err(|error| self.out_of_memory(error))
                 .with_context(|| format!("training step {}", step + 1))?;
             self.meters.add(&output)?;
+            samples += u64::try_from(output.samples)
+                .with_context(|| format!("the model counted {} samples", output.samples))?;
             let batch_loss = output.loss.detach().f_to_kind(Kind::Double)?;
             loss = Some(match loss {
                 None => batch_loss,
@@ -52,7 +55,11 @@ impl<O: Objective> Trainer<O> {
         let factor = self.lr_factor();
         self.optimizer.step(factor)?;
         self.state.step += 1;
-        self.clock.step();
+        self.state.samples += samples;
+        if let Some(ema) = &mut self.ema {
+            ema.update(self.state.step)?;
+        }
+        self.clock.step(samples);
         self.report.step(self.state.step);
         if is_reported {
             self.report_lap(factor, grad_norm)?;
@@ -61,10 +68,8 @@ impl<O: Objective> Trainer<O> {
     }
 
     fn forward_backward(&mut self, batch: &O::Batch) -> Result<StepOutput> {
-        let output = self.objective.step(batch, Phase::Train)?;
-        let share = output.loss.f_div_scalar(self.config.accumulate as i64)?;
-        share.f_backward()?;
-        Ok(output)
+        let accumulate = self.config.accumulate as i64;
+        self.objective.train_step(batch, &|loss| Ok(loss.f_div_scalar(accumulate)?.f_backward()?))
     }
 
     /// What every base learning rate is multiplied by in the next step.
@@ -76,15 +81,14 @@ impl<O: Objective> Trainer<O> {
     fn report_lap(&mut self, factor: f64, grad_norm: Option<Tensor>) -> Result<()> {
         let Some(means) = self.meters.take()? else { return Ok(()) };
         let grad_norm = grad_norm.map_or(Ok(0.0), f64::try_from)?;
-        let steps_per_s = self.clock.lap();
+        let throughput = self.clock.lap();
         self.report.training(&Lap {
             step: self.state.step,
             epoch: 1 + (self.state.batches - 1) / self.state.batches_per_epoch,
             means,
             lr: self.config.optimizer.lr * factor,
             grad_norm,
-            steps_per_s,
-            samples_per_s: steps_per_s * self.samples_per_step(),
+            throughput,
         });
         Ok(())
     }

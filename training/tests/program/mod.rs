@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use s4_core::params::{Hyper, ParamStore};
+use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 use training::config;
@@ -20,6 +21,7 @@ use training::interrupt;
 use training::objective::{Objective, Phase, Picture, StepOutput};
 use training::run_dir::{self, RunDir};
 use training::seed::{derive, seed_torch};
+use training::tensorboard::Sound;
 use training::train_config::TrainConfig;
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 
@@ -72,8 +74,12 @@ pub struct Order {
     pub delay_ms: u64,
     /// End as by `kill -9` within this call of the model's step.
     pub kill_at_call: Option<u64>,
+    /// Be told to end, as by Ctrl-C, within this call.
+    pub interrupt_at_call: Option<u64>,
     /// Make libtorch refuse in this call, through a function of tch that panics then.
     pub panic_at_call: Option<u64>,
+    /// Make libtorch refuse when pictures are wanted.
+    pub panic_in_pictures: bool,
     /// In this call, make a file of so many bytes in the run's folder (as far as there is room).
     pub fill: Option<(u64, usize)>,
     /// In this call, forbid files of more than so many bytes.
@@ -141,16 +147,21 @@ pub fn train(order: Order) -> Result<Outcome> {
     let objective = Mlp::new(&config.model, order)?;
     let splits = Splits {
         train: Arc::new(Points { len: TRAIN_SAMPLES, seed: 1 }),
-        val: Some(Arc::new(Points { len: 30, seed: 2 })),
+        val: Some(Arc::new(val())),
         test: Some(Arc::new(Points { len: 31, seed: 3 })),
     };
     Trainer::new(config.train, objective, splits, setup)?.run()
 }
 
 /// Points around three centres.
-struct Points {
+pub struct Points {
     len: usize,
     seed: u64,
+}
+
+/// The validation split.
+pub fn val() -> Points {
+    Points { len: 30, seed: 2 }
 }
 
 pub struct Batch {
@@ -178,7 +189,7 @@ impl Dataset for Points {
     }
 }
 
-struct Mlp {
+pub struct Mlp {
     params: ParamStore,
     first: Tensor,
     norm_weight: Tensor,
@@ -192,7 +203,7 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn new(config: &Model, order: Order) -> Result<Self> {
+    pub fn new(config: &Model, order: Order) -> Result<Self> {
         let options = (Kind::Float, Device::Cpu);
         let h = config.hidden;
         let mut params = ParamStore::new(Device::Cpu, Kind::Float);
@@ -223,6 +234,14 @@ impl Mlp {
         if order.kill_at_call == Some(self.calls) {
             // SAFETY: ends this process.
             unsafe { libc::raise(libc::SIGKILL) };
+        }
+        if order.interrupt_at_call == Some(self.calls) {
+            // SAFETY: a signal to this process, which handles it.
+            unsafe { libc::raise(libc::SIGINT) };
+            // Another thread handles it.
+            while !interrupt::requested() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         if order.panic_at_call == Some(self.calls) {
             let _ = self.first.matmul(&self.first);
@@ -284,7 +303,15 @@ impl Objective for Mlp {
     }
 
     fn pictures(&self) -> Vec<Picture> {
+        if self.order.panic_in_pictures {
+            let _ = self.first.matmul(&self.first);
+        }
         vec![Picture { name: "first".to_owned(), pixels: self.first.detach() + 0.5 }]
+    }
+
+    fn sounds(&mut self) -> Vec<(String, Sound)> {
+        let sound = Sound { wav: b"RIFF....WAVE".to_vec(), rate: 8000, channels: 1, frames: 4 };
+        vec![("tone".to_owned(), sound)]
     }
 }
 
@@ -295,21 +322,28 @@ pub fn assert_same(a: &Path, b: &Path, what: &str) {
     let mut state = b.meta.state.clone();
     state.seconds = a.meta.state.seconds;
     assert_eq!(a.meta.state, state, "{what}");
+    assert_eq!(a.ema.is_some(), b.ema.is_some(), "{what}: ema");
     for (part, a, b) in [
+        ("weights", a.weights(), b.weights()),
         ("model", &a.model, &b.model),
         ("optimizer", &a.optimizer, &b.optimizer),
         ("meters", &a.meters, &b.meters),
     ] {
-        let names: Vec<&str> = a.names().collect();
-        assert_eq!(names, b.names().collect::<Vec<_>>(), "{what}: {part}");
-        for name in names {
-            let bits = |dict: &s4_core::state_dict::StateDict| {
-                let tensor = dict.get(name).unwrap();
-                let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-                tensor.copy_data_u8(&mut bytes, tensor.numel());
-                bytes
-            };
-            assert!(bits(a) == bits(b), "{what}: {part}.{name} differs");
-        }
+        assert_same_bits(a, b, &format!("{what}: {part}"));
+    }
+}
+
+/// Asserts that two state dicts hold the same bits.
+pub fn assert_same_bits(a: &StateDict, b: &StateDict, what: &str) {
+    let names: Vec<&str> = a.names().collect();
+    assert_eq!(names, b.names().collect::<Vec<_>>(), "{what}");
+    for name in names {
+        let bits = |dict: &StateDict| {
+            let tensor = dict.get(name).unwrap();
+            let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+            tensor.copy_data_u8(&mut bytes, tensor.numel());
+            bytes
+        };
+        assert!(bits(a) == bits(b), "{what}.{name} differs");
     }
 }

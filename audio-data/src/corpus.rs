@@ -1,0 +1,212 @@
+//! Recordings as mono samples at one rate, kept on disk and read by position.
+//!
+//! [`prepare`] decodes and resamples every file of a listing once, into one file of raw samples:
+//!
+//! ```text
+//! cache/<key>/samples.f32     little-endian float32, recordings one after the other in any order
+//! cache/<key>/index.json      where each recording is in it, its minimum and maximum, what was skipped
+//! ```
+//!
+//! The key is a hash of what the samples follow from: the rate, and path, size and time of every
+//! source. Samples are read by position instead of mapped into memory, so that hours of sound are
+//! trained on in little memory, from several threads.
+
+mod build;
+mod index;
+mod positioned;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use rayon::prelude::*;
+
+use crate::layout::Listing;
+use crate::read::{RATES, Reader};
+pub use index::{Recording, Skipped};
+
+/// A prepared data set.
+#[derive(Debug)]
+pub struct Corpus {
+    samples: File,
+    /// Where the samples are, for messages.
+    path: PathBuf,
+    rate: u32,
+    recordings: Vec<Recording>,
+}
+
+/// What [`prepare`] comes to.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The recordings.
+    pub corpus: Corpus,
+    /// Files that could not be read.
+    pub skipped: Vec<Skipped>,
+    /// Whether the cache had it all.
+    pub reused: bool,
+}
+
+/// Decodes and resamples the files of a listing, or finds that done in `cache`.
+///
+/// Files are decoded in parallel, in small blocks. `progress` is called with the number of files
+/// done and of all files, from any thread. `cancelled` is asked often; once it is true, the answer
+/// is `None` and nothing is left behind. With `strict`, a file that cannot be read is an error.
+///
+/// # Errors
+/// If no file can be read, or with `strict` not every one; if the cache cannot be written, as when
+/// the disk is full. Nothing is left behind then, either.
+pub fn prepare(
+    listing: &Listing,
+    rate: u32,
+    cache: &Path,
+    strict: bool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Prepared>> {
+    ensure!(
+        RATES.contains(&rate),
+        "a sampling rate of {rate} Hz; use {} to {} Hz, such as 16000",
+        RATES.start(),
+        RATES.end()
+    );
+    let folder = cache.join(index::key(listing, rate)?);
+    if folder.exists() {
+        match Corpus::open(&folder, listing, rate) {
+            Ok((corpus, skipped)) => {
+                if let (true, Some(first)) = (strict, skipped.first()) {
+                    return Err(first.as_error());
+                }
+                return Ok(Some(Prepared { corpus, skipped, reused: true }));
+            }
+            Err(_) => build::discard(&folder)?,
+        }
+    }
+    let Some(built) = build::build(listing, rate, cache, strict, progress, cancelled)? else {
+        return Ok(None);
+    };
+    // Where another process was faster, its work is as good: the key is the same.
+    built.install(&folder)?;
+    let (corpus, skipped) = Corpus::open(&folder, listing, rate)
+        .with_context(|| format!("the new cache {} cannot be read", folder.display()))?;
+    Ok(Some(Prepared { corpus, skipped, reused: false }))
+}
+
+/// The rate that a data set is best prepared at: that of its layout, or else the one that most of
+/// its readable files have, and of two equally common ones the higher.
+///
+/// # Errors
+/// If no file can be read.
+pub fn default_rate(listing: &Listing) -> Result<u32> {
+    if let Some(rate) = listing.layout.rate {
+        return Ok(rate);
+    }
+    let rates: Vec<_> = listing
+        .entries
+        .par_iter()
+        .map(|entry| Ok(Reader::open(&listing.dir.join(&entry.path))?.format().rate))
+        .collect();
+    let mut counts = HashMap::new();
+    for &rate in rates.iter().flatten() {
+        *counts.entry(rate).or_insert(0) += 1;
+    }
+    match counts.into_iter().max_by_key(|&(rate, count)| (count, rate)) {
+        Some((rate, _)) => Ok(rate),
+        None => {
+            let first = rates.into_iter().find_map(Result::<u32>::err);
+            Err(none_readable(listing, first.unwrap_or_else(|| anyhow!("it is empty"))))
+        }
+    }
+}
+
+fn none_readable(listing: &Listing, first: Error) -> Error {
+    first.context(format!(
+        "none of the {} audio files in {} can be read; the first says",
+        listing.entries.len(),
+        listing.dir.display()
+    ))
+}
+
+impl Corpus {
+    fn open(folder: &Path, listing: &Listing, rate: u32) -> Result<(Self, Vec<Skipped>)> {
+        let index = index::Index::read(folder, listing, rate)?;
+        let path = folder.join(index::SAMPLES);
+        let samples = File::open(&path)?;
+        let (frames, bytes) = (index.frames(), samples.metadata()?.len());
+        ensure!(frames.checked_mul(4) == Some(bytes), "{bytes} bytes for {frames} samples");
+        let index::Index { recordings, skipped, .. } = index;
+        Ok((Self { samples, path, rate, recordings }, skipped))
+    }
+
+    /// Samples per second.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// The recordings that could be read, in the order of the listing.
+    pub fn recordings(&self) -> &[Recording] {
+        &self.recordings
+    }
+
+    /// Fills `out` with the samples of a recording from `start` on. Threads may read at once.
+    ///
+    /// # Errors
+    /// If the recording has not so many, or the disk fails.
+    pub fn read(&self, recording: usize, start: u64, out: &mut [f32]) -> Result<()> {
+        let Some(found) = self.recordings.get(recording) else {
+            bail!("recording {recording} of {}", self.recordings.len());
+        };
+        let end = start.checked_add(out.len() as u64);
+        ensure!(
+            end.is_some_and(|end| end <= found.frames),
+            "{} samples from {start} on of {}, which has {}",
+            out.len(),
+            found.path.display(),
+            found.frames
+        );
+        let mut offset = (found.start + start) * 4;
+        let mut bytes = [0; 1 << 14];
+        for block in out.chunks_mut(bytes.len() / 4) {
+            let bytes = &mut bytes[..block.len() * 4];
+            positioned::read_exact_at(&self.samples, bytes, offset).with_context(|| {
+                format!("cannot read {}; delete its folder, it is made anew", self.path.display())
+            })?;
+            for (sample, bytes) in block.iter_mut().zip(bytes.as_chunks().0) {
+                *sample = f32::from_le_bytes(*bytes);
+            }
+            offset += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The failure to write below `cache`, with what to do about it.
+fn explain(error: &io::Error, cache: &Path) -> Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull => {
+            "the disk is full; make room, or choose a folder on another disk".to_owned()
+        }
+        io::ErrorKind::QuotaExceeded => {
+            "your disk quota is used up; make room, or choose another folder".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => "no permission; choose another folder".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "it is read-only; choose another folder".to_owned(),
+        io::ErrorKind::FileTooLarge => {
+            "the samples are more than a file may have here (ulimit -f)".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    anyhow!("cannot write the audio cache in {}: {remedy}", cache.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_explained() {
+        let message = explain(&io::ErrorKind::StorageFull.into(), Path::new("cache")).to_string();
+        assert!(message.contains("in cache: the disk is full; make room"), "{message}");
+    }
+}

@@ -1,0 +1,12 @@
+//! Audio files as sequences of codes.
+
+pub mod cli;
+pub mod corpus;
+pub mod inspect;
+pub mod layout;
+pub mod quantise;
+pub mod read;
+pub mod resample;
+pub mod split;
+pub mod wav_out;
+pub mod windows;

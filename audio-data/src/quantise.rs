@@ -1,0 +1,250 @@
+//! Samples as integer codes, 2 to 16 bits each, and back.
+//!
+//! Two steps: a companding law bends [-1, 1] so that quiet samples get finer codes, then the result
+//! is cut into equal bins. µ-law and linear are those of the official SaShiMi code, of which three
+//! things are worth knowing, all kept:
+//!
+//! - A code decodes to the lower edge of its bin, so that [`Quantiser::zero`] is silence. The bins
+//!   of the encoder are wider by a factor 1 / (1 - 0.01 / levels) and a decoded sample above 0 falls
+//!   just below the edge it came from: encoding it again gives `code` in the lower half and `code`
+//!   or `code - 1` above.
+//! - µ-law adds 1e-8 before it takes the magnitude. Between -1e-8 and 0 the curve therefore runs
+//!   backwards. Up to 15 bits this is less than a code; at 16 bits samples near silence are encoded
+//!   up to two codes too high.
+//! - [`stretch`] puts the minimum at -1, also where minimum and maximum are the same: a silent clip
+//!   is encoded as code 0, not as [`Quantiser::zero`].
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+/// How finely loud and quiet samples are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Companding {
+    /// log(1 + µ|x|) / log(1 + µ) with µ = levels - 1.
+    MuLaw,
+    /// The continuous curve of G.711 with A = 87.6: linear up to 1/A, logarithmic beyond.
+    ALaw,
+    /// All samples alike.
+    Linear,
+}
+
+/// What is stretched to [-1, 1] before samples are encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// Each clip or window by its own minimum and maximum, as the official code does.
+    Clip,
+    /// Each recording by the minimum and maximum of all of it: the windows of one recording keep
+    /// their relative loudness, and sequences of any length are encoded alike.
+    #[default]
+    Recording,
+    /// Nothing: samples are taken as they are, and clipped.
+    None,
+}
+
+/// Encodes samples and decodes codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantiser {
+    companding: Companding,
+    bits: u32,
+}
+
+/// A of A-law.
+const A: f64 = 87.6;
+
+/// Added by the official µ-law before the magnitude is taken.
+const OFFSET: f64 = 1e-8;
+
+/// What the official code leaves free of the range of codes, half of it at each end.
+const MARGIN: f64 = 0.01;
+
+impl Quantiser {
+    /// A quantiser with 2^`bits` levels; `bits` is 2 to 16.
+    ///
+    /// # Errors
+    /// If `bits` is out of range.
+    pub fn new(companding: Companding, bits: u32) -> Result<Self> {
+        ensure!((2..=16).contains(&bits), "samples of {bits} bits; use 2 to 16");
+        Ok(Self { companding, bits })
+    }
+
+    /// How many codes there are; they are 0 to levels - 1.
+    pub fn levels(&self) -> usize {
+        1 << self.bits
+    }
+
+    /// The code of silence, with which every sequence starts.
+    pub fn zero(&self) -> u16 {
+        1 << (self.bits - 1)
+    }
+
+    /// The code of a sample in [-1, 1]. What lies outside is clipped, NaN is silence.
+    pub fn encode(&self, sample: impl Into<f64>) -> u16 {
+        let x = sample.into().clamp(-1.0, 1.0);
+        if x.is_nan() {
+            return self.zero();
+        }
+        let levels = self.levels() as f64;
+        let bent = match self.companding {
+            Companding::MuLaw => {
+                let mu = levels - 1.0;
+                sign(x) * (mu * (x + OFFSET).abs()).ln_1p() / mu.ln_1p()
+            }
+            Companding::ALaw => {
+                let scaled = A * x.abs();
+                let magnitude = if scaled < 1.0 { scaled } else { 1.0 + scaled.ln() };
+                sign(x) * magnitude / (1.0 + A.ln())
+            }
+            Companding::Linear => x,
+        };
+        let position = (bent + 1.0) / 2.0 * (levels - MARGIN) + MARGIN / 2.0;
+        // The cast truncates, as the official code does.
+        position.min(levels - 1.0) as u16
+    }
+
+    /// The sample of a code, in [-1, 1). Codes beyond the last are taken for the last.
+    pub fn decode(&self, code: u16) -> f32 {
+        let levels = self.levels() as f64;
+        let bent = f64::from(code).min(levels - 1.0) / (levels / 2.0) - 1.0;
+        let magnitude = match self.companding {
+            Companding::MuLaw => (levels.powf(bent.abs()) - 1.0) / (levels - 1.0),
+            Companding::ALaw => {
+                let scaled = bent.abs() * (1.0 + A.ln());
+                (if scaled < 1.0 { scaled } else { (scaled - 1.0).exp() }) / A
+            }
+            Companding::Linear => bent.abs(),
+        };
+        (sign(bent) * magnitude).clamp(-1.0, 1.0) as f32
+    }
+}
+
+/// Moves [`min`, `max`] to [-1, 1], up to the 1e-6 by which the official code widens the range.
+///
+/// In float64: rounded to float32, the result would be off by whole codes of 16 bits.
+pub fn stretch(sample: f32, min: f32, max: f32) -> f64 {
+    let [sample, min, max] = [sample, min, max].map(f64::from);
+    2.0 * (sample - min) / (max - min + 1e-6) - 1.0
+}
+
+/// -1, 0 or 1; `f64::signum` has no 0.
+fn sign(x: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { x.signum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LAWS: [Companding; 3] = [Companding::MuLaw, Companding::ALaw, Companding::Linear];
+
+    fn all() -> impl Iterator<Item = Quantiser> {
+        LAWS.into_iter()
+            .flat_map(|law| (2..=16).map(move |bits| Quantiser::new(law, bits).unwrap()))
+    }
+
+    #[test]
+    fn bits_out_of_range_are_refused() {
+        for bits in [0, 1, 17, 32] {
+            let error = Quantiser::new(Companding::Linear, bits).unwrap_err().to_string();
+            assert!(error.contains("2 to 16"), "{error}");
+        }
+    }
+
+    #[test]
+    fn silence_is_the_middle_code() {
+        for q in all() {
+            assert_eq!(q.decode(q.zero()), 0.0);
+            assert_eq!(q.encode(0.0), q.zero());
+            assert_eq!(q.encode(-0.0), q.zero());
+            assert_eq!(q.encode(f64::NAN), q.zero());
+        }
+    }
+
+    #[test]
+    fn loud_samples_are_clipped() {
+        for q in all() {
+            let last = (q.levels() - 1) as u16;
+            for loud in [1.0, 1.5, f64::INFINITY] {
+                assert_eq!(q.encode(loud), last);
+                assert_eq!(q.encode(-loud), 0);
+            }
+            assert_eq!(q.decode(0), -1.0);
+            assert!(q.decode(last) < 1.0);
+            assert_eq!(q.decode(u16::MAX), q.decode(last));
+        }
+    }
+
+    #[test]
+    fn a_decoded_code_is_encoded_as_itself_or_above_silence_as_the_one_below() {
+        for q in all() {
+            let (zero, last) = (i32::from(q.zero()), q.levels() as i32 - 1);
+            let offset_counts = q.companding == Companding::MuLaw && q.bits == 16;
+            for code in 0..=last {
+                let moved = i32::from(q.encode(q.decode(code as u16))) - code;
+                let allowed = match code - zero {
+                    -4000..=4000 if offset_counts => -1..=2,
+                    1.. => -1..=0,
+                    _ => 0..=0,
+                };
+                assert!(allowed.contains(&moved), "{q:?}: {code} moves by {moved}");
+            }
+        }
+    }
+
+    #[test]
+    fn decoding_is_strictly_monotone() {
+        for q in all() {
+            for code in 1..q.levels() {
+                assert!(q.decode(code as u16) > q.decode(code as u16 - 1), "{q:?} at {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_law_is_the_curve_of_g_711() {
+        // Corners of the segments that G.711 approximates the curve by: 2^-k is k/8 below 1.
+        let q = Quantiser::new(Companding::ALaw, 16).unwrap();
+        for k in 0..6 {
+            let corner = 2f64.powi(-k);
+            let bent = f64::from(q.encode(corner)) / 32768.0 - 1.0;
+            assert!((bent - (1.0 - f64::from(k) / 8.0)).abs() < 0.01, "2^-{k}: {bent}");
+        }
+    }
+
+    #[test]
+    fn stretching_moves_the_extremes_to_the_ends() {
+        assert_eq!(stretch(-0.25, -0.25, 0.5), -1.0);
+        assert!((stretch(0.5, -0.25, 0.5) - 1.0).abs() < 1e-5);
+        assert!(stretch(0.125, -0.25, 0.5).abs() < 1e-5);
+        assert_eq!(stretch(0.0, 0.0, 0.0), -1.0);
+    }
+
+    fn quantiser() -> impl Strategy<Value = Quantiser> {
+        (0..LAWS.len(), 2u32..=16).prop_map(|(law, bits)| Quantiser::new(LAWS[law], bits).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn encoding_is_monotone(q in quantiser(), a in -1.1f64..1.1, b in -1.1f64..1.1) {
+            let (low, high) = if a < b { (a, b) } else { (b, a) };
+            prop_assert!(q.encode(low) <= q.encode(high));
+        }
+
+        #[test]
+        fn the_error_is_less_than_a_bin(q in quantiser(), x in -1f64..1.0) {
+            let code = q.encode(x);
+            // Bins are edge to edge; the encoder's are wider by up to a hundredth at the ends.
+            let low = f64::from(q.decode(code));
+            let high = if usize::from(code) + 1 < q.levels() {
+                f64::from(q.decode(code + 1))
+            } else {
+                1.0
+            };
+            let slack = 0.02 * (high - low) + 1e-7;
+            prop_assert!(low - slack <= x && x <= high + slack, "{x} in [{low}, {high}]");
+        }
+    }
+}

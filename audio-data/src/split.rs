@@ -1,0 +1,412 @@
+//! Which part of the recordings is for training, validation and test.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::corpus::Recording;
+use crate::layout::Listing;
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Val,
+    /// To report.
+    Test,
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Split::Train => "train",
+            Split::Val => "val",
+            Split::Test => "test",
+        })
+    }
+}
+
+/// How recordings are divided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitBy {
+    /// By the data set's own rule where it has one, else by file where there are at least three,
+    /// else by time.
+    #[default]
+    Auto,
+    /// By the data set's own rule.
+    Lists,
+    /// Whole recordings, by a hash of their path: adding files does not move others. Only where a
+    /// part would be empty does it get the recording whose hash is nearest to its range, until it
+    /// has one of its own.
+    Files,
+    /// Each recording is cut: its beginning is for training, then comes validation, then test.
+    Time,
+}
+
+/// Shares of the three parts where recordings are divided by file or time. They sum to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shares {
+    /// For training, above 0.
+    pub train: f64,
+    /// For validation.
+    pub val: f64,
+    /// For the test.
+    pub test: f64,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self { train: 0.88, val: 0.06, test: 0.06 }
+    }
+}
+
+impl Shares {
+    /// Checks ranges and the sum.
+    ///
+    /// # Errors
+    /// Says what is wrong with them.
+    pub fn validate(&self) -> Result<()> {
+        let Shares { train, val, test } = *self;
+        let sum = train + val + test;
+        ensure!(
+            train > 0.0 && val >= 0.0 && test >= 0.0 && (sum - 1.0).abs() < 1e-6,
+            "shares of {train} (train), {val} (val) and {test} (test): none may be negative, train \
+             must be above 0, and together they must be 1"
+        );
+        Ok(())
+    }
+
+    /// The parts with the ranges of [0, 1) that are theirs.
+    fn ranges(&self) -> [(Split, f64, f64); 3] {
+        let val_end = if self.test == 0.0 { 1.0 } else { self.train + self.val };
+        let train_end = if self.val == 0.0 { val_end } else { self.train };
+        [
+            (Split::Train, 0.0, train_end),
+            (Split::Val, train_end, val_end),
+            (Split::Test, val_end, 1.0),
+        ]
+    }
+}
+
+/// A stretch of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Index into [`crate::corpus::Corpus::recordings`].
+    pub recording: usize,
+    /// The first sample, counted in the recording.
+    pub start: u64,
+    /// How many samples.
+    pub frames: u64,
+}
+
+/// Recordings, divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divided {
+    /// How they were divided: what [`SplitBy::Auto`] chose.
+    pub by: SplitBy,
+    train: Vec<Span>,
+    val: Vec<Span>,
+    test: Vec<Span>,
+}
+
+impl Divided {
+    /// The stretches of one part, in the order of the recordings.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn spans(&self, split: Split) -> Result<&[Span]> {
+        let spans = match split {
+            Split::Train => &self.train,
+            Split::Val => &self.val,
+            Split::Test => &self.test,
+        };
+        ensure!(
+            !spans.is_empty(),
+            "no recording is in the {split} part; divide them by \"files\" or \"time\", with a \
+             share for {split}"
+        );
+        Ok(spans)
+    }
+
+    fn push(&mut self, split: Split, span: Span) {
+        if span.frames > 0 {
+            match split {
+                Split::Train => self.train.push(span),
+                Split::Val => self.val.push(span),
+                Split::Test => self.test.push(span),
+            }
+        }
+    }
+}
+
+/// Divides the recordings that a corpus made of `listing`.
+///
+/// # Errors
+/// If the shares are wrong, if the data set has no rule of its own and is to be divided by it, or
+/// if there are too few recordings to be divided by file.
+pub fn divide(
+    listing: &Listing,
+    recordings: &[Recording],
+    by: SplitBy,
+    shares: Shares,
+) -> Result<Divided> {
+    shares.validate()?;
+    let by = match by {
+        SplitBy::Auto if listing.entries.iter().any(|entry| entry.split.is_some()) => {
+            SplitBy::Lists
+        }
+        SplitBy::Auto if recordings.len() >= 3 => SplitBy::Files,
+        SplitBy::Auto => SplitBy::Time,
+        chosen => chosen,
+    };
+    let mut divided = Divided { by, train: vec![], val: vec![], test: vec![] };
+    let whole = |i: usize| Span { recording: i, start: 0, frames: recordings[i].frames };
+    match by {
+        SplitBy::Auto | SplitBy::Time => {
+            for (i, recording) in recordings.iter().enumerate() {
+                for (split, low, high) in shares.ranges() {
+                    let at = |share: f64| (recording.frames as f64 * share) as u64;
+                    let (start, end) = (at(low), at(high));
+                    divided.push(split, Span { recording: i, start, frames: end - start });
+                }
+            }
+        }
+        SplitBy::Lists => {
+            for (i, recording) in recordings.iter().enumerate() {
+                let Some(split) = listing.entries[recording.entry].split else {
+                    anyhow::bail!(
+                        "{} is in no part of its own: {} is taken for the layout `{}`; divide by \
+                         \"files\" or \"time\"",
+                        recording.path.display(),
+                        listing.dir.display(),
+                        listing.layout.name
+                    );
+                };
+                divided.push(split, whole(i));
+            }
+        }
+        SplitBy::Files => {
+            let paths: Vec<_> = recordings.iter().map(|recording| &*recording.path).collect();
+            for (i, split) in by_hash(&paths, shares)?.into_iter().enumerate() {
+                divided.push(split, whole(i));
+            }
+        }
+    }
+    Ok(divided)
+}
+
+fn by_hash(paths: &[&Path], shares: Shares) -> Result<Vec<Split>> {
+    let ranges = shares.ranges();
+    let wanted = ranges.iter().filter(|(_, low, high)| low < high);
+    ensure!(
+        paths.len() >= wanted.clone().count(),
+        "{} recordings cannot be divided into {} parts by file; divide them by \"time\"",
+        paths.len(),
+        wanted.count()
+    );
+    let positions: Vec<_> = paths.iter().map(|path| position(path)).collect();
+    let home = |position: f64| {
+        ranges.iter().find(|(_, _, high)| position < *high).map_or(Split::Test, |range| range.0)
+    };
+    let mut splits: Vec<_> = positions.iter().map(|&position| home(position)).collect();
+    for &(split, low, high) in wanted {
+        let members = |of: Split| splits.iter().filter(|s| **s == of).count();
+        if members(split) > 0 {
+            continue;
+        }
+        let distance = |i: usize| (low - positions[i]).max(positions[i] - high);
+        // One of the others has two or more, as there are at least as many files as parts.
+        let nearest = (0..paths.len())
+            .filter(|&i| members(splits[i]) > 1)
+            .min_by(|&i, &j| distance(i).total_cmp(&distance(j)).then(paths[i].cmp(paths[j])));
+        if let Some(nearest) = nearest {
+            splits[nearest] = split;
+        }
+    }
+    Ok(splits)
+}
+
+/// Where in [0, 1) a path falls: the same on every system.
+fn position(path: &Path) -> f64 {
+    let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+    let hash = Sha256::digest(names.join("/").as_bytes());
+    let mut bits = [0; 8];
+    bits.copy_from_slice(&hash[..8]);
+    // As many bits as a float64 holds exactly.
+    (u64::from_be_bytes(bits) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layout::{Entry, LAYOUTS};
+
+    /// Recordings of 1,000 samples with these names, in a listing without lists.
+    fn recordings(names: &[String]) -> (Listing, Vec<Recording>) {
+        let entry = |name: &String| Entry::new(PathBuf::from(name));
+        let listing = Listing {
+            dir: PathBuf::from("clips"),
+            layout: LAYOUTS.last().unwrap(),
+            entries: names.iter().map(entry).collect(),
+        };
+        let recordings = names
+            .iter()
+            .enumerate()
+            .map(|(entry, name)| Recording::for_test(entry, name, 1000))
+            .collect();
+        (listing, recordings)
+    }
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("part/clip{i}.wav")).collect()
+    }
+
+    fn divide_names(names: &[String], by: SplitBy, shares: Shares) -> Result<Divided> {
+        let (listing, recordings) = recordings(names);
+        divide(&listing, &recordings, by, shares)
+    }
+
+    const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+
+    #[test]
+    fn auto_takes_lists_then_files_then_time() {
+        let by =
+            |names: &[String]| divide_names(names, SplitBy::Auto, Shares::default()).unwrap().by;
+        assert_eq!(by(&names(2)), SplitBy::Time);
+        assert_eq!(by(&names(3)), SplitBy::Files);
+        let (mut listing, recordings) = recordings(&names(4));
+        for entry in &mut listing.entries {
+            entry.split = Some(Split::Test);
+        }
+        let divided = divide(&listing, &recordings, SplitBy::Auto, Shares::default()).unwrap();
+        assert_eq!(divided.by, SplitBy::Lists);
+        assert_eq!(divided.spans(Split::Test).unwrap().len(), 4);
+        let error = divided.spans(Split::Train).unwrap_err().to_string();
+        assert!(error.contains("train part") && error.contains("files"), "{error}");
+    }
+
+    #[test]
+    fn lists_are_asked_for_in_vain_where_there_are_none() {
+        let error = divide_names(&names(4), SplitBy::Lists, Shares::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("clip0.wav") && error.contains("`folder`"), "{error}");
+    }
+
+    #[test]
+    fn time_cuts_each_recording_without_gaps() {
+        let divided = divide_names(&names(2), SplitBy::Time, Shares::default()).unwrap();
+        for (split, start, frames) in
+            [(Split::Train, 0, 880), (Split::Val, 880, 60), (Split::Test, 940, 60)]
+        {
+            let expected: Vec<_> =
+                (0..2).map(|recording| Span { recording, start, frames }).collect();
+            assert_eq!(divided.spans(split).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn shares_are_met_by_many_files() {
+        let count = 20_000;
+        let shares = Shares { train: 0.7, val: 0.2, test: 0.1 };
+        let divided = divide_names(&names(count), SplitBy::Files, shares).unwrap();
+        for (split, share) in SPLITS.into_iter().zip([0.7, 0.2, 0.1]) {
+            let found = divided.spans(split).unwrap().len() as f64 / count as f64;
+            // Standard deviation: below 0.0033.
+            assert!((found - share).abs() < 0.015, "{split}: {found}");
+        }
+    }
+
+    /// Pinned, so that runs of different versions are evaluated on the same recordings.
+    #[test]
+    fn the_split_is_the_same_as_ever() {
+        let divided = divide_names(&names(60), SplitBy::Files, Shares::default()).unwrap();
+        let members = |split| -> Vec<_> {
+            divided.spans(split).unwrap().iter().map(|span| span.recording).collect()
+        };
+        assert_eq!(members(Split::Val), [1, 38]);
+        assert_eq!(members(Split::Test), [0, 24]);
+    }
+
+    #[test]
+    fn too_few_files_are_refused_with_a_remedy() {
+        let error = divide_names(&names(2), SplitBy::Files, Shares::default()).unwrap_err();
+        assert!(error.to_string().contains("time"), "{error}");
+        let two = Shares { train: 0.5, val: 0.5, test: 0.0 };
+        let divided = divide_names(&names(2), SplitBy::Files, two).unwrap();
+        assert_eq!(divided.spans(Split::Train).unwrap().len(), 1);
+        assert!(divided.spans(Split::Test).is_err());
+    }
+
+    #[test]
+    fn shares_that_are_none_are_refused() {
+        for (train, val, test) in
+            [(0.0, 0.5, 0.5), (1.1, -0.1, 0.0), (0.5, 0.1, 0.1), (f64::NAN, 0.5, 0.5)]
+        {
+            let error = divide_names(&names(9), SplitBy::Time, Shares { train, val, test });
+            assert!(error.unwrap_err().to_string().contains("together they must be 1"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_part_is_empty_and_every_file_is_in_one(
+            names in prop::collection::hash_set("[a-z]{1,6}", 3..40),
+        ) {
+            let names: Vec<_> = names.into_iter().collect();
+            let divided = divide_names(&names, SplitBy::Files, Shares::default()).unwrap();
+            let mut all: Vec<_> = SPLITS
+                .iter()
+                .flat_map(|&split| divided.spans(split).unwrap())
+                .map(|span| span.recording)
+                .collect();
+            all.sort_unstable();
+            prop_assert!(all.into_iter().eq(0..names.len()));
+        }
+
+        #[test]
+        fn adding_files_moves_no_others(
+            names in prop::collection::hash_set("[a-z]{1,6}", 200..300),
+            more in prop::collection::hash_set("[A-Z]{1,6}", 1..50),
+        ) {
+            // Shares with which no part of so many files is ever empty.
+            let shares = Shares { train: 0.6, val: 0.2, test: 0.2 };
+            let mut names: Vec<_> = names.into_iter().collect();
+            let count = names.len();
+            let before = divide_names(&names, SplitBy::Files, shares).unwrap();
+            names.extend(more);
+            let after = divide_names(&names, SplitBy::Files, shares).unwrap();
+            for split in SPLITS {
+                let old = after.spans(split).unwrap().iter().filter(|span| span.recording < count);
+                prop_assert!(old.eq(before.spans(split).unwrap()));
+            }
+        }
+
+        #[test]
+        fn time_leaves_no_gap(frames in 0u64..1 << 40, train in 0.01f64..1.0, val in 0.0f64..1.0) {
+            let val = val * (1.0 - train);
+            let shares = Shares { train, val, test: 1.0 - train - val };
+            let (listing, mut recordings) = recordings(&names(1));
+            recordings[0].frames = frames;
+            prop_assume!(shares.validate().is_ok());
+            let divided = divide(&listing, &recordings, SplitBy::Time, shares).unwrap();
+            let mut end = 0;
+            for span in [&divided.train, &divided.val, &divided.test].into_iter().flatten() {
+                prop_assert_eq!(span.start, end);
+                end += span.frames;
+            }
+            prop_assert_eq!(end, frames);
+        }
+    }
+}

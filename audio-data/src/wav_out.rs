@@ -1,0 +1,269 @@
+//! 16-bit WAV files, playable while they grow.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Cursor, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Error, Result, anyhow, ensure};
+use hound::{SampleFormat, WavSpec};
+
+/// What fits behind a header whose sizes have 32 bits, in samples.
+const MOST: u64 = (u32::MAX as u64 - 64) / 2;
+
+/// Writes one mono file of 16-bit samples.
+///
+/// The file grows beside its place as `.NAME.PID.partial`, which can be played at any time up to the
+/// last second or so, and takes its name when it is complete. Dropped before that, it is removed.
+pub struct WavWriter {
+    path: PathBuf,
+    aside: PathBuf,
+    /// `None` once [`WavWriter::finish`] took it.
+    wav: Option<hound::WavWriter<BufWriter<File>>>,
+    /// The same file, to flush it to the disk.
+    file: File,
+    rate: u32,
+    written: u64,
+    unflushed: usize,
+}
+
+impl WavWriter {
+    /// Starts a file at `rate` Hz that will be called `path`.
+    ///
+    /// # Errors
+    /// With path, cause and remedy, if it cannot be created.
+    pub fn create(path: &Path, rate: u32) -> Result<Self> {
+        let aside = aside(path);
+        let file = File::create(&aside).map_err(|error| explain(&error.into(), path))?;
+        let handle = file.try_clone().map_err(|error| explain(&error.into(), path));
+        let opened = handle.and_then(|handle| {
+            let wav =
+                hound::WavWriter::new(BufWriter::new(file), spec(rate)).and_then(|mut wav| {
+                    // The header, so that the file can be played from the beginning.
+                    wav.flush()?;
+                    Ok(wav)
+                });
+            Ok((handle, wav.map_err(|error| explain(&error, path))?))
+        });
+        let (file, wav) = opened.inspect_err(|_| remove(&aside))?;
+        let path = path.to_owned();
+        Ok(Self { path, aside, wav: Some(wav), file, rate, written: 0, unflushed: 0 })
+    }
+
+    /// Appends samples, clipped to [-1, 1].
+    ///
+    /// # Errors
+    /// If the disk is full, or a file can hold no more.
+    pub fn write(&mut self, samples: &[f32]) -> Result<()> {
+        let wav = self.wav.as_mut().context("the file is finished")?;
+        self.written += samples.len() as u64;
+        ensure!(
+            self.written <= MOST,
+            "cannot write {}: a WAV file holds at most 4 GiB ({:.1} h at {} Hz); write several",
+            self.path.display(),
+            MOST as f64 / f64::from(self.rate) / 3600.0,
+            self.rate
+        );
+        append(wav, samples).map_err(|error| explain(&error, &self.path))?;
+        self.unflushed += samples.len();
+        if self.unflushed >= self.rate as usize {
+            wav.flush().map_err(|error| explain(&error, &self.path))?;
+            self.unflushed = 0;
+        }
+        Ok(())
+    }
+
+    /// Completes the file, flushes it to the disk and gives it its name.
+    ///
+    /// # Errors
+    /// If the disk is full or the name cannot be taken; nothing is left behind then.
+    pub fn finish(mut self) -> Result<()> {
+        let wav = self.wav.take().context("the file is finished")?;
+        let finished = wav.finalize().and_then(|()| {
+            self.file.sync_all()?;
+            Ok(fs::rename(&self.aside, &self.path)?)
+        });
+        finished.map_err(|error| {
+            remove(&self.aside);
+            explain(&error, &self.path)
+        })
+    }
+}
+
+impl Drop for WavWriter {
+    fn drop(&mut self) {
+        if let Some(wav) = self.wav.take() {
+            drop(wav);
+            remove(&self.aside);
+        }
+    }
+}
+
+/// A whole WAV file in memory: 16-bit, mono, clipped to [-1, 1].
+///
+/// # Errors
+/// If the samples are more than a WAV file can hold.
+pub fn wav_bytes(samples: &[f32], rate: u32) -> Result<Vec<u8>> {
+    ensure!(samples.len() as u64 <= MOST, "{} samples do not fit a WAV file", samples.len());
+    let mut bytes = Vec::with_capacity(44 + 2 * samples.len());
+    let mut wav = hound::WavWriter::new(Cursor::new(&mut bytes), spec(rate))?;
+    append(&mut wav, samples)?;
+    wav.finalize()?;
+    Ok(bytes)
+}
+
+fn append<W: io::Write + io::Seek>(
+    wav: &mut hound::WavWriter<W>,
+    samples: &[f32],
+) -> hound::Result<()> {
+    // The scale that reading divides by, so that what was read is written back unchanged; the cast
+    // clips.
+    samples.iter().try_for_each(|sample| wav.write_sample((sample * 32768.0).round() as i16))
+}
+
+fn spec(rate: u32) -> WavSpec {
+    WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: SampleFormat::Int,
+    }
+}
+
+/// The process id keeps two writers apart; the dot keeps globs away.
+fn aside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.partial", std::process::id()));
+    path.with_file_name(name)
+}
+
+fn remove(aside: &Path) {
+    // There is an error to report already, or nobody to report this one to.
+    let _ = fs::remove_file(aside);
+}
+
+/// The failure to write `path`, with what to do about it.
+fn explain(error: &hound::Error, path: &Path) -> Error {
+    let remedy = match error {
+        hound::Error::IoError(error) => match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                "the disk or your quota is full; make room or choose another folder".to_owned()
+            }
+            ErrorKind::PermissionDenied => {
+                "you may not write there; change the folder's permissions or choose another one"
+                    .to_owned()
+            }
+            ErrorKind::ReadOnlyFilesystem => {
+                "the file system is read-only; choose a folder on another one".to_owned()
+            }
+            ErrorKind::NotFound => "its folder does not exist; create it first".to_owned(),
+            ErrorKind::IsADirectory => {
+                "a folder has that name; choose another name or remove it".to_owned()
+            }
+            _ => error.to_string(),
+        },
+        error => error.to_string(),
+    };
+    anyhow!("cannot write {}: {remedy}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    fn ramp(length: usize) -> Vec<f32> {
+        (0..length).map(|i| (i % 65536) as f32 / 32768.0 - 1.0).collect()
+    }
+
+    fn codes(bytes: &[u8]) -> Vec<i16> {
+        let wav = hound::WavReader::new(bytes).unwrap();
+        assert_eq!(wav.spec(), spec(16_000));
+        wav.into_samples().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn every_code_is_written_as_it_is() {
+        let written = codes(&wav_bytes(&ramp(65536), 16_000).unwrap());
+        assert!(written.into_iter().eq(i16::MIN..=i16::MAX));
+    }
+
+    #[test]
+    fn what_goes_beyond_full_scale_is_clipped() {
+        let samples = [1.0, 7.0, f32::INFINITY, -1.0, -7.0, f32::NAN];
+        let written = codes(&wav_bytes(&samples, 16_000).unwrap());
+        assert_eq!(written, [32767, 32767, 32767, -32768, -32768, 0]);
+    }
+
+    #[test]
+    fn a_file_takes_its_name_when_it_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let mut writer = WavWriter::create(&path, 16_000).unwrap();
+        let samples = ramp(50_000);
+        samples.chunks(333).for_each(|block| writer.write(block).unwrap());
+        assert!(!path.exists());
+        writer.finish().unwrap();
+        assert_eq!(names(folder.path()), ["a.wav"]);
+        assert_eq!(fs::read(&path).unwrap(), wav_bytes(&samples, 16_000).unwrap());
+    }
+
+    #[test]
+    fn an_unfinished_file_can_be_played() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let mut writer = WavWriter::create(&path, 16_000).unwrap();
+        let samples = ramp(40_000);
+        for (i, block) in samples.chunks(1000).enumerate() {
+            writer.write(block).unwrap();
+            // hound refuses a file whose header it cannot trust.
+            let playable = codes(&fs::read(aside(&path)).unwrap());
+            let written = 1000 * (i + 1);
+            assert!(playable.len() + 16_000 > written, "{} of {written}", playable.len());
+        }
+    }
+
+    #[test]
+    fn an_abandoned_file_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = WavWriter::create(&folder.path().join("a.wav"), 16_000).unwrap();
+        writer.write(&ramp(40_000)).unwrap();
+        assert_eq!(names(folder.path()).len(), 1);
+        drop(writer);
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn failures_say_what_to_do_and_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = |error: Error| error.to_string();
+        let missing = WavWriter::create(&folder.path().join("no/a.wav"), 16_000).err().unwrap();
+        assert!(message(missing).contains("folder does not exist"));
+        let taken = folder.path().join("taken.wav");
+        fs::create_dir(&taken).unwrap();
+        let mut writer = WavWriter::create(&taken, 16_000).unwrap();
+        writer.write(&ramp(10)).unwrap();
+        let error = message(writer.finish().unwrap_err());
+        assert!(error.contains("taken.wav: a folder has that name"), "{error}");
+        assert_eq!(names(folder.path()), ["taken.wav"]);
+    }
+
+    /// `/dev/full` answers every write as a full disk does.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_explained() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        std::os::unix::fs::symlink("/dev/full", aside(&path)).unwrap();
+        let error = WavWriter::create(&path, 16_000).err().unwrap().to_string();
+        assert!(error.contains("a.wav: the disk or your quota is full; make room"), "{error}");
+        assert!(names(folder.path()).is_empty());
+    }
+}

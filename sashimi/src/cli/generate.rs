@@ -1,0 +1,158 @@
+//! `generate`: new audio from a run's best weights.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use audio_data::quantise::Quantiser;
+use audio_data::wav_out::WavWriter;
+use clap::Args as ClapArgs;
+use training::device::{Chosen, DeviceRequest};
+use training::exit::Exit;
+use training::progress::Progress;
+use training::{interrupt, run_dir};
+
+use super::{load, runs_root};
+use crate::data::file;
+use crate::experiment::Experiment;
+use crate::generate::sampling::Sampling;
+use crate::generate::{Generator, agreement};
+use crate::runaway::Monitor;
+
+/// Arguments of `generate`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Folder of a run, or its name below runs/
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Length of each sample
+    #[arg(long, value_name = "S", default_value_t = 4.0)]
+    seconds: f64,
+    /// Number of samples
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    count: u64,
+    /// Folder to write to [default: samples/ in the run's folder]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    sampling: Sampling,
+    /// Audio file to continue; every sample begins with it
+    #[arg(long, value_name = "FILE")]
+    prefix: Option<PathBuf>,
+    /// The same seed gives the same samples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
+    /// Generate even where recurrence and convolution of the model do not agree
+    #[arg(long)]
+    no_check: bool,
+    /// Plain lines instead of a progress bar
+    #[arg(long)]
+    no_progress: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let seconds = args.seconds;
+    ensure!(seconds.is_finite() && seconds > 0.0, "--seconds must be above 0, got {seconds}");
+    ensure!(args.count > 0, "--count must be at least 1");
+    args.sampling.validate()?;
+    interrupt::install()?;
+    let path = run_dir::find(&runs_root(), &args.run)?;
+    let experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
+    let (rate, quantiser) = (experiment.data.rate()?, experiment.data.quantiser()?);
+    let prefix = match &args.prefix {
+        None => Vec::new(),
+        Some(prefix) => file::codes(prefix, &experiment.data).context("--prefix")?,
+    };
+    let Chosen { device, reason } = args.device.choose()?;
+    eprintln!("device: {reason}");
+    let (objective, step) = load(&path, &experiment, device)?;
+    let model = objective.model();
+    if !args.no_check {
+        agreement::check(model, quantiser.levels() as i64)?;
+    }
+    let mut generator =
+        Generator::new(model, quantiser.zero(), &prefix, args.sampling, args.seed, 0..args.count)?;
+
+    let folder = args.out.clone().unwrap_or_else(|| path.join("samples"));
+    let mut voices = (0..args.count)
+        .map(|number| {
+            let name = format!("step{step}-seed{}-{number:03}.wav", args.seed);
+            Voice::new(folder.join(name), rate, quantiser, &prefix)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let samples = (seconds * f64::from(rate)).round().max(1.0) as u64;
+    let mut progress = Progress::new(!args.no_progress, 0, samples);
+    for sample in 0..samples {
+        if interrupt::requested() {
+            break;
+        }
+        for (voice, code) in voices.iter_mut().zip(generator.next_codes()?) {
+            voice.push(code)?;
+        }
+        if sample % 500 == 0 {
+            progress.step(sample);
+            let made = sample as f64 / f64::from(rate);
+            let text = format!("{made:.2} of {seconds} s");
+            progress.figures(&text, &text);
+        }
+    }
+    progress.finish();
+    for voice in voices {
+        voice.finish()?;
+    }
+    if interrupt::requested() {
+        eprintln!("interrupted; what was generated so far is written");
+        return Ok(Exit::Stopped);
+    }
+    Ok(Exit::Done)
+}
+
+/// One sample on its way to its file.
+struct Voice {
+    path: PathBuf,
+    writer: WavWriter,
+    quantiser: Quantiser,
+    monitor: Monitor,
+    /// Not yet written.
+    block: Vec<f32>,
+}
+
+/// Samples that are written together.
+const BLOCK: usize = 1024;
+
+impl Voice {
+    fn new(path: PathBuf, rate: u32, quantiser: Quantiser, prefix: &[u16]) -> Result<Self> {
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let mut writer = WavWriter::create(&path, rate)?;
+        let heard: Vec<f32> = prefix.iter().map(|&code| quantiser.decode(code)).collect();
+        writer.write(&heard)?;
+        Ok(Self { path, writer, quantiser, monitor: Monitor::new(rate), block: Vec::new() })
+    }
+
+    fn push(&mut self, code: u16) -> Result<()> {
+        self.block.push(self.quantiser.decode(code));
+        if self.block.len() == BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.monitor.push(&self.block);
+        self.writer.write(&self.block)?;
+        self.block.clear();
+        Ok(())
+    }
+
+    /// Completes the file and tells its name, and what is wrong with the sound.
+    fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        self.writer.finish()?;
+        for warning in self.monitor.warnings() {
+            eprintln!("warning: {}: {warning}", self.path.display());
+        }
+        println!("{}", self.path.display());
+        Ok(())
+    }
+}

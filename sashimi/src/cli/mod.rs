@@ -1,0 +1,99 @@
+//! The command line: one file a command.
+
+mod evaluate;
+mod generate;
+mod score;
+mod stability;
+mod train;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tch::Device;
+use training::checkpoint::Checkpoint;
+use training::config;
+use training::exit::Exit;
+use training::objective::Objective;
+
+use crate::experiment::Experiment;
+use crate::objective::NextCode;
+
+/// Train SaShiMi on a folder of audio files, and listen to the result.
+#[derive(Debug, Parser)]
+#[command(name = "sashimi", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model, or go on with a run.
+    Train(train::Args),
+    /// Write new audio, or continue a recording.
+    Generate(generate::Args),
+    /// Bits per sample and accuracy on the held-out recordings.
+    Evaluate(evaluate::Args),
+    /// Bits per sample of given audio files, so that they can be ranked.
+    Score(score::Args),
+    /// Spectral radius of the recurrences, and the level of what they generate over a long time.
+    Stability(stability::Args),
+}
+
+/// Parses the arguments and does what they say.
+///
+/// # Errors
+/// With one message of cause and remedy.
+pub fn run() -> Result<Exit> {
+    match Cli::parse().command {
+        Command::Train(args) => train::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Stability(args) => stability::run(&args),
+    }
+}
+
+/// Where runs are kept.
+fn runs_root() -> PathBuf {
+    PathBuf::from("runs")
+}
+
+/// The best model of the run in `path`, and the step that it is of.
+fn load(path: &Path, experiment: &Experiment, device: Device) -> Result<(NextCode, u64)> {
+    let model = NextCode::new(experiment, device)?;
+    let checkpoint = Checkpoint::load_best(path)?;
+    checkpoint.restore_weights(model.params(), &config::to_toml(experiment)?)?;
+    Ok((model, checkpoint.meta.state.step))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    /// The commands that the README shows.
+    #[test]
+    fn the_readme_shows_commands_that_exist() {
+        let readme = include_str!("../../../README.md");
+        let commands = readme.lines().filter_map(|line| {
+            line.split('#').next()?.trim().strip_prefix("cargo run -p sashimi -- ")
+        });
+        let mut parsed = 0;
+        for command in commands {
+            let words = std::iter::once("sashimi").chain(command.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("`{command}` in README.md: {error}");
+            }
+            parsed += 1;
+        }
+        assert!(parsed >= 4, "the README shows {parsed} commands");
+    }
+}

@@ -1,0 +1,71 @@
+//! `score`: how likely a run's model finds given files.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use serde_json::json;
+use training::device::{Chosen, DeviceRequest};
+use training::exit::{Exit, describe};
+use training::{interrupt, run_dir};
+
+use super::{load, runs_root};
+use crate::data::batch::CodeBatch;
+use crate::data::file;
+use crate::experiment::Experiment;
+
+/// Arguments of `score`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Folder of a run, or its name below runs/
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Audio files
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Damaged files are an error rather than skipped
+    #[arg(long)]
+    strict: bool,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    interrupt::install()?;
+    let path = run_dir::find(&runs_root(), &args.run)?;
+    let experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
+    let Chosen { device, reason } = args.device.choose()?;
+    eprintln!("device: {reason}");
+    let (model, _) = load(&path, &experiment, device)?;
+    let model = model.in_segments(&experiment);
+    let mut scored = 0;
+    for file in &args.files {
+        if interrupt::requested() {
+            return Ok(Exit::Stopped);
+        }
+        let codes = match file::codes(file, &experiment.data) {
+            Ok(codes) => codes,
+            Err(error) if !args.strict => {
+                eprintln!("skipped: {}", describe(&error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let samples = codes.len();
+        let nats = f64::try_from(model.surprise(&CodeBatch::new(&[codes]))?)?;
+        let bits = nats / std::f64::consts::LN_2 / samples as f64;
+        let name = file.display().to_string();
+        if args.json {
+            println!("{}", json!({"file": name, "bits_per_sample": bits, "count": samples}));
+        } else {
+            println!("{bits:.4}  {name}");
+        }
+        scored += 1;
+    }
+    anyhow::ensure!(scored > 0, "none of the {} files could be scored", args.files.len());
+    Ok(Exit::Done)
+}

@@ -1,0 +1,214 @@
+//! `stability`: whether the recurrences of trained models stay bounded, by their eigenvalues and by
+//! what they generate over ten times the length that they were trained on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use clap::Args as ClapArgs;
+use s4_core::layer::SequenceLayer;
+use serde::Serialize;
+use serde_json::json;
+use tch::Device;
+use training::device::{Chosen, DeviceRequest};
+use training::exit::{Exit, describe};
+use training::progress::Progress;
+use training::{atomic_file, interrupt, run_dir};
+
+use super::{load, runs_root};
+use crate::experiment::Experiment;
+use crate::generate::Generator;
+use crate::generate::sampling::Sampling;
+use crate::model::CodeModel;
+use crate::plot::{Chart, Series};
+
+/// Arguments of `stability`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Folders of runs to compare, or their names below runs/
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<String>,
+    /// How much is generated, in lengths of a training sequence
+    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    times: f64,
+    /// Sequences generated side by side
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    count: u64,
+    /// Write a chart of the output level to this SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// The same seed gives the same samples
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
+    /// One JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Plain lines instead of a progress bar
+    #[arg(long)]
+    no_progress: bool,
+}
+
+/// Points of a level curve.
+const POINTS: u64 = 100;
+
+/// What is found out about one run.
+#[derive(Debug, Serialize)]
+struct Study {
+    run: String,
+    /// How Re A is stored: `none` leaves it unconstrained.
+    real_transform: String,
+    step: u64,
+    /// The largest |eigenvalue| of Ā of any channel, by layer.
+    spectral_radius: Vec<(String, f64)>,
+    /// Channels whose radius is above 1, of all channels.
+    unstable_channels: i64,
+    channels: i64,
+    /// Samples generated, and the root mean square of the output up to each.
+    level: Vec<(u64, f64)>,
+    /// The largest root mean square of a layer's state at the same samples.
+    state: Vec<(u64, f64)>,
+    /// Why generation ended early, if it did.
+    failure: Option<String>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    ensure!(args.times > 0.0 && args.times.is_finite(), "--times must be above 0");
+    ensure!(args.count > 0, "--count must be at least 1");
+    interrupt::install()?;
+    let Chosen { device, reason } = args.device.choose()?;
+    eprintln!("device: {reason}");
+    let mut studies = Vec::new();
+    for run in &args.runs {
+        let path = run_dir::find(&runs_root(), run)?;
+        let Some(study) = study(&path, args, device)? else {
+            eprintln!("interrupted; nothing was changed");
+            return Ok(Exit::Stopped);
+        };
+        if !args.json {
+            print(&study);
+        }
+        studies.push(study);
+    }
+    if let Some(file) = &args.plot {
+        atomic_file::write(file, chart(&studies).to_svg().as_bytes())?;
+        eprintln!("chart: {}", file.display());
+    }
+    if args.json {
+        println!("{}", json!(studies));
+    }
+    Ok(Exit::Done)
+}
+
+fn study(path: &Path, args: &Args, device: Device) -> Result<Option<Study>> {
+    let experiment = Experiment::read(&run_dir::config_file(path), &[])?.value;
+    let (objective, step) = load(path, &experiment, device)?;
+    let model = objective.model();
+    let transform = serde_json::to_value(experiment.model.layer.ssm.real_transform)?;
+    let mut study = Study {
+        run: path.display().to_string(),
+        real_transform: transform.as_str().unwrap_or_default().to_owned(),
+        step,
+        spectral_radius: Vec::new(),
+        unstable_channels: 0,
+        channels: 0,
+        level: Vec::new(),
+        state: Vec::new(),
+        failure: None,
+    };
+    for (place, block) in model.blocks() {
+        let Some(radius) = block.spectral_radius()? else { continue };
+        study.spectral_radius.push((place, radius.max().double_value(&[])));
+        study.unstable_channels += radius.gt(1.0).sum(tch::Kind::Int64).int64_value(&[]);
+        study.channels += radius.numel() as i64;
+    }
+    let samples = (args.times * experiment.data.length as f64).ceil() as u64;
+    if generate(model, &experiment, args, samples, &mut study)? {
+        Ok(Some(study))
+    } else {
+        Ok(None)
+    }
+}
+
+/// Fills in the levels; `false` if the user interrupted.
+fn generate(
+    model: &CodeModel,
+    experiment: &Experiment,
+    args: &Args,
+    samples: u64,
+    study: &mut Study,
+) -> Result<bool> {
+    let quantiser = experiment.data.quantiser()?;
+    let (start, numbers) = (quantiser.zero(), 0..args.count);
+    let mut generator = Generator::new(model, start, &[], Sampling::default(), args.seed, numbers)?;
+    let mut progress = Progress::new(!args.no_progress, 0, samples);
+    let every = samples.div_ceil(POINTS);
+    let (mut power, mut heard) = (0.0, 0);
+    for sample in 1..=samples {
+        if interrupt::requested() {
+            return Ok(false);
+        }
+        match generator.next_codes() {
+            Ok(codes) => {
+                let decoded = codes.iter().map(|&code| f64::from(quantiser.decode(code)));
+                power += decoded.map(|x| x * x).sum::<f64>();
+                heard += codes.len();
+            }
+            Err(error) => {
+                study.failure = Some(format!("after {sample} samples: {}", describe(&error)));
+                break;
+            }
+        }
+        if sample % every == 0 {
+            study.level.push((sample, (power / heard as f64).sqrt()));
+            study.state.push((sample, generator.state_level()));
+            (power, heard) = (0.0, 0);
+            progress.step(sample);
+            let text = format!("{sample} of {samples} samples");
+            progress.figures(&text, &text);
+        }
+    }
+    progress.finish();
+    Ok(true)
+}
+
+fn print(study: &Study) {
+    println!("{} (Re A: {}, step {})", study.run, study.real_transform, study.step);
+    for (place, radius) in &study.spectral_radius {
+        let mark = if *radius > 1.0 { "  unstable" } else { "" };
+        println!("  {place:<12} spectral radius {radius:.8}{mark}");
+    }
+    println!("  {} of {} channels are unstable", study.unstable_channels, study.channels);
+    for (name, curve) in [("output level", &study.level), ("largest state", &study.state)] {
+        if let (Some((_, first)), Some((at, last))) = (curve.first(), curve.last()) {
+            println!("  {name}: {first:.3e} at first, {last:.3e} after {at} samples");
+        }
+    }
+    if let Some(failure) = &study.failure {
+        println!("  failed {failure}");
+    }
+}
+
+fn chart(studies: &[Study]) -> Chart {
+    let mut series = Vec::new();
+    for study in studies {
+        let points = |curve: &[(u64, f64)]| curve.iter().map(|&(at, y)| (at as f64, y)).collect();
+        let name = format!("{} (Re A: {})", short(&study.run), study.real_transform);
+        series.push(Series { name: format!("output, {name}"), points: points(&study.level) });
+        series.push(Series { name: format!("state, {name}"), points: points(&study.state) });
+    }
+    Chart {
+        title: "Output and state level of generated audio".to_owned(),
+        x_label: "samples".to_owned(),
+        y_label: "root mean square".to_owned(),
+        series,
+        reference: None,
+        log_y: true,
+    }
+}
+
+fn short(run: &str) -> String {
+    let name = Path::new(run).file_name();
+    name.map_or_else(|| run.to_owned(), |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,57 @@
+//! One audio file as codes.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use audio_data::quantise::{Scaling, stretch};
+use audio_data::read::Reader;
+use audio_data::resample::Resampler;
+
+use crate::experiment::DataConfig;
+
+/// The codes of the file `path` as a model trained under `config` wants them: mixed down,
+/// resampled, stretched as a recording of its own, quantised.
+///
+/// # Errors
+/// If the file is not usable audio.
+pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
+    let quantiser = config.quantiser()?;
+    let mut low = f32::INFINITY;
+    let mut high = f32::NEG_INFINITY;
+    if config.scaling == Scaling::None {
+        (low, high) = (-1.0, 1.0);
+    } else {
+        // Twice through the file rather than once into memory.
+        for_each_sample(path, config.rate()?, |sample| {
+            low = low.min(sample);
+            high = high.max(sample);
+        })?;
+    }
+    let mut codes = Vec::new();
+    for_each_sample(path, config.rate()?, |sample| {
+        codes.push(if config.scaling == Scaling::None {
+            quantiser.encode(sample)
+        } else {
+            quantiser.encode(stretch(sample, low, high))
+        });
+    })?;
+    ensure!(!codes.is_empty(), "{} holds no samples", path.display());
+    Ok(codes)
+}
+
+fn for_each_sample(path: &Path, rate: u32, each: impl FnMut(f32)) -> Result<()> {
+    let read = || -> Result<()> {
+        let mut each = each;
+        let mut reader = Reader::open(path)?;
+        let mut resampler = Resampler::new(reader.format().rate, rate)?;
+        let mut resampled = Vec::new();
+        while let Some(block) = reader.next_block()? {
+            resampler.push(block, &mut resampled)?;
+            resampled.drain(..).for_each(&mut each);
+        }
+        resampler.finish(&mut resampled)?;
+        resampled.drain(..).for_each(&mut each);
+        Ok(())
+    };
+    read().with_context(|| path.display().to_string())
+}

@@ -1,0 +1,184 @@
+//! A folder of audio as sequences of codes.
+
+pub mod batch;
+pub mod file;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use audio_data::corpus::{self, Corpus, Prepared, default_rate};
+use audio_data::layout::{self, LAYOUTS, Listing};
+use audio_data::quantise::Quantiser;
+use audio_data::split::{Divided, Shares, Split, divide};
+use audio_data::windows::{Cut, Windows};
+use training::interrupt;
+use training::progress::Progress;
+
+use crate::experiment::{CutBy, DataConfig};
+
+/// Audio that is not asked for in another rate is not taken at a higher one than the papers'.
+const HIGHEST_DEFAULT_RATE: u32 = 16_000;
+/// Skipped files that are named; of more only the number is told.
+const NAMED: usize = 10;
+
+/// The recordings of a data set, ready to be read.
+#[derive(Debug)]
+pub struct Audio {
+    corpus: Arc<Corpus>,
+    divided: Divided,
+    quantiser: Quantiser,
+    config: DataConfig,
+    /// Name of its layout, or of its folder where it is no known data set.
+    pub name: String,
+    /// What it is, for the log: one line.
+    pub origin: String,
+}
+
+impl Audio {
+    /// Opens the folder that `config` names, decoding it first where that has not been done, and
+    /// enters the sampling rate where it was left open. `None` if the user interrupted.
+    ///
+    /// # Errors
+    /// If there is no usable audio.
+    pub fn open(config: &mut DataConfig, progress: bool) -> Result<Option<Self>> {
+        let Some(dir) = &config.dir else {
+            bail!("no audio is named; name a folder with --data DIR");
+        };
+        let listing = list(dir, config.layout.as_deref())?;
+        let rate = match config.rate {
+            Some(rate) => rate,
+            None => default_rate(&listing)?.min(HIGHEST_DEFAULT_RATE),
+        };
+        config.rate = Some(rate);
+        let cache = config.cache.clone().unwrap_or_else(|| PathBuf::from("data/cache/audio"));
+        let Some(Prepared { corpus, skipped, .. }) =
+            prepare(&listing, rate, &cache, config.strict, progress)?
+        else {
+            return Ok(None);
+        };
+        for skipped in skipped.iter().take(NAMED) {
+            eprintln!("skipped: {}: {}", skipped.path.display(), skipped.reason);
+        }
+        if skipped.len() > NAMED {
+            eprintln!(
+                "skipped: {} more files; `audio-data inspect` has all",
+                skipped.len() - NAMED
+            );
+        }
+        let divided = divide(&listing, corpus.recordings(), config.split, Shares::default())?;
+        let frames: u64 = corpus.recordings().iter().map(|recording| recording.frames).sum();
+        let origin = format!(
+            "{} recordings, {:.1} minutes at {rate} Hz in {} ({}), divided by {}",
+            corpus.recordings().len(),
+            frames as f64 / f64::from(rate) / 60.0,
+            dir.display(),
+            listing.layout.name,
+            serde_json::to_value(divided.by)?.as_str().unwrap_or_default(),
+        );
+        let folder = dir.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = match (listing.layout.name, folder) {
+            ("folder", Some(folder)) => folder,
+            (layout, _) => layout.to_owned(),
+        };
+        Ok(Some(Self {
+            name,
+            corpus: Arc::new(corpus),
+            divided,
+            quantiser: config.quantiser()?,
+            config: config.clone(),
+            origin,
+        }))
+    }
+
+    /// The sequences of a split as they are trained on.
+    ///
+    /// # Errors
+    /// If the split has none.
+    pub fn sequences(&self, split: Split) -> Result<Windows> {
+        let length = self.config.length;
+        let longest = self.corpus.recordings().iter().map(|recording| recording.frames).max();
+        let clips = match self.config.cut {
+            CutBy::Clips => true,
+            CutBy::Windows => false,
+            CutBy::Auto => longest.unwrap_or(0) <= 2 * length as u64,
+        };
+        self.windows(
+            split,
+            if clips { Cut::Whole { max: Some(2 * length) } } else { Cut::Windows { length } },
+        )
+    }
+
+    /// Whole recordings of a split, or what of them belongs to it.
+    ///
+    /// # Errors
+    /// If the split has none.
+    pub fn whole(&self, split: Split) -> Result<Windows> {
+        self.windows(split, Cut::Whole { max: None })
+    }
+
+    fn windows(&self, split: Split, cut: Cut) -> Result<Windows> {
+        let spans = self.divided.spans(split)?;
+        Windows::new(self.corpus.clone(), spans, cut, self.quantiser, self.config.scaling)
+            .with_context(|| format!("the {split} split"))
+    }
+
+    /// The beginnings of `count` recordings of a split, `samples` long, as the model gets them.
+    ///
+    /// # Errors
+    /// If the audio cannot be read.
+    pub fn examples(&self, split: Split, count: usize, samples: usize) -> Result<Vec<Vec<f32>>> {
+        let windows = self.windows(split, Cut::Whole { max: Some(samples) })?;
+        let count = count.min(windows.len());
+        let mut codes = Vec::new();
+        let mut examples = Vec::new();
+        for i in 0..count {
+            codes.clear();
+            windows.codes(i * windows.len() / count, &mut codes)?;
+            examples.push(codes.iter().map(|&code| self.quantiser.decode(code)).collect());
+        }
+        Ok(examples)
+    }
+}
+
+/// The folder that `text` names, itself or below `data/`, and its layout where `text` is the name
+/// of one.
+pub fn locate(text: &str) -> (PathBuf, Option<String>) {
+    let given = PathBuf::from(text);
+    let is_layout = LAYOUTS.iter().any(|layout| layout.name == text);
+    if is_layout && !given.is_dir() {
+        return (Path::new("data").join(text), Some(text.to_owned()));
+    }
+    (given, None)
+}
+
+/// The files of `dir` in the layout that it is said or seen to have.
+///
+/// # Errors
+/// If there are none.
+pub fn list(dir: &Path, layout: Option<&str>) -> Result<Listing> {
+    match layout {
+        None => layout::detect(dir),
+        Some(name) => layout::open(dir, name),
+    }
+}
+
+fn prepare(
+    listing: &Listing,
+    rate: u32,
+    cache: &Path,
+    strict: bool,
+    show_progress: bool,
+) -> Result<Option<Prepared>> {
+    let progress = Progress::new(show_progress, 0, listing.entries.len() as u64);
+    let prepared = corpus::prepare(
+        listing,
+        rate,
+        cache,
+        strict,
+        &|done, _| progress.step(done as u64),
+        &interrupt::requested,
+    );
+    progress.finish();
+    prepared
+}

@@ -1,0 +1,256 @@
+//! What one run is: audio, a model and how it is trained; one TOML file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use audio_data::quantise::{Companding, Quantiser, Scaling};
+use audio_data::split::SplitBy;
+use serde::{Deserialize, Serialize};
+use training::config::{self, Loaded};
+use training::exit::usage;
+use training::train_config::TrainConfig;
+
+use crate::model::SashimiConfig;
+
+/// A complete experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Where the audio comes from, and how it becomes sequences of codes.
+    #[serde(default)]
+    pub data: DataConfig,
+    /// The network.
+    #[serde(default)]
+    pub model: SashimiConfig,
+    /// How it is trained.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// What is generated to be listened to while it trains.
+    #[serde(default)]
+    pub preview: PreviewConfig,
+}
+
+/// Where audio comes from, and how it becomes sequences of codes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Folder of audio files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// The data set it is (`sc09`, `fsdd`, …); absent: recognised by its content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
+    /// Samples in a second; absent: as most files have, at most 16,000. A run's own config always
+    /// has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// How recordings are divided for training, validation and test: `auto`, `lists`, `files` or
+    /// `time`.
+    pub split: SplitBy,
+    /// `mu-law`, `a-law` or `linear`.
+    pub companding: Companding,
+    /// Bits of a code, 2 to 16.
+    pub bits: u32,
+    /// What is stretched to full scale before it is quantised: each `clip` (as officially), each
+    /// `recording`, or `none`.
+    pub scaling: Scaling,
+    /// Whether sequences are `windows` of recordings or whole `clips`; `auto`: clips where no
+    /// recording is longer than twice a window.
+    pub cut: CutBy,
+    /// Samples in a window; the longest that is kept of a clip.
+    pub length: usize,
+    /// Samples between two cuts of back-propagation, over which the state is carried: sequences
+    /// may be longer than memory allows otherwise. Absent: no cuts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<usize>,
+    /// Sequences of the validation split that are evaluated while training, evenly taken; absent:
+    /// all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_count: Option<usize>,
+    /// Damaged files are an error rather than skipped.
+    pub strict: bool,
+    /// Folder that decoded audio is kept in; absent: `data/cache/audio`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+}
+
+/// How recordings become sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CutBy {
+    /// Clips where no recording is longer than twice a window, else windows.
+    #[default]
+    Auto,
+    /// Pieces of a fixed length.
+    Windows,
+    /// Whole recordings.
+    Clips,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            layout: None,
+            rate: None,
+            split: SplitBy::default(),
+            companding: Companding::MuLaw,
+            bits: 8,
+            scaling: Scaling::Recording,
+            cut: CutBy::default(),
+            length: 16_384,
+            segment: None,
+            val_count: None,
+            strict: false,
+            cache: None,
+        }
+    }
+}
+
+impl DataConfig {
+    /// The quantiser.
+    ///
+    /// # Errors
+    /// If `bits` is out of range.
+    pub fn quantiser(&self) -> Result<Quantiser> {
+        Quantiser::new(self.companding, self.bits).context("data.bits")
+    }
+
+    /// Samples in a second.
+    ///
+    /// # Errors
+    /// If it has not been found out yet.
+    pub fn rate(&self) -> Result<u32> {
+        self.rate.context("data.rate is not set; a run's config.toml has it")
+    }
+}
+
+/// What is generated at every evaluation, for TensorBoard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PreviewConfig {
+    /// Number of samples; 0: none.
+    pub count: u64,
+    /// Length of each.
+    pub seconds: f64,
+}
+
+impl Default for PreviewConfig {
+    fn default() -> Self {
+        Self { count: 2, seconds: 1.0 }
+    }
+}
+
+/// A ready-made experiment.
+#[derive(Debug)]
+pub struct Preset {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Text of its TOML file.
+    text: &'static str,
+}
+
+/// All presets.
+pub const PRESETS: &[Preset] = &[
+    Preset { name: "small", text: include_str!("../../configs/audio/small.toml") },
+    Preset { name: "sc09", text: include_str!("../../configs/audio/sc09.toml") },
+    Preset { name: "sc09-unet", text: include_str!("../../configs/audio/sc09-unet.toml") },
+    Preset { name: "youtubemix", text: include_str!("../../configs/audio/youtubemix.toml") },
+    Preset { name: "beethoven", text: include_str!("../../configs/audio/beethoven.toml") },
+];
+
+impl Preset {
+    /// The preset called `name`.
+    ///
+    /// # Errors
+    /// If there is none; the message has the names that there are.
+    pub fn find(name: &str) -> Result<&'static Self> {
+        PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
+            let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
+            usage(format!("there is no preset `{name}`; presets: paper, {}", names.join(", ")))
+        })
+    }
+
+    /// The experiment, as its file was when the program was built.
+    ///
+    /// # Errors
+    /// If an override is wrong.
+    pub fn load(&self, overrides: &[String]) -> Result<Loaded<Experiment>> {
+        let file = format!("configs/audio/{}.toml", self.name);
+        let loaded: Loaded<Experiment> = config::parse(&file, self.text, overrides)?;
+        loaded.value.validate()?;
+        Ok(loaded)
+    }
+}
+
+impl Experiment {
+    /// The experiment of a TOML file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, has an unknown key, or contradicts itself.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Loaded<Self>> {
+        let loaded: Loaded<Self> = config::load(path, overrides)?;
+        loaded.value.validate().with_context(|| path.display().to_string())?;
+        Ok(loaded)
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending key, its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        let DataConfig { length, segment, val_count, .. } = self.data;
+        self.data.quantiser()?;
+        self.model.validate().context("model")?;
+        ensure!(
+            !self.model.layer.bidirectional,
+            "model.layer.bidirectional looks ahead: such a model cannot predict the next sample"
+        );
+        ensure!(length > 0, "data.length is 0; a sequence holds at least one sample");
+        if let Some(segment) = segment {
+            let stride = self.model.stride() as usize;
+            ensure!(
+                segment > 0 && segment.is_multiple_of(stride),
+                "data.segment is {segment}; it must be a multiple of all pooling factors together \
+                 ({stride})"
+            );
+        }
+        ensure!(val_count != Some(0), "data.val_count is 0; it must be at least 1");
+        let seconds = self.preview.seconds;
+        ensure!(
+            seconds.is_finite() && seconds > 0.0,
+            "preview.seconds is {seconds}; it must be above 0 (preview.count = 0 generates nothing)"
+        );
+        self.train.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid() {
+        for preset in PRESETS {
+            preset.load(&[]).unwrap_or_else(|error| panic!("{}: {error:#}", preset.name));
+        }
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let wrong = [
+            ("data.bits=1", "bits"),
+            ("data.length=0", "data.length"),
+            ("data.segment=100", "data.segment"),
+            ("data.val_count=0", "data.val_count"),
+            ("model.layer.bidirectional=true", "bidirectional"),
+            ("model.pool=[0]", "pool"),
+            ("preview.seconds=0.0", "preview.seconds"),
+            ("data.lenght=5", "length"),
+        ];
+        for (setting, word) in wrong {
+            let error = Preset::find("small").unwrap().load(&[setting.to_owned()]).unwrap_err();
+            assert!(format!("{error:#}").contains(word), "{setting}: {error:#}");
+        }
+    }
+}

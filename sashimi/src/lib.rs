@@ -1,0 +1,18 @@
+//! SaShiMi (Goel et al. 2022): raw audio modelled sample by sample with S4.
+//!
+//! [`experiment`] is what one run is made of; [`data`] a folder of audio as sequences of codes;
+//! [`model`] the network; [`objective`] its loss; [`generate`] new audio; [`baseline`] what simple
+//! predictors reach; [`cli`] the command line.
+
+pub mod baseline;
+pub mod cli;
+pub mod data;
+pub mod experiment;
+pub mod generate;
+pub mod model;
+pub mod objective;
+
+mod plot;
+mod preview;
+mod runaway;
+mod spectrum;

@@ -1,0 +1,7 @@
+//! `sashimi`: train, sample and evaluate SaShiMi on raw audio.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    training::exit::main_exit(sashimi::cli::run())
+}

@@ -1,0 +1,221 @@
+//! Next-code prediction, as the trainer wants it: cross-entropy, with truncated back-propagation
+//! through sequences that are longer than a segment.
+//!
+//! Shapes: B batch, L length, K codes.
+
+use std::f64::consts::LN_2;
+
+use anyhow::{Context, Result};
+use s4_core::layer::Pass;
+use s4_core::params::ParamStore;
+use tch::{Device, Kind, Reduction, Tensor};
+use training::objective::{Objective, Phase, Picture, StepOutput};
+use training::seed;
+use training::tensorboard::Sound;
+use training::upload::upload;
+
+use crate::data::batch::CodeBatch;
+use crate::experiment::Experiment;
+use crate::model::CodeModel;
+use crate::preview::Preview;
+
+/// A model of codes trained by cross-entropy.
+#[derive(Debug)]
+pub struct NextCode {
+    store: ParamStore,
+    model: CodeModel,
+    /// The code that stands before every sequence.
+    start: i64,
+    /// Positions between two cuts of back-propagation; the state is carried over a cut.
+    segment: Option<i64>,
+    preview: Preview,
+}
+
+/// A target that does not count.
+const PADDING: i64 = -100;
+/// The k of the accuracies: how often the code is among the k likeliest.
+const TOP: [(&str, i64); 4] =
+    [("accuracy", 1), ("accuracy@3", 3), ("accuracy@5", 5), ("accuracy@10", 10)];
+
+impl NextCode {
+    /// A fresh model for `experiment`, initialised from its seed: the same on every device.
+    ///
+    /// # Errors
+    /// If the config is contradictory.
+    pub fn new(experiment: &Experiment, device: Device) -> Result<Self> {
+        seed::seed_torch(experiment.train.seed, "initialise", 0);
+        let mut store = ParamStore::new(device, Kind::Float);
+        let quantiser = experiment.data.quantiser()?;
+        let codes = quantiser.levels() as i64;
+        let model = CodeModel::new(&mut store.root(), &experiment.model, codes).context("model")?;
+        Ok(Self {
+            store,
+            model,
+            start: quantiser.zero().into(),
+            segment: experiment.data.segment.map(|segment| segment as i64),
+            preview: Preview::new(experiment)?,
+        })
+    }
+
+    /// The network.
+    pub fn model(&self) -> &CodeModel {
+        &self.model
+    }
+
+    /// The same model with real recordings to show beside generated ones.
+    pub fn with_examples(self, examples: Vec<Vec<f32>>) -> Self {
+        Self { preview: self.preview.with_examples(examples), ..self }
+    }
+
+    /// The same model for sequences of any length: what is longer than in training goes through it
+    /// in segments.
+    pub fn in_segments(self, experiment: &Experiment) -> Self {
+        let stride = self.model.stride();
+        let length = experiment.data.length as i64;
+        let whole = (length + stride - 1) / stride * stride;
+        Self { segment: Some(self.segment.unwrap_or(whole)), ..self }
+    }
+
+    /// The sum of -log p of every sequence's codes, in nats: (B) float64 on the model's device.
+    ///
+    /// # Errors
+    /// If the batch does not fit the model.
+    pub fn surprise(&self, batch: &CodeBatch) -> Result<Tensor> {
+        let _guard = tch::no_grad_guard();
+        let mut sum = Tensor::zeros([batch.size() as i64], (Kind::Double, self.store.device()));
+        self.for_each_segment(batch, false, &mut |scores, targets| {
+            let loss =
+                cross_entropy(&scores.flatten(0, 1), &targets.flatten(0, 1), Reduction::None)?;
+            let loss = loss.view_as(targets).to_kind(Kind::Double);
+            sum += loss.sum_dim_intlist([1i64].as_slice(), false, None);
+            Ok(())
+        })?;
+        Ok(sum)
+    }
+
+    fn run(
+        &self,
+        batch: &CodeBatch,
+        train: bool,
+        backward: Option<&dyn Fn(&Tensor) -> Result<()>>,
+    ) -> Result<StepOutput> {
+        let count = batch.count();
+        let mut total: Option<Tensor> = None;
+        let mut within = TOP.map(|_| Tensor::zeros([], (Kind::Float, self.store.device())));
+        self.for_each_segment(batch, train, &mut |scores, targets| {
+            let (scores, targets) = (scores.flatten(0, 1), targets.flatten(0, 1));
+            let loss = cross_entropy(&scores, &targets, Reduction::Sum)? / count as f64;
+            let loss = match backward {
+                None => loss,
+                Some(backward) => {
+                    backward(&loss)?;
+                    loss.detach()
+                }
+            };
+            total = Some(match total.take() {
+                None => loss,
+                Some(sum) => sum + loss,
+            });
+            let _guard = tch::no_grad_guard();
+            let rank = rank(&scores.detach(), &targets);
+            for (sum, (_, k)) in within.iter_mut().zip(TOP) {
+                *sum += rank.lt(k).sum(Kind::Float);
+            }
+            Ok(())
+        })?;
+        let loss = total.context("a batch holds at least one code")?;
+        let bits = &loss * (count as f64 / LN_2);
+        let mut metrics = vec![("bits_per_sample", bits)];
+        metrics.extend(TOP.map(|(name, _)| name).into_iter().zip(within));
+        Ok(StepOutput { loss, metrics, samples: count as i64 })
+    }
+
+    /// Runs the batch through the model, segment by segment, and hands on scores (B, L, K) and
+    /// targets (B, L).
+    fn for_each_segment(
+        &self,
+        batch: &CodeBatch,
+        train: bool,
+        each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let (inputs, targets) = self.shifted(batch)?;
+        let (size, len) = inputs.size2()?;
+        let pass = if train { Pass::train() } else { Pass::eval() };
+        let segment = self.segment.unwrap_or(len);
+        if len <= segment {
+            return each(&self.model.forward(&inputs, None, &pass)?, &targets);
+        }
+        let mut state = self.model.default_state(size)?;
+        for start in (0..len).step_by(segment as usize) {
+            let part = segment.min(len - start);
+            let inputs = inputs.narrow(1, start, part);
+            // What pads the last segment comes after everything that counts.
+            let missing = (-part).rem_euclid(self.model.stride());
+            let padded = inputs.constant_pad_nd([0, missing]);
+            let scores = self.model.forward(&padded, Some(&mut state), &pass)?;
+            each(&scores.narrow(1, 0, part), &targets.narrow(1, start, part))?;
+            state.detach();
+        }
+        Ok(())
+    }
+
+    /// Inputs, which are the codes one position late, and targets with the padding marked: both
+    /// (B, L) int64.
+    fn shifted(&self, batch: &CodeBatch) -> Result<(Tensor, Tensor)> {
+        let device = self.store.device();
+        let codes = upload(&Tensor::f_from_slice(&batch.codes)?, device)?
+            .f_to_kind(Kind::Int64)?
+            .f_view([batch.size() as i64, -1])?;
+        let len = codes.size()[1];
+        let inputs = codes.narrow(1, 0, len - 1).f_pad([1, 0], "constant", self.start as f64)?;
+        let lengths: Vec<i64> = batch.lengths.iter().map(|&length| length as i64).collect();
+        let lengths = upload(&Tensor::f_from_slice(&lengths)?, device)?;
+        let is_padding =
+            Tensor::arange(len, (Kind::Int64, device)).ge_tensor(&lengths.unsqueeze(1));
+        Ok((inputs, codes.masked_fill(&is_padding, PADDING)))
+    }
+}
+
+fn cross_entropy(scores: &Tensor, targets: &Tensor, reduction: Reduction) -> Result<Tensor> {
+    Ok(scores.f_cross_entropy_loss::<Tensor>(targets, None, reduction, PADDING, 0.0)?)
+}
+
+/// How many codes have higher scores than the target, (B·L); many for padding.
+fn rank(scores: &Tensor, targets: &Tensor) -> Tensor {
+    let is_padding = targets.eq(PADDING);
+    let own = scores.gather(1, &targets.clamp_min(0).unsqueeze(1), false);
+    let better = scores.gt_tensor(&own).sum_dim_intlist([1i64].as_slice(), false, Kind::Int64);
+    better.masked_fill(&is_padding, i64::MAX)
+}
+
+impl Objective for NextCode {
+    type Batch = CodeBatch;
+
+    fn params(&self) -> &ParamStore {
+        &self.store
+    }
+
+    fn step(&mut self, batch: &CodeBatch, phase: Phase) -> Result<StepOutput> {
+        self.run(batch, phase == Phase::Train, None)
+    }
+
+    fn train_step(
+        &mut self,
+        batch: &CodeBatch,
+        backward: &dyn Fn(&Tensor) -> Result<()>,
+    ) -> Result<StepOutput> {
+        self.run(batch, true, Some(backward))
+    }
+
+    fn histograms(&self) -> Vec<(String, Tensor)> {
+        self.model.spectra()
+    }
+
+    fn sounds(&mut self) -> Vec<(String, Sound)> {
+        self.preview.sounds(&self.model)
+    }
+
+    fn pictures(&self) -> Vec<Picture> {
+        self.preview.pictures()
+    }
+}

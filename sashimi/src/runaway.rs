@@ -1,0 +1,557 @@
+//! Watches generated audio as it streams, and says in plain words when it has run away: fallen
+//! silent, stuck, clipping, grown without end, or turned into noise.
+//!
+//! Models of raw audio fail like this where errors feed on themselves. The signal is judged in
+//! windows of 0.1 s; what is kept does not grow with its length.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlanner};
+
+/// Spectra in a window, apart from those half-way between them.
+const SEGMENTS: usize = 8;
+/// Windows a second.
+const WINDOWS_A_SECOND: usize = 10;
+/// Below this level a window is silent.
+const SILENCE_DBFS: f64 = -60.0;
+/// The level that stands for no signal at all.
+const FLOOR_DBFS: f64 = -120.0;
+/// Samples from here on are at full scale: the highest 8-bit µ-law code decodes to 0.957.
+const FULL_SCALE: f32 = 0.95;
+/// Noise, clipping and growth are no accident after this many seconds.
+const RUNAWAY_SECONDS: f64 = 0.8;
+/// Silence and tones, which music has as well, after this many.
+const STUCK_SECONDS: f64 = 2.0;
+/// A clip that is nothing else from its beginning is stuck after this many.
+const WHOLE_SECONDS: f64 = 0.95;
+/// Of the samples of a window, or of all.
+const CLIPPED_SHARE: [f64; 2] = [0.05, 0.01];
+/// A rise without a break is growth from here on.
+const GROWTH_DB: f64 = 20.0;
+/// White noise in a window has about 0.93; a hiss of speech is less flat, or shorter.
+const NOISE_FLATNESS: f64 = 0.8;
+/// Quieter noise may be the background of a recording.
+const NOISE_DBFS: f64 = -20.0;
+/// The power of a pure tone that is in the main lobe of its peak.
+const TONE_SHARE: f64 = 0.99;
+/// How far the level of a stuck tone moves at most; struck strings decay.
+const TONE_STEADY_DB: f64 = 1.0;
+
+/// Judges a signal of one channel, nominally in [-1, 1].
+pub struct Monitor {
+    rate: u32,
+    fft: Arc<dyn Fft<f32>>,
+    hann: Vec<f32>,
+    /// The window that is being filled.
+    window: Vec<f32>,
+    totals: Totals,
+    streaks: Streaks,
+    last: Last,
+    tone: Tone,
+    rising_from: f64,
+}
+
+/// Sums over all samples or windows.
+#[derive(Debug, Default)]
+struct Totals {
+    samples: u64,
+    sum: f64,
+    squares: f64,
+    peak: f64,
+    clipped: u64,
+    not_finite: u64,
+    windows: u64,
+    silent: u64,
+    flatness: f64,
+}
+
+/// For how many windows, up to the latest, something has been so.
+#[derive(Debug, Default)]
+struct Streaks {
+    silent: u64,
+    constant: u64,
+    clipped: u64,
+    noise: u64,
+    tone: u64,
+    rising: u64,
+}
+
+/// The latest window.
+#[derive(Debug, Default)]
+struct Last {
+    dbfs: f64,
+    mean: f64,
+    flatness: f64,
+}
+
+/// How the latest run of pure tone began.
+#[derive(Debug, Default)]
+struct Tone {
+    bin: usize,
+    dbfs: f64,
+    hertz: f64,
+}
+
+/// What was heard so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Level about the mean, dB relative to a constant 1, at least -120.
+    pub rms_dbfs: f64,
+    /// Largest absolute sample.
+    pub peak: f64,
+    /// Share of samples at full scale, 0 to 1.
+    pub clipped_share: f64,
+    /// Share of windows below -60 dBFS, 0 to 1.
+    pub silent_share: f64,
+    /// Geometric over arithmetic mean of the power spectrum (Wiener entropy), averaged over the
+    /// windows that are not silent: near 0 for tones, near 1 for white noise; 0 without any.
+    pub spectral_flatness: f64,
+    /// Mean of all samples.
+    pub dc: f64,
+}
+
+/// One thing that is wrong; displayed as a line for people.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Warning {
+    /// Samples that are NaN or infinite; they count as 0 elsewhere.
+    NotFinite {
+        /// How many.
+        samples: u64,
+    },
+    /// Samples above full scale.
+    BeyondFullScale {
+        /// The largest absolute one.
+        peak: f64,
+    },
+    /// The level rises and rises.
+    Growing {
+        /// By how much.
+        decibels: f64,
+        /// In how long, until now.
+        seconds: f64,
+    },
+    /// Too many samples at full scale.
+    Clipping {
+        /// Of all samples, 0 to 1.
+        share: f64,
+    },
+    /// Nothing to hear up to now.
+    Silence {
+        /// For how long.
+        seconds: f64,
+    },
+    /// One value all the time, away from 0.
+    Constant {
+        /// The value.
+        value: f64,
+        /// For how long.
+        seconds: f64,
+    },
+    /// Loud white noise up to now.
+    Noise {
+        /// Of the latest window.
+        flatness: f64,
+        /// For how long.
+        seconds: f64,
+    },
+    /// A steady pure tone up to now.
+    Tone {
+        /// Its frequency, to about 5 Hz.
+        hertz: f64,
+        /// For how long.
+        seconds: f64,
+    },
+}
+
+impl Monitor {
+    /// A monitor of audio with `rate` samples a second.
+    pub fn new(rate: u32) -> Self {
+        let segment = (rate as usize / (WINDOWS_A_SECOND * SEGMENTS)).max(16);
+        let turn = std::f32::consts::TAU / segment as f32;
+        Self {
+            rate: rate.max(1),
+            fft: FftPlanner::new().plan_fft_forward(segment),
+            hann: (0..segment).map(|n| 0.5 - 0.5 * (turn * n as f32).cos()).collect(),
+            window: Vec::with_capacity(SEGMENTS * segment),
+            totals: Totals::default(),
+            streaks: Streaks::default(),
+            last: Last { dbfs: FLOOR_DBFS, ..Last::default() },
+            tone: Tone::default(),
+            rising_from: FLOOR_DBFS,
+        }
+    }
+
+    /// The next samples, as many as there are.
+    pub fn push(&mut self, samples: &[f32]) {
+        for &sample in samples {
+            let totals = &mut self.totals;
+            totals.not_finite += u64::from(!sample.is_finite());
+            let sample = if sample.is_finite() { sample } else { 0.0 };
+            let wide = f64::from(sample);
+            totals.samples += 1;
+            totals.sum += wide;
+            totals.squares += wide * wide;
+            totals.peak = totals.peak.max(wide.abs());
+            totals.clipped += u64::from(sample.abs() >= FULL_SCALE);
+            self.window.push(sample);
+            if self.window.len() == SEGMENTS * self.hann.len() {
+                self.judge();
+                self.window.clear();
+            }
+        }
+    }
+
+    /// Judges the window, which is full.
+    fn judge(&mut self) {
+        let length = self.window.len() as f64;
+        let clipped = self.window.iter().filter(|x| x.abs() >= FULL_SCALE).count() as f64 / length;
+        let mean = self.window.iter().map(|&x| f64::from(x)).sum::<f64>() / length;
+        self.window.iter_mut().for_each(|x| *x -= mean as f32);
+        let square = self.window.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / length;
+        let dbfs = decibels(square);
+        let still = dbfs < SILENCE_DBFS;
+        let spectrum = if still { Spectrum::default() } else { self.spectrum() };
+        let steady = self.streaks.tone > 0
+            && spectrum.peak == self.tone.bin
+            && (dbfs - self.tone.dbfs).abs() <= TONE_STEADY_DB;
+
+        self.totals.windows += 1;
+        self.totals.silent += u64::from(still);
+        self.totals.flatness += spectrum.flatness;
+        let streaks = &mut self.streaks;
+        let follow = |streak: &mut u64, holds: bool| *streak = if holds { *streak + 1 } else { 0 };
+        follow(&mut streaks.silent, still && mean.abs() < 0.01);
+        follow(&mut streaks.constant, still && mean.abs() >= 0.01);
+        follow(&mut streaks.clipped, clipped >= CLIPPED_SHARE[0]);
+        follow(&mut streaks.noise, spectrum.flatness >= NOISE_FLATNESS && dbfs >= NOISE_DBFS);
+        follow(&mut streaks.rising, dbfs > self.last.dbfs);
+        if streaks.rising == 1 {
+            self.rising_from = dbfs;
+        }
+        let pure = spectrum.peak_share >= TONE_SHARE;
+        if pure && !steady {
+            // A new tone, or none before.
+            let crossings = self.window.windows(2).filter(|x| (x[0] < 0.0) != (x[1] < 0.0)).count();
+            let hertz = crossings as f64 / 2.0 * f64::from(self.rate) / length;
+            self.tone = Tone { bin: spectrum.peak, dbfs, hertz };
+            streaks.tone = 0;
+        }
+        follow(&mut streaks.tone, pure);
+        self.last = Last { dbfs, mean, flatness: spectrum.flatness };
+    }
+
+    /// Of the window, averaged over segments that overlap by half: single spectra of noise are
+    /// not flat.
+    fn spectrum(&self) -> Spectrum {
+        let segment = self.hann.len();
+        let mut power = vec![0.0f64; segment / 2];
+        let mut buffer = vec![Complex::default(); segment];
+        for start in (0..=self.window.len() - segment).step_by(segment / 2) {
+            let samples = self.window[start..].iter().zip(&self.hann);
+            buffer.iter_mut().zip(samples).for_each(|(z, (x, hann))| *z = (x * hann).into());
+            self.fft.process(&mut buffer);
+            power.iter_mut().zip(&buffer).for_each(|(sum, z)| *sum += f64::from(z.norm_sqr()));
+        }
+        // The window's mean is off, but not each segment's: the lobe around 0 says nothing here.
+        let power = &power[2..];
+        let sum: f64 = power.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        let logs: f64 = power.iter().map(|p| p.max(1e-12 * sum).ln()).sum();
+        let count = power.len() as f64;
+        let peak = power.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(k, _)| k);
+        let lobe = &power[peak.saturating_sub(2)..power.len().min(peak + 3)];
+        Spectrum {
+            flatness: (logs / count).exp() / (sum / count),
+            peak,
+            peak_share: lobe.iter().sum::<f64>() / sum,
+        }
+    }
+
+    /// What was heard so far; levels and shares are 0 or the lowest before the first sample.
+    pub fn report(&self) -> Report {
+        let totals = &self.totals;
+        let ratio = |a: f64, b: u64| if b == 0 { 0.0 } else { a / b as f64 };
+        let dc = ratio(totals.sum, totals.samples);
+        Report {
+            rms_dbfs: decibels(ratio(totals.squares, totals.samples) - dc * dc),
+            peak: totals.peak,
+            clipped_share: ratio(totals.clipped as f64, totals.samples),
+            silent_share: ratio(totals.silent as f64, totals.windows),
+            spectral_flatness: ratio(totals.flatness, totals.windows - totals.silent),
+            dc,
+        }
+    }
+
+    /// What is wrong with the signal as it is now; nothing for a sane one.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let report = self.report();
+        let streaks = &self.streaks;
+        let window = (SEGMENTS * self.hann.len()) as f64 / f64::from(self.rate);
+        let seconds = |streak: u64| streak as f64 * window;
+        let runaway = |streak: u64| seconds(streak) >= RUNAWAY_SECONDS;
+        let stuck = |streak: u64| {
+            seconds(streak) >= STUCK_SECONDS
+                || (streak == self.totals.windows && seconds(streak) >= WHOLE_SECONDS)
+        };
+        let rise = self.last.dbfs - self.rising_from;
+        let mut warnings = Vec::new();
+        let mut warn = |holds: bool, warning: Warning| {
+            if holds {
+                warnings.push(warning);
+            }
+        };
+        let samples = self.totals.not_finite;
+        warn(samples > 0, Warning::NotFinite { samples });
+        // Rounding of a 1 is no excess.
+        let peak = report.peak;
+        warn(peak > 1.001, Warning::BeyondFullScale { peak });
+        warn(
+            runaway(streaks.rising) && rise >= GROWTH_DB,
+            Warning::Growing { decibels: rise, seconds: seconds(streaks.rising) },
+        );
+        warn(
+            runaway(streaks.clipped)
+                || (report.clipped_share >= CLIPPED_SHARE[1] && runaway(self.totals.windows)),
+            Warning::Clipping { share: report.clipped_share },
+        );
+        warn(stuck(streaks.silent), Warning::Silence { seconds: seconds(streaks.silent) });
+        warn(
+            stuck(streaks.constant),
+            Warning::Constant { value: self.last.mean, seconds: seconds(streaks.constant) },
+        );
+        warn(
+            runaway(streaks.noise),
+            Warning::Noise { flatness: self.last.flatness, seconds: seconds(streaks.noise) },
+        );
+        warn(
+            stuck(streaks.tone),
+            Warning::Tone { hertz: self.tone.hertz, seconds: seconds(streaks.tone) },
+        );
+        warnings
+    }
+}
+
+impl fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Monitor").field("rate", &self.rate).field("totals", &self.totals).finish()
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::NotFinite { samples } => write!(f, "{samples} samples are NaN or infinite"),
+            Warning::BeyondFullScale { peak } => {
+                write!(f, "samples go beyond full scale, up to {peak:.2}")
+            }
+            Warning::Growing { decibels, seconds } => {
+                write!(f, "growing without a break, by {decibels:.0} dB in the last {seconds:.1} s")
+            }
+            Warning::Clipping { share } => {
+                write!(f, "clipping: {:.1}% of the samples are at full scale", 100.0 * share)
+            }
+            Warning::Silence { seconds } => {
+                write!(f, "silent (below {SILENCE_DBFS:.0} dBFS) for the last {seconds:.1} s")
+            }
+            Warning::Constant { value, seconds } => {
+                write!(f, "stuck at the value {value:.2} for the last {seconds:.1} s")
+            }
+            Warning::Noise { flatness, seconds } => write!(
+                f,
+                "loud white noise for the last {seconds:.1} s (spectral flatness {flatness:.2})"
+            ),
+            Warning::Tone { hertz, seconds } => {
+                write!(f, "stuck on a pure tone near {hertz:.0} Hz for the last {seconds:.1} s")
+            }
+        }
+    }
+}
+
+/// What one window's spectrum looks like.
+#[derive(Debug, Default)]
+struct Spectrum {
+    flatness: f64,
+    /// The strongest bin.
+    peak: usize,
+    /// Its lobe's share of the power.
+    peak_share: f64,
+}
+
+/// Of a mean square.
+fn decibels(square: f64) -> f64 {
+    (10.0 * square.log10()).max(FLOOR_DBFS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::TAU;
+
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    const RATE: u32 = 16_000;
+
+    fn signal(seconds: f64, mut x: impl FnMut(f64) -> f64) -> Vec<f32> {
+        let rate = f64::from(RATE);
+        (0..(seconds * rate) as u32).map(|n| x(f64::from(n) / rate) as f32).collect()
+    }
+
+    fn white(seconds: f64, amplitude: f64) -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        signal(seconds, |_| amplitude * rng.random_range(-1.0..1.0))
+    }
+
+    fn heard(samples: &[f32]) -> Monitor {
+        let mut monitor = Monitor::new(RATE);
+        monitor.push(samples);
+        monitor
+    }
+
+    /// Syllables of harmonics with pauses and bursts of noise.
+    fn speech(seconds: f64) -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        signal(seconds, |t| {
+            let envelope = (TAU * 1.7 * t).sin().max(0.0).powi(2);
+            let pitch = 120.0 + 20.0 * (TAU * 0.5 * t).sin();
+            let voice: f64 =
+                (1..20).map(|h| (TAU * pitch * t * f64::from(h)).sin() / f64::from(h)).sum();
+            let hiss = rng.random_range(-1.0..1.0) * (TAU * 1.7 * t + 2.0).sin().max(0.0).powi(4);
+            0.3 * envelope * voice + 0.4 * hiss
+        })
+    }
+
+    /// Struck strings: pure tones that decay.
+    fn strings(seconds: f64) -> Vec<f32> {
+        signal(seconds, |t| {
+            let (note, age) = ((t / 1.5).floor(), t % 1.5);
+            0.125
+                + 0.5 * (-2.0 * age).exp() * (TAU * 220.0 * (1.0 + 0.25 * (note % 4.0)) * age).sin()
+        })
+    }
+
+    #[test]
+    fn sane_signals_give_no_warning_at_any_time() {
+        for samples in [speech(6.0), strings(6.0), white(6.0, 0.02)] {
+            let mut monitor = Monitor::new(RATE);
+            for part in samples.chunks(777) {
+                monitor.push(part);
+                assert_eq!(monitor.warnings(), []);
+            }
+        }
+    }
+
+    #[test]
+    fn silence_and_a_constant_are_told_apart() {
+        let mut samples = speech(2.0);
+        samples.extend(vec![0.0; 3 * RATE as usize]);
+        let monitor = heard(&samples);
+        assert!(matches!(monitor.warnings()[..], [Warning::Silence { seconds }] if seconds > 2.9));
+        assert!((0.58..0.75).contains(&monitor.report().silent_share), "{:?}", monitor.report());
+        let monitor = heard(&vec![0.5; RATE as usize]);
+        assert!(matches!(monitor.warnings()[..], [Warning::Constant { value: 0.5, .. }]));
+        assert_eq!(monitor.report().rms_dbfs, FLOOR_DBFS);
+    }
+
+    #[test]
+    fn noise_at_full_scale() {
+        let mut samples = speech(3.0);
+        samples.extend(white(1.0, 0.9));
+        let monitor = heard(&samples);
+        assert!(
+            matches!(monitor.warnings()[..], [Warning::Noise { seconds, .. }] if seconds < 1.3)
+        );
+        let report = heard(&white(2.0, 0.9)).report();
+        assert!((0.9..=1.0).contains(&report.spectral_flatness), "{report:?}");
+        // Uniform in [-a, a] has a mean square of a²/3.
+        assert!((report.rms_dbfs - 10.0 * (0.81f64 / 3.0).log10()).abs() < 0.1, "{report:?}");
+    }
+
+    #[test]
+    fn clipping() {
+        let monitor = heard(&signal(2.0, |t| 0.957 * (TAU * 150.0 * t).sin().signum()));
+        assert!(matches!(monitor.warnings()[..], [Warning::Clipping { share }] if share > 0.99));
+        let monitor = heard(&signal(2.0, |t| (0.9 * speech_like(t)).clamp(-1.0, 1.0)));
+        assert_eq!(monitor.warnings(), []);
+        let monitor = heard(&signal(2.0, |t| (4.0 * speech_like(t)).clamp(-1.0, 1.0)));
+        assert!(matches!(monitor.warnings()[..], [Warning::Clipping { .. }]));
+    }
+
+    fn speech_like(t: f64) -> f64 {
+        (TAU * 140.0 * t).sin() * (TAU * 2.0 * t).sin() * 0.7 + 0.2 * (TAU * 1710.0 * t).sin()
+    }
+
+    #[test]
+    fn an_exploding_sine() {
+        let monitor = heard(&signal(1.5, |t| 1e-3 * (4.0 * t).exp() * (TAU * 330.0 * t).sin()));
+        let warnings = monitor.warnings();
+        assert!(
+            matches!(warnings[..], [Warning::Growing { decibels, .. }] if decibels > 40.0),
+            "{warnings:?}"
+        );
+        let monitor = heard(&signal(3.0, |t| 1e-3 * (4.0 * t).exp() * (TAU * 330.0 * t).sin()));
+        assert!(matches!(monitor.warnings()[0], Warning::BeyondFullScale { peak } if peak > 100.0));
+    }
+
+    #[test]
+    fn a_stuck_tone() {
+        let mut samples = strings(3.0);
+        samples.extend(signal(2.5, |t| 0.2 * (TAU * 1000.0 * t).sin()));
+        let warnings = heard(&samples).warnings();
+        assert!(
+            matches!(warnings[..], [Warning::Tone { hertz, seconds }]
+                if (hertz - 1000.0).abs() < 10.0 && (2.2..2.7).contains(&seconds)),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_counted_and_leave_the_rest_alone() {
+        let mut samples = speech(1.0);
+        let clean = heard(&samples).report();
+        samples.extend([f32::NAN, f32::INFINITY, f32::NEG_INFINITY]);
+        let monitor = heard(&samples);
+        assert_eq!(monitor.warnings(), [Warning::NotFinite { samples: 3 }]);
+        assert!((monitor.report().rms_dbfs - clean.rms_dbfs).abs() < 0.01);
+    }
+
+    #[test]
+    fn nothing_heard_is_nothing_wrong() {
+        let monitor = Monitor::new(0);
+        assert_eq!(monitor.warnings(), []);
+        assert_eq!(monitor.report().rms_dbfs, FLOOR_DBFS);
+    }
+
+    #[test]
+    fn warnings_are_single_lines() {
+        for warning in [
+            Warning::Growing { decibels: 31.4, seconds: 1.0 },
+            Warning::Tone { hertz: 440.2, seconds: 2.0 },
+            Warning::Noise { flatness: 0.93, seconds: 2.0 },
+        ] {
+            assert_eq!(warning.to_string().lines().count(), 1);
+        }
+        let text = Warning::Silence { seconds: 3.04 }.to_string();
+        assert_eq!(text, "silent (below -60 dBFS) for the last 3.0 s");
+    }
+
+    proptest! {
+        #[test]
+        fn parts_do_not_matter(cuts in prop::collection::vec(1usize..5000, 1..30)) {
+            let samples = speech(1.0);
+            let whole = heard(&samples);
+            let mut monitor = Monitor::new(RATE);
+            let mut rest = samples.as_slice();
+            for cut in cuts {
+                let (part, after) = rest.split_at(cut.min(rest.len()));
+                monitor.push(part);
+                rest = after;
+            }
+            monitor.push(rest);
+            prop_assert_eq!(monitor.report(), whole.report());
+        }
+    }
+}
