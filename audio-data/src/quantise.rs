@@ -35,12 +35,26 @@ pub enum Companding {
 pub enum Scaling {
     /// Each clip or window by its own minimum and maximum, as the official code does.
     Clip,
-    /// Each recording by the minimum and maximum of all of it: the windows of one recording keep
-    /// their relative loudness, and sequences of any length are encoded alike.
+    /// Each recording by the largest magnitude in all of it: silence stays silence, the windows of
+    /// one recording keep their relative loudness, and sequences of any length are encoded alike.
     #[default]
     Recording,
     /// Nothing: samples are taken as they are, and clipped.
     None,
+}
+
+impl Scaling {
+    /// A sample out of a clip or recording with this minimum and maximum, stretched.
+    pub fn apply(self, sample: f32, min: f32, max: f32) -> f64 {
+        match self {
+            Scaling::Clip => stretch(sample, min, max),
+            Scaling::Recording => {
+                let peak = f64::from(max.abs().max(min.abs()));
+                if peak == 0.0 { 0.0 } else { f64::from(sample) / peak }
+            }
+            Scaling::None => sample.into(),
+        }
+    }
 }
 
 /// Encodes samples and decodes codes.

@@ -1,6 +1,7 @@
 //! Any supported audio file as mono blocks, a few kilobytes at a time.
 
 mod compressed;
+mod guard;
 mod kind;
 mod wav;
 mod wav_header;
@@ -13,6 +14,7 @@ use std::path::Path;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 
 use self::compressed::Compressed;
+use self::guard::guarded;
 use self::kind::Kind;
 use self::wav::Wav;
 
@@ -102,7 +104,7 @@ impl Reader {
     fn decode(&mut self) -> Result<bool> {
         let more = match &mut self.decoder {
             Decoder::Wav(wav) => wav.next(&mut self.interleaved)?,
-            Decoder::Compressed(compressed) => compressed.next(&mut self.interleaved)?,
+            Decoder::Compressed(compressed) => guarded(|| compressed.next(&mut self.interleaved))?,
         };
         if !more {
             ensure!(self.frames > 0, NO_SAMPLES);
@@ -151,7 +153,7 @@ fn open_decoder(mut source: Box<dyn Source>) -> Result<(Decoder, Format)> {
             (Decoder::Wav(wav), format)
         }
         Kind::Compressed(container) => {
-            let (compressed, format) = Compressed::open(source, container)?;
+            let (compressed, format) = guarded(|| Compressed::open(source, container))?;
             (Decoder::Compressed(compressed), format)
         }
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 
 use crate::corpus::Corpus;
-use crate::quantise::{Quantiser, Scaling, stretch};
+use crate::quantise::{Quantiser, Scaling};
 use crate::split::Span;
 
 /// How stretches of recordings become sequences.
@@ -150,11 +150,11 @@ impl Windows {
     }
 
     fn encode(&self, window: Span, out: &mut Vec<u16>) -> Result<()> {
-        let range = match self.scaling {
-            Scaling::None => None,
+        let (min, max) = match self.scaling {
+            Scaling::None => (-1.0, 1.0),
             Scaling::Recording => {
                 let recording = &self.corpus.recordings()[window.recording];
-                Some((recording.min, recording.max))
+                (recording.min, recording.max)
             }
             Scaling::Clip => {
                 let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
@@ -163,18 +163,13 @@ impl Windows {
                         (min, max) = (min.min(sample), max.max(sample));
                     }
                 })?;
-                Some((min, max))
+                (min, max)
             }
         };
-        self.for_each_block(window, |block| match range {
-            Some((min, max)) => out.extend(
-                block.iter().map(|&sample| self.quantiser.encode(stretch(sample, min, max))),
-            ),
-            None => out.extend(block.iter().map(|&sample| self.quantiser.encode(sample))),
-        })
+        let encode = |&sample: &f32| self.quantiser.encode(self.scaling.apply(sample, min, max));
+        self.for_each_block(window, |block| out.extend(block.iter().map(encode)))
     }
 
-    /// In blocks, so that a recording of hours takes little memory beside its codes.
     fn for_each_block(&self, window: Span, mut take: impl FnMut(&[f32])) -> Result<()> {
         let mut block = [0.0; BLOCK];
         let end = window.start + window.frames;

@@ -160,9 +160,11 @@ fn codes_are_those_of_the_direct_way() {
                     Scaling::Clip => extremes(window),
                     _ => extremes(&whole),
                 };
+                let peak = f64::from(max.max(-min));
                 let expected = window.iter().map(|&x| match scaling {
                     Scaling::None => quantiser.encode(x),
-                    _ => quantiser.encode(stretch(x, min, max)),
+                    Scaling::Recording => quantiser.encode(f64::from(x) / peak),
+                    Scaling::Clip => quantiser.encode(stretch(x, min, max)),
                 });
                 let mut codes = vec![7];
                 windows.codes(i, &mut codes).unwrap();

@@ -427,7 +427,7 @@ fn pipes_and_forbidden_files_are_refused_at_once() {
 
     let path = folder.path().join("secret.wav");
     fs::write(&path, Parts::new(&THREE).bytes()).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     match read_all(Reader::open(&path)) {
         Err(message) => assert!(message.contains("you may not read it"), "{message}"),
         // Only root reads what nobody may read.

@@ -86,7 +86,10 @@ impl Linear {
 
     /// Sequences x (B, in, L) to (B, out, L).
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.matrix().matmul(x) + self.bias.unsqueeze(-1)
+        // A product a sequence: `matmul` would fold batch and length into one dimension, and copy
+        // x and y to do so.
+        let matrix = self.matrix().unsqueeze(0).expand([x.size()[0], -1, -1], false);
+        self.bias.unsqueeze(-1).baddbmm(&matrix, x, 1, 1)
     }
 
     /// Vectors x (…, in) to (…, out).

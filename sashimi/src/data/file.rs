@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use audio_data::quantise::{Scaling, stretch};
 use audio_data::read::Reader;
 use audio_data::resample::Resampler;
 
@@ -16,24 +15,15 @@ use crate::experiment::DataConfig;
 /// If the file is not usable audio.
 pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
     let quantiser = config.quantiser()?;
-    let mut low = f32::INFINITY;
-    let mut high = f32::NEG_INFINITY;
-    if config.scaling == Scaling::None {
-        (low, high) = (-1.0, 1.0);
-    } else {
-        // Twice through the file rather than once into memory.
-        for_each_sample(path, config.rate()?, |sample| {
-            low = low.min(sample);
-            high = high.max(sample);
-        })?;
-    }
+    let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
+    // Twice through the file rather than once into memory.
+    for_each_sample(path, config.rate()?, |sample| {
+        min = min.min(sample);
+        max = max.max(sample);
+    })?;
     let mut codes = Vec::new();
     for_each_sample(path, config.rate()?, |sample| {
-        codes.push(if config.scaling == Scaling::None {
-            quantiser.encode(sample)
-        } else {
-            quantiser.encode(stretch(sample, low, high))
-        });
+        codes.push(quantiser.encode(config.scaling.apply(sample, min, max)));
     })?;
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());
     Ok(codes)
