@@ -391,6 +391,18 @@ fn damage_in_compressed_files_is_noticed() {
     error(&flac);
 }
 
+/// Nothing is asked of what is read, but that it ends in samples or an error.
+#[test]
+fn what_fuzzing_found_does_no_harm() {
+    let folder = fixture("../fuzz-findings");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let findings: Vec<_> = files.filter(|path| path.extension() != Some("md".as_ref())).collect();
+    assert!(!findings.is_empty());
+    for path in findings {
+        let _ = read_all(Reader::open(&path));
+    }
+}
+
 #[test]
 fn the_content_decides_and_not_the_name() {
     let folder = tempfile::tempdir().unwrap();

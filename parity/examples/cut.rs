@@ -4,9 +4,9 @@
 //! cargo run -p parity --example cut -- FULL_FOLDER parity/fixtures [MAX_LENGTH]
 //! ```
 //!
-//! Of the kinds in [`KINDS`] every case stays, with all its tensors but those named after a length
-//! (`K_L1024_rate0p5`, `Ctilde_L1024`, …) above MAX_LENGTH. The JSON is cut to match. The same
-//! input gives the same bytes.
+//! Of the kinds in [`KINDS`] every case stays, but for what [`is_kept`] leaves out, with all its
+//! tensors but those named after a length (`K_L1024_rate0p5`, `Ctilde_L1024`, …) above MAX_LENGTH.
+//! The JSON is cut to match. The same input gives the same bytes.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,9 +16,24 @@ use anyhow::{Context, Result, bail};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
-/// What is kept: everything about one layer, its training steps, and small whole models.
-const KINDS: [&str; 8] =
-    ["hippo", "init", "kernel_dplr", "kernel_diag", "recurrent", "block", "train_step", "model"];
+/// What is kept: everything about one layer, its training steps, small whole models, quantisation.
+const KINDS: [&str; 10] = [
+    "hippo",
+    "init",
+    "kernel_dplr",
+    "kernel_diag",
+    "recurrent",
+    "block",
+    "train_step",
+    "model",
+    "sashimi",
+    "audio",
+];
+
+/// Whether a case is small enough to stay: of SaShiMi one of each variant, with gradients.
+fn is_kept(kind: &str, case: &str) -> bool {
+    kind != "sashimi" || ["base_glu", "sashimi_src"].contains(&case)
+}
 
 /// Leaves kernels of an odd, an even and a tiny length: 125, 128 and 16.
 const DEFAULT_MAX_LENGTH: u64 = 128;
@@ -46,6 +61,7 @@ fn cut(kind: &str, from: &Path, to: &Path, max_length: u64) -> Result<()> {
     // Sorted, because the order in memory is not defined.
     let mut kept: Vec<_> =
         tensors.iter().filter(|(name, _)| !is_longer(name, max_length)).collect();
+    kept.retain(|(name, _)| is_kept(kind, name.split('/').next().unwrap_or_default()));
     kept.sort_by(|a, b| a.0.cmp(b.0));
     let no_metadata: Option<HashMap<String, String>> = None;
     safetensors::serialize_to_file(kept, &no_metadata, &to.join(&file))?;
@@ -59,7 +75,9 @@ fn cut(kind: &str, from: &Path, to: &Path, max_length: u64) -> Result<()> {
         object.insert("full_sha256".to_owned(), checksum);
     }
     object.insert("cut".to_owned(), json!({ "max_length": max_length }));
-    for case in object["cases"].as_array_mut().context("no cases")? {
+    let cases = object["cases"].as_array_mut().context("no cases")?;
+    cases.retain(|case| case["id"].as_str().is_some_and(|id| is_kept(kind, id)));
+    for case in cases {
         cut_case(case, max_length, kind.starts_with("kernel_"));
     }
     fs::write(to.join(&file), serde_json::to_string(&index)? + "\n")?;

@@ -31,6 +31,18 @@ impl Linear {
         Self::with_shape(scope, &[output, input], bias_hyper)
     }
 
+    /// As [`Linear::new`], beginning with this `weight` (out, in) and no bias.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn from_weight(scope: &mut Scope, weight: &Tensor, bias_hyper: Hyper) -> Result<Self> {
+        let bias = Tensor::zeros([weight.size()[0]], (Kind::Float, Device::Cpu));
+        Ok(Self {
+            weight: Weight::Plain(scope.parameter("weight", weight, Hyper::GLOBAL)?),
+            bias: scope.parameter("bias", &bias, bias_hyper)?,
+        })
+    }
+
     /// As [`Linear::new`], with the weight stored like that of a 1 x 1 convolution,
     /// (out, in, 1).
     ///

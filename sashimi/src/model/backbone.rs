@@ -14,6 +14,7 @@ use s4_core::recurrence::StepMode;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::encoder::EncoderInit;
 use super::pool::{DownPool, UpPool};
 use super::stage::{Level, Stage, StageState};
 use super::step::StageStepper;
@@ -47,6 +48,8 @@ pub struct SashimiConfig {
     pub unet: bool,
     /// `standalone` or `audio`.
     pub variant: Variant,
+    /// How the embedding of the codes begins: `normal` (official) or `fourier`.
+    pub encoder: EncoderInit,
     /// Probability of dropping an activation.
     pub dropout: f64,
     /// One dropout mask for all positions of a sequence.
@@ -65,6 +68,7 @@ impl Default for SashimiConfig {
             ff: 2,
             unet: false,
             variant: Variant::default(),
+            encoder: EncoderInit::default(),
             dropout: 0.0,
             tie_dropout: true,
             layer: S4BlockConfig::default(),

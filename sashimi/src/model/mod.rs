@@ -6,6 +6,7 @@
 //! Shapes: B batch, H channels, L length, K codes.
 
 pub mod backbone;
+mod encoder;
 mod pool;
 mod stage;
 mod step;
@@ -16,9 +17,10 @@ use s4_core::layer::residual::Residual;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, Scope};
 use s4_core::recurrence::StepMode;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 pub use backbone::{Sashimi, SashimiConfig, SashimiState, SashimiStepper, Variant};
+pub use encoder::EncoderInit;
 
 /// An autoregressive model of codes.
 #[derive(Debug)]
@@ -34,11 +36,14 @@ impl CodeModel {
     /// # Errors
     /// If the config is invalid.
     pub fn new(scope: &mut Scope, config: &SashimiConfig, codes: i64) -> Result<Self> {
-        let embedding = Tensor::randn([codes, config.d_model], (Kind::Float, Device::Cpu));
+        let embedding = config.encoder.draw(codes, config.d_model);
         let encoder = scope.sub("encoder").parameter("weight", &embedding, Hyper::GLOBAL)?;
         let backbone = Sashimi::new(&mut scope.sub("model"), config)?;
         let mut decoder = scope.sub("decoder.output_transform");
-        let decoder = Linear::new(&mut decoder, config.d_model, codes, Hyper::GLOBAL)?;
+        let decoder = match config.encoder.scores(&embedding) {
+            None => Linear::new(&mut decoder, config.d_model, codes, Hyper::GLOBAL)?,
+            Some(weight) => Linear::from_weight(&mut decoder, &weight, Hyper::GLOBAL)?,
+        };
         Ok(Self { encoder, backbone, decoder })
     }
 
