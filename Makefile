@@ -1,12 +1,12 @@
 # `make` lists what there is to do. Every target that compiles puts libtorch in place first.
 
-STEPS ?= 200
 ARGS ?=
 CUDA ?=
 
 LRA := cargo run --package lra-bench --
+SASHIMI := cargo run --package sashimi --
 
-.PHONY: help libtorch build test path-x smnist bench clippy fmt doc tools clean-libtorch
+.PHONY: help libtorch build test path-x smnist sashimi bench clippy fmt doc tools clean-libtorch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z].*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,7 @@ test: tools libtorch ## all tests
 	then export S4_TEST_PYTHON; else unset S4_TEST_PYTHON; fi; \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} cargo test --workspace $(ARGS)
 
+path-x smnist: STEPS ?= 200
 path-x smnist: tools libtorch ## train a small model for STEPS=200 steps, then evaluate it
 	$(LRA) train --max-steps $(STEPS) $(if $(wildcard runs/$@/make/config.toml), \
 	    --resume runs/$@/make, --task $@ --preset small --run-dir runs/$@/make)
@@ -31,6 +32,20 @@ path-x smnist: tools libtorch ## train a small model for STEPS=200 steps, then e
 	@echo "That was a taste. To go on where it stopped:  make $@ STEPS=$$((10 * $(STEPS)))"
 	@echo "To watch it:                                  tensorboard --logdir runs"
 	@echo "All there is to set:                          $(LRA) train --help"
+
+sashimi: STEPS ?= 600
+sashimi: tools libtorch ## train a small model of spoken digits for STEPS=600 steps, generate, listen
+	$(SASHIMI) train --max-steps $(STEPS) $(if $(wildcard runs/audio/make/config.toml), \
+	    --resume runs/audio/make, --data sashimi/corpus/spoken-digits --preset small \
+	    --run-dir runs/audio/make)
+	$(SASHIMI) evaluate runs/audio/make --baselines
+	$(SASHIMI) generate runs/audio/make --seconds 2 --count 2
+	@echo
+	@echo "New audio, for any player:                    runs/audio/make/samples"
+	@echo "To hear how it learned:                       tensorboard --logdir runs/audio/make"
+	@echo "To go on where it stopped:                    make sashimi STEPS=$$((4 * $(STEPS)))"
+	@echo "Longer or other samples, or to continue one:  $(SASHIMI) generate --help"
+	@echo "Audio of your own, and all there is to set:   $(SASHIMI) train --help"
 
 bench: tools libtorch ## all benchmarks
 	cargo bench --workspace --profile dev $(ARGS)

@@ -100,8 +100,7 @@ fn with_c_tilde(case: &Case, config: &ModelConfig, dict: &StateDict) -> Result<S
             continue;
         }
         let l_kernel = case.tensor(&name)?.int64_value(&[]);
-        let tilde =
-            SsmParameters::with_c_tilde(&config.layer.ssm, &dict.under(&prefix), l_kernel)?;
+        let tilde = SsmParameters::with_c_tilde(&config.layer.ssm, &dict.under(&prefix), l_kernel)?;
         for (name, tensor) in tilde.iter() {
             dict.insert(format!("{prefix}.{name}"), tensor.shallow_clone());
         }

@@ -2,7 +2,7 @@
 //!
 //! [`experiment`] is what one run is made of; [`data`] a folder of audio as sequences of codes;
 //! [`model`] the network; [`objective`] its loss; [`generate`] new audio; [`baseline`] what simple
-//! predictors reach; [`cli`] the command line.
+//! predictors reach; [`runaway`], [`spectrum`] and [`plot`] hear and show; [`cli`] the command line.
 
 pub mod baseline;
 pub mod cli;
@@ -11,8 +11,7 @@ pub mod experiment;
 pub mod generate;
 pub mod model;
 pub mod objective;
-
-mod plot;
+pub mod plot;
 mod preview;
-mod runaway;
-mod spectrum;
+pub mod runaway;
+pub mod spectrum;

@@ -31,6 +31,8 @@ pub struct NextCode {
     preview: Preview,
 }
 
+/// Adds the gradient of a scalar to those of the parameters.
+type Backward<'a> = &'a dyn Fn(&Tensor) -> Result<()>;
 /// A target that does not count.
 const PADDING: i64 = -100;
 /// The k of the accuracies: how often the code is among the k likeliest.
@@ -97,7 +99,7 @@ impl NextCode {
         &self,
         batch: &CodeBatch,
         train: bool,
-        backward: Option<&dyn Fn(&Tensor) -> Result<()>>,
+        backward: Option<Backward>,
     ) -> Result<StepOutput> {
         let count = batch.count();
         let mut total: Option<Tensor> = None;

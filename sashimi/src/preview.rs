@@ -10,6 +10,7 @@ use training::tensorboard::Sound;
 use crate::experiment::Experiment;
 use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
+use crate::generate::tensors::Tensors;
 use crate::model::CodeModel;
 use crate::spectrum::spectrogram;
 
@@ -88,8 +89,8 @@ impl Preview {
         if self.count == 0 {
             return Ok(Vec::new());
         }
-        let (start, sampling) = (self.quantiser.zero(), Sampling::default());
-        let mut generator = Generator::new(model, start, &[], sampling, self.seed, 0..self.count)?;
+        let start = Tensors::after(model, &[self.quantiser.zero()], self.count as usize)?;
+        let mut generator = Generator::new(start, Sampling::default(), self.seed, 0..self.count)?;
         let mut audio = vec![Vec::with_capacity(self.samples); self.count as usize];
         for _ in 0..self.samples {
             for (samples, code) in audio.iter_mut().zip(generator.next_codes()?) {

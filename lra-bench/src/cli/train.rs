@@ -95,7 +95,10 @@ fn new_run(args: &Args, device: Device) -> Result<(Experiment, RunDir)> {
         }
         (None, Some(task)) => {
             let preset = args.preset.map_or_else(|| default_preset(device), Preset::from);
-            (Experiment::preset(tasks::find(task)?, preset, &args.train.overrides)?, preset.to_string())
+            (
+                Experiment::preset(tasks::find(task)?, preset, &args.train.overrides)?,
+                preset.to_string(),
+            )
         }
         (None, None) => {
             return Err(usage(

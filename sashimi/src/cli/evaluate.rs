@@ -1,22 +1,21 @@
 //! `evaluate`: a run's best weights on whole held-out recordings, with the state carried through.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use audio_data::split::Split;
 use clap::{Args as ClapArgs, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 use training::device::{Chosen, DeviceRequest};
 use training::evaluate::{EvalOptions, evaluate};
 use training::exit::Exit;
 use training::progress::Progress;
 use training::{dataset::Dataset, interrupt, run_dir};
 
-use super::{load, runs_root};
-use crate::baseline;
-use crate::data::Audio;
+use super::{load, runs_root, say};
+use crate::baseline::{self, Baselines};
 use crate::data::batch::Sequences;
+use crate::data::{self, Audio};
 use crate::experiment::Experiment;
 
 /// Arguments of `evaluate`.
@@ -28,9 +27,9 @@ pub(super) struct Args {
     /// What to evaluate on
     #[arg(long, value_enum, default_value = "test")]
     split: SplitName,
-    /// Folder of the audio files [default: where the run had them]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    /// Other audio: a folder, or the name of a data set below data/ [default: that of the run]
+    #[arg(long, value_name = "DIR|NAME")]
+    data: Option<String>,
     /// Measure simple predictors as well: the marginal distribution, an n-gram, a linear predictor
     #[arg(long)]
     baselines: bool,
@@ -64,8 +63,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
     let path = run_dir::find(&runs_root(), &args.run)?;
     let mut experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
-    if let Some(data) = &args.data {
-        experiment.data.dir = Some(data.clone());
+    if let Some(text) = &args.data {
+        let (dir, layout) = data::locate(text);
+        (experiment.data.dir, experiment.data.layout) = (Some(dir), layout);
     }
     let Chosen { device, reason } = args.device.choose()?;
     eprintln!("device: {reason}");
@@ -116,24 +116,34 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         if let Some(baselines) = &baselines {
             object["baselines"] = json!(baselines);
         }
-        println!("{object}");
+        say(object)?;
         return Ok(Exit::Done);
     }
     let accuracy = result.get("accuracy").unwrap_or(f64::NAN);
-    println!(
+    say(format_args!(
         "{name} {split}: {bits:.4} bits per sample, accuracy {:.2}%, on {} samples in {} \
          recordings, after step {step}, in {:.1} s",
         100.0 * accuracy,
         result.samples,
         data.len(),
         result.seconds
-    );
-    if let Some(Value::Object(figures)) = baselines.map(|b| json!(b)) {
-        for (name, value) in figures {
-            println!("  {name}: {value}");
-        }
+    ))?;
+    if let Some(baselines) = baselines {
+        print(&baselines)?;
     }
     Ok(Exit::Done)
+}
+
+fn print(baselines: &Baselines) -> Result<()> {
+    let Baselines { marginal, ngram, linear, training_codes, .. } = baselines;
+    let adaptive = if linear.adaptive { ", adaptive" } else { "" };
+    say(format_args!("simple predictors, fitted on {training_codes} training samples:"))?;
+    say(format_args!("  {marginal:.4} bits per sample  marginal distribution"))?;
+    say(format_args!("  {:.4} bits per sample  n-gram of order {}", ngram.bits, ngram.order))?;
+    say(format_args!(
+        "  {:.4} bits per sample  linear predictor of order {}{adaptive}",
+        linear.bits, linear.order
+    ))
 }
 
 fn interrupted() -> Exit {

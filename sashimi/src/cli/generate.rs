@@ -6,16 +6,19 @@ use anyhow::{Context, Result, ensure};
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
+use tch::Device;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::Exit;
+use training::exit::{Exit, describe};
+use training::objective::Objective;
 use training::progress::Progress;
 use training::{interrupt, run_dir};
 
-use super::{load, runs_root};
+use super::{load, runs_root, say};
 use crate::data::file;
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
-use crate::generate::{Generator, agreement};
+use crate::generate::tensors::Tensors;
+use crate::generate::{Generator, Scores, agreement, stream};
 use crate::runaway::Monitor;
 
 /// Arguments of `generate`.
@@ -24,7 +27,7 @@ pub(super) struct Args {
     /// Folder of a run, or its name below runs/
     #[arg(value_name = "RUN")]
     run: String,
-    /// Length of each sample
+    /// Length of what is generated, in seconds
     #[arg(long, value_name = "S", default_value_t = 4.0)]
     seconds: f64,
     /// Number of samples
@@ -35,7 +38,7 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     sampling: Sampling,
-    /// Audio file to continue; every sample begins with it
+    /// Audio file to continue: every sample begins with it, as the model hears it
     #[arg(long, value_name = "FILE")]
     prefix: Option<PathBuf>,
     /// The same seed gives the same samples
@@ -69,11 +72,28 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     eprintln!("device: {reason}");
     let (objective, step) = load(&path, &experiment, device)?;
     let model = objective.model();
+    let engine = match device {
+        Device::Cpu => stream::model(&experiment, objective.params())
+            .inspect_err(|error| eprintln!("slower, by libtorch: {}", describe(error)))
+            .ok(),
+        _ => None,
+    };
     if !args.no_check {
-        agreement::check(model, quantiser.levels() as i64)?;
+        agreement::check(model, engine.as_ref(), quantiser.levels())?;
     }
-    let mut generator =
-        Generator::new(model, quantiser.zero(), &prefix, args.sampling, args.seed, 0..args.count)?;
+    let heard: Vec<u16> = std::iter::once(quantiser.zero()).chain(prefix.iter().copied()).collect();
+    let count = args.count as usize;
+    let (source, scores): (Box<dyn Scores>, _) = match &engine {
+        Some(engine) => {
+            let (engine, scores) = stream::after(engine, &heard, count)?;
+            (Box::new(engine), scores)
+        }
+        None => {
+            let (tensors, scores) = Tensors::after(model, &heard, count)?;
+            (Box::new(tensors), scores)
+        }
+    };
+    let mut generator = Generator::new((source, scores), args.sampling, args.seed, 0..args.count)?;
 
     let folder = args.out.clone().unwrap_or_else(|| path.join("samples"));
     let mut voices = (0..args.count)
@@ -152,7 +172,6 @@ impl Voice {
         for warning in self.monitor.warnings() {
             eprintln!("warning: {}: {warning}", self.path.display());
         }
-        println!("{}", self.path.display());
-        Ok(())
+        say(self.path.display())
     }
 }

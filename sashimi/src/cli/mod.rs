@@ -6,9 +6,11 @@ mod score;
 mod stability;
 mod train;
 
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tch::Device;
 use training::checkpoint::Checkpoint;
@@ -35,7 +37,7 @@ enum Command {
     Generate(generate::Args),
     /// Bits per sample and accuracy on the held-out recordings.
     Evaluate(evaluate::Args),
-    /// Bits per sample of given audio files, so that they can be ranked.
+    /// Bits per sample of given audio files, so that they can be ranked: fewer are likelier.
     Score(score::Args),
     /// Spectral radius of the recurrences, and the level of what they generate over a long time.
     Stability(stability::Args),
@@ -52,6 +54,14 @@ pub fn run() -> Result<Exit> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Stability(args) => stability::run(&args),
+    }
+}
+
+/// Writes a line to standard output. Who closed the pipe has read enough.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
     }
 }
 

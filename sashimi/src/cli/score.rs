@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 use serde_json::json;
 use training::device::{Chosen, DeviceRequest};
 use training::exit::{Exit, describe};
 use training::{interrupt, run_dir};
 
-use super::{load, runs_root};
+use super::{load, runs_root, say};
 use crate::data::batch::CodeBatch;
 use crate::data::file;
 use crate::experiment::Experiment;
@@ -60,12 +60,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         let bits = nats / std::f64::consts::LN_2 / samples as f64;
         let name = file.display().to_string();
         if args.json {
-            println!("{}", json!({"file": name, "bits_per_sample": bits, "count": samples}));
+            say(json!({"file": name, "bits_per_sample": bits, "count": samples}))?;
         } else {
-            println!("{bits:.4}  {name}");
+            say(format_args!("{bits:.4}  {name}"))?;
         }
         scored += 1;
     }
-    anyhow::ensure!(scored > 0, "none of the {} files could be scored", args.files.len());
+    ensure!(scored > 0, "none of the files could be scored; the reasons are above");
     Ok(Exit::Done)
 }

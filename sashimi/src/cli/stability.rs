@@ -1,9 +1,10 @@
 //! `stability`: whether the recurrences of trained models stay bounded, by their eigenvalues and by
 //! what they generate over ten times the length that they were trained on.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use s4_core::layer::SequenceLayer;
 use serde::Serialize;
@@ -14,10 +15,11 @@ use training::exit::{Exit, describe};
 use training::progress::Progress;
 use training::{atomic_file, interrupt, run_dir};
 
-use super::{load, runs_root};
+use super::{load, runs_root, say};
 use crate::experiment::Experiment;
 use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
+use crate::generate::tensors::Tensors;
 use crate::model::CodeModel;
 use crate::plot::{Chart, Series};
 
@@ -33,7 +35,7 @@ pub(super) struct Args {
     /// Sequences generated side by side
     #[arg(long, value_name = "N", default_value_t = 4)]
     count: u64,
-    /// Write a chart of the output level to this SVG file
+    /// Write a chart of the levels of output and state to this SVG file
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// The same seed gives the same samples
@@ -42,7 +44,7 @@ pub(super) struct Args {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceRequest,
-    /// One JSON object on standard output
+    /// One JSON object a line, for each run
     #[arg(long)]
     json: bool,
     /// Plain lines instead of a progress bar
@@ -76,6 +78,10 @@ struct Study {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(args.times > 0.0 && args.times.is_finite(), "--times must be above 0");
     ensure!(args.count > 0, "--count must be at least 1");
+    if let Some(folder) = args.plot.as_deref().and_then(Path::parent) {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
     interrupt::install()?;
     let Chosen { device, reason } = args.device.choose()?;
     eprintln!("device: {reason}");
@@ -86,17 +92,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             eprintln!("interrupted; nothing was changed");
             return Ok(Exit::Stopped);
         };
-        if !args.json {
-            print(&study);
+        if args.json {
+            say(json!(study))?;
+        } else {
+            print(&study)?;
         }
         studies.push(study);
     }
     if let Some(file) = &args.plot {
         atomic_file::write(file, chart(&studies).to_svg().as_bytes())?;
         eprintln!("chart: {}", file.display());
-    }
-    if args.json {
-        println!("{}", json!(studies));
     }
     Ok(Exit::Done)
 }
@@ -140,8 +145,8 @@ fn generate(
     study: &mut Study,
 ) -> Result<bool> {
     let quantiser = experiment.data.quantiser()?;
-    let (start, numbers) = (quantiser.zero(), 0..args.count);
-    let mut generator = Generator::new(model, start, &[], Sampling::default(), args.seed, numbers)?;
+    let start = Tensors::after(model, &[quantiser.zero()], args.count as usize)?;
+    let mut generator = Generator::new(start, Sampling::default(), args.seed, 0..args.count)?;
     let mut progress = Progress::new(!args.no_progress, 0, samples);
     let every = samples.div_ceil(POINTS);
     let (mut power, mut heard) = (0.0, 0);
@@ -162,7 +167,7 @@ fn generate(
         }
         if sample % every == 0 {
             study.level.push((sample, (power / heard as f64).sqrt()));
-            study.state.push((sample, generator.state_level()));
+            study.state.push((sample, generator.source().state_level()));
             (power, heard) = (0.0, 0);
             progress.step(sample);
             let text = format!("{sample} of {samples} samples");
@@ -173,20 +178,22 @@ fn generate(
     Ok(true)
 }
 
-fn print(study: &Study) {
-    println!("{} (Re A: {}, step {})", study.run, study.real_transform, study.step);
+fn print(study: &Study) -> Result<()> {
+    say(format_args!("{} (Re A: {}, step {})", study.run, study.real_transform, study.step))?;
     for (place, radius) in &study.spectral_radius {
         let mark = if *radius > 1.0 { "  unstable" } else { "" };
-        println!("  {place:<12} spectral radius {radius:.8}{mark}");
+        say(format_args!("  {place:<12} spectral radius {radius:.8}{mark}"))?;
     }
-    println!("  {} of {} channels are unstable", study.unstable_channels, study.channels);
+    let Study { unstable_channels, channels, .. } = study;
+    say(format_args!("  {unstable_channels} of {channels} channels are unstable"))?;
     for (name, curve) in [("output level", &study.level), ("largest state", &study.state)] {
         if let (Some((_, first)), Some((at, last))) = (curve.first(), curve.last()) {
-            println!("  {name}: {first:.3e} at first, {last:.3e} after {at} samples");
+            say(format_args!("  {name}: {first:.3e} at first, {last:.3e} after {at} samples"))?;
         }
     }
-    if let Some(failure) = &study.failure {
-        println!("  failed {failure}");
+    match &study.failure {
+        Some(failure) => say(format_args!("  failed {failure}")),
+        None => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use training::exit::{Exit, usage};
 use training::interrupt;
 use training::run_dir::{self, RunDir};
 use training::train_args::TrainArgs;
-use training::trainer::{RunSetup, Splits, Trainer};
+use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 
 use super::runs_root;
 use crate::data::batch::Sequences;
@@ -81,10 +81,15 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (None, Some(path)) => RunDir::create(path)?,
         (None, None) => RunDir::create_numbered(&runs_root(), "audio", &stem)?,
     };
+    let path = dir.path().to_owned();
     let objective = NextCode::new(&experiment, device)?.with_examples(examples);
     let setup = RunSetup { dir, config: config::to_toml(&experiment)?, progress };
     let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
-    Ok(trainer.run()?.into())
+    let outcome = trainer.run()?;
+    if let Outcome::Finished(_) = outcome {
+        eprintln!("done; to hear it: sashimi generate {}", path.display());
+    }
+    Ok(outcome.into())
 }
 
 /// The settings of a run that does not exist yet, and what to call it: data and settings.

@@ -29,19 +29,17 @@ pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
     Ok(codes)
 }
 
-fn for_each_sample(path: &Path, rate: u32, each: impl FnMut(f32)) -> Result<()> {
-    let read = || -> Result<()> {
-        let mut each = each;
-        let mut reader = Reader::open(path)?;
-        let mut resampler = Resampler::new(reader.format().rate, rate)?;
-        let mut resampled = Vec::new();
-        while let Some(block) = reader.next_block()? {
-            resampler.push(block, &mut resampled)?;
-            resampled.drain(..).for_each(&mut each);
-        }
-        resampler.finish(&mut resampled)?;
+fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<()> {
+    // The reader's errors name the file by themselves.
+    let named = || path.display().to_string();
+    let mut reader = Reader::open(path)?;
+    let mut resampler = Resampler::new(reader.format().rate, rate).with_context(named)?;
+    let mut resampled = Vec::new();
+    while let Some(block) = reader.next_block()? {
+        resampler.push(block, &mut resampled).with_context(named)?;
         resampled.drain(..).for_each(&mut each);
-        Ok(())
-    };
-    read().with_context(|| path.display().to_string())
+    }
+    resampler.finish(&mut resampled).with_context(named)?;
+    resampled.drain(..).for_each(each);
+    Ok(())
 }

@@ -6,6 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use s4_core::layer::Pass;
 use s4_core::recurrence::StepMode;
+use s4_stream::Model;
 use tch::{Kind, Tensor};
 
 use crate::model::CodeModel;
@@ -13,41 +14,60 @@ use crate::model::CodeModel;
 /// The largest difference in log p that passes.
 pub const TOLERANCE: f64 = 1e-4;
 /// Codes that the check runs over.
-pub const LENGTH: i64 = 16_000;
+pub const LENGTH: usize = 16_000;
 
-/// The largest difference in log p between convolution and recurrence over `len` random codes, the
-/// last `steps` of which are stepped, from the state that a convolution over the others left.
+/// The largest difference in log p between convolution and libtorch's recurrence over `len` random
+/// codes, the last `steps` of which are stepped, from the state that a convolution over the others
+/// left.
 ///
 /// # Errors
 /// If `steps` is not less than `len`, or the model is bidirectional.
-pub fn difference(model: &CodeModel, codes: i64, len: i64, steps: i64) -> Result<f64> {
+pub fn of_tensors(model: &CodeModel, levels: usize, len: usize, steps: usize) -> Result<f64> {
     ensure!(0 < steps && steps < len, "{steps} of {len} codes cannot be stepped");
     let _guard = tch::no_grad_guard();
     let stepper = model.stepper(StepMode::Linear)?;
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let drawn: Vec<i64> = (0..len).map(|_| rng.random_range(0..codes)).collect();
-    let input = Tensor::f_from_slice(&drawn)?.f_to_device(stepper.device())?.unsqueeze(0);
-    let by_convolution = model.forward(&input, None, &Pass::eval())?; // (1, L, K)
-
-    let first = (len - steps) / model.stride() * model.stride();
+    let codes = random(levels, len);
+    let codes = Tensor::f_from_slice(&codes)?.f_to_device(stepper.device())?.unsqueeze(0);
+    let stride = model.stride();
+    let (len, first) = (len as i64, (len - steps) as i64 / stride * stride);
     let mut state = model.default_state(1)?;
     if first > 0 {
-        let _ = model.forward(&input.narrow(1, 0, first), Some(&mut state), &Pass::eval())?;
+        let _ = model.forward(&codes.narrow(1, 0, first), Some(&mut state), &Pass::eval())?;
     }
     let stepped: Vec<Tensor> =
-        (first..len).map(|at| stepper.step(&input.select(1, at), &mut state)).collect();
-    let log_p = |scores: &Tensor| scores.log_softmax(-1, Kind::Double);
-    let by_convolution = by_convolution.narrow(1, first, len - first);
-    let difference = log_p(&by_convolution) - log_p(&Tensor::stack(&stepped, 1));
-    Ok(difference.abs().max().double_value(&[]))
+        (first..len).map(|at| stepper.step(&codes.select(1, at), &mut state)).collect();
+    let convolved = model.forward(&codes, None, &Pass::eval())?.narrow(1, first, len - first);
+    Ok(largest_difference(&convolved, &Tensor::stack(&stepped, 1)))
+}
+
+/// The same between convolution and the streaming engine, which steps all of the codes.
+///
+/// # Errors
+/// If one of the two cannot compute them.
+pub fn of_engine(model: &CodeModel, engine: &Model, len: usize) -> Result<f64> {
+    let _guard = tch::no_grad_guard();
+    let codes = random(engine.levels(), len);
+    let mut stepping = engine.engine(1)?;
+    let mut stepped = Vec::with_capacity(len * engine.levels());
+    for &code in &codes {
+        stepped.extend_from_slice(stepping.step(&[code as u16])?);
+    }
+    let stepped = Tensor::f_from_slice(&stepped)?.f_view([1, len as i64, -1])?;
+    let convolved =
+        model.forward(&Tensor::f_from_slice(&codes)?.unsqueeze(0), None, &Pass::eval())?;
+    Ok(largest_difference(&convolved, &stepped))
 }
 
 /// Refuses a model whose recurrence is not its convolution.
 ///
 /// # Errors
 /// With the difference and what it may come from.
-pub fn check(model: &CodeModel, codes: i64) -> Result<()> {
-    let difference = difference(model, codes, LENGTH, 2 * model.stride())?;
+pub fn check(model: &CodeModel, engine: Option<&Model>, levels: usize) -> Result<()> {
+    let difference = match engine {
+        Some(engine) => of_engine(model, engine, LENGTH)?,
+        // libtorch's steps are slow: the last ones have to do.
+        None => of_tensors(model, levels, LENGTH, 2 * model.stride() as usize)?,
+    };
     ensure!(
         difference <= TOLERANCE,
         "convolution and recurrence of this model differ by {difference:.1e} in log p after \
@@ -56,4 +76,15 @@ pub fn check(model: &CodeModel, codes: i64) -> Result<()> {
          damaged; --no-check generates all the same"
     );
     Ok(())
+}
+
+fn random(levels: usize, len: usize) -> Vec<i64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    (0..len).map(|_| rng.random_range(0..levels as i64)).collect()
+}
+
+/// Between the logarithms of two rows of probabilities, from their scores.
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    let log_p = |scores: &Tensor| scores.log_softmax(-1, Kind::Double);
+    (log_p(a) - log_p(b)).abs().max().double_value(&[])
 }

@@ -2,77 +2,61 @@
 
 pub mod agreement;
 pub mod sampling;
+pub mod stream;
+pub mod tensors;
 
 use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use s4_core::layer::Pass;
-use s4_core::recurrence::StepMode;
-use tch::{Device, Kind, Tensor};
 use training::seed;
 
-use crate::model::{CodeModel, CodeStepper, SashimiState};
 use sampling::Sampling;
 
-/// Codes that are prefilled in one convolution.
-const PREFILL: usize = 16_384;
+/// Several sequences that a model continues step by step.
+pub trait Scores {
+    /// Appends one code to every sequence; gives the scores of what follows, (B, K) row by row.
+    ///
+    /// # Errors
+    /// If the model cannot compute them.
+    fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>>;
+}
 
-/// Several sequences that are continued side by side.
+impl<S: Scores + ?Sized> Scores for Box<S> {
+    fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>> {
+        (**self).advance(codes)
+    }
+}
+
+/// Draws the continuations of several equal sequences.
 ///
 /// A sequence follows from (seed, its number) alone, whatever is generated beside it.
 #[derive(Debug)]
-pub struct Generator<'a> {
-    stepper: CodeStepper<'a>,
-    state: SashimiState,
-    /// Scores of the next codes, (B, K).
-    scores: Tensor,
+pub struct Generator<S> {
+    source: S,
+    /// Scores of the next codes, (B, K) row by row.
+    scores: Vec<f32>,
     sampling: Sampling,
     rngs: Vec<ChaCha8Rng>,
 }
 
-impl<'a> Generator<'a> {
-    /// Gets ready to continue `prefix`, which follows the code `start`, in the ways numbered
-    /// `numbers`. The prefix goes through the model by convolution.
+impl<S: Scores> Generator<S> {
+    /// Continues the sequences of `source`, whose next codes have these `scores`, in the ways
+    /// numbered `numbers`.
     ///
     /// # Errors
-    /// If a setting is out of range or the model is bidirectional.
+    /// If a setting is out of range.
     pub fn new(
-        model: &'a CodeModel,
-        start: u16,
-        prefix: &[u16],
+        (source, scores): (S, Vec<f32>),
         sampling: Sampling,
         seed: u64,
         numbers: std::ops::Range<u64>,
     ) -> Result<Self> {
         sampling.validate()?;
         ensure!(!numbers.is_empty(), "there is nothing to generate: the number of sequences is 0");
-        let _guard = tch::no_grad_guard();
-        let stepper = model.stepper(StepMode::Linear)?;
-        let mut state = model.default_state(1)?;
-        let codes: Vec<i64> =
-            std::iter::once(start).chain(prefix.iter().copied()).map(i64::from).collect();
-        let device = stepper.device();
-        let codes = Tensor::f_from_slice(&codes)?.f_to_device(device)?.unsqueeze(0); // (1, L)
-        let len = codes.size()[1];
-        let stride = model.stride();
-        let whole = len / stride * stride;
-        let part = (PREFILL as i64 / stride).max(1) * stride;
-        let mut scores = None;
-        for at in (0..whole).step_by(part as usize) {
-            let piece = codes.narrow(1, at, part.min(whole - at));
-            let all = model.forward(&piece, Some(&mut state), &Pass::eval())?;
-            scores = Some(all.select(1, all.size()[1] - 1));
-        }
-        for at in whole..len {
-            scores = Some(stepper.step(&codes.select(1, at), &mut state));
-        }
-        let scores = scores.expect("there is at least the start");
-        let batch = (numbers.end - numbers.start) as i64;
-        state.repeat(batch);
         let rngs = numbers
             .map(|number| ChaCha8Rng::from_seed(seed::derive_bytes(seed, "generate", number)))
             .collect();
-        Ok(Self { stepper, state, scores: scores.repeat([batch, 1]), sampling, rngs })
+        Ok(Self { source, scores, sampling, rngs })
     }
 
     /// The next code of every sequence.
@@ -80,24 +64,17 @@ impl<'a> Generator<'a> {
     /// # Errors
     /// If the model has diverged.
     pub fn next_codes(&mut self) -> Result<Vec<u16>> {
-        let _guard = tch::no_grad_guard();
-        let scores = self.scores.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
-        let levels = scores.size()[1] as usize;
-        let scores: Vec<f32> = Vec::try_from(scores.view([-1]))?;
+        let levels = self.scores.len() / self.rngs.len();
         let mut codes = Vec::with_capacity(self.rngs.len());
-        for (scores, rng) in scores.chunks_exact(levels).zip(&mut self.rngs) {
+        for (scores, rng) in self.scores.chunks_exact(levels).zip(&mut self.rngs) {
             codes.push(self.sampling.draw(scores, rng)? as u16);
         }
-        let input: Vec<i64> = codes.iter().map(|&code| code.into()).collect();
-        let input = Tensor::f_from_slice(&input)?.f_to_device(self.stepper.device())?;
-        self.scores = self.stepper.step(&input, &mut self.state);
+        self.scores = self.source.advance(&codes)?;
         Ok(codes)
     }
 
-    /// The largest root mean square of a part of the state: it stays bounded where the recurrence
-    /// is stable.
-    pub fn state_level(&mut self) -> f64 {
-        let _guard = tch::no_grad_guard();
-        self.state.level()
+    /// What computes the scores.
+    pub fn source(&mut self) -> &mut S {
+        &mut self.source
     }
 }

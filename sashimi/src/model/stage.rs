@@ -140,7 +140,7 @@ impl Level {
             let state = state.as_mut().map(|state| &mut state.up[i]);
             y = apply(block, &y, state, pass)?;
             if let Some(skip) = skips.pop() {
-                y = y + skip;
+                y = y.g_add(&skip);
             }
         }
         Ok(if self.down.is_empty() { y + entry } else { y })

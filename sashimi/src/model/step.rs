@@ -66,7 +66,7 @@ impl LevelStepper<'_> {
         for (i, block) in self.up.iter().enumerate() {
             y = advance(block.as_ref(), &y, &mut state.up[i]);
             if let Some(skip) = skips.pop() {
-                y = y + skip;
+                y = y.g_add(&skip);
             }
         }
         state.gathered.push(fine);

@@ -1,0 +1,48 @@
+//! Steps allocate nothing, on any of the threads.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use support::Shape;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The only test of this program: others would allocate beside it.
+#[test]
+fn steps_allocate_nothing() {
+    let shape = Shape { d_model: 24, n_layers: 2, pool: vec![2, 3], d_state: 8, levels: 16 };
+    let model = s4_stream::Model::new(&shape.config(), &shape.weights(0)).unwrap();
+    for threads in [1, 2] {
+        let mut engine = model.engine_on(5, threads).unwrap();
+        let mut step = |i: u16| {
+            let scores = engine.step(&[0, 1, 2, 3, i % 16]).unwrap();
+            assert!(scores.iter().all(|score| score.is_finite()));
+        };
+        // The threads' channels set up what they need for waiting when they first wait.
+        (0..200).for_each(&mut step);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        (0..1000).for_each(&mut step);
+        assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{threads} threads");
+    }
+}

@@ -1,0 +1,131 @@
+//! Batches, threads, and what goes wrong.
+
+mod support;
+
+use s4_stream::{Engine, Model};
+use support::Shape;
+
+fn shape() -> Shape {
+    Shape { d_model: 24, n_layers: 2, pool: vec![2, 3], d_state: 8, levels: 18 }
+}
+
+fn model() -> Model {
+    Model::new(&shape().config(), &shape().weights(0)).unwrap()
+}
+
+/// Scores of `steps` steps; sequence s has the codes s, 2 s, 3 s, ….
+fn run(engine: &mut Engine, first: usize, steps: usize) -> Vec<Vec<f32>> {
+    let code = |sequence, step| ((first + sequence) * (step + 1) % 18) as u16;
+    (0..steps)
+        .map(|step| {
+            let codes: Vec<u16> = (0..engine.batch()).map(|s| code(s, step)).collect();
+            engine.step(&codes).unwrap().to_vec()
+        })
+        .collect()
+}
+
+#[test]
+fn sequences_do_not_depend_on_what_is_beside_them() {
+    let model = model();
+    let levels = model.levels();
+    for (batch, threads) in [(2, 1), (3, 2), (7, 1), (7, 3)] {
+        let together = run(&mut model.engine_on(batch, threads).unwrap(), 0, 40);
+        for sequence in 0..batch {
+            let alone = run(&mut model.engine_on(1, 1).unwrap(), sequence, 40);
+            for (alone, together) in alone.iter().zip(&together) {
+                let own = &together[sequence * levels..][..levels];
+                for (a, b) in alone.iter().zip(own) {
+                    assert!((a - b).abs() < 1e-4, "{a}, {b}: {batch} on {threads}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_and_fresh_starts_change_nothing() {
+    let model = model();
+    let expected = run(&mut model.engine_on(8, 1).unwrap(), 0, 40);
+    let mut engine = model.engine_on(8, 2).unwrap();
+    assert_eq!(run(&mut engine, 0, 40), expected);
+    assert_ne!(run(&mut engine, 0, 40), expected, "there is a state");
+    // In the midst of a group of pooled positions.
+    run(&mut engine, 0, 5);
+    engine.reset();
+    assert_eq!(run(&mut engine, 0, 40), expected);
+}
+
+#[test]
+fn a_beginning_can_be_continued_in_several_ways() {
+    let model = model();
+    let levels = model.levels();
+    let mut begun = model.engine(1).unwrap();
+    // In the midst of a group of pooled positions.
+    run(&mut begun, 3, 17);
+    let together = run(&mut begun.repeat(3).unwrap(), 0, 20);
+    for sequence in 0..3 {
+        let mut begun = model.engine(1).unwrap();
+        run(&mut begun, 3, 17);
+        for (alone, together) in run(&mut begun, sequence, 20).iter().zip(&together) {
+            let own = &together[sequence * levels..][..levels];
+            assert!(alone.iter().zip(own).all(|(a, b)| (a - b).abs() < 1e-4));
+        }
+    }
+    assert!(begun.repeat(0).is_err());
+    let error = model.engine(2).unwrap().repeat(2).unwrap_err();
+    assert!(error.to_string().contains("has 2"), "{error:#}");
+}
+
+#[test]
+fn outputs_know_the_past_and_not_the_future() {
+    let model = model();
+    let mut engine = model.engine_on(1, 1).unwrap();
+    let scores = |engine: &mut Engine, changed: usize| -> Vec<Vec<f32>> {
+        engine.reset();
+        (0..30)
+            .map(|step| engine.step(&[if step == changed { 9 } else { 3 }]).unwrap().to_vec())
+            .collect()
+    };
+    let (one, other) = (scores(&mut engine, 7), scores(&mut engine, 30));
+    assert_eq!(one[..7], other[..7]);
+    for step in 7..30 {
+        assert_ne!(one[step], other[step], "step {step}");
+    }
+}
+
+#[test]
+fn wrong_codes_are_refused_and_change_nothing() {
+    let model = model();
+    let mut engine = model.engine(2).unwrap();
+    let expected = run(&mut model.engine(2).unwrap(), 0, 5);
+    assert!(engine.step(&[1]).unwrap_err().to_string().contains("2 sequences"));
+    assert!(engine.step(&[1, 18]).unwrap_err().to_string().contains("below 18"));
+    assert_eq!(run(&mut engine, 0, 5), expected);
+    assert!(model.engine(0).is_err());
+    assert!(model.engine_on(2, 0).is_err());
+    assert!(model.engine_on(2, 3).is_err());
+}
+
+#[test]
+fn another_models_weights_are_refused() {
+    let error = |shape: &Shape, change: &dyn Fn(&mut Shape)| {
+        let mut other = shape.clone();
+        change(&mut other);
+        format!("{:#}", Model::new(&other.config(), &shape.weights(0)).unwrap_err())
+    };
+    let shape = shape();
+    assert!(error(&shape, &|s| s.n_layers = 1).contains("not part of the configured model"));
+    assert!(error(&shape, &|s| s.n_layers = 3).contains("is missing"));
+    assert!(error(&shape, &|s| s.d_model = 25).contains("expected [codes, 25]"));
+    assert!(error(&shape, &|s| s.d_state = 10).contains("expected [1, 96, 5, 2]"));
+    assert!(error(&shape, &|s| s.pool = vec![2, 4]).contains("expected"));
+    let cut = &shape.weights(0)[..1000];
+    assert!(format!("{:#}", Model::new(&shape.config(), cut).unwrap_err()).contains("damaged"));
+}
+
+#[test]
+fn files_that_are_not_there_are_named() {
+    let nowhere = std::path::Path::new("no-such-folder/config.toml");
+    let error = Model::load(nowhere, nowhere).unwrap_err();
+    assert!(error.to_string().contains("no-such-folder/config.toml"), "{error:#}");
+}

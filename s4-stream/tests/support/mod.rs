@@ -1,0 +1,126 @@
+//! Random models: a configuration and weights that fit it.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+/// The stand-alone SaShiMi of S4 layers.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub d_model: usize,
+    pub n_layers: usize,
+    pub pool: Vec<usize>,
+    pub d_state: usize,
+    pub levels: usize,
+}
+
+impl Shape {
+    /// The eight-layer model of the paper.
+    #[allow(dead_code, reason = "the benchmark and the tests each use a part of this module")]
+    pub fn paper() -> Self {
+        Self { d_model: 64, n_layers: 8, pool: vec![4, 4], d_state: 64, levels: 256 }
+    }
+
+    /// `config.toml`.
+    pub fn config(&self) -> String {
+        let Self { d_model, n_layers, pool, d_state, .. } = self;
+        format!(
+            "[model]\nd_model = {d_model}\nn_layers = {n_layers}\npool = {pool:?}\n\
+             [model.layer.ssm]\nd_state = {d_state}\n"
+        )
+    }
+
+    /// A safetensors file.
+    pub fn weights(&self, seed: u64) -> Vec<u8> {
+        let mut file = File { rng: ChaCha8Rng::seed_from_u64(seed), tensors: Vec::new() };
+        let h = self.d_model;
+        file.uniform("encoder.weight", &[self.levels, h], 1.7);
+        for (depth, &factor) in self.pool.iter().enumerate() {
+            let (fine, coarse) = (h << depth, h << (depth + 1));
+            file.pointwise(&format!("model.d_layers.{depth}.linear"), factor * fine, coarse);
+            let up = format!("model.u_layers.{}", self.pool.len() - 1 - depth);
+            // Levels on the way up are numbered from the inside.
+            file.pointwise(&format!("{up}.0.linear"), coarse, factor * fine);
+            self.blocks(&mut file, &up, 1, fine);
+        }
+        self.blocks(&mut file, "model.c_layers", 0, h << self.pool.len());
+        file.norm("model.norm", h);
+        file.linear("decoder.output_transform", h, self.levels);
+        file.bytes()
+    }
+
+    fn blocks(&self, file: &mut File, place: &str, first: usize, width: usize) {
+        for i in 0..self.n_layers {
+            let s4 = format!("{place}.{}", first + 2 * i);
+            let kernel = format!("{s4}.layer.layer.kernel");
+            let pairs = self.d_state / 2;
+            file.uniform(&format!("{s4}.layer.layer.D"), &[1, width], 1.0);
+            file.add(&format!("{kernel}.l_kernel"), &[], Dtype::I64, 0i64.to_le_bytes().to_vec());
+            let steps: Vec<f32> = (0..width).map(|_| file.rng.random_range(-7.0..-2.3)).collect();
+            file.numbers(&format!("{kernel}.inv_dt"), &[width, 1], &steps);
+            file.numbers(&format!("{kernel}.A_real"), &[width, pairs], &vec![-0.7; width * pairs]);
+            let frequencies: Vec<f32> =
+                (0..width * pairs).map(|i| (i % pairs) as f32 * std::f32::consts::PI).collect();
+            file.numbers(&format!("{kernel}.A_imag"), &[width, pairs], &frequencies);
+            file.uniform(&format!("{kernel}.B"), &[1, width, pairs, 2], 1.0);
+            file.uniform(&format!("{kernel}.C"), &[1, width, pairs, 2], 1.0);
+            file.uniform(&format!("{kernel}.P"), &[1, width, pairs, 2], 1.0);
+            file.linear(&format!("{s4}.layer.output_linear.0"), width, 2 * width);
+            file.norm(&format!("{s4}.norm"), width);
+            let ff = format!("{place}.{}", first + 2 * i + 1);
+            file.pointwise(&format!("{ff}.layer.ff.0.0"), width, 2 * width);
+            file.pointwise(&format!("{ff}.layer.ff.2"), 2 * width, width);
+            file.norm(&format!("{ff}.norm"), width);
+        }
+    }
+}
+
+struct File {
+    rng: ChaCha8Rng,
+    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl File {
+    fn add(&mut self, name: &str, shape: &[usize], dtype: Dtype, bytes: Vec<u8>) {
+        self.tensors.push((name.to_owned(), dtype, shape.to_vec(), bytes));
+    }
+
+    fn numbers(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        let bytes = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.add(name, shape, Dtype::F32, bytes);
+    }
+
+    fn uniform(&mut self, name: &str, shape: &[usize], size: f32) {
+        let count = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|_| self.rng.random_range(-size..size)).collect();
+        self.numbers(name, shape, &values);
+    }
+
+    fn linear(&mut self, place: &str, inputs: usize, outputs: usize) {
+        self.weight(place, &[outputs, inputs]);
+    }
+
+    fn pointwise(&mut self, place: &str, inputs: usize, outputs: usize) {
+        self.weight(place, &[outputs, inputs, 1]);
+    }
+
+    fn weight(&mut self, place: &str, shape: &[usize]) {
+        let size = 1.0 / (shape[1] as f32).sqrt();
+        self.uniform(&format!("{place}.weight"), shape, size);
+        self.uniform(&format!("{place}.bias"), &shape[..1], size);
+    }
+
+    fn norm(&mut self, place: &str, width: usize) {
+        self.numbers(&format!("{place}.weight"), &[width], &vec![1.0; width]);
+        self.numbers(&format!("{place}.bias"), &[width], &vec![0.0; width]);
+    }
+
+    fn bytes(self) -> Vec<u8> {
+        let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).expect("shape and bytes fit");
+            (name.as_str(), view)
+        });
+        safetensors::serialize(views, &None).expect("plain tensors")
+    }
+}

@@ -1,0 +1,74 @@
+//! Steps by libtorch, on any device.
+
+use anyhow::Result;
+use s4_core::layer::Pass;
+use s4_core::recurrence::StepMode;
+use tch::{Device, Kind, Tensor};
+
+use super::Scores;
+use crate::model::{CodeModel, CodeStepper, SashimiState};
+
+/// Codes that go through the model in one convolution.
+const PREFILL: i64 = 16_384;
+
+/// Several equal sequences, to be continued in different ways.
+#[derive(Debug)]
+pub struct Tensors<'a> {
+    stepper: CodeStepper<'a>,
+    state: SashimiState,
+}
+
+impl<'a> Tensors<'a> {
+    /// `batch` sequences that begin with `codes` (at least one), which go through the model by
+    /// convolution; and the scores of what follows, (B, K) row by row.
+    ///
+    /// # Errors
+    /// If the model is bidirectional.
+    pub fn after(model: &'a CodeModel, codes: &[u16], batch: usize) -> Result<(Self, Vec<f32>)> {
+        let _guard = tch::no_grad_guard();
+        let stepper = model.stepper(StepMode::Linear)?;
+        let mut state = model.default_state(1)?;
+        let codes = upload(codes, stepper.device())?.unsqueeze(0); // (1, L)
+        let len = codes.size()[1];
+        let stride = model.stride();
+        let whole = len / stride * stride;
+        let part = (PREFILL / stride).max(1) * stride;
+        let mut scores = None;
+        for at in (0..whole).step_by(part as usize) {
+            let piece = codes.narrow(1, at, part.min(whole - at));
+            let all = model.forward(&piece, Some(&mut state), &Pass::eval())?;
+            scores = Some(all.select(1, all.size()[1] - 1));
+        }
+        for at in whole..len {
+            scores = Some(stepper.step(&codes.select(1, at), &mut state));
+        }
+        let scores = download(&scores.expect("at least one code"))?;
+        state.repeat(batch as i64);
+        Ok((Self { stepper, state }, scores.repeat(batch)))
+    }
+
+    /// The largest root mean square of a part of the state: it stays bounded where the recurrence
+    /// is stable.
+    pub fn state_level(&mut self) -> f64 {
+        let _guard = tch::no_grad_guard();
+        self.state.level()
+    }
+}
+
+impl Scores for Tensors<'_> {
+    fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>> {
+        let _guard = tch::no_grad_guard();
+        let codes = upload(codes, self.stepper.device())?;
+        download(&self.stepper.step(&codes, &mut self.state))
+    }
+}
+
+fn upload(codes: &[u16], device: Device) -> Result<Tensor> {
+    let codes: Vec<i64> = codes.iter().map(|&code| code.into()).collect();
+    Ok(Tensor::f_from_slice(&codes)?.f_to_device(device)?)
+}
+
+fn download(scores: &Tensor) -> Result<Vec<f32>> {
+    let scores = scores.f_to_device(Device::Cpu)?.to_kind(Kind::Float).contiguous();
+    Ok(Vec::try_from(scores.view([-1]))?)
+}
