@@ -55,7 +55,7 @@ impl Sampler for InOrder {
 /// Endless shuffled epochs for training; batches are numbered through all of them.
 ///
 /// The order of an epoch depends on (seed, epoch) alone, so the batch number is all a checkpoint
-/// has to keep. Where samples differ in length, each stretch of [`POOL`] batches of that order is
+/// has to keep. Where samples differ in length, each stretch of 32 batches of that order is
 /// sorted by length and cut anew, and the batches of the epoch are shuffled once more: the samples
 /// of a batch are similar then, and still others in every epoch. Samples that do not fill the last group of batches of an epoch are left out, as
 /// the official code does.
