@@ -214,7 +214,7 @@ impl Objective for NextCode {
     }
 
     fn sounds(&mut self) -> Vec<(String, Sound)> {
-        self.preview.sounds(&self.model)
+        self.preview.sounds(&self.model, &self.store)
     }
 
     fn pictures(&self) -> Vec<Picture> {

@@ -3,14 +3,14 @@
 use anyhow::Result;
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::wav_bytes;
+use s4_core::params::ParamStore;
 use tch::Tensor;
 use training::objective::Picture;
 use training::tensorboard::Sound;
 
 use crate::experiment::Experiment;
-use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
-use crate::generate::tensors::Tensors;
+use crate::generate::{self, Generator, stream};
 use crate::model::CodeModel;
 use crate::spectrum::spectrogram;
 
@@ -20,11 +20,10 @@ const HEIGHT: usize = 128;
 /// The latest sounds of a run.
 #[derive(Debug)]
 pub struct Preview {
+    experiment: Experiment,
     quantiser: Quantiser,
     rate: u32,
-    count: u64,
     samples: usize,
-    seed: u64,
     /// Names and samples in [-1, 1].
     shown: Vec<(String, Vec<f32>)>,
     /// Recordings, as the model gets them.
@@ -39,11 +38,10 @@ impl Preview {
     pub fn new(experiment: &Experiment) -> Result<Self> {
         let rate = experiment.data.rate()?;
         Ok(Self {
+            experiment: experiment.clone(),
             quantiser: experiment.data.quantiser()?,
             rate,
-            count: experiment.preview.count,
             samples: (experiment.preview.seconds * f64::from(rate)).ceil() as usize,
-            seed: experiment.train.seed,
             shown: Vec::new(),
             examples: Vec::new(),
         })
@@ -56,10 +54,10 @@ impl Preview {
 
     /// Generates anew; the same seed at every evaluation, so that only the model makes the
     /// difference. A model that cannot be stepped yet shows nothing.
-    pub fn sounds(&mut self, model: &CodeModel) -> Vec<(String, Sound)> {
+    pub fn sounds(&mut self, model: &CodeModel, params: &ParamStore) -> Vec<(String, Sound)> {
         let real = self.examples.iter().enumerate();
         self.shown = real.map(|(i, samples)| (format!("real/{i}"), samples.clone())).collect();
-        match self.generate(model) {
+        match self.generate(model, params) {
             Ok(generated) => {
                 let named = generated.into_iter().enumerate();
                 self.shown.extend(named.map(|(i, samples)| (format!("generated/{i}"), samples)));
@@ -85,13 +83,18 @@ impl Preview {
         pictures.collect()
     }
 
-    fn generate(&self, model: &CodeModel) -> Result<Vec<Vec<f32>>> {
-        if self.count == 0 {
+    fn generate(&self, model: &CodeModel, params: &ParamStore) -> Result<Vec<Vec<f32>>> {
+        let count = self.experiment.preview.count;
+        if count == 0 {
             return Ok(Vec::new());
         }
-        let start = Tensors::after(model, &[self.quantiser.zero()], self.count as usize)?;
-        let mut generator = Generator::new(start, Sampling::default(), self.seed, 0..self.count)?;
-        let mut audio = vec![Vec::with_capacity(self.samples); self.count as usize];
+        // What the engine does not know is generated all the same, only slower.
+        let engine = stream::model(&self.experiment, params).unwrap_or(None);
+        let start =
+            generate::after(model, engine.as_ref(), &[self.quantiser.zero()], count as usize)?;
+        let seed = self.experiment.train.seed;
+        let mut generator = Generator::new(start, Sampling::default(), seed, 0..count)?;
+        let mut audio = vec![Vec::with_capacity(self.samples); count as usize];
         for _ in 0..self.samples {
             for (samples, code) in audio.iter_mut().zip(generator.next_codes()?) {
                 samples.push(self.quantiser.decode(code));

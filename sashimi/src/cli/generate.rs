@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
-use tch::Device;
 use training::device::{Chosen, DeviceRequest};
 use training::exit::{Exit, describe};
 use training::objective::Objective;
@@ -17,8 +16,7 @@ use super::{load, runs_root, say};
 use crate::data::file;
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
-use crate::generate::tensors::Tensors;
-use crate::generate::{Generator, Scores, agreement, stream};
+use crate::generate::{self, Generator, agreement, stream};
 use crate::runaway::Monitor;
 
 /// Arguments of `generate`.
@@ -72,28 +70,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     eprintln!("device: {reason}");
     let (objective, step) = load(&path, &experiment, device)?;
     let model = objective.model();
-    let engine = match device {
-        Device::Cpu => stream::model(&experiment, objective.params())
-            .inspect_err(|error| eprintln!("slower, by libtorch: {}", describe(error)))
-            .ok(),
-        _ => None,
-    };
+    let engine = stream::model(&experiment, objective.params()).unwrap_or_else(|error| {
+        eprintln!("slower, by libtorch: {}", describe(&error));
+        None
+    });
     if !args.no_check {
         agreement::check(model, engine.as_ref(), quantiser.levels())?;
     }
     let heard: Vec<u16> = std::iter::once(quantiser.zero()).chain(prefix.iter().copied()).collect();
-    let count = args.count as usize;
-    let (source, scores): (Box<dyn Scores>, _) = match &engine {
-        Some(engine) => {
-            let (engine, scores) = stream::after(engine, &heard, count)?;
-            (Box::new(engine), scores)
-        }
-        None => {
-            let (tensors, scores) = Tensors::after(model, &heard, count)?;
-            (Box::new(tensors), scores)
-        }
-    };
-    let mut generator = Generator::new((source, scores), args.sampling, args.seed, 0..args.count)?;
+    let start = generate::after(model, engine.as_ref(), &heard, args.count as usize)?;
+    let mut generator = Generator::new(start, args.sampling, args.seed, 0..args.count)?;
 
     let folder = args.out.clone().unwrap_or_else(|| path.join("samples"));
     let mut voices = (0..args.count)

@@ -8,9 +8,12 @@ pub mod tensors;
 use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use s4_stream::Model;
 use training::seed;
 
+use crate::model::CodeModel;
 use sampling::Sampling;
+use tensors::Tensors;
 
 /// Several sequences that a model continues step by step.
 pub trait Scores {
@@ -25,6 +28,29 @@ impl<S: Scores + ?Sized> Scores for Box<S> {
     fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>> {
         (**self).advance(codes)
     }
+}
+
+/// What continues `batch` sequences that begin with `codes` (at least one), and the scores of what
+/// follows, (B, K) row by row: the engine, where there is one.
+///
+/// # Errors
+/// If the model cannot compute them.
+pub fn after<'a>(
+    model: &'a CodeModel,
+    engine: Option<&Model>,
+    codes: &[u16],
+    batch: usize,
+) -> Result<(Box<dyn Scores + 'a>, Vec<f32>)> {
+    Ok(match engine {
+        Some(engine) => {
+            let (engine, scores) = stream::after(engine, codes, batch)?;
+            (Box::new(engine), scores)
+        }
+        None => {
+            let (tensors, scores) = Tensors::after(model, codes, batch)?;
+            (Box::new(tensors), scores)
+        }
+    })
 }
 
 /// Draws the continuations of several equal sequences.

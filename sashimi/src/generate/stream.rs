@@ -3,17 +3,22 @@
 use anyhow::Result;
 use s4_core::params::ParamStore;
 use s4_stream::{Engine, Model};
+use tch::Device;
 use training::config;
 
 use super::Scores;
 use crate::experiment::Experiment;
 
-/// The engine's model with the weights of `params`.
+/// The engine's model with the weights of `params`; none where they are not on the CPU.
 ///
 /// # Errors
 /// If the engine does not know a part of the model; the message says which.
-pub fn model(experiment: &Experiment, params: &ParamStore) -> Result<Model> {
-    Model::new(&config::to_toml(experiment)?, &params.state_dict().to_safetensors(&[])?)
+pub fn model(experiment: &Experiment, params: &ParamStore) -> Result<Option<Model>> {
+    if params.device() != Device::Cpu {
+        return Ok(None);
+    }
+    let weights = params.state_dict().to_safetensors(&[])?;
+    Model::new(&config::to_toml(experiment)?, &weights).map(Some)
 }
 
 /// `batch` sequences that begin with `codes` (at least one), and the scores of what follows,
