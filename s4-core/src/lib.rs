@@ -27,6 +27,7 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 
+pub mod autograd;
 pub mod conv;
 pub mod hippo;
 pub mod kernel;
