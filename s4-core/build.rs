@@ -1,4 +1,4 @@
-//! Compiles the one C++ file of this crate and tells programs where libtorch is.
+//! Compiles the C++ beside the Rust of this crate and tells programs where libtorch is.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 #[path = "../build/libtorch.rs"]
 mod libtorch;
 
+const FILES: [&str; 2] = ["src/autograd.cpp", "src/parallel.cpp"];
+
 fn main() {
     libtorch::main();
-    println!("cargo::rerun-if-changed=src/autograd.cpp");
+    for file in FILES {
+        println!("cargo::rerun-if-changed={file}");
+    }
     println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").expect("checked by libtorch::main");
@@ -17,9 +21,15 @@ fn main() {
         PathBuf::from,
     );
     let abi = env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    // libtorch for Linux runs its loops by OpenMP; elsewhere ours run on one thread.
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        build.flag("-fopenmp");
+        println!("cargo::rustc-link-lib=gomp");
+    }
+    build
         .cpp(true)
-        .file("src/autograd.cpp")
+        .files(FILES)
         .include(root.join("include"))
         .include(root.join("include/torch/csrc/api/include"))
         .std("c++17")
@@ -27,5 +37,5 @@ fn main() {
         // libtorch's headers are full of what these warn about.
         .warnings(false)
         .debug(false)
-        .compile("s4_autograd");
+        .compile("s4_core_native");
 }

@@ -32,6 +32,7 @@ pub mod conv;
 pub mod hippo;
 pub mod kernel;
 pub mod layer;
+pub mod parallel;
 pub mod params;
 pub mod recurrence;
 pub mod ssm;

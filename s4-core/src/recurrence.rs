@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::ssm::discrete::{DiscreteSsm, Resolvent};
-use crate::ssm::transition::{Rotation, Transition};
+use crate::ssm::discrete::DiscreteSsm;
+use crate::ssm::transition::Transition;
 
 /// How a step is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,9 +34,7 @@ pub struct Recurrence {
 
 #[derive(Debug)]
 enum Form {
-    Rotation(Rotation),
-    Resolvent(Resolvent),
-    Dense(Tensor),
+    Real(Transition),
     /// Ā = V diag(λ) V⁻¹, complex; the state is V⁻¹ x.
     Modal {
         lambda: Tensor,
@@ -54,18 +52,10 @@ impl Recurrence {
     /// If the eigendecomposition fails.
     pub fn new(ssm: &DiscreteSsm, mode: StepMode, kind: Kind) -> Result<Self> {
         let (b, c) = (ssm.b.to_kind(kind), ssm.c.to_kind(kind));
-        let form = match (mode, &ssm.a, &ssm.resolvent) {
-            (StepMode::Dense, a, _) => Form::Dense(a.dense().to_kind(kind)),
-            (_, Transition::Diagonal(r), _) => {
-                Form::Rotation(Rotation { re: r.re.to_kind(kind), im: r.im.to_kind(kind) })
-            }
-            (StepMode::Linear, _, Some(r)) => Form::Resolvent(Resolvent {
-                d: Rotation { re: r.d.re.to_kind(kind), im: r.d.im.to_kind(kind) },
-                du: r.du.to_kind(kind),
-                gain: r.gain.to_kind(kind),
-            }),
-            (StepMode::Linear, Transition::Dense(a), None) => Form::Dense(a.to_kind(kind)),
-            (StepMode::Diagonal, Transition::Dense(a), _) => return Self::modal(a, ssm, kind),
+        let form = match (mode, &ssm.a) {
+            (StepMode::Dense, a) => Form::Real(Transition::Dense(a.dense().to_kind(kind))),
+            (StepMode::Linear, a) | (_, a @ Transition::Diagonal(_)) => Form::Real(a.to_kind(kind)),
+            (StepMode::Diagonal, a) => return Self::modal(&a.dense(), ssm, kind),
         };
         Ok(Self { form, b, c })
     }
@@ -110,9 +100,7 @@ impl Recurrence {
         let drive = &self.b * u.unsqueeze(-1);
         let next = drive
             + match &self.form {
-                Form::Rotation(rotation) => rotation.apply(state),
-                Form::Resolvent(resolvent) => resolvent.apply(state) * 2.0 - state,
-                Form::Dense(a) => a.matmul(&state.unsqueeze(-1)).squeeze_dim(-1),
+                Form::Real(a) => a.apply(state),
                 Form::Modal { lambda, .. } => lambda * state,
             };
         let y = (&self.c * next.unsqueeze(1)).sum_dim_intlist([-1i64].as_slice(), false, None);

@@ -4,7 +4,7 @@ use tch::{Kind, Tensor};
 
 use crate::kernel::block_powers::block_shape;
 use crate::ssm::discrete::{DiscreteSsm, rows};
-use crate::ssm::transition::krylov;
+use crate::ssm::transition::Squares;
 
 /// `y[t] = Σ_j k[j] u[t - j]`: inputs u (B, H, L) and kernels k (C, H, K) give (B, C, H, L).
 pub fn causal(u: &Tensor, k: &Tensor) -> Tensor {
@@ -29,10 +29,12 @@ pub fn bidirectional(u: &Tensor, k: &Tensor, reversed: &Tensor) -> Tensor {
 /// c Āᵗ⁺¹ s for t < `len`: what an initial state s (B, H, N) adds to the output, (B, C, H, len).
 pub fn state_response(ssm: &DiscreteSsm, state: &Tensor, len: i64) -> Tensor {
     let kind = state.kind();
-    let (stride, count) = block_shape(len);
+    let (log_stride, count) = block_shape(len);
+    let mut squares = Squares::new(&ssm.a);
     let first = ssm.a.apply(&state.to_kind(Kind::Double)); // Ā s
-    let columns = krylov(&ssm.a, &first.unsqueeze(-1), stride).to_kind(kind); // (B, H, N, T)
-    let rows = ssm.rows(stride, count).to_kind(kind); // (C, H, M, N)
+    let columns = squares.krylov(&first.unsqueeze(-1), 1 << log_stride).to_kind(kind); // (B, H, N, T)
+    let mut strides = squares.from(log_stride).transposed();
+    let rows = rows(&mut strides, &ssm.c, count).to_kind(kind); // (C, H, M, N)
     let blocks = rows.unsqueeze(0).matmul(&columns.unsqueeze(1)); // (B, C, H, M, T)
     blocks.flatten(-2, -1).narrow(-1, 0, len)
 }
@@ -44,29 +46,33 @@ pub fn state_response(ssm: &DiscreteSsm, state: &Tensor, len: i64) -> Tensor {
 pub fn final_state(ssm: &DiscreteSsm, state: &Tensor, u: &Tensor) -> Tensor {
     let kind = u.kind();
     let len = last(u);
-    let (chunk, count) = block_shape(len);
+    let (log_chunk, count) = block_shape(len);
+    let chunk = 1 << log_chunk;
     // Zeros in front of the first input change nothing.
     let padded = u.constant_pad_nd([chunk * count - len, 0]);
     let (batch, channels) = (u.size()[0], u.size()[1]);
     let chunks = padded.view([batch, channels, count, chunk]);
-    let columns = ssm.columns(chunk).flip([-1]).to_kind(kind); // (H, N, T): Ā^{T-1-j} b̄
+    let mut squares = Squares::new(&ssm.a);
+    let columns = squares.krylov(&ssm.b.unsqueeze(-1), chunk);
+    let columns = columns.flip([-1]).to_kind(kind); // (H, N, T): Ā^{T-1-j} b̄
     let mut states = chunks.matmul(&columns.transpose(-1, -2)).transpose(-1, -2); // (B, H, N, M)
-    let mut power = ssm.a.power(chunk);
+    let mut level = log_chunk;
     while last(&states) > 1 {
         let m = last(&states);
         let even = states.constant_pad_nd([m % 2, 0]).unflatten(-1, [(m + 1) / 2, 2]);
         let (earlier, later) = (even.select(-1, 0), even.select(-1, 1));
-        states = power.to_kind(kind).apply_columns(&earlier) + later;
-        power = power.square();
+        states = squares.nth(level).to_kind(kind).apply_columns(&earlier) + later;
+        level += 1;
     }
-    let carried = ssm.a.power(len).to_kind(kind).apply(state);
+    let carried = squares.power(len).to_kind(kind).apply(state);
     carried + states.squeeze_dim(-1)
 }
 
 /// Kernel for a one-step-ahead output c Āᵗ⁺¹, t < len, as rows (C, H, len, N).
 pub(crate) fn output_rows(ssm: &DiscreteSsm, len: i64) -> Tensor {
-    let first = ssm.a.transposed().apply(&ssm.c); // c Ā
-    rows(&ssm.a, &first, len)
+    let mut transposed = Squares::new(&ssm.a).transposed();
+    let first = transposed.nth(0).apply(&ssm.c); // c Ā
+    rows(&mut transposed, &first, len)
 }
 
 fn circular(u: &Tensor, k: &Tensor, size: i64) -> Tensor {

@@ -6,22 +6,25 @@
 
 use tch::{Kind, Tensor};
 
-use crate::ssm::discrete::DiscreteSsm;
+use crate::ssm::discrete::{DiscreteSsm, rows};
+use crate::ssm::transition::Squares;
 
 /// The kernels (C, H, len) in `kind`.
 pub fn kernel(ssm: &DiscreteSsm, len: i64, kind: Kind) -> Tensor {
-    let (stride, count) = block_shape(len);
-    let columns = ssm.columns(stride).to_kind(kind); // (H, N, T)
-    let rows = ssm.rows(stride, count).to_kind(kind); // (C, H, M, N)
+    let (log_stride, count) = block_shape(len);
+    let mut squares = Squares::new(&ssm.a);
+    let columns = squares.krylov(&ssm.b.unsqueeze(-1), 1 << log_stride).to_kind(kind); // (H, N, T)
+    let mut strides = squares.from(log_stride).transposed();
+    let rows = rows(&mut strides, &ssm.c, count).to_kind(kind); // (C, H, M, N)
     let blocks = rows.matmul(&columns); // (C, H, M, T)
     blocks.flatten(-2, -1).narrow(-1, 0, len)
 }
 
-/// T and M with T·M >= `len`, T the power of two next above √len.
-pub(crate) fn block_shape(len: i64) -> (i64, i64) {
-    let mut stride = 1;
-    while stride * stride < len {
-        stride *= 2;
+/// log₂ T and M with T·M >= `len`, T the power of two next above √len.
+pub(crate) fn block_shape(len: i64) -> (usize, i64) {
+    let mut log_stride = 0;
+    while 1 << (2 * log_stride) < len {
+        log_stride += 1;
     }
-    (stride, (len + stride - 1) / stride)
+    (log_stride, (len + (1 << log_stride) - 1) >> log_stride)
 }

@@ -4,7 +4,8 @@
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 
-use super::transition::{Rotation, Transition, krylov};
+use super::low_rank::LowRank;
+use super::transition::{Rotation, Squares, Transition};
 use super::{Discretisation, Ssm};
 
 /// H discrete-time systems of N real states, in float64.
@@ -16,50 +17,25 @@ pub struct DiscreteSsm {
     pub b: Tensor,
     /// Output vectors, (C, H, N).
     pub c: Tensor,
-    /// How Ā came about, where S4's low-rank structure allows steps in O(N).
-    pub resolvent: Option<Resolvent>,
 }
 
-/// (1 - ΔA/2)⁻¹ of a diagonal plus low-rank A, by the Woodbury identity.
+/// (1 - ΔA/2)⁻¹ of A = Λ - Σ_r P_r P_r*, by the Woodbury identity.
 ///
 /// In real coordinates 1 - ΔA/2 = D⁻¹ + U Wᵀ with D⁻¹ = 1 - ΔΛ/2, U = ΔP/2 and W = 2P, so its
-/// inverse is D - DU (1 + Wᵀ D U)⁻¹ Wᵀ D. The bilinear Ā is twice that, minus one.
-#[derive(Debug)]
-pub struct Resolvent {
-    /// D.
-    pub d: Rotation,
-    /// D U, (H, N, R).
-    pub du: Tensor,
-    /// (1 + Wᵀ D U)⁻¹ Wᵀ D, (H, R, N).
-    pub gain: Tensor,
-}
-
-impl Resolvent {
-    fn new(a: &Tensor, p: &Tensor, half_dt: &Tensor) -> Self {
-        let d = Rotation::new(&(half_dt * a * -1.0 + 1.0).reciprocal());
-        let p = p.movedim_int(0, -1); // (H, N/2, R)
-        let w = Tensor::cat(&[p.real(), p.imag()], -2) * 2.0; // (H, N, R)
-        let scaled = half_dt.unsqueeze(-1) * &p;
-        let u = Tensor::cat(&[scaled.real(), scaled.imag()], -2); // (H, N, R)
-        let du = d.apply_columns(&u);
-        let wd = d.transposed().apply_columns(&w).transpose(-1, -2); // Wᵀ D, (H, R, N)
-        let rank = *du.size().last().expect("a matrix");
-        let small =
-            Tensor::eye(rank, (Kind::Double, du.device())) + w.transpose(-1, -2).matmul(&du);
-        // Rank 1 is the usual case: a division instead of a batch of 1 x 1 systems.
-        let gain = if rank == 1 { wd / small } else { solve(&small, &wd) };
-        Self { d, du, gain }
-    }
-
-    /// (1 - ΔA/2)⁻¹ x for states x (…, H, N), in O(N R).
-    pub fn apply(&self, x: &Tensor) -> Tensor {
-        let g = self.gain.matmul(&x.unsqueeze(-1));
-        self.d.apply(x) - self.du.matmul(&g).squeeze_dim(-1)
-    }
-
-    fn dense(&self) -> Tensor {
-        self.d.dense() - self.du.matmul(&self.gain)
-    }
+/// inverse is D - DU (1 + Wᵀ D U)⁻¹ Wᵀ D.
+fn resolvent(a: &Tensor, p: &Tensor, half_dt: &Tensor) -> LowRank {
+    let d = Rotation::new(&(half_dt * a * -1.0 + 1.0).reciprocal());
+    let p = p.movedim_int(0, -1); // (H, N/2, R)
+    let w = Tensor::cat(&[p.real(), p.imag()], -2) * 2.0; // (H, N, R)
+    let scaled = half_dt.unsqueeze(-1) * &p;
+    let u = Tensor::cat(&[scaled.real(), scaled.imag()], -2); // (H, N, R)
+    let du = d.apply_columns(&u);
+    let wd = d.transposed().apply_columns(&w).transpose(-1, -2); // Wᵀ D, (H, R, N)
+    let rank = *du.size().last().expect("a matrix");
+    let small = Tensor::eye(rank, (Kind::Double, du.device())) + w.transpose(-1, -2).matmul(&du);
+    // Rank 1 is the usual case: a division instead of a batch of 1 x 1 systems.
+    let q = if rank == 1 { wd / small } else { solve(&small, &wd) };
+    LowRank { d, p: du, q }
 }
 
 impl Ssm {
@@ -71,15 +47,16 @@ impl Ssm {
         let dt_a = &self.dt * &self.a;
         let mut discrete = match (&self.p, self.disc) {
             (Some(p), Discretisation::Bilinear) => {
-                let half_dt = &self.dt * 0.5;
-                let resolvent = Resolvent::new(&self.a, p, &half_dt);
-                let eye = Tensor::eye(self.a.size()[1] * 2, (Kind::Double, self.a.device()));
-                let b = resolvent.apply(&real_columns(&(&self.dt * &self.b)));
+                let resolvent = resolvent(&self.a, p, &(&self.dt * 0.5));
+                let b = real_columns(&(&self.dt * &self.b)).unsqueeze(-1);
+                let b = resolvent.apply_columns(&b).squeeze_dim(-1);
+                // Ā = 2 (1 - ΔA/2)⁻¹ - 1
+                let LowRank { d, p, q } = resolvent;
+                let d = Rotation { re: d.re * 2.0 - 1.0, im: d.im * 2.0 };
                 DiscreteSsm {
-                    a: Transition::Dense(resolvent.dense() * 2.0 - eye),
+                    a: Transition::LowRank(LowRank { d, p: p * 2.0, q }),
                     b,
                     c: real_rows(&self.c) * 2.0,
-                    resolvent: Some(resolvent),
                 }
             }
             (Some(_), _) => anyhow::bail!("a low-rank term needs the bilinear discretisation"),
@@ -89,7 +66,6 @@ impl Ssm {
                     a: Transition::Diagonal(Rotation::new(&(&d * 2.0 - 1.0))),
                     b: real_columns(&(d * &self.dt * &self.b)),
                     c: real_rows(&self.c) * 2.0,
-                    resolvent: None,
                 }
             }
             (None, Discretisation::Zoh) => {
@@ -98,7 +74,6 @@ impl Ssm {
                     b: real_columns(&((&a - 1.0) / &self.a * &self.b)),
                     a: Transition::Diagonal(Rotation::new(&a)),
                     c: real_rows(&self.c) * 2.0,
-                    resolvent: None,
                 }
             }
             (None, Discretisation::Dss) => DiscreteSsm {
@@ -106,7 +81,6 @@ impl Ssm {
                 a: Transition::Diagonal(Rotation::new(&dt_a.exp())),
                 // DSS takes Re(c z), not 2 Re(c z).
                 c: real_rows(&self.c),
-                resolvent: None,
             },
         };
         if let Some(l) = self.c_tilde_length {
@@ -124,12 +98,12 @@ impl DiscreteSsm {
 
     /// Āᵇ b̄ for b < `len`: (H, N, len).
     pub fn columns(&self, len: i64) -> Tensor {
-        krylov(&self.a, &self.b.unsqueeze(-1), len)
+        Squares::new(&self.a).krylov(&self.b.unsqueeze(-1), len)
     }
 
-    /// c (Ā^stride)ᵃ for a < `len`: (C, H, len, N).
-    pub fn rows(&self, stride: i64, len: i64) -> Tensor {
-        rows(&self.a.power(stride), &self.c, len)
+    /// c Āᵃ for a < `len`: (C, H, len, N).
+    pub fn rows(&self, len: i64) -> Tensor {
+        rows(&mut Squares::new(&self.a).transposed(), &self.c, len)
     }
 
     /// C̃ = C (1 - Āˡ) in the official code's sense, as real row vectors (C, H, N).
@@ -139,9 +113,9 @@ impl DiscreteSsm {
     }
 }
 
-/// c aᵏ for k < `len`: (C, H, len, N) from row vectors c (C, H, N).
-pub fn rows(a: &Transition, c: &Tensor, len: i64) -> Tensor {
-    krylov(&a.transposed(), &c.unsqueeze(-1), len).transpose(-1, -2)
+/// c Aᵏ for k < `len`: (C, H, len, N) from row vectors c (C, H, N) and the squares of Aᵀ.
+pub(crate) fn rows(transposed: &mut Squares, c: &Tensor, len: i64) -> Tensor {
+    transposed.krylov(&c.unsqueeze(-1), len).transpose(-1, -2)
 }
 
 /// Complex state vectors (…, N/2) as real coordinates (…, N).

@@ -8,7 +8,9 @@
 //! Shapes: H channels, N states, R rank, K columns, `…` batch dimensions (or none).
 
 use anyhow::Result;
-use tch::Tensor;
+use tch::{Kind, Tensor};
+
+use super::low_rank::LowRank;
 
 /// z ↦ λz for complex λ, as rotations and scalings of real pairs.
 #[derive(Debug)]
@@ -43,9 +45,21 @@ impl Rotation {
         Self { re: self.re.shallow_clone(), im: -&self.im }
     }
 
-    /// The map applied twice.
-    pub fn square(&self) -> Self {
-        Self { re: &self.re * &self.re - &self.im * &self.im, im: (&self.re * &self.im) * 2.0 }
+    /// One map after the other; they commute.
+    pub fn compose(&self, other: &Self) -> Self {
+        Self {
+            re: &self.re * &other.re - &self.im * &other.im,
+            im: &self.re * &other.im + &self.im * &other.re,
+        }
+    }
+
+    /// The same map in another floating point kind.
+    pub fn to_kind(&self, kind: Kind) -> Self {
+        Self { re: self.re.to_kind(kind), im: self.im.to_kind(kind) }
+    }
+
+    fn copy(&self) -> Self {
+        Self { re: self.re.shallow_clone(), im: self.im.shallow_clone() }
     }
 
     /// The map as a real matrix, (H, N, N).
@@ -62,6 +76,8 @@ impl Rotation {
 pub enum Transition {
     /// S4D: one complex multiplier a conjugate pair.
     Diagonal(Rotation),
+    /// S4: diagonal plus low rank.
+    LowRank(LowRank),
     /// Any matrix, (H, N, N).
     Dense(Tensor),
 }
@@ -71,6 +87,7 @@ impl Transition {
     pub fn apply_columns(&self, x: &Tensor) -> Tensor {
         match self {
             Transition::Diagonal(rotation) => rotation.apply_columns(x),
+            Transition::LowRank(a) => a.apply_columns(x),
             Transition::Dense(a) => a.matmul(x),
         }
     }
@@ -79,7 +96,7 @@ impl Transition {
     pub fn apply(&self, x: &Tensor) -> Tensor {
         match self {
             Transition::Diagonal(rotation) => rotation.apply(x),
-            Transition::Dense(a) => a.matmul(&x.unsqueeze(-1)).squeeze_dim(-1),
+            _ => self.apply_columns(&x.unsqueeze(-1)).squeeze_dim(-1),
         }
     }
 
@@ -87,15 +104,8 @@ impl Transition {
     pub fn transposed(&self) -> Self {
         match self {
             Transition::Diagonal(rotation) => Transition::Diagonal(rotation.transposed()),
+            Transition::LowRank(a) => Transition::LowRank(a.transposed()),
             Transition::Dense(a) => Transition::Dense(a.transpose(-1, -2)),
-        }
-    }
-
-    /// Ā².
-    pub fn square(&self) -> Self {
-        match self {
-            Transition::Diagonal(rotation) => Transition::Diagonal(rotation.square()),
-            Transition::Dense(a) => Transition::Dense(a.matmul(a)),
         }
     }
 
@@ -103,6 +113,7 @@ impl Transition {
     pub fn dense(&self) -> Tensor {
         match self {
             Transition::Diagonal(rotation) => rotation.dense(),
+            Transition::LowRank(a) => a.dense(),
             Transition::Dense(a) => a.shallow_clone(),
         }
     }
@@ -114,81 +125,122 @@ impl Transition {
     pub fn spectral_radius(&self) -> Result<Tensor> {
         let magnitudes = match self {
             Transition::Diagonal(r) => (r.re.square() + r.im.square()).sqrt(),
-            Transition::Dense(a) => a.f_linalg_eigvals()?.abs(),
+            _ => self.dense().f_linalg_eigvals()?.abs(),
         };
         Ok(magnitudes.f_amax([-1i64].as_slice(), false)?)
     }
 
     /// Āᵏ for k >= 1 by repeated squaring.
     pub fn power(&self, k: i64) -> Self {
-        assert!(k >= 1, "power of a transition needs an exponent of at least 1");
-        let mut square = self.copy();
-        let mut result: Option<Self> = None;
-        let mut k = k;
-        loop {
-            if k & 1 == 1 {
-                result = Some(match result {
-                    None => square.copy(),
-                    Some(r) => r.compose(&square),
-                });
-            }
-            k >>= 1;
-            if k == 0 {
-                return result.expect("k is at least 1");
-            }
-            square = square.square();
-        }
+        Squares::new(self).power(k)
     }
 
     /// The same map in another floating point kind.
-    pub fn to_kind(&self, kind: tch::Kind) -> Self {
+    pub fn to_kind(&self, kind: Kind) -> Self {
         match self {
-            Transition::Diagonal(r) => {
-                Transition::Diagonal(Rotation { re: r.re.to_kind(kind), im: r.im.to_kind(kind) })
-            }
+            Transition::Diagonal(r) => Transition::Diagonal(r.to_kind(kind)),
+            Transition::LowRank(a) => Transition::LowRank(LowRank {
+                d: a.d.to_kind(kind),
+                p: a.p.to_kind(kind),
+                q: a.q.to_kind(kind),
+            }),
             Transition::Dense(a) => Transition::Dense(a.to_kind(kind)),
         }
     }
 
     fn copy(&self) -> Self {
         match self {
-            Transition::Diagonal(r) => Transition::Diagonal(Rotation {
-                re: r.re.shallow_clone(),
-                im: r.im.shallow_clone(),
+            Transition::Diagonal(r) => Transition::Diagonal(r.copy()),
+            Transition::LowRank(a) => Transition::LowRank(LowRank {
+                d: a.d.copy(),
+                p: a.p.shallow_clone(),
+                q: a.q.shallow_clone(),
             }),
             Transition::Dense(a) => Transition::Dense(a.shallow_clone()),
         }
     }
 
-    /// Two powers of the same Ā, which commute.
+    /// One power of Ā after another.
     fn compose(&self, other: &Self) -> Self {
         match (self, other) {
-            (Transition::Diagonal(a), Transition::Diagonal(b)) => Transition::Diagonal(Rotation {
-                re: &a.re * &b.re - &a.im * &b.im,
-                im: &a.re * &b.im + &a.im * &b.re,
-            }),
+            (Transition::Diagonal(a), Transition::Diagonal(b)) => {
+                Transition::Diagonal(a.compose(b))
+            }
+            // From half the states on, a full matrix is less work.
+            (Transition::LowRank(a), Transition::LowRank(b))
+                if 2 * (a.rank() + b.rank()) < a.p.size()[1] =>
+            {
+                Transition::LowRank(a.compose(b))
+            }
+            (Transition::LowRank(a), Transition::LowRank(b)) => {
+                Transition::Dense(a.compose(b).dense())
+            }
             (a, b) => Transition::Dense(a.dense().matmul(&b.dense())),
         }
     }
 }
 
-/// [X, ĀX, Ā²X, …], `len` blocks long in the last dimension, by doubling: O(log len) products.
-///
-/// `x` is (…, H, N, 1); the result (…, H, N, len).
-pub fn krylov(a: &Transition, x: &Tensor, len: i64) -> Tensor {
-    let mut block = x.shallow_clone();
-    let mut have = 1;
-    let mut power = a.copy();
-    while have < len {
-        let take = have.min(len - have);
-        let next = power.apply_columns(&block.narrow(-1, 0, take));
-        block = Tensor::cat(&[block, next], -1);
-        have += take;
-        if have < len {
-            power = power.square();
-        }
+/// Ā, Ā², Ā⁴, …, each computed once.
+#[derive(Debug)]
+pub struct Squares(Vec<Transition>);
+
+impl Squares {
+    /// Of this Ā.
+    pub fn new(a: &Transition) -> Self {
+        Self(vec![a.copy()])
     }
-    block
+
+    /// Ā to the power 2ⁱ.
+    pub fn nth(&mut self, i: usize) -> &Transition {
+        while self.0.len() <= i {
+            let last = &self.0[self.0.len() - 1];
+            self.0.push(last.compose(last));
+        }
+        &self.0[i]
+    }
+
+    /// Those of Āᵀ, with what is computed so far.
+    pub fn transposed(&self) -> Self {
+        Self(self.0.iter().map(Transition::transposed).collect())
+    }
+
+    /// Those of Ā to the power 2ⁱ, with what is computed so far.
+    pub fn from(&mut self, i: usize) -> Self {
+        self.nth(i);
+        Self(self.0[i..].iter().map(Transition::copy).collect())
+    }
+
+    /// Āᵏ for k >= 1.
+    pub fn power(&mut self, k: i64) -> Transition {
+        assert!(k >= 1, "power of a transition needs an exponent of at least 1");
+        let mut result: Option<Transition> = None;
+        for i in (0..i64::BITS as usize).filter(|i| k >> i & 1 == 1) {
+            let square = self.nth(i);
+            result = Some(match result {
+                None => square.copy(),
+                Some(r) => r.compose(square),
+            });
+        }
+        result.expect("k is at least 1")
+    }
+
+    /// [X, ĀX, Ā²X, …], `len` blocks long in the last dimension, by doubling: O(log len) products.
+    ///
+    /// `x` is (…, H, N, 1); the result (…, H, N, len).
+    pub fn krylov(&mut self, x: &Tensor, len: i64) -> Tensor {
+        let mut block = x.shallow_clone();
+        let mut have = 1;
+        for i in 0.. {
+            if have >= len {
+                break;
+            }
+            let take = have.min(len - have);
+            let next = self.nth(i).apply_columns(&block.narrow(-1, 0, take));
+            block = Tensor::cat(&[block, next], -1);
+            have += take;
+        }
+        block
+    }
 }
 
 fn halves(x: &Tensor, dim: i64) -> (Tensor, Tensor) {
