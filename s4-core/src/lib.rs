@@ -32,7 +32,7 @@ pub mod conv;
 pub mod hippo;
 pub mod kernel;
 pub mod layer;
-pub mod parallel;
+mod native;
 pub mod params;
 pub mod recurrence;
 pub mod ssm;

@@ -59,9 +59,9 @@ fn assert_responses(what: &str, ssm: &Ssm, u: &Tensor, expected: &Tensor) {
     let zero = Tensor::zeros([1, 1, discrete.states()], (Kind::Double, u.device()));
     let k = ssm.kernel(len, KernelMethod::Naive, Kind::Double).expect("a kernel");
     let expected = expected.view([1, 1, 1, -1]);
-    assert_close(&format!("{what}, FFT"), &fft::causal(u, &k), &expected, TIGHT);
+    assert_close(&format!("{what}, FFT"), &fft::causal(u, &k, None).unwrap(), &expected, TIGHT);
     for chunk in [1, 7, 2 * len] {
-        let (y, _) = chunked::convolve(&discrete, u, &zero, chunk).expect("chunks");
+        let (y, _) = chunked::convolve(&discrete, u, &zero, None, chunk).expect("chunks");
         assert_close(&format!("{what}, chunks of {chunk}"), &y, &expected, TIGHT);
     }
     for mode in [StepMode::Linear, StepMode::Dense] {
@@ -162,7 +162,7 @@ fn rate_two_is_a_held_input() {
     let held = u.repeat_interleave_self_int(2, -1, None);
     let convolve = |u: &Tensor, rate: f64| {
         let k = parameters.ssm(rate).kernel(u.size()[2], KernelMethod::Naive, Kind::Double);
-        fft::causal(u, &k.unwrap())
+        fft::causal(u, &k.unwrap(), None).unwrap()
     };
     let fine = convolve(&held, 1.0).slice(-1, 1, None, 2);
     assert_close("rate", &convolve(&u, 2.0), &fine, TIGHT);

@@ -123,10 +123,10 @@ fn assert_modes_agree(
 
 #[test]
 fn modes_agree_on_short_sequences() {
-    assert_modes_agree(variants(), &[(1, 1), (2, 2), (1, 3), (3, 17)], |len| {
+    assert_modes_agree(variants(), &[(1, 1), (2, 2), (1, 3), (3, 17)], |_| {
         let mut ways = METHODS.map(Way::Fft).to_vec();
         ways.extend(STEPS.map(Way::Steps));
-        ways.extend([1, 2, 5, len, len + 1, 64].map(Way::Chunked));
+        ways.extend([1, 2, 4, 16, 64].map(Way::Chunked));
         ways
     });
 }
@@ -139,9 +139,9 @@ fn modes_agree_at_length_1000() {
             FFT,
             Way::Fft(KernelMethod::Paper),
             Way::Steps(StepMode::Linear),
-            Way::Chunked(37),
+            Way::Chunked(32),
             Way::Chunked(256),
-            Way::Chunked(4000),
+            Way::Chunked(1024),
         ]
     });
 }
@@ -153,7 +153,7 @@ fn modes_agree_at_length_4097() {
         let (mut store, parameters) = system(12, &config, h, c);
         let mut run = |way| outcome(way, (&mut store, &parameters), rate, (1, 4097));
         let expected = run(Way::Chunked(64));
-        for way in [FFT, Way::Chunked(1000)] {
+        for way in [FFT, Way::Chunked(1024)] {
             assert_same(&format!("{name}, L = 4097, {way:?}"), &run(way), &expected, TIGHT);
         }
     }
@@ -191,7 +191,7 @@ fn pieces_with_their_state_equal_one_pass() {
         .into_iter()
         .map(|(name, config, h, c, rate)| (name, system(14, &config, h, c), rate))
         .collect();
-    let ways = [FFT, Way::Chunked(8), Way::Steps(StepMode::Linear), Way::Chunked(3)];
+    let ways = [FFT, Way::Chunked(8), Way::Steps(StepMode::Linear), Way::Chunked(2)];
     let piece = (1..40i64, 0..ways.len());
     runner(48)
         .run(&(0..systems.len(), vec(piece, 1..6), 1..4i64), |(which, pieces, batch)| {
@@ -290,8 +290,10 @@ fn fft_convolution_is_the_direct_sum() {
             let u = normal(31, &[batch, h, len], Kind::Double);
             let k = normal(32, &[c, h, taps], Kind::Double);
             let r = normal(33, &[c, h, taps], Kind::Double);
-            prop_assert!(deviation(&fft::causal(&u, &k), &direct(&u, &k, None)) < 1e-12);
-            let both = fft::bidirectional(&u, &k, &r);
+            prop_assert!(
+                deviation(&fft::causal(&u, &k, None).unwrap(), &direct(&u, &k, None)) < 1e-12
+            );
+            let both = fft::bidirectional(&u, &k, &r, None).unwrap();
             prop_assert!(deviation(&both, &direct(&u, &k, Some(&r))) < 1e-12);
             Ok(())
         })

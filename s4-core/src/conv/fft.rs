@@ -1,29 +1,43 @@
 //! Convolution with a long kernel by FFT, and what an initial state adds to it.
 
+use anyhow::Result;
 use tch::{Kind, Tensor};
 
+use crate::autograd;
 use crate::kernel::block_powers::block_shape;
 use crate::ssm::discrete::{DiscreteSsm, rows};
 use crate::ssm::transition::Squares;
 
-/// `y[t] = Σ_j k[j] u[t - j]`: inputs u (B, H, L) and kernels k (C, H, K) give (B, C, H, L).
-pub fn causal(u: &Tensor, k: &Tensor) -> Tensor {
+/// `y[t] = Σ_j k[j] u[t - j]`: inputs u (B, H, L) and kernels k (C, H, K) give (B, C, H, L). A skip
+/// (C, H), if given, adds D u.
+///
+/// # Errors
+/// If there is not enough memory for the spectra.
+pub fn causal(u: &Tensor, k: &Tensor, skip: Option<&Tensor>) -> Result<Tensor> {
     let (len, taps) = (last(u), last(k));
-    circular(u, k, fft_size(len + taps - 1))
+    circular(u, k, skip, fft_size(len + taps - 1))
 }
 
 /// A causal convolution plus an anti-causal one:
 /// `y[t] = Σ_j k[j] u[t - j] + Σ_j r[j] u[t + 1 + j]`.
 ///
 /// The reversed kernel starts one step ahead, as in the official code: the present belongs to the
-/// causal half alone. Shapes as in [`causal`], `reversed` as `k`.
-pub fn bidirectional(u: &Tensor, k: &Tensor, reversed: &Tensor) -> Tensor {
+/// causal half alone. Shapes and skip as in [`causal`], `reversed` as `k`.
+///
+/// # Errors
+/// If there is not enough memory for the spectra.
+pub fn bidirectional(
+    u: &Tensor,
+    k: &Tensor,
+    reversed: &Tensor,
+    skip: Option<&Tensor>,
+) -> Result<Tensor> {
     let (len, taps) = (last(u), last(k));
     let size = fft_size(len + taps);
     // Tap j of the reversed kernel sits at index -1 - j of the circle.
     let circle =
         k.constant_pad_nd([0, size - taps]) + reversed.flip([-1]).constant_pad_nd([size - taps, 0]);
-    circular(u, &circle, size)
+    circular(u, &circle, skip, size)
 }
 
 /// c Āᵗ⁺¹ s for t < `len`: what an initial state s (B, H, N) adds to the output, (B, C, H, len).
@@ -68,17 +82,44 @@ pub fn final_state(ssm: &DiscreteSsm, state: &Tensor, u: &Tensor) -> Tensor {
     carried + states.squeeze_dim(-1)
 }
 
-/// Kernel for a one-step-ahead output c Āᵗ⁺¹, t < len, as rows (C, H, len, N).
-pub(crate) fn output_rows(ssm: &DiscreteSsm, len: i64) -> Tensor {
-    let mut transposed = Squares::new(&ssm.a).transposed();
-    let first = transposed.nth(0).apply(&ssm.c); // c Ā
-    rows(&mut transposed, &first, len)
-}
-
-fn circular(u: &Tensor, k: &Tensor, size: i64) -> Tensor {
-    let spectrum_u = u.fft_rfft(size, -1, "backward").unsqueeze(1); // (B, 1, H, F)
-    let spectrum_k = k.fft_rfft(size, -1, "backward"); // (C, H, F)
-    (spectrum_u * spectrum_k).fft_irfft(size, -1, "backward").narrow(-1, 0, last(u))
+/// The circular convolution of `size`, with a backward pass of its own: autograd would go back
+/// through each transform by a complex one of full size.
+fn circular(u: &Tensor, k: &Tensor, skip: Option<&Tensor>, size: i64) -> Result<Tensor> {
+    let guard = tch::no_grad_guard();
+    let (len, taps) = (last(u), last(k));
+    let rfft = |x: &Tensor| x.f_fft_rfft(size, -1, "backward");
+    let spectrum_u = rfft(&u.detach())?.unsqueeze(1); // (B, 1, H, F)
+    let mut spectrum_k = rfft(&k.detach())?; // (C, H, F)
+    if let Some(skip) = skip {
+        // A tap at 0 has the same amplitude at every frequency.
+        let _ = spectrum_k.g_add_(&skip.detach().unsqueeze(-1));
+    }
+    let irfft = move |x: &Tensor, len| -> Result<Tensor> {
+        Ok(x.f_fft_irfft(size, -1, "backward")?.narrow(-1, 0, len))
+    };
+    let y = irfft(&(&spectrum_u * &spectrum_k), len)?;
+    drop(guard);
+    let inputs = [Some(u), Some(k), skip];
+    let inputs: Vec<_> = inputs.into_iter().flatten().collect();
+    let count = inputs.len();
+    autograd::attach(&inputs, &[&y], move |gradients| {
+        let [Some(g)] = gradients else { anyhow::bail!("one output has one gradient") };
+        let spectrum = g.f_fft_rfft(size, -1, "backward")?; // (B, C, H, F)
+        // Correlations: the other factor's spectrum conjugated.
+        let of_u = (&spectrum * spectrum_k.conj_physical()).sum_dim_intlist(
+            [1i64].as_slice(),
+            false,
+            None,
+        );
+        let of_u = irfft(&of_u, len)?;
+        // Σ_b Ĝ Û* as the conjugate of Σ_b Ĝ* Û, in place.
+        let _ = spectrum.shallow_clone().conj_physical_().g_mul_(&spectrum_u);
+        let of_k = spectrum.sum_dim_intlist([0i64].as_slice(), false, None).conj_physical();
+        let of_k = irfft(&of_k, taps)?;
+        let of_skip = of_k.select(-1, 0);
+        Ok([of_u, of_k, of_skip].into_iter().take(count).map(Some).collect())
+    })?;
+    Ok(y)
 }
 
 /// The smallest even size >= `at_least` whose only prime factors are 2, 3 and 5.

@@ -7,14 +7,18 @@
 use tch::{Kind, Tensor};
 
 use crate::ssm::discrete::{DiscreteSsm, rows};
-use crate::ssm::transition::Squares;
+use crate::ssm::transition::{Squares, Transition};
 
 /// The kernels (C, H, len) in `kind`.
 pub fn kernel(ssm: &DiscreteSsm, len: i64, kind: Kind) -> Tensor {
     let (log_stride, count) = block_shape(len);
-    let mut squares = Squares::new(&ssm.a);
-    let columns = squares.krylov(&ssm.b.unsqueeze(-1), 1 << log_stride).to_kind(kind); // (H, N, T)
-    let mut strides = squares.from(log_stride).transposed();
+    let stride = 1 << log_stride;
+    let columns = ssm.columns(stride).to_kind(kind); // (H, N, T)
+    let power = match &ssm.a {
+        Transition::LowRank(a) => Transition::Dense(a.dense_power(stride)),
+        a => a.power(stride),
+    };
+    let mut strides = Squares::new(&power.transposed());
     let rows = rows(&mut strides, &ssm.c, count).to_kind(kind); // (C, H, M, N)
     let blocks = rows.matmul(&columns); // (C, H, M, T)
     blocks.flatten(-2, -1).narrow(-1, 0, len)

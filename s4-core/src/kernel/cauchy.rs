@@ -13,18 +13,18 @@ use anyhow::{Context, Result};
 use tch::{Kind, Tensor};
 
 use crate::ssm::Ssm;
-use crate::ssm::discrete::complex_rows;
+use crate::ssm::discrete::{DiscreteSsm, complex_rows};
 
-/// The kernels (C, H, len) in `kind`.
+/// The kernels (C, H, len) in `kind` of a system and its discretisation.
 ///
 /// # Errors
 /// If A has no low-rank part or is not discretised by the bilinear rule.
-pub fn kernel(ssm: &Ssm, len: i64, kind: Kind) -> Result<Tensor> {
+pub fn kernel(ssm: &Ssm, discrete: &DiscreteSsm, len: i64, kind: Kind) -> Result<Tensor> {
     let p = ssm.p.as_ref().context("the Cauchy product is for S4; S4D has no low-rank part")?;
     let complex_kind = if kind == Kind::Double { Kind::ComplexDouble } else { Kind::ComplexFloat };
     let device = ssm.a.device();
 
-    let c_tilde = complex_rows(&(ssm.discretise(len)?.c_tilde(len) * 0.5)); // (C, H, N/2)
+    let c_tilde = complex_rows(&(discrete.c_tilde(len) * 0.5)); // (C, H, N/2)
     let dt = ssm.dt.to_kind(Kind::ComplexDouble);
     // Rows that multiply from the left: C̃ and P*; columns from the right: Δb and ΔP.
     let left = conjugate_pairs(&Tensor::cat(&[c_tilde, p.conj().resolve_conj()], 0)); // (C+R, H, N)

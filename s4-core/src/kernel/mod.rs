@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::ssm::Ssm;
-use crate::ssm::discrete::check_length;
+use crate::ssm::discrete::{DiscreteSsm, check_length};
 
 /// How a kernel is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,13 +39,25 @@ impl Ssm {
     /// If `len` is not positive or the discretisation does not fit the matrix.
     pub fn kernel(&self, len: i64, method: KernelMethod, kind: Kind) -> Result<Tensor> {
         check_length(len)?;
+        self.kernel_of(&self.discretise(len)?, len, method, kind)
+    }
+
+    /// As [`Ssm::kernel`], where the discretisation for `len` is at hand.
+    ///
+    /// # Errors
+    /// If the method does not fit the matrix.
+    pub fn kernel_of(
+        &self,
+        discrete: &DiscreteSsm,
+        len: i64,
+        method: KernelMethod,
+        kind: Kind,
+    ) -> Result<Tensor> {
         match method {
-            KernelMethod::BlockPowers => {
-                Ok(block_powers::kernel(&self.discretise(len)?, len, kind))
-            }
-            KernelMethod::Naive => Ok(naive::kernel(&self.discretise(len)?, len, kind)),
-            KernelMethod::Paper if self.p.is_some() => cauchy::kernel(self, len, kind),
-            KernelMethod::Paper => vandermonde::kernel(self, len, kind),
+            KernelMethod::BlockPowers => Ok(block_powers::kernel(discrete, len, kind)),
+            KernelMethod::Naive => Ok(naive::kernel(discrete, len, kind)),
+            KernelMethod::Paper if self.p.is_some() => cauchy::kernel(self, discrete, len, kind),
+            KernelMethod::Paper => vandermonde::kernel(discrete, len, kind),
         }
     }
 }

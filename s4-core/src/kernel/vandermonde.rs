@@ -1,22 +1,20 @@
 //! S4D's kernel as in the paper (Gu et al. 2022, eq. 7): K = 2 Re((c ∘ b̄) V), V_nl = exp(l log Ā_n)
 //! a Vandermonde matrix of size (H, N/2, L).
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use tch::{Kind, Tensor};
 
-use crate::ssm::Ssm;
-use crate::ssm::discrete::complex_columns;
-use crate::ssm::discrete::complex_rows;
+use crate::ssm::discrete::{DiscreteSsm, complex_columns, complex_rows};
 use crate::ssm::transition::Transition;
 
 /// The kernels (C, H, len) in `kind`.
 ///
 /// # Errors
 /// If A is not diagonal.
-pub fn kernel(ssm: &Ssm, len: i64, kind: Kind) -> Result<Tensor> {
-    ensure!(ssm.p.is_none(), "the Vandermonde product needs a diagonal A");
-    let discrete = ssm.discretise(len)?;
-    let Transition::Diagonal(rotation) = &discrete.a else { unreachable!("A is diagonal") };
+pub fn kernel(discrete: &DiscreteSsm, len: i64, kind: Kind) -> Result<Tensor> {
+    let Transition::Diagonal(rotation) = &discrete.a else {
+        bail!("the Vandermonde product needs a diagonal A");
+    };
     let log_a = Tensor::complex(&rotation.re, &rotation.im).log(); // (H, N/2)
     let weight = complex_rows(&discrete.c) * complex_columns(&discrete.b); // (C, H, N/2)
     let complex_kind = if kind == Kind::Double { Kind::ComplexDouble } else { Kind::ComplexFloat };

@@ -16,6 +16,7 @@ pub mod stack;
 use anyhow::Result;
 use tch::Tensor;
 
+use crate::conv::plan::Convolution;
 use crate::kernel::KernelMethod;
 use crate::recurrence::StepMode;
 
@@ -30,6 +31,8 @@ pub struct Pass {
     pub rate: f64,
     /// How convolution kernels are computed.
     pub kernel: KernelMethod,
+    /// How they are applied.
+    pub convolution: Convolution,
 }
 
 impl Pass {
@@ -40,7 +43,13 @@ impl Pass {
 
     /// An evaluation pass over full-length sequences.
     pub fn eval() -> Self {
-        Self { train: false, lengths: None, rate: 1.0, kernel: KernelMethod::default() }
+        Self {
+            train: false,
+            lengths: None,
+            rate: 1.0,
+            kernel: KernelMethod::default(),
+            convolution: Convolution::default(),
+        }
     }
 
     /// The same pass over sequences of these lengths.

@@ -9,7 +9,8 @@ use super::activation::Activation;
 use super::dropout::Dropout;
 use super::linear::Linear;
 use super::{Pass, SequenceLayer, State, Stepper, mask};
-use crate::conv::fft;
+use crate::conv::plan::{Plan, Size};
+use crate::conv::{chunked, fft};
 use crate::kernel::KernelMethod;
 use crate::params::{Hyper, Scope};
 use crate::recurrence::{Recurrence, StepMode};
@@ -109,6 +110,14 @@ impl Systems {
             Systems::Minimal(p) => p.kind(),
         }
     }
+
+    /// Real states N of a system.
+    fn states(&self) -> i64 {
+        match self {
+            Systems::Full(p) => p.states(),
+            Systems::Minimal(p) => p.states(),
+        }
+    }
 }
 
 impl S4Block {
@@ -196,15 +205,35 @@ impl S4Block {
     /// The SSM's response (B, C, H, L) to x (B, H, L), skip included.
     fn convolve(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let len = x.size()[2];
+        let ssm = self.systems.ssm(pass.rate);
+        let skip = Some(&self.d);
+        if let Plan::Chunks(chunk) = self.plan(len, pass) {
+            let discrete = ssm.discretise(len)?;
+            return if self.bidirectional {
+                chunked::bidirectional(&discrete, x, skip, chunk)
+            } else {
+                chunked::causal(&discrete, x, skip, chunk)
+            };
+        }
         let taps = self.kernel_length(len, pass.rate);
-        let k = self.systems.ssm(pass.rate).kernel(taps, pass.kernel, self.systems.kind())?;
-        let y = if self.bidirectional {
+        let k = ssm.kernel(taps, pass.kernel, self.systems.kind())?;
+        if self.bidirectional {
             let half = k.size()[0] / 2;
-            fft::bidirectional(x, &k.narrow(0, 0, half), &k.narrow(0, half, half))
+            fft::bidirectional(x, &k.narrow(0, 0, half), &k.narrow(0, half, half), skip)
         } else {
-            fft::causal(x, &k)
-        };
-        Ok(self.skip(x, y))
+            fft::causal(x, &k, skip)
+        }
+    }
+
+    /// How sequences of `len` inputs are convolved.
+    pub fn plan(&self, len: i64, pass: &Pass) -> Plan {
+        // Chunks know no end of the kernel, and compute it in their own way.
+        if self.kernel_length(len, pass.rate) < len || pass.kernel != KernelMethod::default() {
+            return Plan::Fft;
+        }
+        let states = self.systems.states();
+        let size = Size { len, states, bidirectional: self.bidirectional };
+        pass.convolution.plan(size, self.d.device())
     }
 
     fn kernel_length(&self, len: i64, rate: f64) -> i64 {
@@ -212,10 +241,6 @@ impl S4Block {
             None => len,
             Some(l_max) => len.min(round_half_even(l_max as f64 / rate)),
         }
-    }
-
-    fn skip(&self, x: &Tensor, y: Tensor) -> Tensor {
-        y + x.unsqueeze(1) * self.d.unsqueeze(-1)
     }
 
     /// Everything behind the convolution: y (B, C, H, L) to (B, H, L).
@@ -278,21 +303,24 @@ impl SequenceLayer for S4Block {
             self.kernel_length(len, pass.rate) == len,
             "l_max cuts the kernel short of {len} inputs, which a state cannot; pass shorter pieces"
         );
-        let kind = self.systems.kind();
         let ssm = self.systems.ssm(pass.rate);
-        let k = ssm.kernel(len, pass.kernel, kind)?;
         let discrete = ssm.discretise(len)?;
-        let y = fft::causal(x, &k) + fft::state_response(&discrete, state, len);
-        let next = fft::final_state(&discrete, state, x);
-        Ok((self.mix(&self.skip(x, y), pass.train), vec![next]))
+        let skip = Some(&self.d);
+        let (y, next) = match self.plan(len, pass) {
+            Plan::Chunks(chunk) => chunked::convolve(&discrete, x, state, skip, chunk)?,
+            Plan::Fft => {
+                let k = ssm.kernel_of(&discrete, len, pass.kernel, self.systems.kind())?;
+                let response = fft::state_response(&discrete, state, len);
+                (fft::causal(x, &k, skip)? + response, fft::final_state(&discrete, state, x))
+            }
+        };
+        Ok((self.mix(&y, pass.train), vec![next]))
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {
         self.check_causal()?;
-        let ssm = self.systems.ssm(1.0);
-        let size = ssm.a.size();
-        let options = (self.systems.kind(), ssm.a.device());
-        Ok(vec![Tensor::zeros([batch, size[0], 2 * size[1]], options)])
+        let shape = [batch, self.d.size()[1], self.systems.states()];
+        Ok(vec![Tensor::zeros(shape, (self.systems.kind(), self.d.device()))])
     }
 
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {

@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 
+use super::krylov::krylov;
 use super::low_rank::LowRank;
 use super::transition::{Rotation, Squares, Transition};
 use super::{Discretisation, Ssm};
@@ -98,12 +99,12 @@ impl DiscreteSsm {
 
     /// Āᵇ b̄ for b < `len`: (H, N, len).
     pub fn columns(&self, len: i64) -> Tensor {
-        Squares::new(&self.a).krylov(&self.b.unsqueeze(-1), len)
+        krylov(&self.a, &self.b, len)
     }
 
     /// c Āᵃ for a < `len`: (C, H, len, N).
     pub fn rows(&self, len: i64) -> Tensor {
-        rows(&mut Squares::new(&self.a).transposed(), &self.c, len)
+        krylov(&self.a.transposed(), &self.c, len).transpose(-1, -2)
     }
 
     /// C̃ = C (1 - Āˡ) in the official code's sense, as real row vectors (C, H, N).

@@ -12,7 +12,8 @@
 
 use tch::Tensor;
 
-use super::transition::Rotation;
+use super::krylov::krylov;
+use super::transition::{Rotation, Transition};
 
 /// x ↦ D∘x - P Q x.
 #[derive(Debug)]
@@ -38,11 +39,7 @@ impl LowRank {
 
     /// Āᵀ.
     pub fn transposed(&self) -> Self {
-        Self {
-            d: self.d.transposed(),
-            p: self.q.transpose(-1, -2),
-            q: self.p.transpose(-1, -2),
-        }
+        Self { d: self.d.transposed(), p: self.q.transpose(-1, -2), q: self.p.transpose(-1, -2) }
     }
 
     /// `self` after `other`, of the two ranks' sum.
@@ -51,6 +48,16 @@ impl LowRank {
         let after = other.transposed().apply_columns(&self.q.transpose(-1, -2));
         let q = Tensor::cat(&[other.q.shallow_clone(), after.transpose(-1, -2)], -2);
         Self { d: self.d.compose(&other.d), p, q }
+    }
+
+    /// Āᵏ = Dᵏ - Σ_j D^{k-1-j} P Q Āʲ as a matrix, (H, N, N), for k >= 1.
+    pub fn dense_power(&self, k: i64) -> Tensor {
+        let d = Transition::Diagonal(self.d.copy());
+        let columns = krylov(&d, &self.p.movedim_int(-1, 0), k).flip([-1]); // (R, H, N, k)
+        let transposed = Transition::LowRank(self.transposed());
+        let rows = krylov(&transposed, &self.q.movedim_int(-2, 0), k); // (R, H, N, k)
+        let products = columns.matmul(&rows.transpose(-1, -2)); // (R, H, N, N)
+        d.power(k).dense() - products.sum_dim_intlist([0i64].as_slice(), false, None)
     }
 
     /// Ā as a matrix, (H, N, N).

@@ -52,6 +52,11 @@ impl MinimalParameters {
         })
     }
 
+    /// Number of real states N.
+    pub fn states(&self) -> i64 {
+        2 * self.a_imag.size()[1]
+    }
+
     /// Floating point kind of the parameters.
     pub fn kind(&self) -> Kind {
         self.c.kind()

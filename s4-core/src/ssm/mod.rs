@@ -17,6 +17,7 @@
 
 pub mod discrete;
 pub mod init;
+pub mod krylov;
 pub mod low_rank;
 pub mod minimal;
 pub mod parameters;

@@ -58,7 +58,7 @@ impl Rotation {
         Self { re: self.re.to_kind(kind), im: self.im.to_kind(kind) }
     }
 
-    fn copy(&self) -> Self {
+    pub(super) fn copy(&self) -> Self {
         Self { re: self.re.shallow_clone(), im: self.im.shallow_clone() }
     }
 

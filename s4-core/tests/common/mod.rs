@@ -179,10 +179,10 @@ impl Way {
         match self {
             Way::Fft(method) => {
                 let k = ssm.kernel(len, method, u.kind())?;
-                let y = fft::causal(u, &k) + fft::state_response(&discrete, state, len);
+                let y = fft::causal(u, &k, None)? + fft::state_response(&discrete, state, len);
                 Ok((y, fft::final_state(&discrete, state, u)))
             }
-            Way::Chunked(chunk) => chunked::convolve(&discrete, u, state, chunk),
+            Way::Chunked(chunk) => chunked::convolve(&discrete, u, state, None, chunk),
             Way::Steps(mode) => steps(&discrete, mode, u, state),
         }
     }

@@ -1,0 +1,82 @@
+//! Convolution chunk by chunk: within a chunk of T inputs a T x T Toeplitz matrix, between chunks
+//! the state,
+//!
+//! ```text
+//! y_m = Toeplitz(K[0..T]) u_m + (c Āᵇ⁺¹)_b s_m,      s_{m+1} = Āᵀ s_m + X u_m,
+//! ```
+//!
+//! with X = (Ā^{T-1} b̄, …, b̄). Cost linear in L, no FFT, no long kernel, and the state comes for
+//! free. A second half that looks ahead is the same in the mirror: its Toeplitz matrix shares the
+//! first one's product, and its states run from the end.
+//!
+//! * [`tables`]: the matrices, from the discrete system.
+//! * [`product`]: their products with a sequence, and the transposed ones.
+//! * [`scan`]: the states.
+//!
+//! Shapes: B batch, H channels, L length, T chunk, M chunks, C outputs a channel, N states.
+
+mod product;
+mod scan;
+mod tables;
+
+use anyhow::{Result, ensure};
+use tch::Tensor;
+
+use crate::ssm::discrete::DiscreteSsm;
+use product::product;
+use tables::Tables;
+
+/// Inputs u (B, H, L) and initial state s (B, H, N) give outputs (B, C, H, L) and the final state
+/// (B, H, N), in chunks of `chunk` inputs. A skip (C, H), if given, adds D u.
+///
+/// # Errors
+/// If `chunk` is not positive.
+pub fn convolve(
+    ssm: &DiscreteSsm,
+    u: &Tensor,
+    state: &Tensor,
+    skip: Option<&Tensor>,
+    chunk: i64,
+) -> Result<(Tensor, Tensor)> {
+    check(chunk)?;
+    let tables = Tables::causal(ssm, skip, chunk, u.kind());
+    let (y, last) = product(&tables, u, Some(state))?;
+    // `last` is the state in front of the last chunk, which need not be full.
+    let len = u.size()[2];
+    let rest = len - (len - 1) / chunk * chunk;
+    let tail = u.narrow(-1, len - rest, rest).unsqueeze(-1); // (B, H, r, 1)
+    let input = tables.input.narrow(-1, 0, rest).flip([-1]); // (H, N, r): Ā^{r-1-j} b̄
+    let carried = ssm.a.power(rest).to_kind(u.kind()).apply(&last);
+    Ok((y, carried + input.matmul(&tail).squeeze_dim(-1)))
+}
+
+/// As [`convolve`], from the zero state and without a final one.
+///
+/// # Errors
+/// If `chunk` is not positive.
+pub fn causal(ssm: &DiscreteSsm, u: &Tensor, skip: Option<&Tensor>, chunk: i64) -> Result<Tensor> {
+    check(chunk)?;
+    let tables = Tables::causal(ssm, skip, chunk, u.kind());
+    Ok(product(&tables, u, None)?.0)
+}
+
+/// The first half of the outputs looks back, the second half ahead, from the next input on:
+/// (B, C/2, H, L), the sum of both. Skip (C/2, H).
+///
+/// # Errors
+/// If `chunk` is not positive.
+pub fn bidirectional(
+    ssm: &DiscreteSsm,
+    u: &Tensor,
+    skip: Option<&Tensor>,
+    chunk: i64,
+) -> Result<Tensor> {
+    check(chunk)?;
+    let tables = Tables::bidirectional(ssm, skip, chunk, u.kind());
+    Ok(product(&tables, u, None)?.0)
+}
+
+fn check(chunk: i64) -> Result<()> {
+    ensure!(chunk >= 1, "a chunk needs at least one element, got {chunk}");
+    Ok(())
+}

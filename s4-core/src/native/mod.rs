@@ -1,0 +1,6 @@
+//! Loops over the numbers of tensors on the CPU, where a recurrence of many small steps would be as
+//! many tensor operations.
+
+pub mod numbers;
+pub mod parallel;
+pub mod vector;
