@@ -1,0 +1,147 @@
+//! A block convolves by FFT or in chunks, whatever its size: the same outputs, states and gradients
+//! as by steps.
+
+mod common;
+
+use common::{assert_close, disturb, normal, runner, seeded};
+use proptest::prelude::*;
+use proptest::sample::select;
+use s4_core::conv::plan::Convolution;
+use s4_core::kernel::KernelMethod;
+use s4_core::layer::dropout::Dropout;
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::{Pass, SequenceLayer};
+use s4_core::params::ParamStore;
+use s4_core::recurrence::StepMode;
+use serde_json::{Value, json};
+use tch::{Kind, Tensor};
+
+const TIGHT: f64 = 1e-10;
+const LENGTHS: [i64; 6] = [1, 2, 3, 17, 1000, 4097];
+/// From here on, the sum over a kernel that is stepped takes too long.
+const LONG: i64 = 1000;
+
+fn block(h: i64, settings: &Value) -> (ParamStore, S4Block) {
+    let config = serde_json::from_value(settings.clone()).expect("valid settings");
+    seeded(50, || {
+        let mut store = ParamStore::new(parity::device(), Kind::Double);
+        let dropout = Dropout { p: 0.0, tied: true };
+        let block = S4Block::new(&mut store.root(), h, &config, dropout).expect("a block");
+        disturb(&store);
+        (store, block)
+    })
+}
+
+/// Sizes and settings of a block.
+#[derive(Debug, Clone)]
+struct Sample {
+    settings: Value,
+    h: i64,
+    batch: i64,
+    len: i64,
+}
+
+fn samples() -> impl Strategy<Value = Sample> {
+    let ssm = select(vec![
+        json!({"mode": "s4", "init": "legs"}),
+        json!({"mode": "s4", "init": "legt", "rank": 2}),
+        json!({"mode": "s4", "init": "legs", "n_ssm": 1}),
+        json!({"mode": "s4d", "init": "diag-lin"}),
+        json!({"mode": "s4d", "init": "diag-inv", "disc": "bilinear"}),
+    ]);
+    let states = select(vec![2, 6, 64]);
+    (ssm, states, select(LENGTHS.to_vec()), 1..4i64, 1..4i64, 1..3i64, any::<bool>()).prop_map(
+        |(mut ssm, n, len, h, batch, channels, bidirectional)| {
+            ssm["d_state"] = json!(n);
+            let settings = json!({
+                "ssm": ssm, "channels": channels, "bidirectional": bidirectional,
+            });
+            Sample { settings, h, batch, len }
+        },
+    )
+}
+
+/// Outputs, and the gradients of a random functional of them.
+fn outcome(store: &mut ParamStore, block: &S4Block, u: &Tensor, pass: &Pass) -> Vec<Tensor> {
+    let u = u.detach().set_requires_grad(true);
+    let y = block.forward(&u, pass).expect("a forward pass");
+    store.zero_grad();
+    (&y * normal(51, &y.size(), Kind::Double)).sum(Kind::Double).backward();
+    let gradients = store.parameters().map(|(_, t, _)| t.grad().copy());
+    [y.detach(), u.grad()].into_iter().chain(gradients).collect()
+}
+
+#[test]
+fn by_fft_and_in_chunks() {
+    runner(60)
+        .run(&samples(), |sample| {
+            let Sample { settings, h, batch, len } = &sample;
+            let (mut store, block) = block(*h, settings);
+            let u = normal(52, &[*batch, *h, *len], Kind::Double);
+            let mut by = |convolution, kernel| {
+                let pass = Pass { convolution, kernel, ..Pass::eval() };
+                outcome(&mut store, &block, &u, &pass)
+            };
+            let found = by(Convolution::Chunked, KernelMethod::BlockPowers);
+            let mut others = vec![by(Convolution::Fft, KernelMethod::BlockPowers)];
+            if *len < LONG {
+                others.push(by(Convolution::Auto, KernelMethod::Naive));
+            }
+            for expected in others {
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_close(&format!("{sample:?}"), found, expected, TIGHT);
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// From a state into a state, against the steps.
+#[test]
+fn with_a_state() {
+    let causal = samples().prop_map(|mut sample| {
+        sample.settings["bidirectional"] = json!(false);
+        sample.len = sample.len.min(LONG);
+        sample
+    });
+    runner(40)
+        .run(&causal, |sample| {
+            let _guard = tch::no_grad_guard();
+            let Sample { settings, h, batch, len } = &sample;
+            let (_store, block) = block(*h, settings);
+            let u = normal(53, &[*batch, *h, *len], Kind::Double);
+            let shape = block.default_state(*batch).unwrap()[0].size();
+            let start = vec![normal(54, &shape, Kind::Double)];
+            let stepper = block.stepper(StepMode::Linear, 1.0).unwrap();
+            let (mut state, mut outputs) = (vec![start[0].copy()], Vec::new());
+            for u in u.unbind(-1) {
+                let (y, next) = stepper.step(&u, &state);
+                outputs.push(y);
+                state = next;
+            }
+            let expected = Tensor::stack(&outputs, -1);
+            for convolution in [Convolution::Chunked, Convolution::Fft] {
+                let pass = Pass { convolution, ..Pass::eval() };
+                let (y, after) = block.forward_with_state(&u, &start, &pass).unwrap();
+                assert_close(&format!("{sample:?} {convolution:?}"), &y, &expected, TIGHT);
+                assert_close(&format!("{sample:?} state"), &after[0], &state[0], TIGHT);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// A truncated kernel, or one computed in another way, is applied by FFT whatever is asked for.
+#[test]
+fn what_chunks_cannot_do_goes_by_fft() {
+    let (_store, block) = block(2, &json!({"l_max": 20, "ssm": {"d_state": 4}}));
+    let u = normal(55, &[1, 2, 50], Kind::Double);
+    let chunked = Pass { convolution: Convolution::Chunked, ..Pass::eval() };
+    let fft = Pass { convolution: Convolution::Fft, ..Pass::eval() };
+    let found = block.forward(&u, &chunked).unwrap();
+    assert_close("l_max", &found, &block.forward(&u, &fft).unwrap(), 0.0);
+    let paper = Pass { kernel: KernelMethod::Paper, ..chunked };
+    assert_eq!(block.plan(10, &paper).to_string(), "by FFT");
+    assert_eq!(block.plan(50, &paper).to_string(), "by FFT");
+}
