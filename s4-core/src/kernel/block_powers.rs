@@ -13,7 +13,7 @@ use crate::ssm::transition::{Squares, Transition};
 pub fn kernel(ssm: &DiscreteSsm, len: i64, kind: Kind) -> Tensor {
     let (log_stride, count) = block_shape(len);
     let stride = 1 << log_stride;
-    let columns = ssm.columns(stride).to_kind(kind); // (H, N, T)
+    let columns = ssm.columns(stride, kind); // (H, N, T)
     let power = match &ssm.a {
         Transition::LowRank(a) => Transition::Dense(a.dense_power(stride)),
         a => a.power(stride),

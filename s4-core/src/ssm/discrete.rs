@@ -97,14 +97,14 @@ impl DiscreteSsm {
         *self.b.size().last().expect("b has two dimensions")
     }
 
-    /// Āᵇ b̄ for b < `len`: (H, N, len).
-    pub fn columns(&self, len: i64) -> Tensor {
-        krylov(&self.a, &self.b, len)
+    /// Āᵇ b̄ for b < `len`: (H, N, len) in `kind`.
+    pub fn columns(&self, len: i64, kind: Kind) -> Tensor {
+        krylov(&self.a, &self.b, len, kind)
     }
 
-    /// c Āᵃ for a < `len`: (C, H, len, N).
-    pub fn rows(&self, len: i64) -> Tensor {
-        krylov(&self.a.transposed(), &self.c, len).transpose(-1, -2)
+    /// c Āᵃ for a < `len`: (C, H, len, N) in `kind`.
+    pub fn rows(&self, len: i64, kind: Kind) -> Tensor {
+        krylov(&self.a.transposed(), &self.c, len, kind).transpose(-1, -2)
     }
 
     /// C̃ = C (1 - Āˡ) in the official code's sense, as real row vectors (C, H, N).

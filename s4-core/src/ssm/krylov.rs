@@ -10,23 +10,28 @@ use tch::{Device, Kind, Tensor};
 use super::low_rank::LowRank;
 use super::transition::{Rotation, Squares, Transition};
 use crate::autograd::{self, Gradients};
-use crate::native::numbers::Numbers;
+use crate::native::numbers::{Element, Numbers};
 use crate::native::parallel;
 use crate::native::vector::{self, Loop};
 
-/// Āᵗ x for t < `len` and states x (…, H, N) in float64: (…, H, N, len).
-pub fn krylov(a: &Transition, x: &Tensor, len: i64) -> Tensor {
+/// Āᵗ x for t < `len` and states x (…, H, N) in float64: (…, H, N, len), computed in float64 and
+/// rounded to `kind`.
+pub fn krylov(a: &Transition, x: &Tensor, len: i64, kind: Kind) -> Tensor {
     let steps = match a {
         Transition::Diagonal(d) if x.device() == Device::Cpu => Steps::new(d, None),
         Transition::LowRank(a) if x.device() == Device::Cpu => Steps::new(&a.d, Some(a)),
-        _ => return Squares::new(a).krylov(&x.unsqueeze(-1), len),
+        _ => return Squares::new(a).krylov(&x.unsqueeze(-1), len).to_kind(kind),
     };
     let (mut shape, h, n) = {
         let size = x.size();
         let (leading, last) = size.split_at(size.len() - 2);
         (leading.to_vec(), last[0], last[1])
     };
-    let states = steps.run(&x.reshape([-1, h, n]), len); // (K, H, T, N)
+    let x = x.reshape([-1, h, n]);
+    let states = match kind {
+        Kind::Float => steps.run::<f32>(&x, len),
+        _ => steps.run::<f64>(&x, len),
+    }; // (K, H, T, N)
     shape.extend([h, len, n]);
     states.view(&*shape).transpose(-1, -2)
 }
@@ -61,18 +66,18 @@ impl Steps {
     }
 
     /// States (K, H, T, N) from x (K, H, N).
-    fn run(self, x: &Tensor, len: i64) -> Tensor {
+    fn run<T: Element>(self, x: &Tensor, len: i64) -> Tensor {
         let Self { sources, tables } = self;
         let states = {
             let _guard = tch::no_grad_guard();
-            tables.forward(&x.detach().contiguous(), len)
+            tables.forward::<T>(&x.detach().contiguous(), len)
         };
         let inputs: Vec<&Tensor> = std::iter::once(x).chain(&sources).collect();
         let (saved, count) = (states.detach(), inputs.len());
         let attached =
             autograd::attach(&inputs, &[&states], move |gradients| -> Result<Gradients> {
                 let [Some(g)] = gradients else { bail!("one output has one gradient") };
-                let mut found = tables.backward(&saved, &g.contiguous());
+                let mut found = tables.backward::<T>(&saved, &g.contiguous());
                 found.truncate(count);
                 Ok(found.into_iter().map(Some).collect())
             });
@@ -87,13 +92,13 @@ impl Tables {
         (h as usize, r as usize, n as usize)
     }
 
-    fn forward(&self, x: &Tensor, len: i64) -> Tensor {
+    fn forward<T: Element>(&self, x: &Tensor, len: i64) -> Tensor {
         let (h, r, n) = self.sizes();
         let (batch, t) = (x.size()[0] as usize, len as usize);
         let states =
-            Tensor::empty([x.size()[0], h as i64, len, n as i64], (Kind::Double, x.device()));
+            Tensor::empty([x.size()[0], h as i64, len, n as i64], (T::KIND, x.device()));
         let [re, im, p, q] = [&self.re, &self.im, &self.p, &self.q].map(Numbers::<f64>::of);
-        let (start, out) = (Numbers::<f64>::of(x), Numbers::<f64>::of(&states));
+        let (start, out) = (Numbers::<f64>::of(x), Numbers::<T>::of(&states));
         parallel::for_ranges(h, |range| {
             for channel in range {
                 // SAFETY: tables and x are only read; states of this channel are this range's.
@@ -102,8 +107,7 @@ impl Tables {
                     let at = k * h + channel;
                     let (x, states) =
                         unsafe { (start.read(at * n, n), out.write(at * t * n, t * n)) };
-                    states[..n].copy_from_slice(x);
-                    vector::run(Forward { a, states });
+                    vector::run(Forward { a, x, states });
                 }
             }
         });
@@ -111,7 +115,7 @@ impl Tables {
     }
 
     /// Gradients of x, Re D, Im D, P and Q from those of the states (K, H, T, N).
-    fn backward(&self, states: &Tensor, of_states: &Tensor) -> Vec<Tensor> {
+    fn backward<T: Element>(&self, states: &Tensor, of_states: &Tensor) -> Vec<Tensor> {
         let (h, r, n) = self.sizes();
         let (batch, _, len, _) = states.size4().expect("(K, H, T, N)");
         let (batch, t) = (batch as usize, len as usize);
@@ -119,7 +123,8 @@ impl Tables {
         let [of_re, of_im, of_p, of_q] =
             [&self.re, &self.im, &self.p, &self.q].map(|table| table.zeros_like());
         let [re, im, p, q] = [&self.re, &self.im, &self.p, &self.q].map(Numbers::<f64>::of);
-        let [x, g, to_x] = [states, of_states, &of_x].map(Numbers::<f64>::of);
+        let [x, g] = [states, of_states].map(Numbers::<T>::of);
+        let to_x = Numbers::<f64>::of(&of_x);
         let [to_re, to_im, to_p, to_q] = [&of_re, &of_im, &of_p, &of_q].map(Numbers::<f64>::of);
         parallel::for_ranges(h, |range| {
             for channel in range {
@@ -181,24 +186,28 @@ impl<'a> Channel<'a> {
     }
 }
 
-/// Fills in the states behind the first.
-struct Forward<'a> {
+/// The states from x on.
+struct Forward<'a, T> {
     a: Channel<'a>,
-    states: &'a mut [f64],
+    x: &'a [f64],
+    states: &'a mut [T],
 }
 
-impl Loop for Forward<'_> {
+impl<T: Element> Loop for Forward<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { a: Channel { re, im, p, q, n }, states } = self;
-        for t in 1..states.len() / n {
-            let (before, rest) = states.split_at_mut(t * n);
-            let (x, next) = (&before[(t - 1) * n..], &mut rest[..n]);
-            next.fill(0.0);
-            vector::add_rotated::<FMA>(re, im, x, next);
-            for (p, q) in p.chunks_exact(n).zip(q.chunks_exact(n)) {
-                vector::add_multiple::<FMA>(-vector::dot::<FMA>(q, x), p, next);
+        let Self { a: Channel { re, im, p, q, n }, x, states } = self;
+        let (mut x, mut next) = (x.to_vec(), vec![0.0; n]);
+        for place in states.chunks_exact_mut(n) {
+            for (place, &x) in place.iter_mut().zip(&x) {
+                *place = T::from_f64(x);
             }
+            next.fill(0.0);
+            vector::add_rotated::<FMA>(re, im, &x, &mut next);
+            for (p, q) in p.chunks_exact(n).zip(q.chunks_exact(n)) {
+                vector::add_multiple::<FMA>(-vector::dot::<FMA>(q, &x), p, &mut next);
+            }
+            std::mem::swap(&mut x, &mut next);
         }
     }
 }
@@ -212,41 +221,45 @@ struct Sums<'a> {
 }
 
 /// The gradient λ of each state from that of the next, λ_t = g_t + Āᵀ λ_{t+1}, and of Ā from both.
-struct Backward<'a, 'b> {
+struct Backward<'a, 'b, T> {
     a: Channel<'a>,
     /// -Im D.
     conjugate: &'a [f64],
-    states: &'a [f64],
-    gradients: &'a [f64],
+    states: &'a [T],
+    gradients: &'a [T],
     of_x: &'a mut [f64],
     sums: &'a mut Sums<'b>,
 }
 
-impl Loop for Backward<'_, '_> {
+impl<T: Element> Loop for Backward<'_, '_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { a: Channel { re, p, q, n, .. }, conjugate, states, gradients, of_x, sums } =
-            self;
+        let Self { a: Channel { re, p, q, n, .. }, conjugate, states, gradients, of_x, sums } = self;
         let half = n / 2;
-        let steps = states.len() / n;
+        let exact = |from: &[T], to: &mut [f64]| {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = from.to_f64();
+            }
+        };
         let lambda = of_x;
-        lambda.copy_from_slice(&gradients[(steps - 1) * n..]);
-        let mut before = vec![0.0; n];
+        let (mut before, mut x) = (vec![0.0; n], vec![0.0; n]);
+        let steps = states.len() / n;
+        exact(&gradients[(steps - 1) * n..], lambda);
         for t in (1..steps).rev() {
-            let x = &states[(t - 1) * n..t * n];
+            exact(&states[(t - 1) * n..t * n], &mut x);
             let ((x_re, x_im), (l_re, l_im)) = (x.split_at(half), lambda.split_at(half));
             for i in 0..half {
                 sums.re[i] += l_re[i] * x_re[i] + l_im[i] * x_im[i];
                 sums.im[i] += l_im[i] * x_re[i] - l_re[i] * x_im[i];
             }
-            before.copy_from_slice(&gradients[(t - 1) * n..t * n]);
+            exact(&gradients[(t - 1) * n..t * n], &mut before);
             vector::add_rotated::<FMA>(re, conjugate, lambda, &mut before);
             let columns = p.chunks_exact(n).zip(q.chunks_exact(n));
             let sums = sums.p.chunks_exact_mut(n).zip(sums.q.chunks_exact_mut(n));
             for ((p, q), (of_p, of_q)) in columns.zip(sums) {
-                let (by_p, by_q) = (vector::dot::<FMA>(p, lambda), vector::dot::<FMA>(q, x));
+                let (by_p, by_q) = (vector::dot::<FMA>(p, lambda), vector::dot::<FMA>(q, &x));
                 vector::add_multiple::<FMA>(-by_q, lambda, of_p);
-                vector::add_multiple::<FMA>(-by_p, x, of_q);
+                vector::add_multiple::<FMA>(-by_p, &x, of_q);
                 vector::add_multiple::<FMA>(-by_p, q, &mut before);
             }
             lambda.copy_from_slice(&before);
@@ -291,7 +304,7 @@ mod tests {
                 let gradients = leaves.iter().take(used).map(Tensor::grad);
                 std::iter::once(states.detach()).chain(gradients).collect::<Vec<_>>()
             };
-            let found = outcome(&|a, x| krylov(a, x, len));
+            let found = outcome(&|a, x| krylov(a, x, len, Kind::Double));
             let expected = outcome(&|a, x| Squares::new(a).krylov(&x.unsqueeze(-1), len));
             for (found, expected) in found.iter().zip(&expected) {
                 if len == 1 && !expected.defined() {

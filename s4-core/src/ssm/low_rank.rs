@@ -10,7 +10,7 @@
 //!
 //! Shapes: H channels, N states, R rank, K columns.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::krylov::krylov;
 use super::transition::{Rotation, Transition};
@@ -53,9 +53,9 @@ impl LowRank {
     /// Āᵏ = Dᵏ - Σ_j D^{k-1-j} P Q Āʲ as a matrix, (H, N, N), for k >= 1.
     pub fn dense_power(&self, k: i64) -> Tensor {
         let d = Transition::Diagonal(self.d.copy());
-        let columns = krylov(&d, &self.p.movedim_int(-1, 0), k).flip([-1]); // (R, H, N, k)
+        let columns = krylov(&d, &self.p.movedim_int(-1, 0), k, Kind::Double).flip([-1]); // (R, H, N, k)
         let transposed = Transition::LowRank(self.transposed());
-        let rows = krylov(&transposed, &self.q.movedim_int(-2, 0), k); // (R, H, N, k)
+        let rows = krylov(&transposed, &self.q.movedim_int(-2, 0), k, Kind::Double); // (R, H, N, k)
         let products = columns.matmul(&rows.transpose(-1, -2)); // (R, H, N, N)
         d.power(k).dense() - products.sum_dim_intlist([0i64].as_slice(), false, None)
     }

@@ -68,13 +68,13 @@ impl Matrices {
         let mut directions = vec![Direction {
             order: Order::Ascending,
             input: input.flip([-1]).transpose(-1, -2),
-            output: tables.output.detach().contiguous(),
+            output: tables.output.detach(),
         }];
         if let Some(ahead) = &tables.ahead {
             directions.push(Direction {
                 order: Order::Descending,
                 input: input.transpose(-1, -2),
-                output: ahead.detach().contiguous(),
+                output: ahead.detach(),
             });
         }
         let carry = match &tables.carry {

@@ -34,21 +34,22 @@ impl Tables {
 
     /// The first `back` of the outputs look back.
     fn new(ssm: &DiscreteSsm, back: i64, skip: Option<&Tensor>, chunk: i64, kind: Kind) -> Self {
-        let input = ssm.columns(chunk); // (H, N, T)
+        let input = ssm.columns(chunk, kind); // (H, N, T)
         let carry = match &ssm.a {
             Transition::LowRank(a) => Transition::Dense(a.dense_power(chunk)),
             a => a.power(chunk),
         };
         // c Āᵏ⁺¹ for k < T, as columns.
         let transposed = ssm.a.transposed();
-        let powers = krylov(&transposed, &transposed.apply(&ssm.c), chunk); // (C, H, N, T)
-        let output = powers.narrow(0, 0, back).to_kind(kind);
+        let powers = krylov(&transposed, &transposed.apply(&ssm.c), chunk, kind); // (C, H, N, T)
+        let output = powers.narrow(0, 0, back);
 
         // K[k] = c Āᵏ b̄ for k < T.
-        let kernel = ssm.c.unsqueeze(-2).matmul(&input).squeeze_dim(-2); // (C, H, T)
+        let c = ssm.c.to_kind(kind);
+        let kernel = c.unsqueeze(-2).matmul(&input).squeeze_dim(-2); // (C, H, T)
         let mut past = kernel.narrow(0, 0, back);
         if let Some(skip) = skip {
-            let now = past.narrow(-1, 0, 1) + skip.to_kind(Kind::Double).unsqueeze(-1);
+            let now = past.narrow(-1, 0, 1) + skip.unsqueeze(-1);
             past = Tensor::cat(&[now, past.narrow(-1, 1, chunk - 1)], -1);
         }
         let (taps, ahead) = if back == ssm.c.size()[0] {
@@ -56,11 +57,11 @@ impl Tables {
         } else {
             let future = kernel.narrow(0, back, back).narrow(-1, 0, chunk - 1).flip([-1]);
             // c Āᵏ for k < T, from the largest k on.
-            let (c, powers) = (ssm.c.narrow(0, back, back), powers.narrow(0, back, back));
+            let (c, powers) = (c.narrow(0, back, back), powers.narrow(0, back, back));
             let ahead =
                 Tensor::cat(&[c.unsqueeze(-1), powers.narrow(-1, 0, chunk - 1)], -1).flip([-1]);
-            (Tensor::cat(&[future, past], -1), Some(ahead.to_kind(kind)))
+            (Tensor::cat(&[future, past], -1), Some(ahead))
         };
-        Self { taps: taps.to_kind(kind), input: input.to_kind(kind), output, ahead, carry }
+        Self { taps, input, output, ahead, carry }
     }
 }
