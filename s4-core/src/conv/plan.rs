@@ -36,6 +36,8 @@ pub struct Size {
     pub states: i64,
     /// Whether half of the outputs look ahead.
     pub bidirectional: bool,
+    /// Whether Ā is diagonal (S4D).
+    pub diagonal: bool,
 }
 
 impl Convolution {
@@ -44,12 +46,17 @@ impl Convolution {
         match self {
             Convolution::Fft => Plan::Fft,
             Convolution::Chunked => Plan::Chunks(chunk(size)),
-            // On two cores chunks win at every length (docs/results/bench/convolution.md). On CUDA
-            // the states would cost a launch a chunk.
-            Convolution::Auto if device == Device::Cpu => Plan::Chunks(chunk(size)),
+            Convolution::Auto if chunks_are_faster(size, device) => Plan::Chunks(chunk(size)),
             Convolution::Auto => Plan::Fft,
         }
     }
+}
+
+/// On two CPU cores, forward and backward (docs/results/bench/convolution.md): the kernel that an FFT
+/// needs is cheap for S4D, so that short sequences and many states are better off with it; S4's costs
+/// more than all of the chunks' matrices. On CUDA the states would take a launch a chunk.
+fn chunks_are_faster(size: Size, device: Device) -> bool {
+    device == Device::Cpu && (!size.diagonal || (size.len >= 4096 && size.states <= 64))
 }
 
 /// The chunk length of the fewest operations.

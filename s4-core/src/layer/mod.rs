@@ -86,6 +86,12 @@ pub trait SequenceLayer: std::fmt::Debug {
     /// If the layer is not causal.
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>>;
 
+    /// What the layer chooses for sequences of `len` inputs: (name, choice).
+    fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
+        let _ = (len, pass);
+        Vec::new()
+    }
+
     /// What there is to look at while the layer trains: (name, values), e.g. step sizes Δ and
     /// Re A as float64 tensors of any shape.
     fn spectra(&self) -> Vec<(String, Tensor)> {

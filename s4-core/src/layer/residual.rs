@@ -61,6 +61,10 @@ impl SequenceLayer for Residual {
         Ok(Box::new(ResidualStepper { block: self, layer: self.layer.stepper(mode, rate)? }))
     }
 
+    fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
+        self.layer.explain(len, pass)
+    }
+
     fn spectra(&self) -> Vec<(String, Tensor)> {
         self.layer.spectra()
     }

@@ -111,6 +111,14 @@ impl Systems {
         }
     }
 
+    /// Whether they are S4D.
+    fn are_diagonal(&self) -> bool {
+        match self {
+            Systems::Full(p) => p.is_diagonal(),
+            Systems::Minimal(_) => true,
+        }
+    }
+
     /// Real states N of a system.
     fn states(&self) -> i64 {
         match self {
@@ -231,8 +239,12 @@ impl S4Block {
         if self.kernel_length(len, pass.rate) < len || pass.kernel != KernelMethod::default() {
             return Plan::Fft;
         }
-        let states = self.systems.states();
-        let size = Size { len, states, bidirectional: self.bidirectional };
+        let size = Size {
+            len,
+            states: self.systems.states(),
+            bidirectional: self.bidirectional,
+            diagonal: self.systems.are_diagonal(),
+        };
         pass.convolution.plan(size, self.d.device())
     }
 
@@ -328,6 +340,10 @@ impl SequenceLayer for S4Block {
         let discrete = self.systems.ssm(rate).discretise(1)?;
         let recurrence = Recurrence::new(&discrete, mode, self.systems.kind())?;
         Ok(Box::new(S4Stepper { block: self, recurrence }))
+    }
+
+    fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
+        vec![("convolution".to_owned(), self.plan(len, pass).to_string())]
     }
 
     fn spectra(&self) -> Vec<(String, Tensor)> {

@@ -101,7 +101,7 @@ impl Stack {
     }
 
     /// What `look` finds in each block, under the block's number.
-    fn by_layer(&self, look: impl Fn(&Residual) -> Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
+    fn by_layer<T>(&self, look: impl Fn(&Residual) -> Vec<(String, T)>) -> Vec<(String, T)> {
         let numbered = |(i, block): (usize, &Residual)| {
             look(block).into_iter().map(move |(name, values)| (format!("{name}/{i}"), values))
         };
@@ -158,6 +158,10 @@ impl SequenceLayer for Stack {
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
         let blocks = self.blocks.iter().map(|b| b.stepper(mode, rate)).collect::<Result<_>>()?;
         Ok(Box::new(StackStepper { stack: self, blocks }))
+    }
+
+    fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
+        self.by_layer(|block| block.explain(len, pass))
     }
 
     fn spectra(&self) -> Vec<(String, Tensor)> {

@@ -218,6 +218,11 @@ impl SsmParameters {
         self.inv_dt.size()[0]
     }
 
+    /// Whether A has no low-rank part: S4D.
+    pub fn is_diagonal(&self) -> bool {
+        self.p.is_none()
+    }
+
     /// Number of real states N.
     pub fn states(&self) -> i64 {
         2 * self.a_real.size()[1]
