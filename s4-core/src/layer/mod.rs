@@ -4,6 +4,7 @@
 //! position-wise linear map is a matrix product from the left.
 
 pub mod activation;
+mod channel_norm;
 pub mod dropout;
 pub mod feed_forward;
 pub mod linear;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::channel_norm::layer_norm;
 use crate::params::{Hyper, Scope};
 
 /// Which normalisation.
@@ -89,11 +90,7 @@ impl Norm {
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         match &self.0 {
             Form::Identity => x.shallow_clone(),
-            Form::Layer(Affine { weight, bias }) => {
-                let h = x.size()[1];
-                let y = x.transpose(1, -1).layer_norm([h], Some(weight), Some(bias), EPS, false);
-                y.transpose(1, -1)
-            }
+            Form::Layer(Affine { weight, bias }) => layer_norm(x, weight, bias, EPS),
             Form::Scalar { shift, scale } => {
                 // Biased and without an epsilon, as officially.
                 let channels = [1i64];

@@ -95,8 +95,7 @@ impl Tables {
     fn forward<T: Element>(&self, x: &Tensor, len: i64) -> Tensor {
         let (h, r, n) = self.sizes();
         let (batch, t) = (x.size()[0] as usize, len as usize);
-        let states =
-            Tensor::empty([x.size()[0], h as i64, len, n as i64], (T::KIND, x.device()));
+        let states = Tensor::empty([x.size()[0], h as i64, len, n as i64], (T::KIND, x.device()));
         let [re, im, p, q] = [&self.re, &self.im, &self.p, &self.q].map(Numbers::<f64>::of);
         let (start, out) = (Numbers::<f64>::of(x), Numbers::<T>::of(&states));
         parallel::for_ranges(h, |range| {
@@ -234,7 +233,8 @@ struct Backward<'a, 'b, T> {
 impl<T: Element> Loop for Backward<'_, '_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { a: Channel { re, p, q, n, .. }, conjugate, states, gradients, of_x, sums } = self;
+        let Self { a: Channel { re, p, q, n, .. }, conjugate, states, gradients, of_x, sums } =
+            self;
         let half = n / 2;
         let exact = |from: &[T], to: &mut [f64]| {
             for (to, from) in to.iter_mut().zip(from) {

@@ -44,10 +44,11 @@ pub fn convolve(
     // `last` is the state in front of the last chunk, which need not be full.
     let len = u.size()[2];
     let rest = len - (len - 1) / chunk * chunk;
-    let tail = u.narrow(-1, len - rest, rest).unsqueeze(-1); // (B, H, r, 1)
+    let tail = u.narrow(-1, len - rest, rest).permute([1, 2, 0]); // (H, r, B)
     let input = tables.input.narrow(-1, 0, rest).flip([-1]); // (H, N, r): Ā^{r-1-j} b̄
-    let carried = ssm.a.power(rest).to_kind(u.kind()).apply(&last);
-    Ok((y, carried + input.matmul(&tail).squeeze_dim(-1)))
+    let last = last.permute([1, 2, 0]); // (H, N, B)
+    let carried = ssm.a.power(rest).to_kind(u.kind()).apply_columns(&last);
+    Ok((y, (carried + input.bmm(&tail)).permute([2, 0, 1])))
 }
 
 /// As [`convolve`], from the zero state and without a final one.
