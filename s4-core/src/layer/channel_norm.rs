@@ -14,10 +14,11 @@ use crate::native::numbers::{Element, Numbers};
 use crate::native::parallel;
 use crate::native::vector::{self, Loop};
 
-/// weight ∘ (x - mean) / √(var + eps) + bias over the channels of each position: x (B, H, L),
-/// weight and bias (H), the variance biased.
+/// weight ∘ (x - mean) / √(var + eps) + bias over the channels of each position: x (B, H, L) or one
+/// position (B, H), weight and bias (H), the variance biased.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Tensor {
     match (x.device(), x.kind()) {
+        _ if x.dim() == 2 => transposed(x, weight, bias, eps),
         (Device::Cpu, Kind::Float) => native::<f32>(x, weight, bias, eps),
         (Device::Cpu, Kind::Double) => native::<f64>(x, weight, bias, eps),
         _ => transposed(x, weight, bias, eps),
