@@ -66,16 +66,18 @@ where
 }
 
 /// Whether an operation on `inputs` is to be differentiable.
-pub fn is_wanted(inputs: &[&Tensor]) -> bool {
-    // `requires_grad` of a fresh sum says both: whether gradients are on and whether one is wanted.
+fn is_wanted(inputs: &[&Tensor]) -> bool {
     inputs.iter().any(|x| x.requires_grad()) && gradients_are_on()
 }
 
 fn gradients_are_on() -> bool {
     // Setting the mode is the only way to learn it.
-    let before = unsafe { torch_sys::at_grad_set_enabled(0) } != 0;
-    unsafe { torch_sys::at_grad_set_enabled(i32::from(before)) };
-    before
+    // SAFETY: a flag of this thread, which is as before afterwards.
+    unsafe {
+        let before = torch_sys::at_grad_set_enabled(0);
+        torch_sys::at_grad_set_enabled(before);
+        before != 0
+    }
 }
 
 struct Node {
