@@ -9,9 +9,9 @@
 //! free. A second half that looks ahead is the same in the mirror: its Toeplitz matrix shares the
 //! first one's product, and its states run from the end.
 //!
-//! * [`tables`]: the matrices, from the discrete system.
-//! * [`product`]: their products with a sequence, and the transposed ones.
-//! * [`scan`]: the states.
+//! * `tables`: the matrices, from the discrete system.
+//! * `product`: their products with a sequence, and the transposed ones.
+//! * `scan`: the states.
 //!
 //! Shapes: B batch, H channels, L length, T chunk, M chunks, C outputs a channel, N states.
 
