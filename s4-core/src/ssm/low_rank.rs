@@ -57,7 +57,11 @@ impl LowRank {
         let transposed = Transition::LowRank(self.transposed());
         let rows = krylov(&transposed, &self.q.movedim_int(-2, 0), k, Kind::Double); // (R, H, N, k)
         let products = columns.matmul(&rows.transpose(-1, -2)); // (R, H, N, N)
-        d.power(k).dense() - products.sum_dim_intlist([0i64].as_slice(), false, None)
+        let low_rank = match self.rank() {
+            1 => products.squeeze_dim(0),
+            _ => products.sum_dim_intlist([0i64].as_slice(), false, None),
+        };
+        d.power(k).dense() - low_rank
     }
 
     /// Ā as a matrix, (H, N, N).
