@@ -8,7 +8,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn main() {
+/// What every build script here does.
+pub fn main() {
     println!("cargo::rerun-if-changed=../build/libtorch.rs");
     let lib_dir = PathBuf::from(env::var_os("DEP_TCH_LIBTORCH_LIB").expect(
         "no DEP_TCH_LIBTORCH_LIB: this crate must list torch-sys among its [dependencies]",

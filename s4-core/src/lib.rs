@@ -27,11 +27,14 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 
+pub mod autograd;
 pub mod conv;
+pub mod generator;
 pub mod hippo;
 pub mod kernel;
 pub mod layer;
 pub mod params;
+pub mod recompute;
 pub mod recurrence;
 pub mod ssm;
 pub mod state_dict;

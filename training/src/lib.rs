@@ -11,7 +11,7 @@
 //! use training::run_dir::{self, RunDir};
 //! use training::train_config::TrainConfig;
 //! use training::trainer::{Outcome, RunSetup, Splits, Trainer};
-//! use training::{config, exit, interrupt, seed};
+//! use training::{config, exit, heap, interrupt, seed};
 //!
 //! #[derive(Serialize, Deserialize)]
 //! #[serde(deny_unknown_fields)]
@@ -42,6 +42,7 @@
 //! }
 //!
 //! fn main() -> ExitCode {
+//!     heap::keep_freed_pages();
 //! #   let run = || -> Result<Outcome> { anyhow::bail!("") };
 //!     // let run = || train(...);
 //!     exit::main_exit(run())
@@ -57,12 +58,14 @@ mod ema;
 pub mod evaluate;
 pub mod exit;
 pub mod guard;
+pub mod heap;
 pub mod interrupt;
 pub mod memory;
 mod meters;
 pub mod objective;
 pub mod optim;
 mod panics;
+pub mod precision;
 pub mod prefetch;
 pub mod progress;
 pub mod run_dir;
