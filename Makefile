@@ -2,6 +2,8 @@
 
 ARGS ?=
 CUDA ?=
+# Runs that are cut short do not replace what is kept.
+OUT ?= $(if $(ARGS),target/bench,docs/results/bench)
 
 LRA := cargo run --package lra-bench --
 SASHIMI := cargo run --package sashimi --
@@ -47,8 +49,10 @@ sashimi: tools libtorch ## train a small model of spoken digits for STEPS=600 st
 	@echo "Longer or other samples, or to continue one:  $(SASHIMI) generate --help"
 	@echo "Audio of your own, and all there is to set:   $(SASHIMI) train --help"
 
-bench: tools libtorch ## all benchmarks
-	cargo bench --workspace --profile dev $(ARGS)
+BENCHES := kernels convolution block training_step generation
+
+bench: tools libtorch ## all benchmarks, in 20 minutes, to docs/results/bench; ARGS=--quick to try them
+	cargo bench --workspace --profile dev $(BENCHES:%=--bench %) -- --out $(OUT) $(ARGS)
 
 clippy: tools libtorch ## lints; warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[path = "../build/libtorch.rs"]
 mod libtorch;
 
-const FILES: [&str; 2] = ["src/autograd.cpp", "src/native/parallel.cpp"];
+const FILES: [&str; 3] = ["src/autograd.cpp", "src/generator.cpp", "src/native/parallel.cpp"];
 
 fn main() {
     libtorch::main();

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result};
 use s4_core::layer::Pass;
+use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Picture, StepOutput};
 use training::seed;
 
-use crate::data::batch::Batch;
+use crate::data::batch::{Batch, DeviceBatch};
 use crate::experiment::Experiment;
 use crate::model::Classifier;
 use crate::tasks::Task;
@@ -17,6 +18,8 @@ use crate::tasks::Task;
 pub struct Classification {
     store: ParamStore,
     model: Classifier,
+    /// How linear maps multiply while training.
+    dense: DenseKind,
     /// Step of the input relative to the training data.
     rate: f64,
     /// A few inputs to look at, (examples, L, features).
@@ -33,7 +36,8 @@ impl Classification {
         let mut store = ParamStore::new(device, Kind::Float);
         let model =
             Classifier::new(&mut store.root(), &experiment.model, task.shape).context("model")?;
-        Ok(Self { store, model, rate: 1.0, examples: None })
+        let dense = experiment.train.precision.dense();
+        Ok(Self { store, model, dense, rate: 1.0, examples: None })
     }
 
     /// The same model for inputs at another sampling rate.
@@ -41,38 +45,42 @@ impl Classification {
         Self { rate, ..self }
     }
 
-    /// Class scores of a batch, (B, classes), and its labels (B).
+    /// Class scores of a batch, (B, classes).
     ///
     /// # Errors
     /// If the batch does not fit the model.
-    pub fn scores(&mut self, batch: &Batch, phase: Phase) -> Result<(Tensor, Tensor)> {
-        let batch = batch.to_device(self.store.device(), self.store.kind())?;
+    pub fn scores(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<Tensor> {
         if self.examples.is_none() && batch.x.is_floating_point() {
             self.examples = Some(batch.x.narrow(0, 0, batch.x.size()[0].min(SHOWN_EXAMPLES)));
         }
-        let pass = Pass { train: phase == Phase::Train, rate: self.rate, ..Pass::eval() };
-        let scores = self.model.forward(&batch.x, pass.with_lengths(batch.lengths))?;
-        Ok((scores, batch.labels))
+        let pass = match phase {
+            Phase::Train => Pass { dense: self.dense, ..Pass::train() },
+            Phase::Eval => Pass::eval(),
+        };
+        let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
+        self.model.forward(&batch.x, Pass { rate: self.rate, lengths, ..pass })
     }
 }
 
 impl Objective for Classification {
     type Batch = Batch;
+    type OnDevice = DeviceBatch;
 
     fn params(&self) -> &ParamStore {
         &self.store
     }
 
-    fn step(&mut self, batch: &Batch, phase: Phase) -> Result<StepOutput> {
-        let (scores, labels) = self.scores(batch, phase)?;
+    fn upload(&self, batch: &Batch) -> Result<DeviceBatch> {
+        batch.to_device(self.store.device(), self.store.kind())
+    }
+
+    fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
+        let scores = self.scores(batch, phase)?;
+        let labels = &batch.labels;
         let loss =
-            scores.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)?;
-        let correct = scores.argmax(1, false).eq_tensor(&labels).sum(Kind::Float);
-        Ok(StepOutput {
-            loss,
-            metrics: vec![("accuracy", correct)],
-            samples: batch.labels.len() as i64,
-        })
+            scores.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)?;
+        let correct = scores.argmax(1, false).eq_tensor(labels).sum(Kind::Float);
+        Ok(StepOutput { loss, metrics: vec![("accuracy", correct)], samples: labels.size()[0] })
     }
 
     fn histograms(&self) -> Vec<(String, Tensor)> {

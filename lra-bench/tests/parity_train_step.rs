@@ -35,12 +35,9 @@ impl Example {
             let mut scope = root.sub(format_args!("s4_layers.{i}"));
             let layer = S4Block::minimal(&mut scope, width, case.int("d_state", 64), none, lr)?;
             let mut scope = root.sub(format_args!("norms.{i}"));
-            blocks.push(Residual {
-                layer: Box::new(layer),
-                norm: Norm::new(&mut scope, NormKind::Layer, width, Hyper::GLOBAL)?,
-                prenorm: case.flag("prenorm", false),
-                dropout: none,
-            });
+            let norm = Norm::new(&mut scope, NormKind::Layer, width, Hyper::GLOBAL)?;
+            let prenorm = case.flag("prenorm", false);
+            blocks.push(Residual::new(Box::new(layer), norm, prenorm, none));
         }
         let decoder = Linear::new(&mut root.sub("decoder"), width, classes, Hyper::GLOBAL)?;
         let dict: StateDict = case.group("sd").into_iter().collect();

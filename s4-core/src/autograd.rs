@@ -66,7 +66,7 @@ where
 }
 
 /// Whether an operation on `inputs` is to be differentiable.
-fn is_wanted(inputs: &[&Tensor]) -> bool {
+pub fn is_wanted(inputs: &[&Tensor]) -> bool {
     inputs.iter().any(|x| x.requires_grad()) && gradients_are_on()
 }
 

@@ -29,11 +29,14 @@
 
 pub mod autograd;
 pub mod conv;
+pub mod generator;
+pub mod heap;
 pub mod hippo;
 pub mod kernel;
 pub mod layer;
 mod native;
 pub mod params;
+pub mod recompute;
 pub mod recurrence;
 pub mod ssm;
 pub mod state_dict;

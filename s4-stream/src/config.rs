@@ -3,38 +3,36 @@
 //! Keys that only matter to training are passed over; names and defaults are those of the crates
 //! that train.
 
-use anyhow::{Context, Result, ensure};
+mod sashimi;
+mod stack;
+
+use anyhow::{Result, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use sashimi::{SashimiConfig, Variant};
+pub(crate) use stack::{NormKind, Pooling, StackConfig};
 
 /// No width, depth or number of states is larger: beyond it a config is damaged.
 const LIMIT: usize = 1 << 20;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct File {
-    model: ModelConfig,
+#[derive(Debug, Deserialize)]
+struct File<C> {
+    #[serde(default)]
+    model: C,
 }
 
-/// Depth, width and wiring of SaShiMi.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default)]
-pub(crate) struct ModelConfig {
-    pub d_model: usize,
-    pub n_layers: usize,
-    pub pool: Vec<usize>,
-    pub expand: usize,
-    pub ff: usize,
-    pub unet: bool,
-    pub variant: Variant,
-    pub layer: BlockConfig,
+/// `[model]` of the TOML `text`.
+fn model<C: DeserializeOwned + Default>(text: &str) -> Result<C> {
+    let File { model } = toml::from_str(text)?;
+    Ok(model)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Variant {
-    #[default]
-    Standalone,
-    Audio,
+fn check_sizes(sizes: &[(&str, usize)]) -> Result<()> {
+    for (name, size) in sizes {
+        ensure!((1..=LIMIT).contains(size), "{name} must be 1 to {LIMIT}, got {size}");
+    }
+    Ok(())
 }
 
 /// An S4 block.
@@ -123,21 +121,6 @@ pub(crate) enum Discretisation {
     Dss,
 }
 
-impl Default for ModelConfig {
-    fn default() -> Self {
-        Self {
-            d_model: 64,
-            n_layers: 8,
-            pool: vec![4, 4],
-            expand: 2,
-            ff: 2,
-            unet: false,
-            variant: Variant::default(),
-            layer: BlockConfig::default(),
-        }
-    }
-}
-
 impl Default for BlockConfig {
     fn default() -> Self {
         Self {
@@ -170,48 +153,26 @@ impl Default for SsmConfig {
     }
 }
 
-impl ModelConfig {
-    /// Reads `[model]` of the TOML `text`.
-    pub fn parse(text: &str) -> Result<Self> {
-        let File { model } = toml::from_str(text)?;
-        model.validate().context("model")?;
-        Ok(model)
-    }
-
+impl BlockConfig {
+    /// Refuses what contradicts itself or cannot be stepped.
     fn validate(&self) -> Result<()> {
-        let Self { layer, expand, .. } = self;
-        let ssm = &layer.ssm;
-        for (name, value) in [
-            ("d_model", self.d_model),
-            ("n_layers", self.n_layers),
-            ("expand", *expand),
-            ("layer.channels", layer.channels),
+        let ssm = &self.ssm;
+        check_sizes(&[
+            ("layer.channels", self.channels),
             ("layer.ssm.d_state", ssm.d_state),
             ("layer.ssm.n_ssm", ssm.n_ssm.unwrap_or(1)),
             ("layer.ssm.rank", ssm.rank),
-        ] {
-            ensure!((1..=LIMIT).contains(&value), "{name} must be 1 to {LIMIT}, got {value}");
-        }
-        ensure!(self.ff <= LIMIT, "ff must be at most {LIMIT}, got {}", self.ff);
+        ])?;
         ensure!(
-            self.pool.iter().all(|factor| (1..=1024).contains(factor)),
-            "pool must hold factors of 1 to 1024, got {:?}",
-            self.pool
-        );
-        let widest = self.pool.iter().try_fold(self.d_model, |width, _| {
-            width.checked_mul(*expand).filter(|&width| width <= LIMIT)
-        });
-        ensure!(widest.is_some(), "d_model grows beyond {LIMIT} by expand = {expand}");
-        ensure!(
-            !layer.bidirectional,
+            !self.bidirectional,
             "layer.bidirectional looks ahead: such a model cannot be stepped"
         );
         ensure!(
-            layer.l_max.is_none(),
+            self.l_max.is_none(),
             "layer.l_max cuts convolution kernels short, which a recurrence cannot"
         );
         ensure!(
-            ssm.is_real || ssm.d_state % 2 == 0,
+            ssm.is_real || ssm.d_state.is_multiple_of(2),
             "layer.ssm.d_state must be even (states come in conjugate pairs), got {}",
             ssm.d_state
         );
@@ -222,56 +183,10 @@ impl ModelConfig {
              recurrence; use the convolution"
         );
         ensure!(
-            layer.final_act != FinalAct::Special(Special::None) || layer.channels == 1,
+            self.final_act != FinalAct::Special(Special::None) || self.channels == 1,
             "layer.final_act = \"none\" needs channels = 1, got {}",
-            layer.channels
+            self.channels
         );
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_training_are_passed_over() {
-        let text = "
-            [data]
-            bits = 8
-            [model]
-            pool = [2]
-            dropout = 0.1
-            [model.layer]
-            final_act = \"silu\"
-            [model.layer.ssm]
-            mode = \"diag\"
-            lr = { dt = 0.001 }
-            [train]
-            steps = 5
-        ";
-        let config = ModelConfig::parse(text).unwrap();
-        assert_eq!((config.d_model, config.pool), (64, vec![2]));
-        assert_eq!(config.layer.ssm.mode, Mode::S4d);
-        assert_eq!(config.layer.final_act, FinalAct::Pointwise(Activation::Silu));
-    }
-
-    #[test]
-    fn what_cannot_be_stepped_is_named() {
-        for (text, word) in [
-            ("layer.bidirectional = true", "looks ahead"),
-            ("layer.l_max = 5", "l_max"),
-            ("layer.ssm = { mode = \"s4d\", disc = \"dss\" }", "dss"),
-            ("layer.ssm.d_state = 3", "even"),
-            ("layer.ssm.is_real = true", "is_real"),
-            ("layer = { channels = 2, final_act = \"none\" }", "channels"),
-            ("pool = [0]", "pool"),
-            ("d_model = 0", "d_model"),
-            ("expand = 1000\npool = [1, 1, 1, 1, 1, 1, 1]", "expand"),
-            ("variant = \"other\"", "variant"),
-        ] {
-            let error = ModelConfig::parse(&format!("[model]\n{text}")).unwrap_err();
-            assert!(format!("{error:#}").contains(word), "{text}: {error:#}");
-        }
     }
 }

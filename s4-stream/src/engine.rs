@@ -10,7 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::model::{Network, NetworkState};
+use crate::encoder::Inputs;
+use crate::network::{Network, NetworkState};
 
 /// A batch of sequences and their states.
 #[derive(Debug)]
@@ -27,8 +28,9 @@ pub struct Engine {
 /// Some of the sequences.
 #[derive(Debug)]
 struct Part {
+    /// Number of them.
+    sequences: usize,
     state: NetworkState,
-    codes: Vec<u16>,
     scores: Vec<f32>,
 }
 
@@ -43,7 +45,12 @@ struct Worker {
 }
 
 impl Engine {
-    pub(crate) fn new(
+    /// An engine for sequences before their first input.
+    pub(crate) fn new(network: &Arc<Network>, batch: usize, threads: usize) -> Result<Self> {
+        Self::with_state(network, batch, threads, |sequences| network.state(sequences))
+    }
+
+    fn with_state(
         network: &Arc<Network>,
         batch: usize,
         threads: usize,
@@ -57,9 +64,9 @@ impl Engine {
         let part = |i: usize| {
             let sequences = (i + 1) * batch / threads - i * batch / threads;
             Box::new(Part {
+                sequences,
                 state: state(sequences),
-                codes: vec![0; sequences],
-                scores: vec![0.0; sequences * network.levels],
+                scores: vec![0.0; sequences * network.outputs],
             })
         };
         Ok(Self {
@@ -69,7 +76,7 @@ impl Engine {
             workers: (1..threads)
                 .map(|i| Worker::start(network, part(i)))
                 .collect::<Result<_>>()?,
-            scores: vec![0.0; batch * network.levels],
+            scores: vec![0.0; batch * network.outputs],
         })
     }
 
@@ -78,35 +85,67 @@ impl Engine {
         self.batch
     }
 
-    /// Scores (B, K), row by row, of the codes that follow `codes` (B). They are logarithms of
+    /// Scores (B, K), row by row, after `codes` (B), the next input of every sequence. SaShiMi's are
+    /// those of the codes that follow, a stack's those of the classes; they are logarithms of
     /// unnormalised probabilities. Does not allocate.
     ///
     /// # Errors
-    /// If there is not one code for every sequence, or a code is not below K. The sequences stay
-    /// where they were then.
+    /// If there is not one code for every sequence, a code is none of the model's, or the model
+    /// gets values. The sequences stay where they were then.
     pub fn step(&mut self, codes: &[u16]) -> Result<&[f32]> {
-        let levels = self.network.levels;
-        ensure!(
-            codes.len() == self.batch,
-            "{} sequences need as many codes, got {}",
-            self.batch,
-            codes.len()
-        );
-        if let Some(code) = codes.iter().find(|&&code| usize::from(code) >= levels) {
-            anyhow::bail!("the model has codes below {levels}, got {code}");
+        self.advance(Inputs::Codes(codes))
+    }
+
+    /// Scores (B, K), row by row, after `values` (B, features), the next input of every sequence
+    /// row by row. Does not allocate.
+    ///
+    /// # Errors
+    /// If there are not as many values, or the model gets codes. The sequences stay where they were
+    /// then.
+    pub fn step_values(&mut self, values: &[f32]) -> Result<&[f32]> {
+        self.advance(Inputs::Values(values))
+    }
+
+    fn advance(&mut self, inputs: Inputs) -> Result<&[f32]> {
+        let network = &self.network;
+        network.encoder.check(inputs, self.batch)?;
+        let mut rest = inputs;
+        for part in parts(&mut self.first, &mut self.workers) {
+            let (own, others) = rest.split_at(part.sequences * network.encoder.features());
+            network.encode(own, &mut part.state);
+            rest = others;
         }
-        let (first, mut rest) = codes.split_at(self.first.codes.len());
-        self.first.codes.copy_from_slice(first);
         for worker in &mut self.workers {
-            rest = worker.send(rest)?;
+            worker.send()?;
         }
-        self.first.step(&self.network);
+        self.first.step(network);
         let (first, mut rest) = self.scores.split_at_mut(self.first.scores.len());
         first.copy_from_slice(&self.first.scores);
         for worker in &mut self.workers {
             rest = worker.receive(rest)?;
         }
         Ok(&self.scores)
+    }
+
+    /// Takes over the state that other code has brought the model into, after `position` inputs of
+    /// every sequence: its tensors in the order that [`crate::Model`] and [`crate::Stack`] give,
+    /// row by row. The N real states of a channel are the real parts of its N/2 complex ones and
+    /// then their imaginary parts. The next step gives the scores after input `position` + 1.
+    ///
+    /// # Errors
+    /// If the tensors are not those of the model's state for as many sequences. The sequences stay
+    /// where they were then.
+    pub fn load_state(&mut self, position: u64, tensors: &[Vec<f32>]) -> Result<()> {
+        let (mut states, mut end) = (Vec::new(), 0);
+        for part in parts(&mut self.first, &mut self.workers) {
+            let start = end;
+            end += part.sequences;
+            states.push(self.network.loaded(position, tensors, self.batch, start..end)?);
+        }
+        for (part, state) in parts(&mut self.first, &mut self.workers).zip(states) {
+            part.state = state;
+        }
+        Ok(())
     }
 
     /// An engine for `batch` sequences that all stand where the only one of this engine stands, on
@@ -122,14 +161,18 @@ impl Engine {
             self.batch
         );
         let state = |sequences| self.network.repeated(&self.first.state, sequences);
-        Self::new(&self.network, batch, threads(batch), state)
+        Self::with_state(&self.network, batch, threads(batch), state)
     }
 
-    /// Goes back to before the first code of every sequence.
+    /// Goes back to before the first input of every sequence.
     pub fn reset(&mut self) {
-        let parts = self.workers.iter_mut().filter_map(|worker| worker.part.as_mut());
-        parts.chain([&mut self.first]).for_each(|part| part.state.reset());
+        parts(&mut self.first, &mut self.workers).for_each(|part| part.state.reset());
     }
+}
+
+/// All parts, in the order of their sequences; they are at home between steps.
+fn parts<'a>(first: &'a mut Part, workers: &'a mut [Worker]) -> impl Iterator<Item = &'a mut Part> {
+    [first].into_iter().chain(workers.iter_mut().filter_map(|worker| worker.part.as_deref_mut()))
 }
 
 /// Threads for `batch` sequences.
@@ -139,7 +182,7 @@ pub(crate) fn threads(batch: usize) -> usize {
 
 impl Part {
     fn step(&mut self, network: &Network) {
-        network.step(&self.codes, &mut self.state, &mut self.scores);
+        network.step(&mut self.state, &mut self.scores);
     }
 }
 
@@ -163,13 +206,10 @@ impl Worker {
         Ok(Self { part: Some(part), there: Some(there), back, thread: Some(thread) })
     }
 
-    /// Hands the thread its share of `codes`; gives the others.
-    fn send<'c>(&mut self, codes: &'c [u16]) -> Result<&'c [u16]> {
-        let mut part = self.part.take().context(LOST)?;
-        let (own, rest) = codes.split_at(part.codes.len());
-        part.codes.copy_from_slice(own);
-        self.there.as_ref().context(LOST)?.send(part).ok().context(LOST)?;
-        Ok(rest)
+    /// Hands the thread its part.
+    fn send(&mut self) -> Result<()> {
+        let part = self.part.take().context(LOST)?;
+        self.there.as_ref().context(LOST)?.send(part).ok().context(LOST)
     }
 
     /// Waits for the thread and copies its share of the scores; gives the room for the others.

@@ -1,26 +1,36 @@
 //! The hourglass of SaShiMi as a recursion: a level runs its own blocks at every position, and the
-//! stage inside it once a group of positions is complete.
+//! stage inside it once a group of positions is complete. A plain stack is its innermost stage alone.
 
 use anyhow::Result;
 
-use crate::config::{ModelConfig, Variant};
+use crate::config::{NormKind, SashimiConfig, StackConfig, Variant};
+use crate::handover::Tensors;
 use crate::layer::add;
-use crate::layer::block::{Block, Scratch};
+use crate::layer::block::{Block, Layer, Scratch};
 use crate::layer::linear::{Linear, Stored, Vectors};
-use crate::simd::{Isa, Lanes, lanes};
+use crate::layer::norm::Norm;
+use crate::simd::{Isa, Lanes, WIDTH, lanes, pack_into};
 use crate::weights::Place;
 
 /// A part of the model from some resolution inwards.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Stage {
-    /// The coarsest resolution: blocks(x) + x.
-    Centre(Vec<Block>),
+    Centre(Centre),
     Level(Box<Level>),
 }
 
+/// The coarsest resolution.
+#[derive(Debug, Clone)]
+pub(crate) struct Centre {
+    blocks: Vec<Block>,
+    /// blocks(x) + x rather than blocks(x): SaShiMi's, not a plain stack's.
+    residual: bool,
+}
+
 /// One resolution and everything coarser.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Level {
+    channels: usize,
     /// Lanes of a vector.
     width: usize,
     /// Positions that are pooled into one.
@@ -68,10 +78,26 @@ pub(crate) struct LevelState {
 }
 
 impl Stage {
-    /// Reads the stage of `width` channels whose inputs are to be pooled by `pool`.
-    pub fn read(place: &Place, config: &ModelConfig) -> Result<Self> {
+    /// Reads the hourglass.
+    pub fn sashimi(place: &Place, config: &SashimiConfig) -> Result<Self> {
         let mut builder = Builder { place, config, down: 0, up: 0 };
         builder.stage(config.d_model, &config.pool)
+    }
+
+    /// Reads a plain stack: `layers.{i}.layer.*` and `layers.{i}.norm.norm.*`.
+    pub fn stack(place: &Place, config: &StackConfig) -> Result<Self> {
+        let block = |i| {
+            let place = place.sub(format_args!("layers.{i}"));
+            let layer = Layer::s4(&place.sub("layer"), &config.layer, config.d_model)?;
+            let norm = stack_norm(&place, config)?;
+            Ok(if config.prenorm {
+                Block::prenorm(norm, layer)
+            } else {
+                Block::postnorm(norm, layer)
+            })
+        };
+        let blocks = (0..config.n_layers).map(block).collect::<Result<_>>()?;
+        Ok(Stage::Centre(Centre { blocks, residual: false }))
     }
 
     /// The state of `batch` sequences before their first input.
@@ -79,9 +105,9 @@ impl Stage {
         let zeros = |lanes: usize| vec![Lanes::ZERO; batch * lanes];
         let states = |blocks: &[Block]| blocks.iter().map(|block| zeros(block.state())).collect();
         match self {
-            Stage::Centre(blocks) => StageState::Centre(CentreState {
+            Stage::Centre(Centre { blocks, residual }) => StageState::Centre(CentreState {
                 blocks: states(blocks),
-                entry: zeros(blocks.first().map_or(0, Block::lanes)),
+                entry: zeros(blocks.first().filter(|_| *residual).map_or(0, Block::lanes)),
             }),
             Stage::Level(level) => StageState::Level(Box::new(LevelState {
                 down: states(&level.down),
@@ -99,30 +125,62 @@ impl Stage {
     /// Moves `state` on by one position and replaces x by the output.
     pub fn step(&self, isa: Isa, x: &mut [Lanes], state: &mut StageState, scratch: &mut Scratch) {
         match (self, state) {
-            (Stage::Centre(blocks), StageState::Centre(state)) => {
-                state.entry.copy_from_slice(x);
-                for (block, state) in blocks.iter().zip(&mut state.blocks) {
+            (Stage::Centre(centre), StageState::Centre(state)) => {
+                if centre.residual {
+                    state.entry.copy_from_slice(x);
+                }
+                for (block, state) in centre.blocks.iter().zip(&mut state.blocks) {
                     block.step(isa, x, state, scratch);
                 }
-                add(isa, x, &state.entry);
+                if centre.residual {
+                    add(isa, x, &state.entry);
+                }
             }
             (Stage::Level(level), StageState::Level(state)) => level.step(isa, x, state, scratch),
             _ => unreachable!("a state is made by the stage that it is used with"),
         }
     }
 
+    /// Fills the `state` of some sequences with theirs of `tensors`, which come in the order of the
+    /// fields of [`Level`], after `position` inputs of this stage.
+    pub fn load(&self, state: &mut StageState, position: u64, tensors: &mut Tensors) -> Result<()> {
+        match (self, state) {
+            (Stage::Centre(centre), StageState::Centre(state)) => {
+                load(&centre.blocks, &mut state.blocks, tensors)
+            }
+            (Stage::Level(level), StageState::Level(state)) => level.load(state, position, tensors),
+            _ => unreachable!("a state is made by the stage that it is used with"),
+        }
+    }
+
     /// Lanes of [`Scratch`] that a sequence needs.
-    pub fn room(config: &ModelConfig) -> usize {
-        let depths = 0..=config.pool.len() as u32;
-        let widths = depths.map(|depth| config.d_model * config.expand.pow(depth));
-        widths.map(|width| Block::room(config, width)).max().unwrap_or(0)
+    pub fn room(&self) -> usize {
+        let most = |blocks: &[Block]| blocks.iter().map(Block::room).max().unwrap_or(0);
+        match self {
+            Stage::Centre(centre) => most(&centre.blocks),
+            Stage::Level(level) => most(&level.down).max(most(&level.up)).max(level.inner.room()),
+        }
+    }
+
+    /// Keeps the weights of the linear maps as integers of 16 bits.
+    pub fn round(&mut self) {
+        match self {
+            Stage::Centre(centre) => centre.blocks.iter_mut().for_each(Block::round),
+            Stage::Level(level) => {
+                let Level { down, pool, inner, unpool, up, .. } = &mut **level;
+                down.iter_mut().chain(up).for_each(Block::round);
+                pool.round();
+                unpool.round();
+                inner.round();
+            }
+        }
     }
 
     /// Bytes of weights that a position takes on average.
     pub fn bytes(&self) -> f64 {
         let sum = |blocks: &[Block]| blocks.iter().map(Block::bytes).sum::<usize>() as f64;
         match self {
-            Stage::Centre(blocks) => sum(blocks),
+            Stage::Centre(centre) => sum(&centre.blocks),
             Stage::Level(level) => {
                 let pools = (level.pool.bytes() + level.unpool.bytes()) as f64;
                 let inside = pools + level.inner.bytes();
@@ -163,6 +221,48 @@ impl Level {
             self.inner.step(isa, &mut state.coarse, &mut state.inner, scratch);
             self.unpool.apply(isa, &state.coarse, &mut state.pending);
         }
+    }
+
+    fn load(&self, state: &mut LevelState, position: u64, tensors: &mut Tensors) -> Result<()> {
+        let Self { channels, width, factor, .. } = *self;
+        load(&self.down, &mut state.down, tensors)?;
+        let groups = position / factor as u64;
+        state.phase = (position % factor as u64) as usize;
+        for at in 0..state.phase {
+            let rows = tensors.next("of what waits to be pooled", channels)?;
+            let gathered = state.gathered.chunks_exact_mut(factor * width);
+            for (gathered, row) in gathered.zip(rows.chunks_exact(channels)) {
+                pack_into(row, &mut gathered[at * width..][..width]);
+            }
+        }
+        self.inner.load(&mut state.inner, groups, tensors)?;
+        // (H, s) for every sequence.
+        let rows = tensors.next("of what is unpooled", channels * factor)?;
+        let pending = state.pending.chunks_exact_mut(factor * width);
+        for (pending, row) in pending.zip(rows.chunks_exact(channels * factor)) {
+            for (at, vector) in pending.chunks_exact_mut(width).enumerate() {
+                for (channel, values) in row.chunks_exact(factor).enumerate() {
+                    vector[channel / WIDTH].0[channel % WIDTH] = values[at];
+                }
+            }
+        }
+        load(&self.up, &mut state.up, tensors)
+    }
+}
+
+/// Fills the states of `blocks`.
+fn load(blocks: &[Block], states: &mut [Vec<Lanes>], tensors: &mut Tensors) -> Result<()> {
+    blocks.iter().zip(states).try_for_each(|(block, state)| block.load(state, tensors))
+}
+
+/// `norm.norm.*` of a plain stack or one of its blocks.
+pub(crate) fn stack_norm(place: &Place, config: &StackConfig) -> Result<Norm> {
+    let (place, width) = (place.sub("norm.norm"), config.d_model);
+    match config.norm {
+        NormKind::Layer => Norm::layer(&place, width),
+        NormKind::Scalar => Norm::scalar(&place, width),
+        NormKind::Batch => Norm::batch(&place, width),
+        NormKind::None => Ok(Norm::identity(width)),
     }
 }
 
@@ -209,7 +309,7 @@ impl StageState {
 /// Reads the stages in the order in which the official code numbers them.
 struct Builder<'a> {
     place: &'a Place<'a>,
-    config: &'a ModelConfig,
+    config: &'a SashimiConfig,
     /// Layers on the way down so far.
     down: usize,
     /// Levels on the way up so far.
@@ -220,7 +320,8 @@ impl Builder<'_> {
     fn stage(&mut self, width: usize, pool: &[usize]) -> Result<Stage> {
         let (place, config) = (self.place, self.config);
         let Some((&factor, coarser)) = pool.split_first() else {
-            return Ok(Stage::Centre(self.blocks(&place.sub("c_layers"), 0, width)?));
+            let blocks = self.blocks(&place.sub("c_layers"), 0, width)?;
+            return Ok(Stage::Centre(Centre { blocks, residual: true }));
         };
         let down = match config.unet {
             true => self.blocks(&place.sub("d_layers"), self.down, width)?,
@@ -241,21 +342,36 @@ impl Builder<'_> {
         self.up += 1;
         let unpool = Linear::read(&place.sub("0.linear"), stored, coarse, fine)?;
         let up = self.blocks(&place, 1, width)?;
-        let width = lanes(width);
-        Ok(Stage::Level(Box::new(Level { width, factor, down, pool, inner, unpool, up })))
+        let (channels, width) = (width, lanes(width));
+        Ok(Stage::Level(Box::new(Level { channels, width, factor, down, pool, inner, unpool, up })))
     }
 
     /// `n_layers` S4 blocks, each with a feed-forward block behind it, numbered from `first`.
     fn blocks(&self, place: &Place, first: usize, width: usize) -> Result<Vec<Block>> {
+        let config = self.config;
         let mut blocks = Vec::new();
-        for _ in 0..self.config.n_layers {
+        for _ in 0..config.n_layers {
             let next = place.sub(first + blocks.len());
-            blocks.push(Block::s4(&next, self.config, width)?);
-            if self.config.ff > 0 {
+            let layer = Layer::s4(&next.sub("layer"), &config.layer, width)?;
+            blocks.push(Block::prenorm(self.norm(&next, width)?, layer));
+            if config.ff > 0 {
                 let next = place.sub(first + blocks.len());
-                blocks.push(Block::feed_forward(&next, self.config, width)?);
+                let stored = match config.variant {
+                    Variant::Standalone => Stored::Pointwise,
+                    Variant::Audio => Stored::Plain,
+                };
+                let inner = config.ff * width;
+                let layer = Layer::feed_forward(&next.sub("layer"), stored, width, inner)?;
+                blocks.push(Block::prenorm(self.norm(&next, width)?, layer));
             }
         }
         Ok(blocks)
+    }
+
+    fn norm(&self, place: &Place, width: usize) -> Result<Norm> {
+        match self.config.variant {
+            Variant::Standalone => Norm::layer(&place.sub("norm"), width),
+            Variant::Audio => Norm::scalar(&place.sub("norm.norm"), width),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use anyhow::{Context, Result, bail, ensure};
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 /// The metadata that tells a checkpoint from weights alone.
@@ -93,11 +94,26 @@ impl Place<'_> {
         Ok(values)
     }
 
-    fn any(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
+    /// Whether there is a tensor `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.view(name).is_ok()
+    }
+
+    /// The shape of the tensor `name`.
+    pub fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        Ok(self.view(name)?.shape().to_vec())
+    }
+
+    fn view(&self, name: &str) -> Result<TensorView<'_>> {
         let name = self.sub(name).name;
-        let view = (self.weights.file)
+        (self.weights.file)
             .tensor(&format!("{}{name}", self.weights.prefix))
-            .map_err(|_| anyhow::anyhow!("{name} is missing"))?;
+            .map_err(|_| anyhow::anyhow!("{name} is missing"))
+    }
+
+    fn any(&self, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
+        let view = self.view(name)?;
+        let name = self.sub(name).name;
         let bytes = view.data();
         let values = match view.dtype() {
             Dtype::F32 => numbers(bytes, |b| f64::from(f32::from_le_bytes(b))),
@@ -118,8 +134,6 @@ fn numbers<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-
-    use safetensors::tensor::TensorView;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use s4_stream::{Engine, Model};
+use s4_stream::{Engine, Model, Precision};
 use support::Shape;
 
 fn shape() -> Shape {
@@ -53,6 +53,24 @@ fn threads_and_fresh_starts_change_nothing() {
     run(&mut engine, 0, 5);
     engine.reset();
     assert_eq!(run(&mut engine, 0, 40), expected);
+}
+
+#[test]
+fn rounded_weights_are_a_model_of_its_own() {
+    let model = model();
+    let expected = run(&mut model.engine_on(3, 2).unwrap(), 0, 40);
+    let rounded = model.clone().int16();
+    assert_eq!((model.precision(), rounded.precision()), (Precision::Float32, Precision::Int16));
+    assert!(rounded.bytes_per_sample() < 0.8 * model.bytes_per_sample());
+    assert_eq!(run(&mut model.engine_on(3, 2).unwrap(), 0, 40), expected, "copies stay");
+
+    let found = run(&mut rounded.engine_on(3, 2).unwrap(), 0, 40);
+    assert_ne!(found, expected);
+    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+        assert!((found - expected).abs() < 1e-3, "{found}, {expected}");
+    }
+    let twice = rounded.clone().int16();
+    assert_eq!(run(&mut twice.engine_on(3, 2).unwrap(), 0, 40), found);
 }
 
 #[test]
@@ -128,4 +146,65 @@ fn files_that_are_not_there_are_named() {
     let nowhere = std::path::Path::new("no-such-folder/config.toml");
     let error = Model::load(nowhere, nowhere).unwrap_err();
     assert!(error.to_string().contains("no-such-folder/config.toml"), "{error:#}");
+}
+
+/// Sizes of the tensors of a state of [`shape`] between two groups, for one sequence.
+const STATE: [usize; 6] = [96 * 8, 96 * 8, 48 * 3, 48 * 8, 48 * 8, 24 * 2];
+
+/// A state of `batch` sequences: sequence s has numbers of its own.
+fn state(batch: usize, first: usize) -> Vec<Vec<f32>> {
+    let number = |tensor: usize, sequence: usize, i: usize| {
+        ((tensor * 31 + (first + sequence) * 17 + i * 7) % 23) as f32 / 23.0 - 0.5
+    };
+    // The blocks of the finest resolution come last.
+    let sizes = STATE.iter().chain([&(24 * 8), &(24 * 8)]).enumerate();
+    sizes
+        .map(|(tensor, &size)| {
+            let row = |sequence| (0..size).map(move |i| number(tensor, sequence, i));
+            (0..batch).flat_map(row).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn states_go_to_their_sequences() {
+    let model = model();
+    let levels = model.levels();
+    let mut engine = model.engine_on(3, 2).unwrap();
+    run(&mut engine, 0, 4);
+    engine.load_state(12, &state(3, 0)).unwrap();
+    let together = run(&mut engine, 0, 20);
+    for sequence in 0..3 {
+        let mut engine = model.engine(1).unwrap();
+        engine.load_state(12, &state(1, sequence)).unwrap();
+        for (alone, together) in run(&mut engine, sequence, 20).iter().zip(&together) {
+            let own = &together[sequence * levels..][..levels];
+            assert!(alone.iter().zip(own).all(|(a, b)| (a - b).abs() < 1e-4));
+        }
+    }
+    // Nothing is left of what was before.
+    let mut fresh = model.engine_on(3, 2).unwrap();
+    let zeros: Vec<Vec<f32>> = state(3, 0).iter().map(|tensor| vec![0.0; tensor.len()]).collect();
+    engine.load_state(0, &zeros).unwrap();
+    assert_eq!(run(&mut engine, 0, 20), run(&mut fresh, 0, 20));
+}
+
+#[test]
+fn wrong_states_are_refused_and_change_nothing() {
+    let model = model();
+    let mut engine = model.engine_on(2, 2).unwrap();
+    let mut expected = model.engine_on(2, 2).unwrap();
+    run(&mut engine, 0, 5);
+    run(&mut expected, 0, 5);
+    let mut error = |position, change: &dyn Fn(&mut Vec<Vec<f32>>)| {
+        let mut state = state(2, 0);
+        change(&mut state);
+        engine.load_state(position, &state).unwrap_err().to_string()
+    };
+    assert!(error(6, &|s| s[3].truncate(7)).contains("tensor 3 of the state, of an S4 layer"));
+    assert!(error(6, &|s| s.truncate(5)).contains("has 5 tensors"));
+    assert!(error(6, &|s| s.push(vec![])).contains("has 9 tensors"));
+    // In the midst of a group a vector waits.
+    assert!(error(7, &|_| ()).contains("waits to be pooled"));
+    assert_eq!(run(&mut engine, 0, 5), run(&mut expected, 0, 5));
 }

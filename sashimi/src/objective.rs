@@ -6,15 +6,15 @@
 use std::f64::consts::LN_2;
 
 use anyhow::{Context, Result};
-use s4_core::layer::Pass;
+use s4_core::layer::linear::DenseKind;
+use s4_core::layer::{Activations, Pass};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Picture, StepOutput};
 use training::seed;
 use training::tensorboard::Sound;
-use training::upload::upload;
 
-use crate::data::batch::CodeBatch;
+use crate::data::batch::{CodeBatch, DeviceBatch};
 use crate::experiment::Experiment;
 use crate::model::CodeModel;
 use crate::preview::Preview;
@@ -24,6 +24,10 @@ use crate::preview::Preview;
 pub struct NextCode {
     store: ParamStore,
     model: CodeModel,
+    /// How linear maps multiply while training.
+    dense: DenseKind,
+    /// What becomes of activations while training.
+    activations: Activations,
     /// The code that stands before every sequence.
     start: i64,
     /// Positions between two cuts of back-propagation; the state is carried over a cut.
@@ -50,9 +54,13 @@ impl NextCode {
         let quantiser = experiment.data.quantiser()?;
         let codes = quantiser.levels() as i64;
         let model = CodeModel::new(&mut store.root(), &experiment.model, codes).context("model")?;
+        let activations =
+            if experiment.model.recompute { Activations::Recomputed } else { Activations::Kept };
         Ok(Self {
             store,
             model,
+            dense: experiment.train.precision.dense(),
+            activations,
             start: quantiser.zero().into(),
             segment: experiment.data.segment.map(|segment| segment as i64),
             preview: Preview::new(experiment)?,
@@ -85,7 +93,7 @@ impl NextCode {
     pub fn surprise(&self, batch: &CodeBatch) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let mut sum = Tensor::zeros([batch.size() as i64], (Kind::Double, self.store.device()));
-        self.for_each_segment(batch, false, &mut |scores, targets| {
+        self.for_each_segment(&self.upload(batch)?, false, &mut |scores, targets| {
             let loss =
                 cross_entropy(&scores.flatten(0, 1), &targets.flatten(0, 1), Reduction::None)?;
             let loss = loss.view_as(targets).to_kind(Kind::Double);
@@ -97,11 +105,11 @@ impl NextCode {
 
     fn run(
         &self,
-        batch: &CodeBatch,
+        batch: &DeviceBatch,
         train: bool,
         backward: Option<Backward>,
     ) -> Result<StepOutput> {
-        let count = batch.count();
+        let count = batch.count;
         let mut total: Option<Tensor> = None;
         let mut within = TOP.map(|_| Tensor::zeros([], (Kind::Float, self.store.device())));
         self.for_each_segment(batch, train, &mut |scores, targets| {
@@ -136,13 +144,17 @@ impl NextCode {
     /// targets (B, L).
     fn for_each_segment(
         &self,
-        batch: &CodeBatch,
+        batch: &DeviceBatch,
         train: bool,
         each: &mut dyn FnMut(&Tensor, &Tensor) -> Result<()>,
     ) -> Result<()> {
         let (inputs, targets) = self.shifted(batch)?;
         let (size, len) = inputs.size2()?;
-        let pass = if train { Pass::train() } else { Pass::eval() };
+        let pass = if train {
+            Pass { dense: self.dense, activations: self.activations, ..Pass::train() }
+        } else {
+            Pass::eval()
+        };
         let segment = self.segment.unwrap_or(len);
         if len <= segment {
             return each(&self.model.forward(&inputs, None, &pass)?, &targets);
@@ -163,17 +175,12 @@ impl NextCode {
 
     /// Inputs, which are the codes one position late, and targets with the padding marked: both
     /// (B, L) int64.
-    fn shifted(&self, batch: &CodeBatch) -> Result<(Tensor, Tensor)> {
-        let device = self.store.device();
-        let codes = upload(&Tensor::f_from_slice(&batch.codes)?, device)?
-            .f_to_kind(Kind::Int64)?
-            .f_view([batch.size() as i64, -1])?;
+    fn shifted(&self, batch: &DeviceBatch) -> Result<(Tensor, Tensor)> {
+        let codes = &batch.codes;
         let len = codes.size()[1];
         let inputs = codes.narrow(1, 0, len - 1).f_pad([1, 0], "constant", self.start as f64)?;
-        let lengths: Vec<i64> = batch.lengths.iter().map(|&length| length as i64).collect();
-        let lengths = upload(&Tensor::f_from_slice(&lengths)?, device)?;
-        let is_padding =
-            Tensor::arange(len, (Kind::Int64, device)).ge_tensor(&lengths.unsqueeze(1));
+        let positions = Tensor::arange(len, (Kind::Int64, codes.device()));
+        let is_padding = positions.ge_tensor(&batch.lengths.unsqueeze(1));
         Ok((inputs, codes.masked_fill(&is_padding, PADDING)))
     }
 }
@@ -192,18 +199,23 @@ fn rank(scores: &Tensor, targets: &Tensor) -> Tensor {
 
 impl Objective for NextCode {
     type Batch = CodeBatch;
+    type OnDevice = DeviceBatch;
 
     fn params(&self) -> &ParamStore {
         &self.store
     }
 
-    fn step(&mut self, batch: &CodeBatch, phase: Phase) -> Result<StepOutput> {
+    fn upload(&self, batch: &CodeBatch) -> Result<DeviceBatch> {
+        batch.to_device(self.store.device())
+    }
+
+    fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
         self.run(batch, phase == Phase::Train, None)
     }
 
     fn train_step(
         &mut self,
-        batch: &CodeBatch,
+        batch: &DeviceBatch,
         backward: &dyn Fn(&Tensor) -> Result<()>,
     ) -> Result<StepOutput> {
         self.run(batch, true, Some(backward))

@@ -268,6 +268,17 @@ fn the_seed_decides_unless_the_temperature_is_0() {
     assert!(coldest == with(&["--top-k", "1"]));
 }
 
+/// Weights of 16 bits pass the check, and choose the same code unless two are about equally likely.
+#[test]
+fn rounded_weights_generate_nearly_the_same() {
+    let args = ["--seconds", "0.01", "--temperature", "0"];
+    let rounded = generated(&[&args[..], &["--precision", "int16"]].concat());
+    let exact = generated(&[&args[..], &["--precision", "float32"]].concat());
+    assert!(exact == generated(&args));
+    let equal = exact.iter().zip(&rounded).filter(|(a, b)| a == b).count();
+    assert!(exact.len() == rounded.len() && 2 * equal > exact.len(), "{equal} of {}", exact.len());
+}
+
 #[test]
 fn samples_begin_with_the_prefix() {
     let folder = tempfile::tempdir().unwrap();
@@ -650,13 +661,14 @@ fn wrong_settings_are_named() {
 fn wrong_usage_exits_2() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let wrong: [&[&str]; 8] = [
+    let wrong: [&[&str]; 9] = [
         &[],
         &["listen"],
         &["generate"],
         &["score", "run"],
         &["evaluate", "run", "--split", "train"],
         &["generate", "run", "--seconds", "long"],
+        &["generate", "run", "--precision", "int8"],
         &["train", "--resume", "run", "--preset", "small"],
         &["train", "--data", "digits", "--no-such-flag"],
     ];

@@ -33,6 +33,7 @@ fn variants() -> Vec<(&'static str, SashimiConfig)> {
         variant("plain", json!({})),
         variant("audio variant, two layers", json!({"variant": "audio", "n_layers": 2})),
         variant("U-Net, three pools", json!({"unet": true, "pool": [2, 3, 2], "n_layers": 2})),
+        variant("audio variant, U-Net", json!({"variant": "audio", "unet": true, "pool": [2, 3]})),
         variant("U-Net without feed-forward", json!({"unet": true, "ff": 0, "pool": [2]})),
         variant("no pooling", json!({"pool": []})),
         variant("pools of one, wide", json!({"pool": [1, 4], "expand": 3})),
@@ -114,6 +115,32 @@ fn convolution_parts_and_steps_agree() -> Result<()> {
         let refused = model.forward_with_state(&x.narrow(2, 0, stride), &mut state, &Pass::eval());
         let phase = len % stride;
         assert_eq!(refused.is_err(), phase != 0, "{name}: {refused:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn sequences_of_any_length_are_finite_and_those_of_steps() -> Result<()> {
+    for (variant, unet) in
+        [("standalone", false), ("standalone", true), ("audio", false), ("audio", true)]
+    {
+        let settings = json!({"d_model": 4, "n_layers": 1, "pool": [2, 3], "variant": variant,
+                              "unet": unet, "layer": {"ssm": {"d_state": 4}}});
+        let (mut store, model) = model(&serde_json::from_value(settings)?);
+        for len in [1, 5, 6, 7, 89] {
+            let name = format!("{variant}, U-Net {unet}, {len} positions");
+            let x = normal(&[2, 4, len]);
+            store.zero_grad();
+            let whole = model.forward(&x, &Pass::train())?;
+            whole.square().sum(Kind::Double).backward();
+            for (parameter, tensor, _) in store.parameters() {
+                let largest = tensor.grad().abs().max().double_value(&[]);
+                assert!(largest.is_finite(), "{name}: gradient of {parameter}");
+            }
+            let _guard = tch::no_grad_guard();
+            let by_steps = stepped(&model, &x, &mut model.default_state(2)?)?;
+            assert_close(&name, &by_steps, &whole, 1e-10);
+        }
     }
     Ok(())
 }
@@ -218,7 +245,8 @@ fn segments_change_gradients_but_no_figure() -> Result<()> {
     let batch = batch();
     let mut whole = next_code(&tiny(&[]));
     let mut parts = next_code(&tiny(&["data.segment=8"]));
-    let (a, b) = (whole.step(&batch, Phase::Eval)?, parts.step(&batch, Phase::Eval)?);
+    let on_device = whole.upload(&batch)?;
+    let (a, b) = (whole.step(&on_device, Phase::Eval)?, parts.step(&on_device, Phase::Eval)?);
     assert_eq!((a.samples, b.samples), (70, 70));
     assert_close("loss", &b.loss, &a.loss, 1e-5);
     for ((name, a), (_, b)) in a.metrics.iter().zip(&b.metrics) {
@@ -232,7 +260,7 @@ fn segments_change_gradients_but_no_figure() -> Result<()> {
     // Back-propagation ends at the cuts, and its parts sum to the reported loss.
     let calls = std::cell::Cell::new(0);
     let sum = std::cell::Cell::new(0.0);
-    let output = parts.train_step(&batch, &|loss| {
+    let output = parts.train_step(&on_device, &|loss| {
         calls.set(calls.get() + 1);
         sum.set(sum.get() + loss.double_value(&[]));
         loss.f_backward()?;
@@ -240,7 +268,7 @@ fn segments_change_gradients_but_no_figure() -> Result<()> {
     })?;
     assert_eq!(calls.get(), 5, "37 codes in segments of 8");
     assert!((sum.get() - output.loss.double_value(&[])).abs() < 1e-5);
-    whole.train_step(&batch, &|loss| Ok(loss.f_backward()?))?;
+    whole.train_step(&on_device, &|loss| Ok(loss.f_backward()?))?;
     let gradient = |model: &NextCode| model.params().get("encoder.weight").unwrap().grad().copy();
     let difference = (gradient(&whole) - gradient(&parts)).abs().max().double_value(&[]);
     assert!(difference > 1e-8, "truncation changes nothing");
@@ -250,13 +278,15 @@ fn segments_change_gradients_but_no_figure() -> Result<()> {
 #[test]
 fn padding_counts_for_nothing() -> Result<()> {
     let mut model = next_code(&tiny(&[]));
-    let together = model.step(&batch(), Phase::Eval)?;
+    let on_device = model.upload(&batch())?;
+    let together = model.step(&on_device, Phase::Eval)?;
     let mut loss = 0.0;
     let mut correct = 0.0;
     let CodeBatch { codes, lengths } = batch();
     for (row, &length) in codes.chunks(37).zip(&lengths) {
         let alone: Vec<u16> = row[..length].iter().map(|&code| code as u16).collect();
-        let alone = model.step(&CodeBatch::new(&[alone]), Phase::Eval)?;
+        let alone = model.upload(&CodeBatch::new(&[alone]))?;
+        let alone = model.step(&alone, Phase::Eval)?;
         loss += alone.loss.double_value(&[]) * length as f64;
         correct += alone.metrics[1].1.double_value(&[]);
     }

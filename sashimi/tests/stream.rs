@@ -7,7 +7,10 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use s4_core::layer::Pass;
 use s4_core::params::{Hyper, ParamStore, Role};
+use s4_core::recurrence::StepMode;
 use s4_core::state_dict::StateDict;
+use s4_stream::Engine;
+use sashimi::generate::{agreement, stream};
 use sashimi::model::{CodeModel, SashimiConfig};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +20,9 @@ use training::schedule::{Schedule, ScheduleState};
 
 /// Of differences in log p.
 const TOLERANCE: f64 = 1e-4;
+
+/// The same between engines that came to the same place in two ways.
+const HANDED_OVER: f64 = 1e-5;
 
 /// The part of a run's configuration that the engine reads.
 #[derive(Serialize)]
@@ -42,29 +48,38 @@ fn random(config: &SashimiConfig, codes: i64) -> Result<(CodeModel, ParamStore)>
     Ok((model, store))
 }
 
-/// The largest difference in log p over `len` random codes of `batch` sequences.
-fn difference(
-    model: &CodeModel,
-    engine: &mut s4_stream::Engine,
-    codes: i64,
-    len: usize,
-) -> Result<f64> {
-    let _guard = tch::no_grad_guard();
+/// `len` random codes of `batch` sequences: position by position, and (B, L).
+fn random_codes(codes: i64, batch: usize, len: usize) -> Result<(Vec<Vec<u16>>, Tensor)> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let batch = engine.batch();
     let drawn: Vec<Vec<u16>> =
         (0..len).map(|_| (0..batch).map(|_| rng.random_range(0..codes as u16)).collect()).collect();
     let flat: Vec<i64> = drawn.iter().flatten().map(|&code| code.into()).collect();
-    let input = Tensor::f_from_slice(&flat)?.view([len as i64, batch as i64]).transpose(0, 1);
-    let by_convolution = model.forward(&input, None, &Pass::eval())?; // (B, L, K)
-    let mut stepped: Vec<f32> = Vec::new();
-    for codes in &drawn {
-        stepped.extend(engine.step(codes)?);
-    }
-    let stepped = Tensor::f_from_slice(&stepped)?.view([len as i64, batch as i64, codes]);
+    let tensor = Tensor::f_from_slice(&flat)?.view([len as i64, batch as i64]).transpose(0, 1);
+    Ok((drawn, tensor))
+}
+
+/// The largest difference in log p of scores.
+fn in_log_p(a: &Tensor, b: &Tensor) -> f64 {
     let log_p = |scores: &Tensor| scores.log_softmax(-1, Kind::Double);
-    let difference = log_p(&by_convolution) - log_p(&stepped.transpose(0, 1));
-    Ok(difference.abs().max().double_value(&[]))
+    (log_p(a) - log_p(b)).abs().max().double_value(&[])
+}
+
+/// The scores (B, L, K) of an engine's steps.
+fn steps(engine: &mut Engine, codes: &[Vec<u16>]) -> Result<Tensor> {
+    let mut scores: Vec<f32> = Vec::new();
+    for codes in codes {
+        scores.extend(engine.step(codes)?);
+    }
+    let shape = [codes.len() as i64, engine.batch() as i64, -1];
+    Ok(Tensor::f_from_slice(&scores)?.view(shape).transpose(0, 1))
+}
+
+/// The largest difference in log p over `len` random codes of `batch` sequences.
+fn difference(model: &CodeModel, engine: &mut Engine, codes: i64, len: usize) -> Result<f64> {
+    let _guard = tch::no_grad_guard();
+    let (drawn, input) = random_codes(codes, engine.batch(), len)?;
+    let by_convolution = model.forward(&input, None, &Pass::eval())?; // (B, L, K)
+    Ok(in_log_p(&by_convolution, &steps(engine, &drawn)?))
 }
 
 /// The largest difference of a small model of these settings, alone and in a batch.
@@ -148,6 +163,89 @@ fn steps_without_libtorch_are_those_of_the_convolution() {
     }
 }
 
+/// The largest differences in log p between an engine that takes over the state of sequences after
+/// `convolved` codes by convolution and `stepped` by libtorch's steps, and (an engine that has
+/// stepped all of them, the convolution over everything), over what is left of 72 further codes.
+fn handed_over(settings: &Value, convolved: i64, stepped: i64) -> Result<(f64, f64)> {
+    let _guard = tch::no_grad_guard();
+    let config: SashimiConfig = serde_json::from_value(settings.clone())?;
+    let (codes, batch, len) = (19, 3, convolved + 72);
+    let (model, store) = random(&config, codes)?;
+    let weights = store.state_dict().to_safetensors(&[])?;
+    let stream = s4_stream::Model::new(&toml(&config), &weights)?;
+    let first = convolved + stepped;
+    let (drawn, input) = random_codes(codes, batch, len as usize)?;
+
+    let mut state = model.default_state(batch as i64)?;
+    let _ = model.forward(&input.narrow(1, 0, convolved), Some(&mut state), &Pass::eval())?;
+    let stepper = model.stepper(StepMode::Linear)?;
+    for at in convolved..first {
+        let _ = stepper.step(&input.select(1, at), &mut state);
+    }
+    let numbers = |tensor: &Tensor| Vec::try_from(tensor.contiguous().view([-1]));
+    let tensors = state.tensors().iter().map(numbers).collect::<Result<Vec<Vec<f32>>, _>>()?;
+    let mut engine = stream.engine_on(batch, 2)?;
+    engine.load_state(first as u64, &tensors)?;
+
+    let (beginning, end) = drawn.split_at(first as usize);
+    let mut own = stream.engine_on(batch, 2)?;
+    let _ = steps(&mut own, beginning)?;
+    let found = steps(&mut engine, end)?;
+    let by_convolution = model.forward(&input, None, &Pass::eval())?.narrow(1, first, len - first);
+    Ok((in_log_p(&steps(&mut own, end)?, &found), in_log_p(&by_convolution, &found)))
+}
+
+#[test]
+fn a_beginning_by_convolution_goes_on_by_steps() {
+    for settings in settings() {
+        // All pooling factors together divide 24; 5 more codes end in the midst of groups.
+        for (convolved, stepped) in [(240, 0), (24, 5)] {
+            let (own, convolution) = handed_over(&settings, convolved, stepped)
+                .with_context(|| settings.to_string())
+                .unwrap();
+            assert!(own <= HANDED_OVER, "{own:e}: {settings}, {convolved} + {stepped}");
+            assert!(
+                convolution <= TOLERANCE,
+                "{convolution:e}: {settings}, {convolved} + {stepped}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_prefix_is_continued_as_if_it_had_been_stepped() {
+    let config: SashimiConfig =
+        serde_json::from_value(json!({"d_model": 20, "n_layers": 2, "pool": [2, 3]})).unwrap();
+    let codes = 19;
+    let (model, store) = random(&config, codes).unwrap();
+    let weights = store.state_dict().to_safetensors(&[]).unwrap();
+    let stream = s4_stream::Model::new(&toml(&config), &weights).unwrap();
+    // Less than a group of pooled positions; many groups, without and with a rest.
+    for len in [5, 1200, 1205] {
+        let (drawn, _) = random_codes(codes, 1, len + 30).unwrap();
+        let (prefix, rest) = drawn.split_at(len);
+        let mut stepped = stream.engine(1).unwrap();
+        let all = steps(&mut stepped, prefix).unwrap();
+        let prefix = prefix.concat();
+        let (mut after, scores) = stream::after(&model, &stream, &prefix, 2).unwrap();
+        assert_eq!((after.batch(), scores.len()), (2, 2 * codes as usize));
+        let mut convolved = stream.engine(1).unwrap();
+        let next = stream::convolve(&model, &mut convolved, &prefix).unwrap();
+
+        let last = all.select(1, len as i64 - 1);
+        let twice: Vec<Vec<u16>> = rest.iter().map(|codes| codes.repeat(2)).collect();
+        let expected = steps(&mut stepped, rest).unwrap();
+        for difference in [
+            in_log_p(&last, &Tensor::from_slice(&scores).view([2, codes])),
+            in_log_p(&last, &Tensor::from_slice(&next)),
+            in_log_p(&expected, &steps(&mut after, &twice).unwrap()),
+            in_log_p(&expected, &steps(&mut convolved, rest).unwrap()),
+        ] {
+            assert!(difference <= HANDED_OVER, "{difference:e} after {len}");
+        }
+    }
+}
+
 /// The eight-layer model of the paper over a second of audio.
 #[test]
 fn differences_do_not_grow_over_16000_steps() {
@@ -159,6 +257,42 @@ fn differences_do_not_grow_over_16000_steps() {
     let worst = difference(&model, &mut stream.engine(1).unwrap(), codes, 16_000).unwrap();
     println!("largest difference in log p: {worst:.1e}");
     assert!(worst <= TOLERANCE, "{worst:e}");
+}
+
+/// Makes random weights more like trained ones: a few of them are large, and the scores are far
+/// apart.
+fn sharpen(store: &ParamStore) {
+    let _guard = tch::no_grad_guard();
+    for (name, tensor) in store.state_dict().iter().filter(|(_, tensor)| tensor.dim() > 1) {
+        if name.ends_with("output_linear.0.weight") || name.contains(".ff.") {
+            let noise = tensor.randn_like().pow_tensor_scalar(3) * 0.005;
+            let _ = tensor.detach().g_add_(&noise);
+        } else if name.starts_with("decoder") {
+            let _ = tensor.detach().g_mul_scalar_(3.0);
+        }
+    }
+}
+
+/// The paper's model again, with weights of 16 bits.
+#[test]
+fn rounded_weights_differ_little_over_16000_steps() {
+    let config = SashimiConfig::default();
+    let codes = 256;
+    for sharp in [false, true] {
+        let (_model, store) = random(&config, codes).unwrap();
+        if sharp {
+            sharpen(&store);
+        }
+        let weights = store.state_dict().to_safetensors(&[]).unwrap();
+        let stream = s4_stream::Model::new(&toml(&config), &weights).unwrap();
+        let (drawn, _) = random_codes(codes, 1, 16_000).unwrap();
+        let expected = steps(&mut stream.engine(1).unwrap(), &drawn).unwrap();
+        let rounded = steps(&mut stream.int16().engine(1).unwrap(), &drawn).unwrap();
+        let worst = in_log_p(&expected, &rounded);
+        let spread = expected.std(false).double_value(&[]);
+        println!("largest difference in log p: {worst:.1e} of scores {spread:.1} apart");
+        assert!(worst <= agreement::TOLERANCE_INT16, "{worst:e}, sharp: {sharp}");
+    }
 }
 
 #[test]

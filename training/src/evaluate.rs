@@ -73,7 +73,11 @@ pub fn evaluate<O: Objective>(
         }
         seed_torch(options.seed, "evaluation", number);
         let batch = batch?;
-        meters.add(&panics::as_errors("the model", || objective.step(&batch, Phase::Eval))?)?;
+        let output = panics::as_errors("the model", || {
+            let batch = objective.upload(&batch)?;
+            objective.step(&batch, Phase::Eval)
+        })?;
+        meters.add(&output)?;
         on_batch(number + 1, total);
     }
     let means = meters.take()?.context("the model counted no samples")?;

@@ -11,6 +11,7 @@
 //! use training::run_dir::{self, RunDir};
 //! use training::train_config::TrainConfig;
 //! use training::trainer::{Outcome, RunSetup, Splits, Trainer};
+//! use s4_core::heap;
 //! use training::{config, exit, interrupt, seed};
 //!
 //! #[derive(Serialize, Deserialize)]
@@ -42,6 +43,7 @@
 //! }
 //!
 //! fn main() -> ExitCode {
+//!     heap::keep_freed_pages();
 //! #   let run = || -> Result<Outcome> { anyhow::bail!("") };
 //!     // let run = || train(...);
 //!     exit::main_exit(run())
@@ -63,6 +65,7 @@ mod meters;
 pub mod objective;
 pub mod optim;
 mod panics;
+pub mod precision;
 pub mod prefetch;
 pub mod progress;
 pub mod run_dir;

@@ -44,15 +44,25 @@ pub trait Objective {
     /// What a data set hands over for one step.
     type Batch: Send + 'static;
 
+    /// The same as tensors on the model's device.
+    type OnDevice;
+
     /// Parameters and buffers of the model. Buffers (batch norm's running statistics) are saved
     /// and restored with the parameters.
     fn params(&self) -> &ParamStore;
+
+    /// Sends a batch on its way to the model's device ([`crate::upload`]). The trainer does so one
+    /// step ahead, while the device is busy; the host must not wait until the batch is there.
+    ///
+    /// # Errors
+    /// If the batch does not fit the model, or host or device are out of memory.
+    fn upload(&self, batch: &Self::Batch) -> Result<Self::OnDevice>;
 
     /// Runs one batch.
     ///
     /// # Errors
     /// If the model cannot compute it.
-    fn step(&mut self, batch: &Self::Batch, phase: Phase) -> Result<StepOutput>;
+    fn step(&mut self, batch: &Self::OnDevice, phase: Phase) -> Result<StepOutput>;
 
     /// Runs one training batch and back-propagates its loss with `backward`, which adds the
     /// gradient of a scalar to those of the parameters, in the scale that the optimiser step
@@ -66,7 +76,7 @@ pub trait Objective {
     /// If the model cannot compute it, or `backward` fails.
     fn train_step(
         &mut self,
-        batch: &Self::Batch,
+        batch: &Self::OnDevice,
         backward: &dyn Fn(&Tensor) -> Result<()>,
     ) -> Result<StepOutput> {
         let output = self.step(batch, Phase::Train)?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::guard::OnDivergence;
 use crate::optim::AdamWConfig;
+use crate::precision::Precision;
 use crate::schedule::{Mode, Schedule};
 
 /// How a model is trained. Settings that are left out have the defaults of
@@ -32,6 +33,9 @@ pub struct TrainConfig {
     /// Samples in an evaluation batch; `batch_size` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_batch_size: Option<usize>,
+    /// `float32`, `tf32` or `bf16`: what matrix products are computed in. The latter two are for
+    /// GPUs.
+    pub precision: Precision,
     /// Order of the data, dropout and initial values follow from it.
     pub seed: u64,
     /// Threads that build batches ahead; 0 builds them in the training thread.
@@ -72,6 +76,7 @@ impl Default for TrainConfig {
             batch_size: 32,
             accumulate: 1,
             eval_batch_size: None,
+            precision: Precision::default(),
             seed: 0,
             workers: 2,
             log_every: 50,

@@ -12,6 +12,7 @@
 
 mod clock;
 mod evaluation;
+mod feed;
 mod report;
 mod save;
 mod step;
@@ -41,6 +42,7 @@ use crate::summary::Summary;
 use crate::train_config::TrainConfig;
 
 use clock::Clock;
+use feed::Feed;
 use report::Report;
 
 /// The data of a run.
@@ -220,7 +222,7 @@ impl<O: Objective> Trainer<O> {
     }
 
     fn train(&mut self) -> Result<Outcome> {
-        self.introduce();
+        self.introduce()?;
         let mut batches = self.batches()?;
         loop {
             let evaluate = self.evaluation_is_due();
@@ -251,8 +253,12 @@ impl<O: Objective> Trainer<O> {
         }
     }
 
-    fn introduce(&mut self) {
-        let parameters = self.objective.params().num_parameters();
+    fn introduce(&mut self) -> Result<()> {
+        let params = self.objective.params();
+        let parameters = params.num_parameters();
+        if let Some(line) = self.config.precision.prepare(params.device())? {
+            self.report.line(line);
+        }
         self.report.line(&format!("{}", self.optimizer));
         self.report.line(&format!(
             "{parameters} parameters, {} training samples, {} steps an epoch, {} in all; run {}",
@@ -267,12 +273,14 @@ impl<O: Objective> Trainer<O> {
         } else {
             self.report.line(&format!("resumed after step {}", self.state.step));
         }
+        Ok(())
     }
 
     /// Batches from the present position on.
-    fn batches(&self) -> Result<Prefetch<O::Batch>> {
-        let data = self.splits.train.clone();
-        Prefetch::new(data, self.sampler.clone(), self.state.batches, self.config.workers)
+    fn batches(&self) -> Result<Feed<O>> {
+        let (data, sampler) = (self.splits.train.clone(), self.sampler.clone());
+        let from = self.state.batches;
+        Ok(Feed::new(Prefetch::new(data, sampler, from, self.config.workers)?))
     }
 
     fn interrupted(&mut self) -> Result<Outcome> {

@@ -50,8 +50,7 @@ impl NextValue {
     }
 
     /// The sum of squares over positions `from` to `to` (exclusive), and how many those are.
-    fn squares(&self, batch: &[f64], from: i64, to: i64) -> (Tensor, i64) {
-        let x = Tensor::from_slice(batch).view([-1, LENGTH]);
+    fn squares(&self, x: &Tensor, from: i64, to: i64) -> (Tensor, i64) {
         let (before, target) = (x.slice(1, from - 1, to - 1, 1), x.slice(1, from, to, 1));
         let error = before * &self.weight + &self.bias - target;
         (error.square().sum(Kind::Double), error.numel() as i64)
@@ -60,19 +59,24 @@ impl NextValue {
 
 impl Objective for NextValue {
     type Batch = Vec<f64>;
+    type OnDevice = Tensor;
 
     fn params(&self) -> &ParamStore {
         &self.params
     }
 
-    fn step(&mut self, batch: &Vec<f64>, _: Phase) -> Result<StepOutput> {
+    fn upload(&self, batch: &Vec<f64>) -> Result<Tensor> {
+        Ok(Tensor::from_slice(batch).view([-1, LENGTH]))
+    }
+
+    fn step(&mut self, batch: &Tensor, _: Phase) -> Result<StepOutput> {
         let (sum, samples) = self.squares(batch, 1, LENGTH);
         Ok(StepOutput { loss: sum / samples as f64, metrics: Vec::new(), samples })
     }
 
     fn train_step(
         &mut self,
-        batch: &Vec<f64>,
+        batch: &Tensor,
         backward: &dyn Fn(&Tensor) -> Result<()>,
     ) -> Result<StepOutput> {
         if !self.in_pieces {
@@ -80,7 +84,7 @@ impl Objective for NextValue {
             backward(&output.loss)?;
             return Ok(output);
         }
-        let samples = batch.len() as i64 / LENGTH * (LENGTH - 1);
+        let samples = batch.size()[0] * (LENGTH - 1);
         let mut loss = Tensor::zeros([], (Kind::Double, Device::Cpu));
         for (from, to) in [(1, 4), (4, LENGTH)] {
             let part = self.squares(batch, from, to).0 / samples as f64;

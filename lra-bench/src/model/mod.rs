@@ -11,7 +11,7 @@ use s4_core::kernel::KernelMethod;
 use s4_core::layer::norm::NormKind;
 use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
 use s4_core::layer::stack::{Stack, StackConfig};
-use s4_core::layer::{Pass, SequenceLayer};
+use s4_core::layer::{Activations, Pass, SequenceLayer};
 use s4_core::params::Scope;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -39,6 +39,10 @@ pub struct ModelConfig {
     pub pooling: Pooling,
     /// How convolution kernels are computed: `block-powers`, `paper` or `naive`.
     pub kernel: KernelMethod,
+    /// Activation checkpointing: while training, a block keeps only its input and is computed again
+    /// for its gradient. Costs the time of one more forward pass and saves most of the memory; results
+    /// are the same.
+    pub recompute: bool,
     /// The S4 block.
     pub layer: S4BlockConfig,
 }
@@ -55,6 +59,7 @@ impl Default for ModelConfig {
             tie_dropout: stack.tie_dropout,
             pooling: Pooling::Pool,
             kernel: KernelMethod::default(),
+            recompute: false,
             layer: S4BlockConfig::default(),
         }
     }
@@ -70,6 +75,10 @@ impl ModelConfig {
             dropout: self.dropout,
             tie_dropout: self.tie_dropout,
         }
+    }
+
+    fn activations(&self) -> Activations {
+        if self.recompute { Activations::Recomputed } else { Activations::Kept }
     }
 }
 
@@ -106,6 +115,7 @@ pub struct Classifier {
     stack: Stack,
     decoder: Decoder,
     kernel: KernelMethod,
+    activations: Activations,
 }
 
 impl Classifier {
@@ -129,7 +139,8 @@ impl Classifier {
         } else {
             Decoder::single(&mut scope, width, classes, config.pooling)?
         };
-        Ok(Self { encoder, stack, decoder, kernel: config.kernel })
+        let kernel = config.kernel;
+        Ok(Self { encoder, stack, decoder, kernel, activations: config.activations() })
     }
 
     /// Class scores (B, classes) of sequences (B, L) or (B, L, features).
@@ -137,7 +148,7 @@ impl Classifier {
     /// # Errors
     /// If the input does not fit the model.
     pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let pass = Pass { kernel: self.kernel, ..pass };
+        let pass = Pass { kernel: self.kernel, activations: self.activations, ..pass };
         let x = self.encoder.forward(x)?; // (B, H, L)
         let x = self.stack.forward(&x, &pass)?;
         Ok(self.decoder.forward(&x, pass.lengths.as_ref()))

@@ -43,8 +43,8 @@ impl FeedForward {
 
 impl SequenceLayer for FeedForward {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let hidden = Activation::Gelu.forward(&self.hidden.forward(x));
-        Ok(self.output.forward(&self.dropout.forward(&hidden, pass.train)))
+        let hidden = Activation::Gelu.forward(&self.hidden.forward_in(x, pass.dense));
+        Ok(self.output.forward_in(&self.dropout.forward(&hidden, pass.train), pass.dense))
     }
 
     fn forward_with_state(&self, x: &Tensor, _: &State, pass: &Pass) -> Result<(Tensor, State)> {

@@ -21,6 +21,8 @@ use crate::conv::plan::Convolution;
 use crate::kernel::KernelMethod;
 use crate::recurrence::StepMode;
 
+use linear::DenseKind;
+
 /// The circumstances of one forward pass.
 #[derive(Debug)]
 pub struct Pass {
@@ -34,6 +36,24 @@ pub struct Pass {
     pub kernel: KernelMethod,
     /// How they are applied.
     pub convolution: Convolution,
+    /// How the linear maps inside and between the blocks multiply.
+    pub dense: DenseKind,
+    /// What becomes of the activations that the backward pass needs.
+    pub activations: Activations,
+}
+
+/// What becomes of the activations that the backward pass needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activations {
+    /// They are kept.
+    #[default]
+    Kept,
+    /// Each residual block keeps its input alone, and is computed again when its gradient is due
+    /// ([`crate::recompute`]).
+    Recomputed,
+    /// This is the second time: they are kept, and running statistics, which have seen the batch,
+    /// are left alone.
+    Again,
 }
 
 impl Pass {
@@ -50,12 +70,20 @@ impl Pass {
             rate: 1.0,
             kernel: KernelMethod::default(),
             convolution: Convolution::default(),
+            dense: DenseKind::default(),
+            activations: Activations::default(),
         }
     }
 
     /// The same pass over sequences of these lengths.
     pub fn with_lengths(self, lengths: Option<Tensor>) -> Self {
         Self { lengths, ..self }
+    }
+
+    /// The same pass with another answer to what becomes of the activations.
+    pub fn with_activations(&self, activations: Activations) -> Self {
+        let lengths = self.lengths.as_ref().map(Tensor::shallow_clone);
+        Self { lengths, activations, ..*self }
     }
 }
 

@@ -40,6 +40,14 @@ struct Affine {
     bias: Tensor,
 }
 
+impl Affine {
+    fn batch_norm(&self, x: &Tensor, running: Option<&Running>, train: bool) -> Tensor {
+        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
+        let (mean, var) = (running.map(|r| &r.mean), running.map(|r| &r.var));
+        x.batch_norm(weight, bias, mean, var, train, MOMENTUM, EPS, false)
+    }
+}
+
 #[derive(Debug)]
 struct Running {
     mean: Tensor,
@@ -98,13 +106,21 @@ impl Norm {
                 let variance = centred.square().mean_dim(channels.as_slice(), true, None);
                 (centred + shift) * (scale / variance.sqrt())
             }
-            Form::Batch(Affine { weight, bias }, running) => {
+            Form::Batch(affine, running) => {
                 if train {
                     let _ = running.batches.shallow_clone().g_add_scalar_(1);
                 }
-                let (mean, var) = (Some(&running.mean), Some(&running.var));
-                x.batch_norm(Some(weight), Some(bias), mean, var, train, MOMENTUM, EPS, false)
+                affine.batch_norm(x, Some(running), train)
             }
+        }
+    }
+
+    /// [`Norm::forward`] in training for a batch that it has seen: running statistics stay as they
+    /// are.
+    pub fn forward_again(&self, x: &Tensor) -> Tensor {
+        match &self.0 {
+            Form::Batch(affine, _) => affine.batch_norm(x, None, true),
+            _ => self.forward(x, true),
         }
     }
 }

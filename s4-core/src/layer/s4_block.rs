@@ -256,12 +256,12 @@ impl S4Block {
     }
 
     /// Everything behind the convolution: y (B, C, H, L) to (B, H, L).
-    fn mix(&self, y: &Tensor, train: bool) -> Tensor {
+    fn mix(&self, y: &Tensor, pass: &Pass) -> Tensor {
         // Dropout on both sides of the nonlinearity, as officially.
-        let y = self.dropout.forward(&y.flatten(1, 2), train);
-        let y = self.dropout.forward(&self.activation.forward(&y), train);
+        let y = self.dropout.forward(&y.flatten(1, 2), pass.train);
+        let y = self.dropout.forward(&self.activation.forward(&y), pass.train);
         let Some(output) = &self.output else { return y };
-        self.finish(&output.forward(&y))
+        self.finish(&output.forward_in(&y, pass.dense))
     }
 
     fn finish(&self, y: &Tensor) -> Tensor {
@@ -295,7 +295,7 @@ impl SequenceLayer for S4Block {
         self.check_input(x)?;
         let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
         let y = self.convolve(masked.as_ref().unwrap_or(x), pass)?;
-        Ok(self.mix(&y, pass.train))
+        Ok(self.mix(&y, pass))
     }
 
     fn forward_with_state(
@@ -326,7 +326,7 @@ impl SequenceLayer for S4Block {
                 (fft::causal(x, &k, skip)? + response, fft::final_state(&discrete, state, x))
             }
         };
-        Ok((self.mix(&y, pass.train), vec![next]))
+        Ok((self.mix(&y, pass), vec![next]))
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {

@@ -89,12 +89,9 @@ impl Stack {
         let mut blocks = Vec::new();
         for i in 0..config.n_layers {
             let mut scope = scope.sub(format_args!("layers.{i}"));
-            blocks.push(Residual {
-                layer: layer(&mut scope.sub("layer"), i)?,
-                norm: norm(&mut scope)?,
-                prenorm: config.prenorm,
-                dropout: config.dropout(),
-            });
+            let layer = layer(&mut scope.sub("layer"), i)?;
+            let norm = norm(&mut scope)?;
+            blocks.push(Residual::new(layer, norm, config.prenorm, config.dropout()));
         }
         let final_norm = if config.prenorm { Some(norm(scope)?) } else { None };
         Ok(Self { blocks, final_norm })

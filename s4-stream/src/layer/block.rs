@@ -1,4 +1,4 @@
-//! Residual blocks: x + layer(norm(x)).
+//! Residual blocks: a layer, and a normalisation in front of it or behind the sum.
 
 use anyhow::Result;
 
@@ -7,26 +7,29 @@ use super::add;
 use super::linear::{Linear, Stored, Vectors};
 use super::norm::Norm;
 use super::recurrence::Recurrence;
-use crate::config::{Activation, BlockConfig, FinalAct, ModelConfig, Special, Variant};
-use crate::simd::{Isa, Lanes, lanes};
+use crate::config::{Activation, BlockConfig, FinalAct, Special};
+use crate::handover::Tensors;
+use crate::simd::{Isa, Lanes};
 use crate::weights::Place;
 
 /// A residual block.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Block {
     norm: Norm,
+    prenorm: bool,
     layer: Layer,
 }
 
-#[derive(Debug)]
-enum Layer {
+/// What a block adds to its input.
+#[derive(Debug, Clone)]
+pub(crate) enum Layer {
     S4 { recurrence: Recurrence, activation: Activation, end: End },
     FeedForward { hidden: Linear, output: Linear },
 }
 
 /// What follows the nonlinearity of an S4 layer.
-#[derive(Debug)]
-enum End {
+#[derive(Debug, Clone)]
+pub(crate) enum End {
     Nothing,
     Gated(Linear),
     Pointwise(Linear, Activation),
@@ -35,7 +38,7 @@ enum End {
 /// Room for what is computed inside a block.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    normed: Vec<Lanes>,
+    input: Vec<Lanes>,
     hidden: Vec<Lanes>,
     output: Vec<Lanes>,
 }
@@ -44,46 +47,19 @@ impl Scratch {
     /// For blocks that need `room` lanes a sequence.
     pub fn new(batch: usize, room: usize) -> Self {
         let buffer = || vec![Lanes::ZERO; batch * room];
-        Self { normed: buffer(), hidden: buffer(), output: buffer() }
+        Self { input: buffer(), hidden: buffer(), output: buffer() }
     }
 }
 
 impl Block {
-    /// An S4 block of `width` channels.
-    pub fn s4(place: &Place, config: &ModelConfig, width: usize) -> Result<Self> {
-        let BlockConfig { channels, activation, final_act, ssm, .. } = &config.layer;
-        let layer = place.sub("layer");
-        let recurrence = Recurrence::read(&layer.sub("layer"), ssm, width, *channels)?;
-        let linear = |outputs| -> Result<Linear> {
-            let inputs = Vectors::behind_one_another(*channels, width);
-            Linear::read(&layer.sub("output_linear.0"), Stored::Plain, inputs, outputs)
-        };
-        let end = match *final_act {
-            FinalAct::Special(Special::None) => End::Nothing,
-            FinalAct::Special(Special::Glu) => {
-                End::Gated(linear(Vectors::behind_one_another(2, width))?)
-            }
-            FinalAct::Pointwise(activation) => {
-                End::Pointwise(linear(Vectors::one(width))?, activation)
-            }
-        };
-        let layer = Layer::S4 { recurrence, activation: *activation, end };
-        Ok(Self { norm: norm(place, config.variant, width)?, layer })
+    /// x + layer(norm(x)).
+    pub fn prenorm(norm: Norm, layer: Layer) -> Self {
+        Self { norm, prenorm: true, layer }
     }
 
-    /// A feed-forward block of `width` channels.
-    pub fn feed_forward(place: &Place, config: &ModelConfig, width: usize) -> Result<Self> {
-        let stored = match config.variant {
-            Variant::Standalone => Stored::Pointwise,
-            Variant::Audio => Stored::Plain,
-        };
-        let layer = place.sub("layer.ff");
-        let (outer, inner) = (Vectors::one(width), Vectors::one(config.ff * width));
-        let layer = Layer::FeedForward {
-            hidden: Linear::read(&layer.sub("0.0"), stored, outer, inner)?,
-            output: Linear::read(&layer.sub("2"), stored, inner, outer)?,
-        };
-        Ok(Self { norm: norm(place, config.variant, width)?, layer })
+    /// norm(x + layer(x)).
+    pub fn postnorm(norm: Norm, layer: Layer) -> Self {
+        Self { norm, prenorm: false, layer }
     }
 
     /// Lanes of a vector.
@@ -99,46 +75,117 @@ impl Block {
         }
     }
 
+    /// Fills the state of some sequences with theirs of the next of `tensors`.
+    pub fn load(&self, state: &mut [Lanes], tensors: &mut Tensors) -> Result<()> {
+        match &self.layer {
+            Layer::S4 { recurrence, .. } => {
+                recurrence.load(tensors.next("of an S4 layer", recurrence.states())?, state);
+                Ok(())
+            }
+            Layer::FeedForward { .. } => Ok(()),
+        }
+    }
+
     /// Lanes of [`Scratch`] that a sequence needs.
-    pub fn room(config: &ModelConfig, width: usize) -> usize {
-        let BlockConfig { channels, .. } = config.layer;
-        (lanes(width) * channels.max(2)).max(lanes(config.ff * width))
+    pub fn room(&self) -> usize {
+        let inside = match &self.layer {
+            Layer::FeedForward { hidden, .. } => hidden.outputs(),
+            Layer::S4 { recurrence, end, .. } => recurrence.width().max(end.width()),
+        };
+        inside.max(self.lanes())
     }
 
     /// Bytes of weights and tables.
     pub fn bytes(&self) -> usize {
         match &self.layer {
             Layer::FeedForward { hidden, output } => hidden.bytes() + output.bytes(),
-            Layer::S4 { recurrence, end, .. } => {
-                recurrence.bytes()
-                    + match end {
-                        End::Nothing => 0,
-                        End::Gated(linear) | End::Pointwise(linear, _) => linear.bytes(),
-                    }
+            Layer::S4 { recurrence, end, .. } => recurrence.bytes() + end.bytes(),
+        }
+    }
+
+    /// Keeps the weights of the linear maps as integers of 16 bits.
+    pub fn round(&mut self) {
+        match &mut self.layer {
+            Layer::FeedForward { hidden, output } => {
+                hidden.round();
+                output.round();
             }
+            Layer::S4 { end: End::Nothing, .. } => (),
+            Layer::S4 { end: End::Gated(linear) | End::Pointwise(linear, _), .. } => linear.round(),
         }
     }
 
     /// Moves `state` on and replaces x by what the block makes of it.
     pub fn step(&self, isa: Isa, x: &mut [Lanes], state: &mut [Lanes], scratch: &mut Scratch) {
-        let width = self.lanes();
-        let batch = x.len() / width;
-        let normed = &mut scratch.normed[..x.len()];
-        self.norm.apply(isa, x, normed);
-        match &self.layer {
+        let Scratch { input, hidden, output } = scratch;
+        let input = &mut input[..x.len()];
+        if self.prenorm {
+            self.norm.apply(isa, x, input);
+            self.layer.add(isa, input, x, state, hidden, output);
+        } else {
+            input.copy_from_slice(x);
+            self.layer.add(isa, input, x, state, hidden, output);
+            input.copy_from_slice(x);
+            self.norm.apply(isa, input, x);
+        }
+    }
+}
+
+impl Layer {
+    /// An S4 layer of `width` channels.
+    pub fn s4(place: &Place, config: &BlockConfig, width: usize) -> Result<Self> {
+        let BlockConfig { channels, activation, final_act, ref ssm, .. } = *config;
+        let recurrence = Recurrence::read(&place.sub("layer"), ssm, width, channels)?;
+        let linear = |outputs| -> Result<Linear> {
+            let inputs = Vectors::behind_one_another(channels, width);
+            Linear::read(&place.sub("output_linear.0"), Stored::Plain, inputs, outputs)
+        };
+        let end = match final_act {
+            FinalAct::Special(Special::None) => End::Nothing,
+            FinalAct::Special(Special::Glu) => {
+                End::Gated(linear(Vectors::behind_one_another(2, width))?)
+            }
+            FinalAct::Pointwise(activation) => {
+                End::Pointwise(linear(Vectors::one(width))?, activation)
+            }
+        };
+        Ok(Layer::S4 { recurrence, activation, end })
+    }
+
+    /// A position-wise network of `width` channels and `inner` hidden ones.
+    pub fn feed_forward(place: &Place, stored: Stored, width: usize, inner: usize) -> Result<Self> {
+        let place = place.sub("ff");
+        let (outer, inner) = (Vectors::one(width), Vectors::one(inner));
+        Ok(Layer::FeedForward {
+            hidden: Linear::read(&place.sub("0.0"), stored, outer, inner)?,
+            output: Linear::read(&place.sub("2"), stored, inner, outer)?,
+        })
+    }
+
+    /// x += layer(input).
+    fn add(
+        &self,
+        isa: Isa,
+        input: &[Lanes],
+        x: &mut [Lanes],
+        state: &mut [Lanes],
+        hidden: &mut [Lanes],
+        output: &mut [Lanes],
+    ) {
+        match self {
             Layer::S4 { recurrence, activation, end } => {
-                let hidden = &mut scratch.hidden[..batch * recurrence.width()];
-                recurrence.step(isa, normed, state, hidden);
+                let batch = input.len() / recurrence.lanes();
+                let hidden = &mut hidden[..batch * recurrence.width()];
+                recurrence.step(isa, input, state, hidden);
                 activation.apply(isa, hidden);
+                let output = &mut output[..batch * end.width()];
                 match end {
                     End::Nothing => add(isa, x, hidden),
                     End::Gated(linear) => {
-                        let gated = &mut scratch.output[..batch * linear.outputs()];
-                        linear.apply(isa, hidden, gated);
-                        add_gated(isa, x, gated, width);
+                        linear.apply(isa, hidden, output);
+                        add_gated(isa, x, output, recurrence.lanes());
                     }
                     End::Pointwise(linear, activation) => {
-                        let output = &mut scratch.output[..batch * linear.outputs()];
                         linear.apply(isa, hidden, output);
                         activation.apply(isa, output);
                         add(isa, x, output);
@@ -146,10 +193,11 @@ impl Block {
                 }
             }
             Layer::FeedForward { hidden: first, output: second } => {
-                let hidden = &mut scratch.hidden[..batch * first.outputs()];
-                first.apply(isa, normed, hidden);
+                let batch = input.len() / second.outputs();
+                let hidden = &mut hidden[..batch * first.outputs()];
+                first.apply(isa, input, hidden);
                 Activation::Gelu.apply(isa, hidden);
-                let output = &mut scratch.output[..x.len()];
+                let output = &mut output[..x.len()];
                 second.apply(isa, hidden, output);
                 add(isa, x, output);
             }
@@ -157,9 +205,19 @@ impl Block {
     }
 }
 
-fn norm(place: &Place, variant: Variant, width: usize) -> Result<Norm> {
-    match variant {
-        Variant::Standalone => Norm::layer(&place.sub("norm"), width),
-        Variant::Audio => Norm::scalar(&place.sub("norm.norm"), width),
+impl End {
+    /// Lanes of the map's outputs.
+    fn width(&self) -> usize {
+        match self {
+            End::Nothing => 0,
+            End::Gated(linear) | End::Pointwise(linear, _) => linear.outputs(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            End::Nothing => 0,
+            End::Gated(linear) | End::Pointwise(linear, _) => linear.bytes(),
+        }
     }
 }

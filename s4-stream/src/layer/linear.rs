@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::simd::{Isa, Kernel, Lanes, Simd, WIDTH, lanes};
+use crate::simd::{IntLanes, Isa, Kernel, Lanes, Packed, Simd, WIDTH, lanes};
 use crate::weights::Place;
 
 /// How the rows or columns of a stored matrix make up vectors: some of them, behind one another,
@@ -52,13 +52,23 @@ impl Vectors {
 ///
 /// Sixteen outputs lie in one [`Lanes`], and input by input behind one another, so that a product
 /// streams through the weights and adds up nothing across lanes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Linear {
     /// Lanes of an input vector.
     inputs: usize,
-    /// For each lanes of outputs, `16 · inputs` lanes of weights.
-    weights: Vec<Lanes>,
+    weights: Weights,
     bias: Vec<Lanes>,
+}
+
+/// For each lanes of outputs, `16 · inputs` lanes of weights.
+#[derive(Debug, Clone)]
+enum Weights {
+    Float32(Vec<Lanes>),
+    /// Integers, which a scale for each output turns into the weights.
+    Int16 {
+        integers: Vec<IntLanes>,
+        scales: Vec<Lanes>,
+    },
 }
 
 /// How the weight is stored.
@@ -99,17 +109,32 @@ impl Linear {
         weight: impl Fn(usize, usize) -> f32,
         bias: impl Fn(usize) -> f32,
     ) -> Self {
-        let mut linear = Self { inputs: inputs.lanes(), weights: Vec::new(), bias: Vec::new() };
+        let (mut all, mut biases) = (Vec::new(), Vec::new());
         for output in 0..outputs.lanes() {
             let rows: [_; WIDTH] = std::array::from_fn(|i| outputs.source(output * WIDTH + i));
-            linear.bias.push(Lanes(rows.map(|row| row.map_or(0.0, &bias))));
+            biases.push(Lanes(rows.map(|row| row.map_or(0.0, &bias))));
             for input in 0..inputs.lanes() * WIDTH {
                 let column = inputs.source(input);
                 let weight = |row: Option<usize>| Some(weight(row?, column?));
-                linear.weights.push(Lanes(rows.map(|row| weight(row).unwrap_or(0.0))));
+                all.push(Lanes(rows.map(|row| weight(row).unwrap_or(0.0))));
             }
         }
-        linear
+        Self { inputs: inputs.lanes(), weights: Weights::Float32(all), bias: biases }
+    }
+
+    /// Rounds the weights to integers of 16 bits.
+    pub fn round(&mut self) {
+        let Weights::Float32(weights) = &self.weights else { return };
+        let (mut integers, mut scales) = (Vec::new(), Vec::new());
+        for panel in weights.chunks_exact(WIDTH * self.inputs) {
+            let scale = scales_of(panel);
+            // An output without weights has the scale 0, and 0 / 0 becomes the integer 0.
+            let rounded = |i: usize, weight: f32| (weight / scale[i]).round() as i16;
+            let lanes = |weights: &Lanes| std::array::from_fn(|i| rounded(i, weights.0[i]));
+            integers.extend(panel.iter().map(|weights| IntLanes(lanes(weights))));
+            scales.push(Lanes(scale));
+        }
+        self.weights = Weights::Int16 { integers, scales };
     }
 
     /// Lanes of an output vector.
@@ -119,28 +144,59 @@ impl Linear {
 
     /// Bytes of weights.
     pub fn bytes(&self) -> usize {
-        size_of_val(&self.weights[..]) + size_of_val(&self.bias[..])
+        let weights = match &self.weights {
+            Weights::Float32(weights) => size_of_val(&weights[..]),
+            Weights::Int16 { integers, scales } => {
+                size_of_val(&integers[..]) + size_of_val(&scales[..])
+            }
+        };
+        weights + size_of_val(&self.bias[..])
     }
 
     pub fn apply(&self, isa: Isa, x: &[Lanes], y: &mut [Lanes]) {
-        isa.run(Apply { linear: self, x, y });
+        let Self { inputs, weights, bias } = self;
+        match weights {
+            Weights::Float32(weights) => {
+                isa.run(Apply { inputs: *inputs, weights, scales: None, bias, x, y });
+            }
+            Weights::Int16 { integers: weights, scales } => {
+                isa.run(Apply { inputs: *inputs, weights, scales: Some(scales), bias, x, y });
+            }
+        }
     }
 }
 
-struct Apply<'a> {
-    linear: &'a Linear,
+/// The scales at which the largest of the weights of each output is 32767.
+fn scales_of(panel: &[Lanes]) -> [f32; WIDTH] {
+    std::array::from_fn(|i| {
+        let sizes = || panel.iter().map(|weights| weights.0[i].abs());
+        match sizes().all(f32::is_finite) {
+            true => sizes().fold(0.0, f32::max) / f32::from(i16::MAX),
+            // Weights that are no numbers make scores that are none.
+            false => f32::NAN,
+        }
+    })
+}
+
+struct Apply<'a, W> {
+    inputs: usize,
+    weights: &'a [W],
+    /// Factors of the outputs' sums.
+    scales: Option<&'a [Lanes]>,
+    bias: &'a [Lanes],
     x: &'a [Lanes],
     y: &'a mut [Lanes],
 }
 
-impl Kernel for Apply<'_> {
+impl<W: Packed> Kernel for Apply<'_, W> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Linear { inputs, weights, bias } = self.linear;
-        let (inputs, outputs) = (*inputs, bias.len());
+        let Self { inputs, weights, scales, bias, .. } = self;
+        let outputs = bias.len();
         let batch = self.y.len() / outputs;
         let panels = weights.chunks_exact(WIDTH * inputs);
         for (output, (panel, bias)) in panels.zip(bias).enumerate() {
+            let scale = scales.map_or(s.splat(1.0), |scales| s.load(&scales[output]));
             let mut at = 0;
             while at < batch {
                 let x = &self.x[at * inputs..];
@@ -148,20 +204,21 @@ impl Kernel for Apply<'_> {
                 // Several sequences share the loads of the weights. Products of one sequence are
                 // added up in several registers, which hides the latency of additions.
                 at += match batch - at {
-                    1 => tile::<S, 1, 4>(s, panel, bias, x, y, outputs),
-                    2 | 3 => tile::<S, 2, 2>(s, panel, bias, x, y, outputs),
-                    _ => tile::<S, 4, 1>(s, panel, bias, x, y, outputs),
+                    1 => tile::<S, W, 1, 4>(s, panel, scale, bias, x, y, outputs),
+                    2 | 3 => tile::<S, W, 2, 2>(s, panel, scale, bias, x, y, outputs),
+                    _ => tile::<S, W, 4, 1>(s, panel, scale, bias, x, y, outputs),
                 };
             }
         }
     }
 }
 
-/// One lanes of outputs of B sequences, with sums in U registers each; gives B.
+/// One lanes of outputs of B sequences, with sums in U registers each, times `scale`; gives B.
 #[inline(always)]
-fn tile<S: Simd, const B: usize, const U: usize>(
+fn tile<S: Simd, W: Packed, const B: usize, const U: usize>(
     s: S,
-    panel: &[Lanes],
+    panel: &[W],
+    scale: S::V,
     bias: &Lanes,
     x: &[Lanes],
     y: &mut [Lanes],
@@ -170,13 +227,10 @@ fn tile<S: Simd, const B: usize, const U: usize>(
     let (panel, _) = panel.as_chunks::<WIDTH>();
     let inputs = panel.len();
     let mut sums = [[s.splat(0.0); U]; B];
-    for sums in &mut sums {
-        sums[0] = s.load(bias);
-    }
     for (i, weights) in panel.iter().enumerate() {
         for k in 0..WIDTH / U {
             for u in 0..U {
-                let weight = s.load(&weights[k * U + u]);
+                let weight = weights[k * U + u].load(s);
                 for b in 0..B {
                     let x = s.splat(x[b * inputs + i].0[k * U + u]);
                     sums[b][u] = s.mul_add(weight, x, sums[b][u]);
@@ -189,7 +243,7 @@ fn tile<S: Simd, const B: usize, const U: usize>(
         for &part in &sums[1..] {
             sum = s.add(sum, part);
         }
-        s.store(sum, &mut y[b * outputs]);
+        s.store(s.mul_add(sum, scale, s.load(bias)), &mut y[b * outputs]);
     }
     B
 }
@@ -218,6 +272,49 @@ mod tests {
                 }
                 assert_eq!(y[1].0[4..], [0.0; 12], "the rest of the last lanes stays zero");
             }
+        }
+    }
+
+    /// As [`products_are_right_for_every_batch`], with weights of other sizes for every output.
+    #[test]
+    fn rounded_weights_are_right_to_15_bits_of_the_largest() {
+        let (rows, columns) = (20, 18);
+        let (inputs, outputs) = (Vectors::one(columns), Vectors::one(rows));
+        let weight = |i: usize, j: usize| (1.3 * (i * columns + j) as f32).sin() * size(i);
+        fn size(i: usize) -> f32 {
+            if i == 7 { 0.0 } else { 10f32.powi(i as i32 - 10) }
+        }
+        let mut linear = Linear::new(inputs, outputs, weight, |_| 0.0);
+        let before = linear.bytes();
+        linear.round();
+        assert!(linear.bytes() < before * 3 / 5);
+        for (batch, isa) in (1..=5).flat_map(|batch| Isa::both().map(|isa| (batch, isa))) {
+            let x = |j: usize, seq: usize| ((j * 5 + seq) % 7) as f32 - 3.0;
+            let packed: Vec<Lanes> =
+                (0..batch).flat_map(|seq| pack((0..columns).map(|j| x(j, seq)))).collect();
+            let mut y = vec![Lanes::ZERO; batch * outputs.lanes()];
+            linear.apply(isa, &packed, &mut y);
+            for (seq, y) in y.chunks_exact(outputs.lanes()).enumerate() {
+                for i in 0..rows {
+                    let expected: f32 = (0..columns).map(|j| weight(i, j) * x(j, seq)).sum();
+                    let length: f32 = (0..columns).map(|j| x(j, seq).abs()).sum();
+                    // Half a step for each weight, and the rounding of float32.
+                    let error = (y[i / WIDTH].0[i % WIDTH] - expected).abs();
+                    assert!(error <= size(i) * length * 1.1 / 65_534.0, "{error:e} of {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_does_not_hide_damaged_weights() {
+        for damaged in [f32::NAN, f32::INFINITY] {
+            let weight = |i, j| if (i, j) == (1, 1) { damaged } else { 1.0 };
+            let mut linear = Linear::new(Vectors::one(3), Vectors::one(2), weight, |_| 0.0);
+            linear.round();
+            let mut y = [Lanes::ZERO];
+            linear.apply(Isa::detect(), &pack([1.0; 3]), &mut y);
+            assert!((y[0].0[0] - 3.0).abs() < 1e-3 && y[0].0[1].is_nan(), "{y:?}");
         }
     }
 

@@ -4,19 +4,20 @@ use anyhow::{Context, Result};
 use num_complex::Complex64;
 
 use crate::config::SsmConfig;
-use crate::simd::{Isa, Kernel, Lanes, Simd, WIDTH, pack};
+use crate::simd::{Isa, Kernel, Lanes, Simd, WIDTH, lanes, pack};
 use crate::ssm::{self, System};
 use crate::weights::Place;
 
 /// The [`System`]s of all channels, and the skip D around them: y_c = … + D_c u.
-#[derive(Debug)]
-pub(super) struct Recurrence {
+#[derive(Debug, Clone)]
+pub(crate) struct Recurrence {
     /// Pairs of state variables of a channel.
     pairs: usize,
     /// Outputs C of a channel.
     channels: usize,
     /// Inputs of the systems: u, and the R products that the state carries.
     inputs: usize,
+    d_model: usize,
     /// Lanes of channels.
     blocks: usize,
     /// Block by block and pair by pair, all that a step needs: E - 1, each input, each output.
@@ -42,7 +43,8 @@ impl Recurrence {
             pairs,
             channels,
             inputs,
-            blocks: systems.len().div_ceil(WIDTH),
+            d_model,
+            blocks: lanes(d_model),
             tables: Vec::new(),
             skip: Vec::new(),
         };
@@ -74,6 +76,11 @@ impl Recurrence {
         }
     }
 
+    /// Lanes of a sequence's inputs (H).
+    pub fn lanes(&self) -> usize {
+        self.blocks
+    }
+
     /// Lanes of a sequence's outputs (C, H).
     pub fn width(&self) -> usize {
         self.channels * self.blocks
@@ -95,6 +102,41 @@ impl Recurrence {
 
     fn block_state(&self) -> usize {
         self.inputs - 1 + 2 * self.pairs
+    }
+
+    /// Numbers that stand for a sequence's state elsewhere, (H, N) = (H, (Re z, Im z)).
+    pub fn states(&self) -> usize {
+        self.d_model * 2 * self.pairs
+    }
+
+    /// The `state` of sequences whose states are x (B, H, N), with the products that it carries.
+    pub fn load(&self, x: &[f32], state: &mut [Lanes]) {
+        let sequences = x.chunks_exact(self.states());
+        for (x, state) in sequences.zip(state.chunks_exact_mut(self.state())) {
+            for (channel, x) in x.chunks_exact(2 * self.pairs).enumerate() {
+                let (block, lane) = (channel / WIDTH, channel % WIDTH);
+                let state = &mut state[block * self.block_state()..][..self.block_state()];
+                let (products, pairs) = state.split_at_mut(self.inputs - 1);
+                let (pairs, _) = pairs.as_chunks_mut::<2>();
+                let (re, im) = x.split_at(self.pairs);
+                for ((pair, &re), &im) in pairs.iter_mut().zip(re).zip(im) {
+                    pair[0].0[lane] = re;
+                    pair[1].0[lane] = im;
+                }
+                let tables = &self.tables[block * self.pairs * self.stride()..];
+                for (r, product) in products.iter_mut().enumerate() {
+                    let at = 2 + 2 * (self.inputs + self.channels + r);
+                    let terms = tables.chunks_exact(self.stride()).zip(&*pairs);
+                    let term = |(table, pair): (&[Lanes], &[Lanes; 2])| {
+                        let part = |i: usize| {
+                            f64::from(table[at + i].0[lane]) * f64::from(pair[i].0[lane])
+                        };
+                        part(0) + part(1)
+                    };
+                    product.0[lane] = terms.map(term).sum::<f64>() as f32;
+                }
+            }
+        }
     }
 
     /// Bytes of tables.
@@ -281,8 +323,15 @@ mod tests {
         {
             let systems: Vec<_> = (0..width).map(|_| random(&mut rng, inputs, channels)).collect();
             let skip = vec![pack(vec![0.5; WIDTH])[0]; 2 * channels];
-            let mut recurrence =
-                Recurrence { pairs: PAIRS, channels, inputs, blocks: 2, tables: vec![], skip };
+            let mut recurrence = Recurrence {
+                pairs: PAIRS,
+                channels,
+                inputs,
+                d_model: width,
+                blocks: 2,
+                tables: vec![],
+                skip,
+            };
             systems.chunks(WIDTH).for_each(|systems| recurrence.push_tables(systems));
             let u: Vec<Vec<f64>> = (0..batch * width)
                 .map(|_| (0..steps).map(|_| f64::from(rng.random_range(-1f32..1.0))).collect())

@@ -2,12 +2,13 @@
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{
-    __m256, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_load_ps, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_set1_ps, _mm256_slli_epi32, _mm256_store_ps, _mm256_sub_ps,
+    __m128i, __m256, _mm_load_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256,
+    _mm256_castsi256_ps, _mm256_cvtepi16_epi32, _mm256_cvtepi32_ps, _mm256_div_ps, _mm256_fmadd_ps,
+    _mm256_fnmadd_ps, _mm256_load_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_set1_ps,
+    _mm256_slli_epi32, _mm256_store_ps, _mm256_sub_ps,
 };
 
-use super::{Kernel, Lanes, Simd};
+use super::{IntLanes, Kernel, Lanes, Simd};
 
 /// Proof that the processor has AVX2 and FMA; [`Avx2::detect`] alone makes it.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,18 @@ impl Simd for Avx2 {
         let from = from.0.as_ptr();
         // SAFETY: as above; both halves of the sixteen numbers are aligned to 32 bytes.
         unsafe { [_mm256_load_ps(from), _mm256_load_ps(from.add(8))] }
+    }
+
+    #[inline(always)]
+    fn load_int(self, from: &IntLanes) -> Self::V {
+        let from = from.0.as_ptr().cast::<__m128i>();
+        // SAFETY: as above; both halves of the sixteen numbers are aligned to 16 bytes.
+        unsafe {
+            [
+                _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_load_si128(from))),
+                _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_load_si128(from.add(1)))),
+            ]
+        }
     }
 
     #[inline(always)]

@@ -7,8 +7,10 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod packed;
 mod portable;
 
+pub(crate) use packed::{IntLanes, Packed};
 use portable::Portable;
 
 /// Numbers in a [`Lanes`].
@@ -40,12 +42,21 @@ pub(crate) fn pack(values: impl IntoIterator<Item = f32>) -> Vec<Lanes> {
     packed
 }
 
+/// The same into `to`, which holds them.
+pub(crate) fn pack_into(values: &[f32], to: &mut [Lanes]) {
+    for (values, to) in values.chunks(WIDTH).zip(to) {
+        *to = Lanes::ZERO;
+        to.0[..values.len()].copy_from_slice(values);
+    }
+}
+
 /// Arithmetic on sixteen numbers.
 pub(crate) trait Simd: Copy {
     type V: Copy;
 
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &Lanes) -> Self::V;
+    fn load_int(self, from: &IntLanes) -> Self::V;
     fn store(self, x: Self::V, to: &mut Lanes);
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
@@ -187,5 +198,9 @@ mod tests {
         let packed = pack((0..20).map(|i| i as f32));
         assert_eq!((packed.len(), lanes(20), lanes(16), lanes(0)), (2, 2, 1, 0));
         assert_eq!(packed[1].0[..6], [16.0, 17.0, 18.0, 19.0, 0.0, 0.0]);
+        let mut again = [Lanes([7.0; WIDTH]); 2];
+        let values: Vec<f32> = (0..20).map(|i| i as f32).collect();
+        pack_into(&values, &mut again);
+        assert_eq!(again[..], packed);
     }
 }

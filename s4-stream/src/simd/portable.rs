@@ -1,6 +1,6 @@
 //! Plain Rust, which the compiler vectorises as far as the target allows.
 
-use super::{Lanes, Simd, WIDTH};
+use super::{IntLanes, Lanes, Simd, WIDTH};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Portable;
@@ -30,6 +30,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn load(self, from: &Lanes) -> Self::V {
         from.0
+    }
+
+    #[inline(always)]
+    fn load_int(self, from: &IntLanes) -> Self::V {
+        from.0.map(f32::from)
     }
 
     #[inline(always)]

@@ -16,12 +16,6 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// The eight-layer model of the paper.
-    #[allow(dead_code, reason = "the benchmark and the tests each use a part of this module")]
-    pub fn paper() -> Self {
-        Self { d_model: 64, n_layers: 8, pool: vec![4, 4], d_state: 64, levels: 256 }
-    }
-
     /// `config.toml`.
     pub fn config(&self) -> String {
         let Self { d_model, n_layers, pool, d_state, .. } = self;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use audio_data::windows::Windows;
+use tch::{Device, Kind, Tensor};
 use training::dataset::Dataset;
+use training::upload::upload;
 
 use crate::baseline;
 
@@ -30,6 +32,18 @@ impl CodeBatch {
         Self { codes, lengths }
     }
 
+    /// Moves the batch to `device`. On CUDA the copies are pinned and do not block.
+    ///
+    /// # Errors
+    /// If host or device are out of memory.
+    pub fn to_device(&self, device: Device) -> Result<DeviceBatch> {
+        let codes = upload(&Tensor::f_from_slice(&self.codes)?, device)?;
+        let codes = codes.f_to_kind(Kind::Int64)?.f_view([self.size() as i64, -1])?;
+        let lengths: Vec<i64> = self.lengths.iter().map(|&length| length as i64).collect();
+        let lengths = upload(&Tensor::f_from_slice(&lengths)?, device)?;
+        Ok(DeviceBatch { codes, lengths, count: self.count() })
+    }
+
     /// Number of sequences, B.
     pub fn size(&self) -> usize {
         self.lengths.len()
@@ -39,6 +53,17 @@ impl CodeBatch {
     pub fn count(&self) -> usize {
         self.lengths.iter().sum()
     }
+}
+
+/// A batch on the model's device.
+#[derive(Debug)]
+pub struct DeviceBatch {
+    /// (B, L) int64, zeros behind each sequence's codes.
+    pub codes: Tensor,
+    /// Number of codes of each sequence, (B) int64.
+    pub lengths: Tensor,
+    /// Number of codes in all sequences together.
+    pub count: usize,
 }
 
 /// Some windows of the audio: what is trained or evaluated on.

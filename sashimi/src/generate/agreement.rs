@@ -6,13 +6,15 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use s4_core::layer::Pass;
 use s4_core::recurrence::StepMode;
-use s4_stream::Model;
+use s4_stream::{Model, Precision};
 use tch::{Kind, Tensor};
 
 use crate::model::CodeModel;
 
-/// The largest difference in log p that passes.
+/// The largest difference in log p that passes: what float32 may make of the same weights.
 pub const TOLERANCE: f64 = 1e-4;
+/// The same for weights that were rounded to integers of 16 bits.
+pub const TOLERANCE_INT16: f64 = 1e-3;
 /// Codes that the check runs over.
 pub const LENGTH: usize = 16_000;
 
@@ -58,7 +60,8 @@ pub fn of_engine(model: &CodeModel, engine: &Model, len: usize) -> Result<f64> {
     Ok(largest_difference(&convolved, &stepped))
 }
 
-/// Refuses a model whose recurrence is not its convolution.
+/// Refuses a model whose recurrence is not its convolution, as exactly as the engine's precision
+/// allows.
 ///
 /// # Errors
 /// With the difference and what it may come from.
@@ -68,10 +71,14 @@ pub fn check(model: &CodeModel, engine: Option<&Model>, levels: usize) -> Result
         // libtorch's steps are slow: the last ones have to do.
         None => of_tensors(model, levels, LENGTH, 2 * model.stride() as usize)?,
     };
+    let tolerance = match engine.map(Model::precision) {
+        Some(Precision::Int16) => TOLERANCE_INT16,
+        Some(Precision::Float32) | None => TOLERANCE,
+    };
     ensure!(
-        difference <= TOLERANCE,
+        difference <= tolerance,
         "convolution and recurrence of this model differ by {difference:.1e} in log p after \
-         {LENGTH} samples (at most {TOLERANCE:e} passes), so what it generates would not be what \
+         {LENGTH} samples (at most {tolerance:e} passes), so what it generates would not be what \
          was trained: its recurrence is unstable (`sashimi stability` tells), or its weights are \
          damaged; --no-check generates all the same"
     );

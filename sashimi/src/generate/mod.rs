@@ -1,6 +1,7 @@
 //! New audio, code by code, with a state of constant size.
 
 pub mod agreement;
+mod prefill;
 pub mod sampling;
 pub mod stream;
 pub mod tensors;
@@ -43,7 +44,7 @@ pub fn after<'a>(
 ) -> Result<(Box<dyn Scores + 'a>, Vec<f32>)> {
     Ok(match engine {
         Some(engine) => {
-            let (engine, scores) = stream::after(engine, codes, batch)?;
+            let (engine, scores) = stream::after(model, engine, codes, batch)?;
             (Box::new(engine), scores)
         }
         None => {

@@ -7,7 +7,10 @@ use tch::Device;
 use training::config;
 
 use super::Scores;
+use super::prefill::prefill;
+use super::tensors::{download, upload};
 use crate::experiment::Experiment;
+use crate::model::CodeModel;
 
 /// The engine's model with the weights of `params`; none where they are not on the CPU.
 ///
@@ -22,18 +25,57 @@ pub fn model(experiment: &Experiment, params: &ParamStore) -> Result<Option<Mode
 }
 
 /// `batch` sequences that begin with `codes` (at least one), and the scores of what follows,
-/// (B, K) row by row.
+/// (B, K) row by row. The `engine`'s weights are those of `model`.
 ///
 /// # Errors
 /// If a code is none of the model's.
-pub fn after(model: &Model, codes: &[u16], batch: usize) -> Result<(Engine, Vec<f32>)> {
-    let mut one = model.engine(1)?;
+pub fn after(
+    model: &CodeModel,
+    engine: &Model,
+    codes: &[u16],
+    batch: usize,
+) -> Result<(Engine, Vec<f32>)> {
+    let mut one = engine.engine(1)?;
+    let scores = match convolution_pays(codes.len()) {
+        true => convolve(model, &mut one, codes)?,
+        false => step(&mut one, codes)?,
+    };
+    Ok((one.repeat(batch)?, scores.repeat(batch)))
+}
+
+/// Brings the only sequence of `engine`, which is before its first code, behind `codes` (at least
+/// one), by a convolution of `model` and steps over what is left of the last group of pooled
+/// positions. Gives the scores of what follows.
+///
+/// # Errors
+/// If a code is none of the model's.
+pub fn convolve(model: &CodeModel, engine: &mut Engine, codes: &[u16]) -> Result<Vec<f32>> {
+    let mut prefill = prefill(model, &upload(codes, Device::Cpu)?.unsqueeze(0))?;
+    let Some(scores) = prefill.scores else { return step(engine, codes) };
+    let tensors = prefill.state.tensors();
+    let tensors = tensors.iter().map(download).collect::<Result<Vec<_>>>()?;
+    engine.load_state(prefill.position as u64, &tensors)?;
+    match &codes[prefill.position..] {
+        [] => download(&scores),
+        rest => step(engine, rest),
+    }
+}
+
+/// The same by steps alone, from wherever `engine` is.
+fn step(engine: &mut Engine, codes: &[u16]) -> Result<Vec<f32>> {
     let mut scores = Vec::new();
     for &code in codes {
         scores.clear();
-        scores.extend_from_slice(one.step(&[code])?);
+        scores.extend_from_slice(engine.step(&[code])?);
     }
-    Ok((one.repeat(batch)?, scores.repeat(batch)))
+    Ok(scores)
+}
+
+/// Whether to convolve a beginning of `len` codes. On two threads the engine is three times as
+/// fast, whatever the length: 1.4 s against 4 s for 16,384 codes and the paper's model. But
+/// threads share a convolution, and cannot share the steps of one sequence.
+fn convolution_pays(len: usize) -> bool {
+    len >= 16_384 && tch::get_num_threads() >= 8
 }
 
 impl Scores for Engine {

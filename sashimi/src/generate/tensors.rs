@@ -1,15 +1,12 @@
 //! Steps by libtorch, on any device.
 
 use anyhow::Result;
-use s4_core::layer::Pass;
 use s4_core::recurrence::StepMode;
 use tch::{Device, Kind, Tensor};
 
 use super::Scores;
+use super::prefill::{Prefill, prefill};
 use crate::model::{CodeModel, CodeStepper, SashimiState};
-
-/// Codes that go through the model in one convolution.
-const PREFILL: i64 = 16_384;
 
 /// Several equal sequences, to be continued in different ways.
 #[derive(Debug)]
@@ -27,19 +24,9 @@ impl<'a> Tensors<'a> {
     pub fn after(model: &'a CodeModel, codes: &[u16], batch: usize) -> Result<(Self, Vec<f32>)> {
         let _guard = tch::no_grad_guard();
         let stepper = model.stepper(StepMode::Linear)?;
-        let mut state = model.default_state(1)?;
         let codes = upload(codes, stepper.device())?.unsqueeze(0); // (1, L)
-        let len = codes.size()[1];
-        let stride = model.stride();
-        let whole = len / stride * stride;
-        let part = (PREFILL / stride).max(1) * stride;
-        let mut scores = None;
-        for at in (0..whole).step_by(part as usize) {
-            let piece = codes.narrow(1, at, part.min(whole - at));
-            let all = model.forward(&piece, Some(&mut state), &Pass::eval())?;
-            scores = Some(all.select(1, all.size()[1] - 1));
-        }
-        for at in whole..len {
+        let Prefill { position, mut state, mut scores } = prefill(model, &codes)?;
+        for at in position as i64..codes.size()[1] {
             scores = Some(stepper.step(&codes.select(1, at), &mut state));
         }
         let scores = download(&scores.expect("at least one code"))?;
@@ -63,12 +50,13 @@ impl Scores for Tensors<'_> {
     }
 }
 
-fn upload(codes: &[u16], device: Device) -> Result<Tensor> {
+pub(super) fn upload(codes: &[u16], device: Device) -> Result<Tensor> {
     let codes: Vec<i64> = codes.iter().map(|&code| code.into()).collect();
     Ok(Tensor::f_from_slice(&codes)?.f_to_device(device)?)
 }
 
-fn download(scores: &Tensor) -> Result<Vec<f32>> {
-    let scores = scores.f_to_device(Device::Cpu)?.to_kind(Kind::Float).contiguous();
-    Ok(Vec::try_from(scores.view([-1]))?)
+/// The numbers of `tensor`, row by row.
+pub(super) fn download(tensor: &Tensor) -> Result<Vec<f32>> {
+    let numbers = tensor.f_to_device(Device::Cpu)?.to_kind(Kind::Float).contiguous();
+    Ok(Vec::try_from(numbers.view([-1]))?)
 }

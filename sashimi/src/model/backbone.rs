@@ -54,6 +54,10 @@ pub struct SashimiConfig {
     pub dropout: f64,
     /// One dropout mask for all positions of a sequence.
     pub tie_dropout: bool,
+    /// Activation checkpointing: while training, a block keeps only its input and is computed again
+    /// for its gradient. Costs the time of one more forward pass and saves most of the memory; results
+    /// are the same up to rounding.
+    pub recompute: bool,
     /// The S4 blocks.
     pub layer: S4BlockConfig,
 }
@@ -71,6 +75,7 @@ impl Default for SashimiConfig {
             encoder: EncoderInit::default(),
             dropout: 0.0,
             tie_dropout: true,
+            recompute: false,
             layer: S4BlockConfig::default(),
         }
     }
@@ -137,6 +142,16 @@ impl SashimiState {
         self.0.for_each(&mut |tensor| *tensor = tensor.detach());
     }
 
+    /// Its tensors: at each resolution, from the finest inwards, the states (B, H, N) of the S4
+    /// layers on the way down; the vectors (B, H) that wait to be pooled; those of the coarser
+    /// resolutions; what they add to the present group of s positions, (B, H, s); the states of the
+    /// S4 layers on the way up.
+    pub fn tensors(&mut self) -> Vec<Tensor> {
+        let mut tensors = Vec::new();
+        self.0.for_each(&mut |tensor| tensors.push(tensor.shallow_clone()));
+        tensors
+    }
+
     /// The largest root mean square of any of its tensors.
     pub fn level(&mut self) -> f64 {
         let mut level = 0.0f64;
@@ -175,8 +190,7 @@ impl Sashimi {
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (_, _, len) = x.size3().context("expected sequences (batch, channels, length)")?;
         let missing = (self.stride - len % self.stride) % self.stride;
-        let padded = if missing == 0 { x.shallow_clone() } else { x.constant_pad_nd([0, missing]) };
-        let y = self.stage.forward(&padded, None, pass)?.narrow(2, 0, len);
+        let y = self.stage.forward(&lengthen(x, missing), None, pass)?.narrow(2, 0, len);
         Ok(self.norm.forward(&y, pass.train))
     }
 
@@ -227,6 +241,16 @@ impl Sashimi {
     pub fn stride(&self) -> i64 {
         self.stride
     }
+}
+
+/// x (B, H, L) with its last position repeated `missing` times behind it. Zeros would not do: the
+/// norms of the audio variant, which have no epsilon, make NaN of them, and an FFT spreads it.
+fn lengthen(x: &Tensor, missing: i64) -> Tensor {
+    if missing == 0 {
+        return x.shallow_clone();
+    }
+    let last = x.narrow(2, x.size()[2] - 1, 1).expand([-1, -1, missing], false);
+    Tensor::cat(&[x, &last], 2)
 }
 
 /// A [`Sashimi`], one position at a time.
@@ -311,5 +335,5 @@ fn residual(
         Variant::Audio => ("norm.norm", NormKind::Scalar),
     };
     let norm = Norm::new(&mut scope.sub(place), kind, width, Hyper::NO_DECAY)?;
-    Ok(Residual { layer, norm, prenorm: true, dropout })
+    Ok(Residual::new(layer, norm, true, dropout))
 }

@@ -4,7 +4,7 @@
 //! Shapes: B batch, H channels, L length, s positions pooled into one.
 
 use anyhow::Result;
-use s4_core::layer::linear::Linear;
+use s4_core::layer::linear::{DenseKind, Linear};
 use s4_core::params::{Hyper, Scope};
 use tch::Tensor;
 
@@ -35,11 +35,11 @@ impl DownPool {
     }
 
     /// (B, H, L) to (B, output, L / s).
-    pub(super) fn forward(&self, x: &Tensor) -> Tensor {
+    pub(super) fn forward(&self, x: &Tensor, dense: DenseKind) -> Tensor {
         let (batch, h, len) = x.size3().expect("sequences have three dimensions");
         let s = self.factor;
         let gathered = x.view([batch, h, len / s, s]).transpose(2, 3); // (B, H, s, L / s)
-        self.linear.forward(&gathered.reshape([batch, h * s, len / s]))
+        self.linear.forward_in(&gathered.reshape([batch, h * s, len / s]), dense)
     }
 
     /// s vectors (B, H) to (B, output).
@@ -75,9 +75,14 @@ impl UpPool {
 
     /// (B, input, M) to (B, H, s·M). `pending` is what comes out first, (B, H, s); it is replaced
     /// by what will come out after this sequence.
-    pub(super) fn forward(&self, x: &Tensor, pending: Option<&mut Tensor>) -> Tensor {
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        pending: Option<&mut Tensor>,
+        dense: DenseKind,
+    ) -> Tensor {
         let (batch, _, m) = x.size3().expect("sequences have three dimensions");
-        let y = self.linear.forward(x).view([batch, self.output, self.factor, m]);
+        let y = self.linear.forward_in(x, dense).view([batch, self.output, self.factor, m]);
         let y = if !self.causal {
             y
         } else {

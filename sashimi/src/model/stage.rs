@@ -132,9 +132,10 @@ impl Level {
         }
         let fine = skips.pop().expect("x at least");
         let inner_state = state.as_mut().map(|state| &mut state.inner);
-        let coarse = self.inner.forward(&self.pool.forward(&fine), inner_state, pass)?;
+        let pooled = self.pool.forward(&fine, pass.dense);
+        let coarse = self.inner.forward(&pooled, inner_state, pass)?;
         let pending = state.as_mut().map(|state| &mut state.pending);
-        let mut y = self.unpool.forward(&coarse, pending) + fine; // (B, H, L)
+        let mut y = self.unpool.forward(&coarse, pending, pass.dense) + fine; // (B, H, L)
         let entry = y.shallow_clone();
         for (i, block) in self.up.iter().enumerate() {
             let state = state.as_mut().map(|state| &mut state.up[i]);

@@ -4,21 +4,18 @@ use anyhow::{Context, Error, Result};
 use tch::{Kind, Tensor};
 
 use super::Trainer;
+use super::feed::Feed;
 use super::report::Lap;
 use crate::guard::Divergence;
 use crate::objective::{Objective, StepOutput};
 use crate::optim::clip_grad_norm;
 use crate::panics;
-use crate::prefetch::Prefetch;
 use crate::seed::seed_torch;
 
 impl<O: Objective> Trainer<O> {
     /// Makes the next step. Only every `log_every` steps the host waits for the device: to report,
     /// and to look for divergence before the step is made.
-    pub(super) fn train_step(
-        &mut self,
-        batches: &mut Prefetch<O::Batch>,
-    ) -> Result<Option<Divergence>> {
+    pub(super) fn train_step(&mut self, batches: &mut Feed<O>) -> Result<Option<Divergence>> {
         let step = self.state.step;
         let is_reported =
             (step + 1).is_multiple_of(self.config.log_every) || step + 1 == self.last_step;
@@ -26,7 +23,7 @@ impl<O: Objective> Trainer<O> {
         let mut loss = None;
         let mut samples = 0;
         for _ in 0..self.config.accumulate {
-            let batch = batches.next().context("the training data ended")??;
+            let batch = batches.next(&self.objective).map_err(|error| self.out_of_memory(error))?;
             seed_torch(self.config.seed, "step", self.state.batches);
             let output = panics::as_errors("the model", || self.forward_backward(&batch))
                 .map_err(|error| self.out_of_memory(error))
@@ -40,6 +37,9 @@ impl<O: Objective> Trainer<O> {
                 Some(sum) => batch_loss.f_add(&sum)?,
             });
             self.state.batches += 1;
+            if self.state.batches < self.last_step * self.config.accumulate as u64 {
+                batches.advance(&self.objective);
+            }
         }
         let loss = loss.context("accumulate is at least 1")?;
 
@@ -67,7 +67,7 @@ impl<O: Objective> Trainer<O> {
         Ok(None)
     }
 
-    fn forward_backward(&mut self, batch: &O::Batch) -> Result<StepOutput> {
+    fn forward_backward(&mut self, batch: &O::OnDevice) -> Result<StepOutput> {
         let accumulate = self.config.accumulate as i64;
         self.objective.train_step(batch, &|loss| Ok(loss.f_div_scalar(accumulate)?.f_backward()?))
     }
@@ -99,8 +99,9 @@ impl<O: Objective> Trainer<O> {
             return error;
         }
         error.context(format!(
-            "the device's memory is full; lower train.batch_size (now {}) and raise \
-             train.accumulate (now {}) to keep the samples of a step",
+            "the device's memory is full; set model.recompute = true, which takes more time for less \
+             memory, or lower train.batch_size (now {}) and raise train.accumulate (now {}) to keep \
+             the samples of a step",
             self.config.batch_size, self.config.accumulate
         ))
     }

@@ -266,18 +266,23 @@ impl Mlp {
 
 impl Objective for Mlp {
     type Batch = Batch;
+    /// Inputs and labels.
+    type OnDevice = (Tensor, Tensor);
 
     fn params(&self) -> &ParamStore {
         &self.params
     }
 
-    fn step(&mut self, batch: &Batch, phase: Phase) -> Result<StepOutput> {
+    fn upload(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
+        let inputs = Tensor::from_slice(&batch.inputs).f_view([-1, INPUTS])?;
+        Ok((inputs, Tensor::from_slice(&batch.labels)))
+    }
+
+    fn step(&mut self, (x, labels): &(Tensor, Tensor), phase: Phase) -> Result<StepOutput> {
         self.calls += 1;
         self.misbehave();
         let train = phase == Phase::Train;
-        let samples = batch.labels.len() as i64;
-        let x = Tensor::from_slice(&batch.inputs).f_view([samples, INPUTS])?;
-        let labels = Tensor::from_slice(&batch.labels);
+        let samples = labels.size()[0];
         let x = x.f_matmul(&self.first.tr())?;
         let x = x.f_batch_norm(
             Some(&self.norm_weight),
@@ -290,9 +295,9 @@ impl Objective for Mlp {
             false,
         )?;
         let x = x.f_relu()?.f_dropout(self.dropout, train)?.f_matmul(&self.last.tr())?;
-        let correct = x.f_argmax(-1, false)?.f_eq_tensor(&labels)?.f_sum(Kind::Int64)?;
+        let correct = x.f_argmax(-1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Int64)?;
         Ok(StepOutput {
-            loss: x.cross_entropy_for_logits(&labels),
+            loss: x.cross_entropy_for_logits(labels),
             metrics: vec![("accuracy", correct)],
             samples,
         })

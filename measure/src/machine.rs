@@ -1,0 +1,31 @@
+//! What the figures were measured on.
+
+use crate::date::today;
+
+/// Date, CPU, cores and load, as (name, value).
+pub(crate) fn describe() -> Vec<(String, String)> {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
+    let cpu =
+        model.and_then(|line| line.split_once(':')).map_or("unknown", |(_, name)| name.trim());
+    let load = load_average().map_or("unknown".to_owned(), |load| format!("{load:.1}"));
+    [
+        ("date", today()),
+        ("CPU", cpu.to_owned()),
+        ("cores", cores().to_string()),
+        ("load average before", load),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// How many threads run side by side.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many processes wanted to run in the last minute.
+pub(crate) fn load_average() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,38 @@
+//! Sizes and systems of what is timed here.
+
+pub mod libtorch;
+
+use anyhow::Result;
+use measure::Session;
+use s4_core::ssm::parameters::SsmConfig;
+use serde_json::json;
+
+/// Channels H and states N.
+pub const CHANNELS: i64 = 256;
+pub const STATES: i64 = 64;
+/// Each length is four times the one before.
+const LENGTHS: [i64; 6] = [1024, 4096, 16_384, 65_536, 262_144, 1_048_576];
+
+/// The lengths that a session measures.
+pub fn lengths(session: &Session) -> &'static [i64] {
+    if session.quick() { &LENGTHS[..2] } else { &LENGTHS }
+}
+
+/// The length that comes before this one, if there is one.
+pub fn shorter(length: i64) -> Option<i64> {
+    let at = LENGTHS.iter().position(|&known| known == length)?;
+    Some(LENGTHS[at.checked_sub(1)?])
+}
+
+/// The initial SSM of `s4` or `s4d`.
+pub fn config(model: &str) -> Result<SsmConfig> {
+    let init = if model == "s4" { "legs" } else { "diag-lin" };
+    Ok(serde_json::from_value(json!({ "mode": model, "d_state": STATES, "init": init }))?)
+}
+
+/// Says what all entries have in common.
+pub fn describe(session: &mut Session, minutes: f64) -> Result<()> {
+    session.minutes(minutes);
+    session.describe("sizes", format!("H = {CHANNELS}, N = {STATES}, float32"));
+    libtorch::describe(session)
+}

@@ -1,0 +1,68 @@
+//! The state of libtorch's random number generators, which tch does not bind: to draw the same
+//! numbers again.
+
+use std::ffi::{CStr, c_char, c_void};
+
+use anyhow::{Result, bail};
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+/// Where the generator of one device stands.
+#[derive(Debug)]
+pub struct GeneratorState {
+    /// A tensor on that device.
+    on: Tensor,
+    /// Bytes on the CPU.
+    state: Tensor,
+}
+
+impl GeneratorState {
+    /// The present state of the generator of the device of `on`. The host does not wait for the
+    /// device.
+    ///
+    /// # Errors
+    /// If the device has no generator.
+    pub fn now(on: &Tensor) -> Result<Self> {
+        let mut state = std::ptr::null_mut();
+        // SAFETY: `on` is a live tensor, `state` a place for the result.
+        check(unsafe { s4_generator_state(on.as_ptr(), &mut state) })?;
+        // SAFETY: without an error there is a tensor, and it is ours.
+        Ok(Self { on: on.detach(), state: unsafe { Tensor::from_ptr(state) } })
+    }
+
+    /// Runs `draw` from this state, and puts the generator back to where it stands at present.
+    ///
+    /// # Errors
+    /// Those of `draw`.
+    pub fn replay<T>(&self, draw: impl FnOnce() -> Result<T>) -> Result<T> {
+        let present = Self::now(&self.on)?;
+        self.restore()?;
+        let result = draw();
+        present.restore()?;
+        result
+    }
+
+    fn restore(&self) -> Result<()> {
+        // SAFETY: both are live tensors, which are only read.
+        check(unsafe { s4_set_generator_state(self.on.as_ptr(), self.state.as_ptr()) })
+    }
+}
+
+fn check(message: *mut c_char) -> Result<()> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a message is a C string made with `malloc`.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        free(message.cast());
+        text
+    };
+    bail!(text)
+}
+
+unsafe extern "C" {
+    fn s4_generator_state(on: *const C_tensor, state: *mut *mut C_tensor) -> *mut c_char;
+    fn s4_set_generator_state(on: *const C_tensor, state: *const C_tensor) -> *mut c_char;
+    fn free(pointer: *mut c_void);
+}

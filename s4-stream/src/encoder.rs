@@ -1,0 +1,137 @@
+//! From what a model gets at each position to a vector of channels.
+
+use anyhow::{Result, bail, ensure};
+
+use crate::layer::linear::{Linear, Stored, Vectors};
+use crate::simd::{Isa, Lanes, lanes, pack, pack_into};
+use crate::weights::Place;
+
+/// The first layer.
+#[derive(Debug, Clone)]
+pub(crate) enum Encoder {
+    /// The vector of every code, one behind the other.
+    Codes { vectors: Vec<Lanes>, codes: usize },
+    /// A linear map of vectors of real numbers.
+    Values { linear: Linear, features: usize },
+}
+
+/// What goes in at one position of some sequences.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Inputs<'a> {
+    /// (B).
+    Codes(&'a [u16]),
+    /// (B, features), row by row.
+    Values(&'a [f32]),
+}
+
+impl Encoder {
+    /// An embedding: `weight` (codes, H).
+    pub fn codes(place: &Place, width: usize) -> Result<Self> {
+        let rows = place.rows("weight", width)?;
+        let codes = rows.len() / width;
+        ensure!(codes <= 1 << 16, "the encoder has {codes} codes, which must fit 16 bits");
+        let vector = |row: &[f64]| pack(row.iter().map(|&x| x as f32));
+        Ok(Encoder::Codes { vectors: rows.chunks_exact(width).flat_map(vector).collect(), codes })
+    }
+
+    /// A linear map: `weight` (H, features) and `bias` (H).
+    pub fn values(place: &Place, width: usize) -> Result<Self> {
+        let shape = place.shape("weight")?;
+        let features = shape.get(1).copied().unwrap_or_default();
+        ensure!(
+            features > 0,
+            "the encoder's weight has shape {shape:?}, expected [{width}, features]"
+        );
+        let (inputs, outputs) = (Vectors::one(features), Vectors::one(width));
+        let linear = Linear::read(place, Stored::Plain, inputs, outputs)?;
+        Ok(Encoder::Values { linear, features })
+    }
+
+    /// Keeps the weights of a linear map as integers of 16 bits; of vectors, one alone is read.
+    pub fn round(&mut self) {
+        match self {
+            Encoder::Codes { .. } => (),
+            Encoder::Values { linear, .. } => linear.round(),
+        }
+    }
+
+    /// Numbers that a sequence gives at a position.
+    pub fn features(&self) -> usize {
+        match self {
+            Encoder::Codes { .. } => 1,
+            Encoder::Values { features, .. } => *features,
+        }
+    }
+
+    /// Lanes of room that a sequence needs.
+    pub fn room(&self) -> usize {
+        match self {
+            Encoder::Codes { .. } => 0,
+            Encoder::Values { features, .. } => lanes(*features),
+        }
+    }
+
+    /// Refuses what are not the inputs of `batch` sequences.
+    pub fn check(&self, inputs: Inputs, batch: usize) -> Result<()> {
+        match (self, inputs) {
+            (Encoder::Codes { codes, .. }, Inputs::Codes(given)) => {
+                ensure!(
+                    given.len() == batch,
+                    "{batch} sequences need as many codes, got {}",
+                    given.len()
+                );
+                if let Some(code) = given.iter().find(|&&code| usize::from(code) >= *codes) {
+                    bail!("the model has codes below {codes}, got {code}");
+                }
+            }
+            (Encoder::Values { features, .. }, Inputs::Values(given)) => ensure!(
+                given.len() == batch * features,
+                "{batch} sequences need {features} values each, got {} in all",
+                given.len()
+            ),
+            (Encoder::Codes { codes, .. }, Inputs::Values(_)) => {
+                bail!("the model gets codes below {codes}, not values: step it by `step`")
+            }
+            (Encoder::Values { features, .. }, Inputs::Codes(_)) => bail!(
+                "the model gets vectors of {features} values, not codes: step it by `step_values`"
+            ),
+        }
+        Ok(())
+    }
+
+    /// The vectors x (B, H) of `inputs` that have passed [`Self::check`].
+    pub fn apply(&self, isa: Isa, inputs: Inputs, room: &mut [Lanes], x: &mut [Lanes]) {
+        match (self, inputs) {
+            (Encoder::Codes { vectors, codes }, Inputs::Codes(given)) => {
+                let width = vectors.len() / codes;
+                for (x, &code) in x.chunks_exact_mut(width).zip(given) {
+                    x.copy_from_slice(&vectors[usize::from(code) * width..][..width]);
+                }
+            }
+            (Encoder::Values { linear, features }, Inputs::Values(given)) => {
+                let sequences = room.chunks_exact_mut(lanes(*features));
+                for (room, given) in sequences.zip(given.chunks_exact(*features)) {
+                    pack_into(given, room);
+                }
+                linear.apply(isa, room, x);
+            }
+            _ => unreachable!("inputs are checked first"),
+        }
+    }
+}
+
+impl<'a> Inputs<'a> {
+    /// The first `count` numbers, and the others.
+    pub fn split_at(self, count: usize) -> (Self, Self) {
+        match self {
+            Inputs::Codes(codes) => {
+                let (own, rest) = codes.split_at(count);
+                (Inputs::Codes(own), Inputs::Codes(rest))
+            }
+            Inputs::Values(values) => {
+                let (own, rest) = values.split_at(count);
+                (Inputs::Values(own), Inputs::Values(rest))
+            }
+        }
+    }
+}

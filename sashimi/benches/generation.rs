@@ -1,0 +1,204 @@
+//! Speed of generation with the eight-layer SaShiMi of the paper, random weights.
+//!
+//! ```text
+//! cargo bench -p sashimi --bench generation --profile dev [-- [--quick] [--json FILE] [--out DIR] [FILTER]]
+//! ```
+//!
+//! FILTER keeps the entries whose name, such as `sashimi/1/1/engine`, contains it: batch, threads,
+//! and what steps. The baseline is the same model stepped by libtorch operations, the recurrence as
+//! it is written; `engine` is the streaming engine, which has no libtorch.
+//!
+//! A single sequence cannot be faster than its weights are read from the caches: that bound is
+//! measured by a sweep over as many bytes on one thread. Larger batches share what is read, and are
+//! held against nothing.
+
+#[path = "../../s4-core/benches/support/libtorch.rs"]
+mod libtorch;
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use measure::{
+    Bound, Entry, Figure, Measured, PeakMemory, Role, Session, Table, Task, Work, duration, median,
+    sweep, thousands,
+};
+use s4_core::params::ParamStore;
+use s4_stream::Model;
+use sashimi::generate::Scores;
+use sashimi::generate::tensors::Tensors;
+use sashimi::model::{CodeModel, SashimiConfig};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind};
+
+/// Codes of the model.
+const LEVELS: i64 = 256;
+/// Steps from one that computes all resolutions to the next: the pooling factors together.
+const GROUP: usize = 16;
+const BASELINE: &str = "libtorch";
+const SWEEP: &str = "peak/sweep";
+
+/// What bounds the engine.
+#[derive(Debug, Serialize, Deserialize)]
+struct Caches {
+    instructions: String,
+    bytes_per_sample: f64,
+    bytes_per_second: f64,
+}
+
+fn main() -> Result<()> {
+    // As the program does.
+    s4_core::heap::keep_freed_pages();
+    match measure::role("generation", &[])? {
+        Role::Bystander => Ok(()),
+        Role::Child(task) => child(&task),
+        Role::Bench(session) => bench(*session),
+    }
+}
+
+fn bench(mut session: Session) -> Result<()> {
+    session.minutes(2.0);
+    libtorch::describe(&mut session)?;
+    let caches: Caches = session.ask(SWEEP, Duration::from_secs(30))?;
+    session.describe("instructions of the engine", caches.instructions);
+    let megabytes = caches.bytes_per_sample / 1e6;
+    let how = format!("one thread, over the {megabytes:.2} MB of weights that a sample reads");
+    session.peak(Bound::Cache, caches.bytes_per_second, &how);
+
+    let processors = std::thread::available_parallelism()?.get();
+    let work = Work { bound: Bound::Cache, amount: GROUP as f64 * caches.bytes_per_sample };
+    let mut entries = Vec::new();
+    for batch in [1, 2, 8, 32] {
+        let baseline = entry(batch, tch::get_num_threads() as usize, BASELINE);
+        let baseline_name = baseline.name().to_owned();
+        let mut threads = vec![processors.min(batch)];
+        if batch == 32 && processors > 1 {
+            threads.insert(0, 1);
+        }
+        let engines = threads.into_iter().map(|threads| entry(batch, threads, "engine"));
+        for entry in std::iter::once(baseline).chain(engines) {
+            let entry = entry.against(&baseline_name);
+            entries.push(if batch == 1 { entry.work(work) } else { entry });
+        }
+    }
+    let title = format!("Groups of {GROUP} steps, one of which computes all resolutions");
+    let table = Table::new(&title, &["batch", "threads", "stepped by"]).size(None).figures(&[
+        Figure { name: "samples/s", show: thousands },
+        Figure { name: "overall", show: thousands },
+        Figure { name: "median step", show: duration },
+        Figure { name: "slowest of a group", show: duration },
+    ]);
+    session.table(&table, &entries)?;
+    session.finish()
+}
+
+fn entry(batch: usize, threads: usize, stepper: &str) -> Entry {
+    Entry::new("sashimi", [batch.to_string(), threads.to_string(), stepper.to_owned()])
+}
+
+fn child(task: &Task) -> Result<()> {
+    let parts: Vec<&str> = task.name().split('/').collect();
+    match parts[..] {
+        _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, Device::Cpu)?),
+        _ if task.name() == SWEEP => task.answer(&caches(limit(task))?),
+        ["sashimi", batch, threads, stepper] => {
+            task.answer(&time(stepper, batch.parse()?, threads.parse()?, limit(task))?)
+        }
+        _ => bail!("there is no entry {}", task.name()),
+    }
+}
+
+fn limit(task: &Task) -> Duration {
+    Duration::from_secs_f64(if task.quick() { 0.5 } else { 3.0 })
+}
+
+/// A fresh model, for libtorch and for the engine.
+fn model() -> Result<(CodeModel, ParamStore)> {
+    tch::manual_seed(1);
+    let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+    let model = CodeModel::new(&mut store.root(), &SashimiConfig::default(), LEVELS)?;
+    Ok((model, store))
+}
+
+fn engine(store: &ParamStore) -> Result<Model> {
+    /// The part of a run's configuration that the engine reads.
+    #[derive(Serialize)]
+    struct Run {
+        model: SashimiConfig,
+    }
+    let config = training::config::to_toml(&Run { model: SashimiConfig::default() })?;
+    Model::new(&config, &store.state_dict().to_safetensors(&[])?)
+}
+
+fn caches(limit: Duration) -> Result<Caches> {
+    let engine = engine(&model()?.1)?;
+    let bytes_per_sample = engine.bytes_per_sample();
+    Ok(Caches {
+        instructions: engine.instructions().to_owned(),
+        bytes_per_sample,
+        bytes_per_second: sweep(bytes_per_sample as usize, limit),
+    })
+}
+
+fn time(stepper: &str, batch: usize, threads: usize, limit: Duration) -> Result<Measured> {
+    let (model, store) = model()?;
+    let memory = PeakMemory::reset();
+    match stepper {
+        BASELINE => {
+            let (mut tensors, _) = Tensors::after(&model, &[0], batch)?;
+            time_steps(batch, &memory, limit, |codes| {
+                black_box(tensors.advance(codes)?);
+                Ok(())
+            })
+        }
+        "engine" => {
+            let mut engine = engine(&store)?.engine_on(batch, threads)?;
+            time_steps(batch, &memory, limit, |codes| {
+                black_box(engine.step(codes)?);
+                Ok(())
+            })
+        }
+        other => bail!("nothing called {other} steps"),
+    }
+}
+
+/// Times groups of [`GROUP`] steps. A group in the middle is disturbed less by other programs than
+/// all of them together.
+fn time_steps(
+    batch: usize,
+    memory: &PeakMemory,
+    limit: Duration,
+    mut step: impl FnMut(&[u16]) -> Result<()>,
+) -> Result<Measured> {
+    let mut codes = vec![0; batch];
+    let mut groups = Vec::new();
+    let start = Instant::now();
+    while groups.len() < 4 || start.elapsed() < limit {
+        let mut group = [0.0; GROUP];
+        for (at, seconds) in group.iter_mut().enumerate() {
+            for (i, code) in codes.iter_mut().enumerate() {
+                *code = ((groups.len() * 7 + at * 31 + i * 17) % LEVELS as usize) as u16;
+            }
+            let before = Instant::now();
+            step(&codes)?;
+            *seconds = before.elapsed().as_secs_f64();
+        }
+        groups.push(group);
+    }
+    // The first one warms up.
+    groups.remove(0);
+    let sums: Vec<f64> = groups.iter().map(|steps| steps.iter().sum()).collect();
+    let samples = (GROUP * batch) as f64;
+    let overall = samples * sums.len() as f64 / sums.iter().sum::<f64>();
+    let slowest = groups.iter().map(|steps| steps.iter().copied().fold(0.0, f64::max));
+    let steps = groups.iter().flatten().copied();
+    let group = median(sums);
+    let measured =
+        Measured { seconds: vec![group], peak_bytes: memory.bytes(), figures: BTreeMap::new() };
+    Ok(measured
+        .with("samples/s", samples / group)
+        .with("overall", overall)
+        .with("median step", median(steps.collect()))
+        .with("slowest of a group", median(slowest.collect())))
+}

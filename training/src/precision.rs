@@ -1,0 +1,118 @@
+//! How exactly a training run multiplies.
+
+use anyhow::{Context, Result, bail, ensure};
+use s4_core::layer::linear::DenseKind;
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+/// What matrix products a training run computes in. Parameters, optimiser, SSM kernels, convolutions,
+/// states, norms and loss are float32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// float32.
+    #[default]
+    Float32,
+    /// Every float32 matrix product on a CUDA device rounds its factors to TF32 (8 bits of exponent
+    /// as float32, 10 of mantissa) and sums in float32. This is a setting of the process: it also
+    /// holds for evaluations during training and for the last product of a convolution kernel.
+    Tf32,
+    /// The linear maps inside and between the blocks multiply in bfloat16 while training (8 bits of
+    /// exponent as float32, 7 of mantissa), with weights kept in float32; evaluations do not.
+    Bf16,
+}
+
+impl Precision {
+    /// How linear maps multiply in training steps.
+    pub fn dense(self) -> DenseKind {
+        match self {
+            Precision::Float32 | Precision::Tf32 => DenseKind::Full,
+            Precision::Bf16 => DenseKind::Bfloat16,
+        }
+    }
+
+    /// Sets libtorch up for it, and gives a line to tell the user where it is not plain float32.
+    ///
+    /// # Errors
+    /// If TF32 is wanted on a CUDA device and this libtorch has no switch for it.
+    pub fn prepare(self, device: Device) -> Result<Option<&'static str>> {
+        Ok(match (self, device.is_cuda()) {
+            (Precision::Float32, _) => None,
+            (Precision::Tf32, true) => {
+                allow_tf32().context("train.precision = \"tf32\" (use float32 or bf16 instead)")?;
+                Some("precision: TF32 in matrix products")
+            }
+            (Precision::Tf32, false) => Some(
+                "precision: train.precision = \"tf32\" has no effect on a CPU; products are in \
+                 float32",
+            ),
+            (Precision::Bf16, true) => {
+                Some("precision: bfloat16 in linear maps, float32 elsewhere")
+            }
+            (Precision::Bf16, false) => Some(
+                "precision: bfloat16 in linear maps, float32 elsewhere; on a CPU that is as a rule \
+                 slower than float32",
+            ),
+        })
+    }
+}
+
+/// Lets cuBLAS use TF32 for float32 matrix products: `at::globalContext().setAllowTF32CuBLAS(true)`.
+///
+/// Neither tch nor libtorch's C interface has it. (There is an environment variable, but setting one
+/// is unsafe once threads run.) So the functions are looked up by their C++ names, as the Itanium ABI
+/// of Linux and macOS forms them, where a member function takes its object as a first argument.
+#[cfg(unix)]
+fn allow_tf32() -> Result<()> {
+    use libloading::os::unix::Library;
+    use std::ffi::{CStr, c_void};
+
+    type GlobalContext = unsafe extern "C" fn() -> *mut c_void;
+    type Set = unsafe extern "C" fn(*mut c_void, bool);
+    type Get = unsafe extern "C" fn(*const c_void) -> bool;
+    const GLOBAL_CONTEXT: &CStr = c"_ZN2at13globalContextEv";
+    const SET: &CStr = c"_ZN2at7Context18setAllowTF32CuBLASEb";
+    const GET: &CStr = c"_ZNK2at7Context15allowTF32CuBLASEv";
+
+    let process = Library::this();
+    // SAFETY: the types are those of ATen/Context.h.
+    let found = unsafe {
+        let functions = process.get::<GlobalContext>(GLOBAL_CONTEXT).and_then(|context| {
+            Ok((*context, *process.get::<Set>(SET)?, *process.get::<Get>(GET)?))
+        });
+        let Ok((context, set, get)) = functions else {
+            bail!("this libtorch does not export its switch for TF32");
+        };
+        // The context lives as long as the process.
+        let context = context();
+        set(context, true);
+        get(context)
+    };
+    ensure!(found, "libtorch did not switch TF32 on");
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn allow_tf32() -> Result<()> {
+    bail!("switching TF32 on is implemented for Unix only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The switch exists and moves; without a CUDA device nothing depends on it.
+    #[cfg(unix)]
+    #[test]
+    fn the_switch_for_tf32_is_found() {
+        allow_tf32().unwrap();
+    }
+
+    #[test]
+    fn a_cpu_is_told_what_to_expect() {
+        let line = |precision: Precision| precision.prepare(Device::Cpu).unwrap();
+        assert_eq!(line(Precision::Float32), None);
+        assert!(line(Precision::Tf32).unwrap().contains("no effect on a CPU"));
+        assert!(line(Precision::Bf16).unwrap().contains("slower"));
+    }
+}
