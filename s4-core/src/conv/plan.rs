@@ -73,11 +73,70 @@ fn chunk(size: Size) -> i64 {
     candidates.into_iter().min_by_key(|&chunk| operations(chunk)).expect("some candidates")
 }
 
+/// The choices of many blocks in one line: `in chunks of 64 (6 blocks), by FFT (2 blocks)`.
+pub fn summary(choices: &[(String, String)]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for (_, choice) in choices {
+        match counts.iter_mut().find(|(known, _)| known == choice) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((choice, 1)),
+        }
+    }
+    let count = |(choice, count): &(&str, usize)| match count {
+        1 => format!("{choice} (1 block)"),
+        _ => format!("{choice} ({count} blocks)"),
+    };
+    counts.iter().map(count).collect::<Vec<_>>().join(", ")
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Plan::Fft => f.write_str("by FFT"),
             Plan::Chunks(chunk) => write!(f, "in chunks of {chunk}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(len: i64, diagonal: bool) -> Size {
+        Size { len, states: 64, bidirectional: false, diagonal }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_done() {
+        for device in [Device::Cpu, Device::Cuda(0)] {
+            for len in [1, 100, 100_000] {
+                assert_eq!(Convolution::Fft.plan(size(len, false), device), Plan::Fft);
+                let plan = Convolution::Chunked.plan(size(len, true), device);
+                assert!(matches!(plan, Plan::Chunks(chunk) if chunk >= 16), "{plan:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_are_for_the_cpu() {
+        let auto = |size, device| Convolution::Auto.plan(size, device);
+        assert_eq!(auto(size(16_384, false), Device::Cpu), Plan::Chunks(64));
+        assert_eq!(auto(size(16_384, true), Device::Cpu), Plan::Chunks(64));
+        assert_eq!(auto(size(16_384, false), Device::Cuda(0)), Plan::Fft);
+        assert_eq!(auto(size(784, true), Device::Cpu), Plan::Fft);
+    }
+
+    #[test]
+    fn short_sequences_have_short_chunks() {
+        assert_eq!(chunk(size(3, false)), 16);
+        assert!(chunk(size(1 << 20, false)) >= 64);
+    }
+
+    #[test]
+    fn choices_are_counted() {
+        let choice = |text: &str| (String::new(), text.to_owned());
+        let choices = ["by FFT", "in chunks of 64", "by FFT"].map(choice);
+        assert_eq!(summary(&choices), "by FFT (2 blocks), in chunks of 64 (1 block)");
+        assert_eq!(summary(&[]), "");
     }
 }

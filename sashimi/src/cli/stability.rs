@@ -21,6 +21,7 @@ use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
 use crate::generate::tensors::Tensors;
 use crate::model::CodeModel;
+use crate::model::stage::PlacedBlock;
 use crate::plot::{Chart, Series};
 
 /// Arguments of `stability`.
@@ -122,7 +123,7 @@ fn study(path: &Path, args: &Args, device: Device) -> Result<Option<Study>> {
         state: Vec::new(),
         failure: None,
     };
-    for (place, block) in model.blocks() {
+    for PlacedBlock { place, block, .. } in model.blocks() {
         let Some(radius) = block.spectral_radius()? else { continue };
         study.spectral_radius.push((place, radius.max().double_value(&[])));
         study.unstable_channels += radius.gt(1.0).sum(tch::Kind::Int64).int64_value(&[]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use audio_data::split::Split;
 use clap::Args as ClapArgs;
+use s4_core::conv::plan;
 use tch::Device;
 use training::config;
 use training::device::Chosen;
@@ -83,6 +84,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     };
     let path = dir.path().to_owned();
     let objective = NextCode::new(&experiment, device)?.with_examples(examples);
+    let piece = experiment.data.segment.unwrap_or(experiment.data.length) as i64;
+    eprintln!("convolution: {}", plan::summary(&objective.model().explain(piece)));
     let setup = RunSetup { dir, config: config::to_toml(&experiment)?, progress };
     let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
     let outcome = trainer.run()?;

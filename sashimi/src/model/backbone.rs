@@ -16,7 +16,7 @@ use tch::{Kind, Tensor};
 
 use super::encoder::EncoderInit;
 use super::pool::{DownPool, UpPool};
-use super::stage::{Level, Stage, StageState};
+use super::stage::{Level, PlacedBlock, Stage, StageState};
 use super::step::StageStepper;
 
 /// Which of the two official models the tensors and normalisations are those of.
@@ -233,7 +233,7 @@ impl Sashimi {
     }
 
     /// Every residual block and its place in the model: `centre.0`, `up0.3`, ….
-    pub fn blocks(&self) -> Vec<(String, &Residual)> {
+    pub fn blocks(&self) -> Vec<PlacedBlock<'_>> {
         self.stage.blocks()
     }
 

@@ -8,7 +8,7 @@
 pub mod backbone;
 mod encoder;
 mod pool;
-mod stage;
+pub mod stage;
 mod step;
 
 use anyhow::Result;
@@ -17,6 +17,7 @@ use s4_core::layer::residual::Residual;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, Scope};
 use s4_core::recurrence::StepMode;
+use stage::PlacedBlock;
 use tch::{Device, Tensor};
 
 pub use backbone::{Sashimi, SashimiConfig, SashimiState, SashimiStepper, Variant};
@@ -89,8 +90,19 @@ impl CodeModel {
     }
 
     /// Every residual block and its place in the model.
-    pub fn blocks(&self) -> Vec<(String, &Residual)> {
+    pub fn blocks(&self) -> Vec<PlacedBlock<'_>> {
         self.backbone.blocks()
+    }
+
+    /// How sequences of `len` codes are convolved: (block, choice).
+    pub fn explain(&self, len: i64) -> Vec<(String, String)> {
+        let pass = Pass::train();
+        let blocks = self.blocks().into_iter();
+        let choices = blocks.flat_map(|PlacedBlock { place, pooled, block }| {
+            let choices = block.explain((len / pooled).max(1), &pass).into_iter();
+            choices.map(move |(_, choice)| (place.clone(), choice))
+        });
+        choices.collect()
     }
 
     /// Distributions to watch while training: Δ and Re A of every layer.
@@ -105,7 +117,7 @@ impl CodeModel {
 
     fn by_block(&self, look: impl Fn(&Residual) -> Vec<(String, Tensor)>) -> Vec<(String, Tensor)> {
         let blocks = self.blocks().into_iter();
-        let found = blocks.flat_map(|(place, block)| {
+        let found = blocks.flat_map(|PlacedBlock { place, block, .. }| {
             look(block).into_iter().map(move |(name, values)| (format!("{name}/{place}"), values))
         });
         found.collect()

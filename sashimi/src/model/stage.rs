@@ -30,6 +30,17 @@ pub(super) struct Level {
     pub(super) up: Vec<Residual>,
 }
 
+/// A residual block and where it is.
+#[derive(Debug)]
+pub struct PlacedBlock<'a> {
+    /// Its place, such as `up0.3`.
+    pub place: String,
+    /// Positions of the model's input that are one position here.
+    pub pooled: i64,
+    /// The block.
+    pub block: &'a Residual,
+}
+
 /// What a stage remembers between two parts of a sequence.
 #[derive(Debug)]
 pub(super) enum StageState {
@@ -87,28 +98,31 @@ impl Stage {
     }
 
     /// Every block and its place, from the outside inwards.
-    pub(super) fn blocks(&self) -> Vec<(String, &Residual)> {
-        let named = |place: &str, blocks: &'_ [Residual]| -> Vec<String> {
-            (0..blocks.len()).map(|i| format!("{place}.{i}")).collect()
-        };
+    pub(super) fn blocks(&self) -> Vec<PlacedBlock<'_>> {
         let mut found = Vec::new();
-        let mut stage = self;
+        let (mut stage, mut pooled) = (self, 1);
         for depth in 0.. {
             match stage {
                 Stage::Centre(blocks) => {
-                    found.extend(named("centre", blocks).into_iter().zip(blocks));
+                    found.extend(placed("centre".to_owned(), pooled, blocks));
                     break;
                 }
                 Stage::Level(level) => {
-                    let (down, up) = (format!("down{depth}"), format!("up{depth}"));
-                    found.extend(named(&down, &level.down).into_iter().zip(&level.down));
-                    found.extend(named(&up, &level.up).into_iter().zip(&level.up));
+                    found.extend(placed(format!("down{depth}"), pooled, &level.down));
+                    found.extend(placed(format!("up{depth}"), pooled, &level.up));
+                    pooled *= level.pool.factor();
                     stage = &level.inner;
                 }
             }
         }
         found
     }
+}
+
+/// A row of blocks that is called `name`.
+fn placed(name: String, pooled: i64, blocks: &[Residual]) -> impl Iterator<Item = PlacedBlock<'_>> {
+    let blocks = blocks.iter().enumerate();
+    blocks.map(move |(i, block)| PlacedBlock { place: format!("{name}.{i}"), pooled, block })
 }
 
 impl Level {
