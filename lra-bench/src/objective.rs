@@ -9,8 +9,10 @@ use training::seed;
 
 use crate::data::batch::Batch;
 use crate::experiment::Experiment;
-use crate::model::Classifier;
-use crate::tasks::Task;
+use crate::metrics::Prediction;
+use crate::metrics::confusion::Confusion;
+use crate::metrics::gather::Gathered;
+use crate::model::{Classifier, Shape};
 
 /// A classifier trained by cross-entropy.
 #[derive(Debug)]
@@ -21,19 +23,24 @@ pub struct Classification {
     rate: f64,
     /// A few inputs to look at, (examples, L, features).
     examples: Option<Tensor>,
+    classes: usize,
+    /// What it said of the examples that were evaluated since it was last trained.
+    gathered: Gathered,
 }
 
 impl Classification {
-    /// A fresh model for `experiment`, initialised from its seed: the same on every device.
+    /// A fresh model for `experiment` and data of this shape, initialised from its seed: the same on
+    /// every device.
     ///
     /// # Errors
     /// If the config is contradictory.
-    pub fn new(experiment: &Experiment, task: &Task, device: Device) -> Result<Self> {
+    pub fn new(experiment: &Experiment, shape: Shape, device: Device) -> Result<Self> {
         seed::seed_torch(experiment.train.seed, "initialise", 0);
         let mut store = ParamStore::new(device, Kind::Float);
         let model =
-            Classifier::new(&mut store.root(), &experiment.model, task.shape).context("model")?;
-        Ok(Self { store, model, rate: 1.0, examples: None })
+            Classifier::new(&mut store.root(), &experiment.model, shape).context("model")?;
+        let (classes, gathered) = (usize::try_from(shape.classes)?, Gathered::default());
+        Ok(Self { store, model, rate: 1.0, examples: None, classes, gathered })
     }
 
     /// The same model for inputs at another sampling rate.
@@ -51,8 +58,22 @@ impl Classification {
             self.examples = Some(batch.x.narrow(0, 0, batch.x.size()[0].min(SHOWN_EXAMPLES)));
         }
         let pass = Pass { train: phase == Phase::Train, rate: self.rate, ..Pass::eval() };
-        let scores = self.model.forward(&batch.x, pass.with_lengths(batch.lengths))?;
+        let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
+        let scores = self.model.forward(&batch.x, pass.with_lengths(lengths))?;
+        match phase {
+            Phase::Train => self.gathered = Gathered::default(),
+            Phase::Eval => self.gathered.add(&scores, &batch)?,
+        }
         Ok((scores, batch.labels))
+    }
+
+    /// What it said of the examples that were evaluated since it was last trained, in their order.
+    /// Waits for the device.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn predictions(&self) -> Result<Vec<Prediction>> {
+        self.gathered.read()
     }
 }
 
@@ -86,7 +107,12 @@ impl Objective for Classification {
             .examples
             .as_ref()
             .map(|examples| Picture { name: "inputs".to_owned(), pixels: side_by_side(examples) });
-        inputs.into_iter().chain(kernels).collect()
+        let predictions = self.predictions().expect("predictions can be read");
+        let confusion = (!predictions.is_empty()).then(|| Picture {
+            name: "confusion".to_owned(),
+            pixels: Confusion::new(&predictions, self.classes).picture(),
+        });
+        inputs.into_iter().chain(confusion).chain(kernels).collect()
     }
 }
 
