@@ -81,8 +81,12 @@ pub const LAYOUTS: &[Layout] = &[
 /// If there is no such folder, if it has no audio files, or if its lists do not fit its files.
 pub fn detect(dir: &Path) -> Result<Listing> {
     check_is_folder(dir)?;
-    let layout = LAYOUTS.iter().find(|layout| (layout.recognises)(dir));
-    list(dir, layout.context("no layout takes this folder")?)
+    list(dir, recognise(dir).context("no layout takes this folder")?)
+}
+
+/// What a folder is taken for by its content or name, without listing it.
+pub fn recognise(dir: &Path) -> Option<&'static Layout> {
+    LAYOUTS.iter().find(|layout| (layout.recognises)(dir))
 }
 
 /// Lists a folder as the layout called `name`.

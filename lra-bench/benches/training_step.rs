@@ -21,6 +21,7 @@ mod work;
 use anyhow::{Context, Result, bail};
 use lra_bench::data::batch::{Batch, Sequences};
 use lra_bench::experiment::{Experiment, Preset};
+use lra_bench::model::{InputKind, Shape};
 use lra_bench::objective::Classification;
 use lra_bench::tasks::{self, Task};
 use measure::{Bound, Entry, Figure, Measured, Role, Session, Table, Work, significant};
@@ -44,6 +45,9 @@ const LIMIT: f64 = 30.0;
 struct Case {
     name: &'static str,
     task: &'static str,
+    /// Positions a sequence, of one value each, and classes.
+    length: usize,
+    classes: i64,
     preset: Preset,
     /// Sequences a batch, each time four times as many.
     batches: &'static [usize],
@@ -55,6 +59,8 @@ const CASES: [Case; 3] = [
     Case {
         name: "smnist-small",
         task: "smnist",
+        length: 784,
+        classes: 10,
         preset: Preset::Small,
         batches: &[50],
         kernels: &[BASELINE, "block-powers"],
@@ -63,6 +69,8 @@ const CASES: [Case; 3] = [
     Case {
         name: "path-x-small",
         task: "path-x",
+        length: 16_384,
+        classes: 2,
         preset: Preset::Small,
         batches: &[8],
         kernels: &[BASELINE, "block-powers"],
@@ -71,6 +79,8 @@ const CASES: [Case; 3] = [
     Case {
         name: "path-x",
         task: "path-x",
+        length: 16_384,
+        classes: 2,
         preset: Preset::Paper,
         batches: &[1, 4, 16],
         // The Cauchy products of one such layer take 14 GiB, and there are six.
@@ -144,7 +154,7 @@ impl Case {
             batch: batch as i64,
             channels: model.d_model,
             states: model.layer.ssm.d_state,
-            length: self.task()?.length as i64,
+            length: self.length as i64,
             kernels: if model.layer.bidirectional { 2 } else { 1 },
             // All of these presets end their blocks with GLU.
             outputs: 2 * model.d_model,
@@ -180,11 +190,13 @@ fn time(
     device: Device,
 ) -> Result<Measured> {
     let experiment = case.experiment(kernel)?;
-    let mut objective = Classification::new(&experiment, case.task()?, device)?;
+    let input = InputKind::Values { features: 1 };
+    let shape = Shape { input, classes: case.classes, pairs: false };
+    let mut objective = Classification::new(&experiment, shape, device)?;
     let config = experiment.train.optimizer;
     let clip_norm = config.clip_norm.unwrap_or(CLIP_NORM);
     let mut optimizer = AdamW::new(objective.params(), config)?;
-    let data = random(case.task()?, batch);
+    let data = random(case, batch);
     let on_device = || memory::peak_mib(device).unwrap_or(0.0) * f64::from(1 << 20);
     let before = on_device();
     let mut measured = task.time(|| {
@@ -204,10 +216,10 @@ fn time(
 }
 
 /// Random examples of a task's shape.
-fn random(task: &Task, batch: usize) -> Batch {
+fn random(case: &Case, batch: usize) -> Batch {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let mut bytes = vec![0; batch * task.length];
+    let mut bytes = vec![0; batch * case.length];
     rng.fill_bytes(&mut bytes);
-    let labels = (0..batch).map(|_| rng.random_range(0..task.shape.classes)).collect();
-    Batch { sequences: Sequences::Bytes(bytes), length: task.length, lengths: None, labels }
+    let labels = (0..batch).map(|_| rng.random_range(0..case.classes)).collect();
+    Batch { sequences: Sequences::Bytes(bytes), length: case.length, lengths: None, labels }
 }

@@ -7,8 +7,13 @@ use serde::{Deserialize, Serialize};
 use training::config::{self, Loaded};
 use training::train_config::TrainConfig;
 
+use crate::data::recordings::Scale;
+use crate::listops::Lengths;
 use crate::model::ModelConfig;
 use crate::pathfinder::Difficulty;
+use crate::tasks::fsdd::{HeldOut, SplitBy};
+use crate::tasks::speech_commands::Words;
+use crate::tasks::text::Validation;
 use crate::tasks::{self, Task};
 
 /// A complete experiment.
@@ -48,9 +53,46 @@ pub struct DataConfig {
     /// Seed of generated examples and of splits that the files do not make.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Folder that generated examples are kept in; absent: `data/cache`.
+    /// Folder that generated examples and decoded audio are kept in; absent: `data/cache`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+    /// Positions kept of a sequence, a text's end token included; absent: all, or what the papers
+    /// keep of a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
+    /// The classes, in the order of their numbers; absent: all that the data has. Kept with a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Which words of Speech Commands are told apart: `all` or `ten`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<Words>,
+    /// Samples per second that audio is brought to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_rate: Option<u32>,
+    /// One sample of so many is kept, without a filter: 2 for every 2nd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<usize>,
+    /// What audio is standardised by; absent: measured on the training split. Kept with a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
+    /// What divides the recordings of spoken digits: `speaker` or `index`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_by: Option<SplitBy>,
+    /// Speakers that are not trained on, where recordings are divided by speaker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<HeldOut>,
+    /// Tokens of the shortest and of the longest generated ListOps expression: `[501, 1999]` where
+    /// it is absent, as published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lengths: Option<Lengths>,
+    /// What the reviews are that a model of `text` is chosen by: `held-out`, a tenth of the training
+    /// reviews, or `test`, the test reviews, as in the official experiments. Absent: `held-out`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+    /// The characters that are not unknown, in the order of their tokens; absent: the frequent ones
+    /// of the training texts. Kept with a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<String>,
 }
 
 impl DataConfig {
@@ -63,6 +105,17 @@ impl DataConfig {
             ("eval_count", self.eval_count.is_some()),
             ("seed", self.seed.is_some()),
             ("cache", self.cache.is_some()),
+            ("max_length", self.max_length.is_some()),
+            ("classes", self.classes.is_some()),
+            ("words", self.words.is_some()),
+            ("sample_rate", self.sample_rate.is_some()),
+            ("every", self.every.is_some()),
+            ("scale", self.scale.is_some()),
+            ("split_by", self.split_by.is_some()),
+            ("held_out", self.held_out.is_some()),
+            ("lengths", self.lengths.is_some()),
+            ("validation", self.validation.is_some()),
+            ("vocabulary", self.vocabulary.is_some()),
         ];
         given.into_iter().filter_map(|(name, is)| is.then_some(name)).collect()
     }
@@ -133,7 +186,10 @@ impl Experiment {
                 task.data_keys.join(", ")
             );
         }
-        self.model.layer.ssm.validate().context("model.layer.ssm")?;
+        for (name, value) in [("every", self.data.every), ("max_length", self.data.max_length)] {
+            ensure!(value != Some(0), "data.{name} is 0; it must be at least 1");
+        }
+        self.model.validate()?;
         self.train.validate()
     }
 }

@@ -10,8 +10,10 @@ use training::seed;
 
 use crate::data::batch::{Batch, DeviceBatch};
 use crate::experiment::Experiment;
-use crate::model::Classifier;
-use crate::tasks::Task;
+use crate::metrics::Prediction;
+use crate::metrics::confusion::Confusion;
+use crate::metrics::gather::Gathered;
+use crate::model::{Classifier, Shape};
 
 /// A classifier trained by cross-entropy.
 #[derive(Debug)]
@@ -24,25 +26,35 @@ pub struct Classification {
     rate: f64,
     /// A few inputs to look at, (examples, L, features).
     examples: Option<Tensor>,
+    classes: usize,
+    /// What it said of the examples that were evaluated since it was last trained.
+    gathered: Gathered,
 }
 
 impl Classification {
-    /// A fresh model for `experiment`, initialised from its seed: the same on every device.
+    /// A fresh model for `experiment` and data of this shape, initialised from its seed: the same on
+    /// every device.
     ///
     /// # Errors
     /// If the config is contradictory.
-    pub fn new(experiment: &Experiment, task: &Task, device: Device) -> Result<Self> {
+    pub fn new(experiment: &Experiment, shape: Shape, device: Device) -> Result<Self> {
         seed::seed_torch(experiment.train.seed, "initialise", 0);
         let mut store = ParamStore::new(device, Kind::Float);
         let model =
-            Classifier::new(&mut store.root(), &experiment.model, task.shape).context("model")?;
+            Classifier::new(&mut store.root(), &experiment.model, shape).context("model")?;
         let dense = experiment.train.precision.dense();
-        Ok(Self { store, model, dense, rate: 1.0, examples: None })
+        let (classes, gathered) = (usize::try_from(shape.classes)?, Gathered::default());
+        Ok(Self { store, model, dense, rate: 1.0, examples: None, classes, gathered })
     }
 
     /// The same model for inputs at another sampling rate.
     pub fn at_rate(self, rate: f64) -> Self {
         Self { rate, ..self }
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Classifier {
+        &self.model
     }
 
     /// Class scores of a batch, (B, classes).
@@ -58,7 +70,21 @@ impl Classification {
             Phase::Eval => Pass::eval(),
         };
         let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
-        self.model.forward(&batch.x, Pass { rate: self.rate, lengths, ..pass })
+        let scores = self.model.forward(&batch.x, Pass { rate: self.rate, lengths, ..pass })?;
+        match phase {
+            Phase::Train => self.gathered = Gathered::default(),
+            Phase::Eval => self.gathered.add(&scores, batch)?,
+        }
+        Ok(scores)
+    }
+
+    /// What it said of the examples that were evaluated since it was last trained, in their order.
+    /// Waits for the device.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn predictions(&self) -> Result<Vec<Prediction>> {
+        self.gathered.read()
     }
 }
 
@@ -94,7 +120,12 @@ impl Objective for Classification {
             .examples
             .as_ref()
             .map(|examples| Picture { name: "inputs".to_owned(), pixels: side_by_side(examples) });
-        inputs.into_iter().chain(kernels).collect()
+        let predictions = self.predictions().expect("predictions can be read");
+        let confusion = (!predictions.is_empty()).then(|| Picture {
+            name: "confusion".to_owned(),
+            pixels: Confusion::new(&predictions, self.classes).picture(),
+        });
+        inputs.into_iter().chain(confusion).chain(kernels).collect()
     }
 }
 

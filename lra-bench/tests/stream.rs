@@ -266,7 +266,9 @@ fn a_runs_configuration_is_understood() {
     let task = tasks::find("smnist").unwrap();
     let preset = |overrides: &[String]| {
         let experiment = Experiment::preset(task, Preset::Small, overrides).unwrap().value;
-        let objective = Classification::new(&experiment, task, Device::Cpu).unwrap();
+        let input = InputKind::Values { features: 1 };
+        let shape = Shape { input, classes: 10, pairs: false };
+        let objective = Classification::new(&experiment, shape, Device::Cpu).unwrap();
         let weights = objective.params().state_dict().to_safetensors(&[]).unwrap();
         let toml = training::config::to_toml(&experiment).unwrap();
         s4_stream::Stack::new(&toml, &weights)

@@ -9,7 +9,7 @@ use proptest::sample::select;
 use s4_core::conv::plan::Convolution;
 use s4_core::kernel::KernelMethod;
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
@@ -21,8 +21,10 @@ const LENGTHS: [i64; 6] = [1, 2, 3, 17, 1000, 4097];
 /// From here on, the sum over a kernel that is stepped takes too long.
 const LONG: i64 = 1000;
 
-fn block(h: i64, settings: &Value) -> (ParamStore, S4Block) {
-    let config = serde_json::from_value(settings.clone()).expect("valid settings");
+/// The same parameters for every convolution.
+fn block(h: i64, settings: &Value, convolution: Convolution) -> (ParamStore, S4Block) {
+    let config: S4BlockConfig = serde_json::from_value(settings.clone()).expect("valid settings");
+    let config = S4BlockConfig { convolution, ..config };
     seeded(50, || {
         let mut store = ParamStore::new(parity::device(), Kind::Double);
         let dropout = Dropout { p: 0.0, tied: true };
@@ -76,11 +78,10 @@ fn by_fft_and_in_chunks() {
     runner(60)
         .run(&samples(), |sample| {
             let Sample { settings, h, batch, len } = &sample;
-            let (mut store, block) = block(*h, settings);
             let u = normal(52, &[*batch, *h, *len], Kind::Double);
-            let mut by = |convolution, kernel| {
-                let pass = Pass { convolution, kernel, ..Pass::eval() };
-                outcome(&mut store, &block, &u, &pass)
+            let by = |convolution, kernel| {
+                let (mut store, block) = block(*h, settings, convolution);
+                outcome(&mut store, &block, &u, &Pass { kernel, ..Pass::eval() })
             };
             let found = by(Convolution::Chunked, KernelMethod::BlockPowers);
             let mut others = vec![by(Convolution::Fft, KernelMethod::BlockPowers)];
@@ -109,11 +110,11 @@ fn with_a_state() {
         .run(&causal, |sample| {
             let _guard = tch::no_grad_guard();
             let Sample { settings, h, batch, len } = &sample;
-            let (_store, block) = block(*h, settings);
+            let (_store, stepped) = block(*h, settings, Convolution::Auto);
             let u = normal(53, &[*batch, *h, *len], Kind::Double);
-            let shape = block.default_state(*batch).unwrap()[0].size();
+            let shape = stepped.default_state(*batch).unwrap()[0].size();
             let start = vec![normal(54, &shape, Kind::Double)];
-            let stepper = block.stepper(StepMode::Linear, 1.0).unwrap();
+            let stepper = stepped.stepper(StepMode::Linear, 1.0).unwrap();
             let (mut state, mut outputs) = (vec![start[0].copy()], Vec::new());
             for u in u.unbind(-1) {
                 let (y, next) = stepper.step(&u, &state);
@@ -122,8 +123,8 @@ fn with_a_state() {
             }
             let expected = Tensor::stack(&outputs, -1);
             for convolution in [Convolution::Chunked, Convolution::Fft] {
-                let pass = Pass { convolution, ..Pass::eval() };
-                let (y, after) = block.forward_with_state(&u, &start, &pass).unwrap();
+                let (_store, block) = block(*h, settings, convolution);
+                let (y, after) = block.forward_with_state(&u, &start, &Pass::eval()).unwrap();
                 assert_close(&format!("{sample:?} {convolution:?}"), &y, &expected, TIGHT);
                 assert_close(&format!("{sample:?} state"), &after[0], &state[0], TIGHT);
             }
@@ -135,13 +136,15 @@ fn with_a_state() {
 /// A truncated kernel, or one computed in another way, is applied by FFT whatever is asked for.
 #[test]
 fn what_chunks_cannot_do_goes_by_fft() {
-    let (_store, block) = block(2, &json!({"l_max": 20, "ssm": {"d_state": 4}}));
+    let settings = json!({"l_max": 20, "ssm": {"d_state": 4}});
+    let (_store, fft) = block(2, &settings, Convolution::Fft);
+    let (_store, chunked) = block(2, &settings, Convolution::Chunked);
     let u = normal(55, &[1, 2, 50], Kind::Double);
-    let chunked = Pass { convolution: Convolution::Chunked, ..Pass::eval() };
-    let fft = Pass { convolution: Convolution::Fft, ..Pass::eval() };
-    let found = block.forward(&u, &chunked).unwrap();
-    assert_close("l_max", &found, &block.forward(&u, &fft).unwrap(), 0.0);
-    let paper = Pass { kernel: KernelMethod::Paper, ..chunked };
-    assert_eq!(block.plan(10, &paper).to_string(), "by FFT");
-    assert_eq!(block.plan(50, &paper).to_string(), "by FFT");
+    let found = chunked.forward(&u, &Pass::eval()).unwrap();
+    assert_close("l_max", &found, &fft.forward(&u, &Pass::eval()).unwrap(), 0.0);
+    let paper = Pass { kernel: KernelMethod::Paper, ..Pass::eval() };
+    assert_eq!(chunked.plan(20, &Pass::eval()).to_string(), "in chunks of 16");
+    for (len, pass) in [(21, Pass::eval()), (20, paper)] {
+        assert_eq!(chunked.plan(len, &pass).to_string(), "by FFT");
+    }
 }

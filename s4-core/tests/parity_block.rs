@@ -49,6 +49,7 @@ fn config(case: &Case) -> Result<S4BlockConfig> {
         activation,
         final_act,
         ssm: ssm_config(case, mode, OTHER)?,
+        ..S4BlockConfig::default()
     })
 }
 

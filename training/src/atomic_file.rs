@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result, anyhow};
@@ -20,15 +20,29 @@ const PARTIAL: &str = ".partial";
 /// With path, cause and remedy. The previous `path` is untouched then, and nothing is left beside
 /// it.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, bytes.len() as u64, |file| file.write_all(bytes))
+}
+
+/// [`write()`] for what is too large to be had as one slice: `fill` writes about `size` bytes, a
+/// figure that is only told where they do not fit.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_with(
+    path: &Path,
+    size: u64,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
     let folder = folder_of(path);
     let aside = aside(path);
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
+    let written = File::create(&aside).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        fill(&mut file)?;
+        file.into_inner().map_err(IntoInnerError::into_error)?.sync_all()
     });
     written.and_then(|()| fs::rename(&aside, path)).map_err(|error| {
         let _ = fs::remove_file(&aside);
-        explain(&error, path, bytes.len() as u64)
+        explain(&error, path, size)
     })?;
     // Makes the new name durable. Not every file system can, and the content is safe already.
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
@@ -52,7 +66,7 @@ pub fn remove_partial(folder: &Path) -> io::Result<()> {
 }
 
 /// The failure to write `needed` bytes to `path`, with what to do about it.
-pub(crate) fn explain(error: &io::Error, path: &Path, needed: u64) -> Error {
+pub fn explain(error: &io::Error, path: &Path, needed: u64) -> Error {
     let folder = folder_of(path);
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull => {

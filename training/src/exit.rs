@@ -49,6 +49,25 @@ pub fn usage(message: impl fmt::Display) -> Error {
     Error::new(Usage(message.to_string()))
 }
 
+/// The user asked for the end where there was nothing to save: exit code 130.
+#[derive(Debug)]
+struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted; the same command starts again")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// The error with which work ends early because the user asked for it
+/// ([`interrupt::requested`](crate::interrupt::requested)): [`main_exit`] ends the program with
+/// code 130 instead of 1.
+pub fn interrupted() -> Error {
+    Error::new(Interrupted)
+}
+
 /// What `main` returns: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving. Failures
 /// and interruptions are told on standard error.
 pub fn main_exit<T: Into<Exit>>(result: Result<T>) -> ExitCode {
@@ -65,6 +84,10 @@ pub fn exit_code<T: Into<Exit>>(result: Result<T>) -> u8 {
             eprintln!(
                 "interrupted after step {step}; everything is saved. Continue with --resume {run}"
             );
+            INTERRUPTED
+        }
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{}", error.root_cause());
             INTERRUPTED
         }
         Err(error) => {
@@ -126,6 +149,13 @@ mod tests {
         let text = describe(&error);
         assert!(text.starts_with("decoder: libtorch: mat1 and mat2"), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn an_interruption_below_a_context_is_no_failure() {
+        let error = interrupted().context("the data of fsdd");
+        assert_eq!(exit_code(Err::<(), _>(error)), INTERRUPTED);
+        assert_eq!(exit_code(Err::<(), _>(anyhow!("broken"))), 1);
     }
 
     #[test]

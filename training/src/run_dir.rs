@@ -1,4 +1,5 @@
-//! The folder of one run: `runs/<task>/<name>/{config.toml, events..., checkpoints/}`.
+//! The folder of one run: `runs/<task>/<name>/{config.toml, events..., checkpoints/}`; or
+//! `runs/<task>/<name>/seed-<seed>/...` where one experiment is run with several seeds.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,6 +12,8 @@ use crate::atomic_file;
 const CONFIG: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
 const LOCK: &str = ".lock";
+/// What the folders of several seeds begin with.
+const SEED: &str = "seed-";
 
 /// A run's folder, held by this process alone until it is dropped.
 #[derive(Debug)]
@@ -42,18 +45,7 @@ impl RunDir {
     /// # Errors
     /// If the folder cannot be made.
     pub fn create_numbered(root: &Path, task: &str, stem: &str) -> Result<Self> {
-        let folder = root.join(task);
-        make_folder(&folder)?;
-        for number in 1.. {
-            let path = folder.join(format!("{stem}-{number:03}"));
-            // create_dir fails for all but one of several processes that start together.
-            match fs::create_dir(&path) {
-                Ok(()) => return Self::create(&path),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(atomic_file::explain(&error, &path, 0)),
-            }
-        }
-        unreachable!("there is always another number")
+        Self::create(&make_numbered(root, task, stem)?)
     }
 
     /// The run in `path`, to be continued.
@@ -105,6 +97,25 @@ impl Drop for RunDir {
     }
 }
 
+/// Makes the folder `root/task/stem-NNN` with the first number that is free.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn make_numbered(root: &Path, task: &str, stem: &str) -> Result<PathBuf> {
+    let folder = root.join(task);
+    make_folder(&folder)?;
+    for number in 1.. {
+        let path = folder.join(format!("{stem}-{number:03}"));
+        // create_dir fails for all but one of several processes that start together.
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(atomic_file::explain(&error, &path, 0)),
+        }
+    }
+    unreachable!("there is always another number")
+}
+
 /// The configuration of the run in `run`.
 pub fn config_file(run: &Path) -> PathBuf {
     run.join(CONFIG)
@@ -129,6 +140,12 @@ pub fn find(root: &Path, text: &str) -> Result<PathBuf> {
     if let Some(found) = candidates.iter().find(|path| is_run(path)) {
         return Ok(found.clone());
     }
+    if let Some(seed) = candidates.iter().flat_map(|folder| seeds(folder)).next() {
+        bail!(
+            "{text} holds the runs of several seeds; name one of them, such as {}",
+            seed.display()
+        );
+    }
     let [first, second] = candidates.map(|path| path.display().to_string());
     let known = list(root);
     let nearest = known
@@ -150,16 +167,37 @@ pub fn find(root: &Path, text: &str) -> Result<PathBuf> {
     }
 }
 
-/// All runs `root/<task>/<name>`, sorted.
+/// All runs `root/<task>/<name>`, sorted, and in their places the runs of several seeds.
 pub fn list(root: &Path) -> Vec<PathBuf> {
-    let below = |folder: PathBuf| {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path())
+    let mut folders: Vec<PathBuf> = below(root).iter().flat_map(|task| below(task)).collect();
+    folders.sort();
+    let runs = folders.into_iter().flat_map(|path| {
+        let seeds = seeds(&path);
+        if is_run(&path) { vec![path] } else { seeds }
+    });
+    runs.collect()
+}
+
+/// The run with one of several seeds in `folder`.
+pub fn seed(folder: &Path, seed: u64) -> PathBuf {
+    folder.join(format!("{SEED}{seed}"))
+}
+
+/// The runs of one experiment with several seeds in `folder`, in the order of the seeds.
+pub fn seeds(folder: &Path) -> Vec<PathBuf> {
+    let number = |path: &PathBuf| -> Option<u64> {
+        path.file_name()?.to_str()?.strip_prefix(SEED)?.parse().ok()
     };
-    let mut runs: Vec<PathBuf> =
-        below(root.to_owned()).flat_map(below).filter(|path| is_run(path)).collect();
+    let runs = below(folder).into_iter().filter(|path| is_run(path));
+    let mut runs: Vec<(u64, PathBuf)> =
+        runs.filter_map(|path| Some((number(&path)?, path))).collect();
     runs.sort();
-    runs
+    runs.into_iter().map(|(_, path)| path).collect()
+}
+
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }
 
 fn is_run(path: &Path) -> bool {
@@ -242,6 +280,24 @@ mod tests {
         assert!(first.path().ends_with("path-x/small-001"));
         assert!(second.path().ends_with("path-x/small-002"));
         assert!(!first.is_resumed());
+    }
+
+    #[test]
+    fn seeds_are_listed_by_their_numbers_in_the_place_of_their_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let group = root.path().join("task/b");
+        for number in [10, 9] {
+            drop(run(root.path(), seed(Path::new("task/b"), number).to_str().unwrap()));
+        }
+        fs::create_dir(group.join("seed-11")).unwrap(); // no run
+        for name in ["task/a", "task/c"] {
+            drop(run(root.path(), name));
+        }
+        let expected = [seed(&group, 9), seed(&group, 10)];
+        assert_eq!(seeds(&group), expected);
+        let [nine, ten] = expected;
+        let outside = |name: &str| root.path().join(name);
+        assert_eq!(list(root.path()), [outside("task/a"), nine, ten, outside("task/c")]);
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! `evaluate`: a run's best weights on a split.
+//!
+//! JSON: rows of `confusion_matrix` are classes, columns what they were taken for, both in the order
+//! of `classes`; `class_accuracy` is null where a class has no examples; `accuracy_by_length` is
+//! empty where all examples are of one length.
 
 use std::path::PathBuf;
 
@@ -14,8 +18,12 @@ use training::objective::Objective;
 use training::progress::Progress;
 use training::{interrupt, run_dir};
 
+use super::decimate::decimate;
 use super::runs_root;
 use crate::experiment::Experiment;
+use crate::metrics::by_length::{self, by_length};
+use crate::metrics::calibration::{BINS, expected_calibration_error};
+use crate::metrics::confusion::Confusion;
 use crate::objective::Classification;
 
 /// Arguments of `evaluate`.
@@ -33,6 +41,9 @@ pub(super) struct Args {
     /// Step of the input relative to the training data, e.g. 2 at half the sampling rate
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     rate: f64,
+    /// Keep one sample of K of the audio [default: R, so that data and model agree]
+    #[arg(long, value_name = "K")]
+    every: Option<usize>,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceRequest,
@@ -67,17 +78,19 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(data) = &args.data {
         experiment.data.dir = Some(data.clone());
     }
+    let every = decimate(&mut experiment, args.rate, args.every)?;
     let Chosen { device, reason } = args.device.choose()?;
     eprintln!("device: {reason}");
 
     let task = experiment.task()?;
     let splits =
         (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
+    let class_names = splits.class_names;
     let data = match args.split {
         SplitName::Test => splits.test,
         SplitName::Val => splits.val,
     };
-    let mut model = Classification::new(&experiment, task, device)?.at_rate(args.rate);
+    let mut model = Classification::new(&experiment, splits.shape, device)?.at_rate(args.rate);
     let checkpoint = Checkpoint::load_best(&path)?;
     checkpoint.restore_weights(model.params(), &config::to_toml(&experiment)?)?;
 
@@ -96,6 +109,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     };
     let accuracy = result.get("accuracy").context("a classifier reports its accuracy")?;
     let step = checkpoint.meta.state.step;
+    let predictions = model.predictions()?;
+    let confusion = Confusion::new(&predictions, class_names.len());
+    let calibration_error = expected_calibration_error(&predictions);
+    let buckets = by_length(&predictions);
     if args.json {
         let object = json!({
             "task": task.name,
@@ -105,7 +122,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             "accuracy": accuracy,
             "step": step,
             "rate": args.rate,
+            "every": every,
             "seconds": result.seconds,
+            "classes": class_names,
+            "confusion_matrix": confusion.counts(),
+            "class_accuracy": confusion.class_accuracy(),
+            "expected_calibration_error": calibration_error,
+            "accuracy_by_length": buckets,
         });
         println!("{object}");
     } else {
@@ -118,6 +141,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             result.samples,
             result.seconds
         );
+        if let Some(error) = calibration_error {
+            println!("expected calibration error {error:.4} ({BINS} bins)");
+        }
+        print!("\n{}", confusion.table(&class_names));
+        if !buckets.is_empty() {
+            print!("\n{}", by_length::table(&buckets));
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,12 @@
 //! The command line: one file a command.
 
+mod benchmark;
+mod decimate;
 mod evaluate;
+mod fetch_data;
 mod generate_data;
+mod report;
+mod seeds;
 mod tasks;
 mod train;
 
@@ -31,6 +36,12 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Write generated data in the official layout.
     GenerateData(generate_data::Args),
+    /// Fetch a task's official archives.
+    FetchData(fetch_data::Args),
+    /// Show runs side by side: accuracy, size, speed.
+    Report(report::Args),
+    /// Time models and weigh their memory, by sequence length.
+    Benchmark(benchmark::Args),
     /// List the tasks and whether their data is there.
     Tasks(tasks::Args),
 }
@@ -46,6 +57,9 @@ pub fn run() -> Result<Exit> {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Evaluate(args)) => evaluate::run(&args),
         Some(Command::GenerateData(args)) => generate_data::run(&args),
+        Some(Command::FetchData(args)) => fetch_data::run(&args),
+        Some(Command::Report(args)) => report::run(&args),
+        Some(Command::Benchmark(args)) => benchmark::run(&args),
         Some(Command::Tasks(args)) => tasks::run(&args),
     }
 }

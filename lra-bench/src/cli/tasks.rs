@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     println!(
-        "{:<12} {:>7} {:>8} {:>7}  {:<8} {:<44} source",
+        "{:<15} {:>7} {:>8} {:>7}  {:<8} {:<50} source",
         "task", "length", "classes", "paper", "data", "what"
     );
     for task in TASKS {
@@ -26,10 +26,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             .iter()
             .any(|folder| (task.is_there)(folder));
         println!(
-            "{:<12} {:>7} {:>8} {:>7}  {:<8} {:<44} {}",
+            "{:<15} {:>7} {:>8} {:>7}  {:<8} {:<50} {}",
             task.name,
-            task.length,
-            task.shape.classes,
+            or_as_the_data(task.length),
+            or_as_the_data(task.classes),
             task.paper_accuracy.map_or_else(String::new, |percent| format!("{percent:.2}%")),
             if there { "there" } else { "missing" },
             task.about,
@@ -37,4 +37,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         );
     }
     Ok(Exit::Done)
+}
+
+/// A number that the task decides, or a dash where its data does.
+fn or_as_the_data(number: Option<usize>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }

@@ -1,9 +1,10 @@
 //! `train`: a new run, or the continuation of one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, ValueEnum};
+use s4_core::conv::plan;
 use tch::Device;
 use training::config;
 use training::device::Chosen;
@@ -11,9 +12,9 @@ use training::exit::{Exit, usage};
 use training::interrupt;
 use training::run_dir::{self, RunDir};
 use training::train_args::TrainArgs;
-use training::trainer::{RunSetup, Splits, Trainer};
+use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 
-use super::runs_root;
+use super::{runs_root, seeds};
 use crate::experiment::{Experiment, Preset};
 use crate::objective::Classification;
 use crate::tasks;
@@ -30,8 +31,22 @@ pub(super) struct Args {
     /// Folder with the task's files in their official layout
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// One run with each of these seeds, e.g. 1,2,3, and their mean and standard deviation
+    #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
+    pub(super) seeds: Vec<u64>,
     #[command(flatten)]
-    train: TrainArgs,
+    pub(super) train: TrainArgs,
+}
+
+impl Args {
+    /// Flags that stand for settings; then checks these.
+    pub(super) fn apply(&self, experiment: &mut Experiment) -> Result<()> {
+        if let Some(data) = &self.data {
+            experiment.data.dir = Some(data.clone());
+        }
+        self.train.apply(&mut experiment.train);
+        experiment.validate()
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -55,35 +70,71 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
     let Chosen { device, reason } = args.train.device.choose()?;
     eprintln!("device: {reason}");
-    let (mut experiment, dir) = match &args.train.resume {
-        Some(run) => {
-            let path = run_dir::find(&runs_root(), run)?;
-            let loaded = Experiment::read(&run_dir::config_file(&path), &args.train.overrides)?;
-            TrainArgs::echo(&loaded.changes);
-            (loaded.value, RunDir::resume(&path)?)
+    let Some(run) = &args.train.resume else {
+        let (experiment, stem) = new_experiment(args, device)?;
+        if !args.seeds.is_empty() {
+            return seeds::start(args, experiment, &stem, device);
         }
-        None => new_run(args, device)?,
+        let dir = match &args.train.run_dir {
+            Some(path) => RunDir::create(path)?,
+            None => RunDir::create_numbered(&runs_root(), &experiment.task, &stem)?,
+        };
+        return Ok(train(args, experiment, dir, device)?.into());
     };
-    if let Some(data) = &args.data {
-        experiment.data.dir = Some(data.clone());
+    if let Some(folder) = seeds::find(run) {
+        return seeds::resume(args, &folder, device);
     }
-    args.train.apply(&mut experiment.train);
-    experiment.validate()?;
+    let path = run_dir::find(&runs_root(), run)?;
+    let (experiment, changes) = continued(args, &path)?;
+    TrainArgs::echo(&changes);
+    Ok(train(args, experiment, RunDir::resume(&path)?, device)?.into())
+}
 
-    let task = experiment.task()?;
-    let splits =
-        (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
+/// Trains what `experiment` says in `dir`, to the end or until the user interrupts.
+pub(super) fn train(
+    args: &Args,
+    mut experiment: Experiment,
+    dir: RunDir,
+    device: Device,
+) -> Result<Outcome> {
+    let splits = open(&mut experiment)?;
     eprintln!("data: {}", splits.origin);
-    let objective = Classification::new(&experiment, task, device)?;
+    if !experiment.model.mixer.is_s4() {
+        let name = experiment.model.name();
+        eprintln!("model: {name}; model.layer is for S4 and has no effect");
+    }
+    let objective = Classification::new(&experiment, splits.shape, device)?;
+    if experiment.model.mixer.is_s4() {
+        let length = splits.train.batch(&[0])?.length as i64;
+        eprintln!("convolution: {}", plan::summary(&objective.model().explain(length)));
+    }
     let setup =
         RunSetup { dir, config: config::to_toml(&experiment)?, progress: !args.train.no_progress };
     let splits = Splits { train: splits.train, val: Some(splits.val), test: Some(splits.test) };
-    let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
-    Ok(trainer.run()?.into())
+    Trainer::new(experiment.train, objective, splits, setup)?.run()
 }
 
-/// The settings and the folder of a run that does not exist yet.
-fn new_run(args: &Args, device: Device) -> Result<(Experiment, RunDir)> {
+/// The data of `experiment`. What it decides, and the model's defaults, become settings: these are
+/// kept with the run.
+pub(super) fn open(experiment: &mut Experiment) -> Result<tasks::Splits> {
+    let task = experiment.task()?;
+    let splits =
+        (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
+    experiment.data = splits.config.clone();
+    experiment.model = experiment.model.clone().complete();
+    Ok(splits)
+}
+
+/// The settings of the run in `path` with what the flags change, and these changes.
+pub(super) fn continued(args: &Args, path: &Path) -> Result<(Experiment, Vec<String>)> {
+    let loaded = Experiment::read(&run_dir::config_file(path), &args.train.overrides)?;
+    let mut experiment = loaded.value;
+    args.apply(&mut experiment)?;
+    Ok((experiment, loaded.changes))
+}
+
+/// The settings of a run that does not exist yet, and what its name begins with.
+fn new_experiment(args: &Args, device: Device) -> Result<(Experiment, String)> {
     let (loaded, stem) = match (&args.train.config, &args.task) {
         (Some(file), task) => {
             let mut loaded = Experiment::read(file, &args.train.overrides)?;
@@ -108,12 +159,9 @@ fn new_run(args: &Args, device: Device) -> Result<(Experiment, RunDir)> {
         }
     };
     TrainArgs::echo(&loaded.changes);
-    let experiment = loaded.value;
-    let dir = match &args.train.run_dir {
-        Some(path) => RunDir::create(path)?,
-        None => RunDir::create_numbered(&runs_root(), &experiment.task, &stem)?,
-    };
-    Ok((experiment, dir))
+    let mut experiment = loaded.value;
+    args.apply(&mut experiment)?;
+    Ok((experiment, stem))
 }
 
 /// `paper` where a GPU makes it feasible, `small` elsewhere.

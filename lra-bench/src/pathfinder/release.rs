@@ -120,10 +120,9 @@ impl ImageSource for Release {
 }
 
 fn how_to_generate(dir: &Path, size: usize, level: Difficulty) -> String {
-    let task = if size == 128 { "path-x" } else { "pathfinder" };
     format!(
-        "make images of the same kind with `lra-bench generate-data --task {task} --difficulty \
-         {level} --out {} --count N` (size {size})",
+        "make images of the same kind with `lra-bench generate-data --task pathfinder --size {size} \
+         --difficulty {level} --out {} --count N`",
         dir.display()
     )
 }

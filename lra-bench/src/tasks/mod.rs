@@ -1,8 +1,22 @@
 //! The tasks, one file each, found in one table.
 
+mod audio;
+mod fashion_mnist;
+mod folder;
+pub mod fsdd;
+mod image;
+mod listops;
+mod mnist_files;
+mod path_256;
 mod path_x;
 mod pathfinder;
+mod pathfinder64;
+mod psmnist;
+mod retrieval;
+mod scifar;
 mod smnist;
+pub mod speech_commands;
+pub mod text;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +35,10 @@ pub struct Task {
     pub name: &'static str,
     /// What is classified, in half a line.
     pub about: &'static str,
-    /// Positions a sequence.
-    pub length: usize,
-    /// What goes in and what is asked for.
-    pub shape: Shape,
+    /// Positions a sequence, at most; absent: as the data has.
+    pub length: Option<usize>,
+    /// Number of classes; absent: as the data has.
+    pub classes: Option<usize>,
     /// Test accuracy of S4 in the papers, in percent.
     pub paper_accuracy: Option<f64>,
     /// Preset with the papers' settings (text of the TOML file).
@@ -46,6 +60,13 @@ pub type Split = Arc<dyn Dataset<Batch = Batch>>;
 
 /// A task's data, ready to be read.
 pub struct Splits {
+    /// What goes in and what is asked for.
+    pub shape: Shape,
+    /// Name of each class, in the order of their numbers.
+    pub class_names: Vec<String>,
+    /// The settings, with what the data decided filled in: kept with the run, so that whatever is
+    /// opened with them is read in the same way.
+    pub config: DataConfig,
     /// To learn from.
     pub train: Split,
     /// To choose by.
@@ -57,7 +78,23 @@ pub struct Splits {
 }
 
 /// All tasks, in the order in which they are listed.
-pub const TASKS: &[Task] = &[pathfinder::TASK, path_x::TASK, smnist::TASK];
+pub const TASKS: &[Task] = &[
+    listops::TASK,
+    text::TASK,
+    retrieval::TASK,
+    image::TASK,
+    pathfinder::TASK,
+    path_x::TASK,
+    pathfinder64::TASK,
+    path_256::TASK,
+    smnist::TASK,
+    psmnist::TASK,
+    fashion_mnist::TASK,
+    scifar::TASK,
+    speech_commands::TASK,
+    fsdd::TASK,
+    folder::TASK,
+];
 
 /// The task called `name`.
 ///

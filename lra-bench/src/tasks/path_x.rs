@@ -1,13 +1,13 @@
 //! Path-X: Pathfinder with 128 x 128 pixels, a sequence of 16,384 steps.
 
 use super::Task;
-use super::pathfinder::{DATA_KEYS, SHAPE, is_there, open};
+use super::pathfinder::{CLASSES, DATA_KEYS, is_there, open};
 
 pub(super) const TASK: Task = Task {
     name: "path-x",
     about: "Pathfinder with 128 x 128 pixels",
-    length: SIDE * SIDE,
-    shape: SHAPE,
+    length: Some(SIDE * SIDE),
+    classes: Some(CLASSES.len()),
     paper_accuracy: Some(96.35),
     paper: include_str!("../../../configs/lra/path-x.toml"),
     small: include_str!("../../../configs/lra/path-x-small.toml"),

@@ -18,8 +18,8 @@ use crate::pathfinder::{
 pub(super) const TASK: Task = Task {
     name: "pathfinder",
     about: "are two dots on one path? 32 x 32 pixels",
-    length: SIDE * SIDE,
-    shape: SHAPE,
+    length: Some(SIDE * SIDE),
+    classes: Some(CLASSES.len()),
     paper_accuracy: Some(94.20),
     paper: include_str!("../../../configs/lra/pathfinder.toml"),
     small: include_str!("../../../configs/lra/pathfinder-small.toml"),
@@ -30,8 +30,8 @@ pub(super) const TASK: Task = Task {
 };
 
 const SIDE: usize = 32;
-pub(super) const SHAPE: Shape =
-    Shape { input: InputKind::Values { features: 1 }, classes: 2, pairs: false };
+pub(super) const CLASSES: [&str; 2] = ["apart", "joined"];
+const SHAPE: Shape = Shape { input: InputKind::Values { features: 1 }, classes: 2, pairs: false };
 pub(super) const DATA_KEYS: &[&str] =
     &["dir", "difficulty", "count", "eval_count", "seed", "cache"];
 /// Sizes of the release's parts, about.
@@ -45,6 +45,7 @@ pub(super) fn is_there(dir: &Path, side: usize) -> bool {
 /// The release in `config.dir`, or generated images.
 pub(super) fn open(config: &DataConfig, side: usize) -> Result<Splits> {
     let difficulty = config.difficulty.unwrap_or(Difficulty::Hard);
+    let class_names = CLASSES.map(str::to_owned).to_vec();
     match &config.dir {
         Some(dir) => {
             let release = Release::open(dir, side, difficulty)?;
@@ -55,6 +56,9 @@ pub(super) fn open(config: &DataConfig, side: usize) -> Result<Splits> {
                 Ok(Arc::new(Pixels(Subset::new(release.clone(), indices)?)))
             };
             Ok(Splits {
+                shape: SHAPE,
+                class_names,
+                config: config.clone(),
                 train: part(parts.train)?,
                 val: part(parts.val)?,
                 test: part(parts.test)?,
@@ -73,6 +77,9 @@ pub(super) fn open(config: &DataConfig, side: usize) -> Result<Splits> {
             });
             let mut next = || parts.next().expect("three parts");
             Ok(Splits {
+                shape: SHAPE,
+                class_names,
+                config: config.clone(),
                 train: next()?,
                 val: next()?,
                 test: next()?,

@@ -17,7 +17,6 @@ pub mod stack;
 use anyhow::Result;
 use tch::Tensor;
 
-use crate::conv::plan::Convolution;
 use crate::kernel::KernelMethod;
 use crate::recurrence::StepMode;
 
@@ -34,8 +33,6 @@ pub struct Pass {
     pub rate: f64,
     /// How convolution kernels are computed.
     pub kernel: KernelMethod,
-    /// How they are applied.
-    pub convolution: Convolution,
     /// How the linear maps inside and between the blocks multiply.
     pub dense: DenseKind,
     /// What becomes of the activations that the backward pass needs.
@@ -69,7 +66,6 @@ impl Pass {
             lengths: None,
             rate: 1.0,
             kernel: KernelMethod::default(),
-            convolution: Convolution::default(),
             dense: DenseKind::default(),
             activations: Activations::default(),
         }

@@ -9,7 +9,7 @@ use super::activation::Activation;
 use super::dropout::Dropout;
 use super::linear::Linear;
 use super::{Pass, SequenceLayer, State, Stepper, mask};
-use crate::conv::plan::{Plan, Size};
+use crate::conv::plan::{Convolution, Plan, Size};
 use crate::conv::{chunked, fft};
 use crate::kernel::KernelMethod;
 use crate::params::{Hyper, Scope};
@@ -29,6 +29,8 @@ pub struct S4BlockConfig {
     /// Longest kernel; absent: as long as the input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub l_max: Option<i64>,
+    /// How sequences are convolved: `auto`, `fft` or `chunked`. A matter of speed alone.
+    pub convolution: Convolution,
     /// Nonlinearity after the convolution.
     pub activation: Activation,
     /// What follows the map that mixes the channels.
@@ -43,6 +45,7 @@ impl Default for S4BlockConfig {
             bidirectional: false,
             channels: 1,
             l_max: None,
+            convolution: Convolution::Auto,
             activation: Activation::Gelu,
             final_act: FinalAct::Special(Special::Glu),
             ssm: SsmConfig::default(),
@@ -78,6 +81,7 @@ pub struct S4Block {
     output: Option<Linear>,
     bidirectional: bool,
     l_max: Option<i64>,
+    convolution: Convolution,
     activation: Activation,
     final_act: FinalAct,
     dropout: Dropout,
@@ -168,6 +172,7 @@ impl S4Block {
             output,
             bidirectional: config.bidirectional,
             l_max: config.l_max,
+            convolution: config.convolution,
             activation: config.activation,
             final_act: config.final_act,
             dropout,
@@ -199,6 +204,7 @@ impl S4Block {
             output: Some(output),
             bidirectional: false,
             l_max: None,
+            convolution: Convolution::Auto,
             activation: Activation::Gelu,
             final_act: FinalAct::Special(Special::Glu),
             dropout,
@@ -245,7 +251,7 @@ impl S4Block {
             bidirectional: self.bidirectional,
             diagonal: self.systems.are_diagonal(),
         };
-        pass.convolution.plan(size, self.d.device())
+        self.convolution.plan(size, self.d.device())
     }
 
     fn kernel_length(&self, len: i64, rate: f64) -> i64 {

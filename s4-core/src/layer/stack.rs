@@ -105,6 +105,11 @@ impl Stack {
         self.blocks.iter().enumerate().flat_map(numbered).collect()
     }
 
+    /// How many tensors of a state belong to each block.
+    fn state_counts(&self) -> Result<Vec<usize>> {
+        self.blocks.iter().map(|block| Ok(block.default_state(1)?.len())).collect()
+    }
+
     fn finish(&self, x: Tensor, train: bool) -> Tensor {
         match &self.final_norm {
             None => x,
@@ -128,16 +133,15 @@ impl SequenceLayer for Stack {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        ensure!(
-            state.len() == self.blocks.len(),
-            "a stack of {} blocks has as many states, got {}",
-            self.blocks.len(),
-            state.len()
-        );
+        let counts = self.state_counts()?;
+        let total: usize = counts.iter().sum();
+        ensure!(state.len() == total, "this stack has {total} states, got {}", state.len());
         let mut x = x.shallow_clone();
         let mut next = State::new();
-        for (block, state) in self.blocks.iter().zip(state) {
-            let (y, after) = block.forward_with_state(&x, &vec![state.shallow_clone()], pass)?;
+        let mut states = state.iter().map(Tensor::shallow_clone);
+        for (block, count) in self.blocks.iter().zip(counts) {
+            let before = states.by_ref().take(count).collect();
+            let (y, after) = block.forward_with_state(&x, &before, pass)?;
             x = y;
             next.extend(after);
         }
@@ -153,7 +157,11 @@ impl SequenceLayer for Stack {
     }
 
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
-        let blocks = self.blocks.iter().map(|b| b.stepper(mode, rate)).collect::<Result<_>>()?;
+        let steppers = self.blocks.iter().map(|block| block.stepper(mode, rate));
+        let blocks = steppers
+            .zip(self.state_counts()?)
+            .map(|(stepper, count)| Ok((stepper?, count)))
+            .collect::<Result<_>>()?;
         Ok(Box::new(StackStepper { stack: self, blocks }))
     }
 
@@ -173,15 +181,18 @@ impl SequenceLayer for Stack {
 #[derive(Debug)]
 struct StackStepper<'a> {
     stack: &'a Stack,
-    blocks: Vec<Box<dyn Stepper + 'a>>,
+    /// Each with the number of its state tensors.
+    blocks: Vec<(Box<dyn Stepper + 'a>, usize)>,
 }
 
 impl Stepper for StackStepper<'_> {
     fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
         let mut x = x.shallow_clone();
         let mut next = State::new();
-        for (block, state) in self.blocks.iter().zip(state) {
-            let (y, after) = block.step(&x, &vec![state.shallow_clone()]);
+        let mut states = state.iter().map(Tensor::shallow_clone);
+        for (block, count) in &self.blocks {
+            let before = states.by_ref().take(*count).collect();
+            let (y, after) = block.step(&x, &before);
             x = y;
             next.extend(after);
         }

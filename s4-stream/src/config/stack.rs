@@ -1,6 +1,6 @@
 //! Settings of a plain stack, as classifiers of long sequences are.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::{BlockConfig, check_sizes, model};
@@ -14,6 +14,8 @@ pub(crate) struct StackConfig {
     pub norm: NormKind,
     pub prenorm: bool,
     pub pooling: Pooling,
+    /// What mixes the positions.
+    mixer: String,
     pub layer: BlockConfig,
 }
 
@@ -48,6 +50,7 @@ impl Default for StackConfig {
             norm: NormKind::Layer,
             prenorm: false,
             pooling: Pooling::Pool,
+            mixer: "s4".to_owned(),
             layer: BlockConfig::default(),
         }
     }
@@ -63,6 +66,7 @@ impl StackConfig {
 
     fn validate(&self) -> Result<()> {
         check_sizes(&[("d_model", self.d_model), ("n_layers", self.n_layers)])?;
+        ensure!(self.mixer == "s4", "mixer is \"{}\"; only S4 and S4D are stepped", self.mixer);
         self.layer.validate()
     }
 }
@@ -95,6 +99,7 @@ mod tests {
             ("layer.bidirectional = true", "looks ahead"),
             ("layer.l_max = 5", "l_max"),
             ("norm = \"group\"", "norm"),
+            ("mixer = \"lstm\"", "lstm"),
             ("n_layers = 0", "n_layers"),
         ] {
             let error = StackConfig::parse(&format!("[model]\n{text}")).unwrap_err();

@@ -1,0 +1,91 @@
+//! What is measured, and what comes out.
+
+use clap::ValueEnum;
+use s4_core::ssm::parameters::Mode;
+use serde::{Deserialize, Serialize};
+
+use crate::model::ModelConfig;
+use crate::model::mixer::Mixer;
+
+/// A model of the comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Model {
+    /// Diagonal plus low rank.
+    S4,
+    /// Diagonal.
+    S4d,
+    /// Softmax attention.
+    Transformer,
+    /// Attention without the softmax.
+    LinearAttention,
+    /// Long short-term memory.
+    Lstm,
+    /// Gated recurrent units.
+    Gru,
+    /// Gated dilated convolutions.
+    Convolution,
+}
+
+impl Model {
+    /// A causal model of this kind, so that it can be trained and can generate.
+    pub fn config(self, d_model: i64, n_layers: i64) -> ModelConfig {
+        let mixer = match self {
+            Model::S4 | Model::S4d => Mixer::S4,
+            Model::Transformer => Mixer::Transformer,
+            Model::LinearAttention => Mixer::LinearAttention,
+            Model::Lstm => Mixer::Lstm,
+            Model::Gru => Mixer::Gru,
+            Model::Convolution => Mixer::Convolution,
+        };
+        let mut config =
+            ModelConfig { mixer, d_model, n_layers, prenorm: true, ..ModelConfig::default() };
+        if self == Model::S4d {
+            config.layer.ssm.mode = Mode::S4d;
+        }
+        config
+    }
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        self.config(1, 1).name()
+    }
+
+    /// Whether its state grows with the positions behind it, and the time of a step with it.
+    pub fn state_grows(self) -> bool {
+        self == Model::Transformer
+    }
+}
+
+/// One model at one length.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which model.
+    pub model: Model,
+    /// Positions a sequence, L.
+    pub length: i64,
+    /// Sequences a step, B.
+    pub batch: i64,
+    /// Channels, H.
+    pub d_model: i64,
+    /// Layers.
+    pub n_layers: i64,
+    /// `cpu` or `cuda:N`.
+    pub device: String,
+    /// Seconds that measuring may take, about.
+    pub seconds: f64,
+}
+
+/// What a process measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Trained numbers of the model.
+    pub parameters: usize,
+    /// Median time of a training step, in seconds.
+    pub seconds_per_step: f64,
+    /// Peak memory of a training step in bytes, above that of the loaded model and its optimiser;
+    /// absent where the system does not tell.
+    pub peak_bytes: Option<f64>,
+    /// Steps a second as a recurrence, all sequences of the batch in each.
+    pub generated_per_second: f64,
+}

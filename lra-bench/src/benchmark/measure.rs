@@ -1,0 +1,123 @@
+//! The work of one process.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use s4_core::layer::{Pass, SequenceLayer};
+use s4_core::params::ParamStore;
+use s4_core::recurrence::StepMode;
+use tch::{Cuda, Device, Kind, Reduction, Tensor};
+use training::optim::{AdamW, AdamWConfig};
+use training::seed;
+
+use super::entry::{Entry, Measured};
+use super::memory::Moment;
+use crate::model::{Classifier, InputKind, Shape};
+
+const CLASSES: i64 = 10;
+const SHAPE: Shape =
+    Shape { input: InputKind::Values { features: 1 }, classes: CLASSES, pairs: false };
+/// Positions of the step that starts thread pools, libraries and the optimiser.
+const WARM_UP: i64 = 32;
+/// Training and generation get these shares of an entry's time; the rest is for the start.
+const TRAINING_SHARE: f64 = 0.5;
+const GENERATION_SHARE: f64 = 0.25;
+/// A fast model is known well enough after so many steps.
+const MOST_STEPS: usize = 1000;
+
+/// Trains a fresh model of `entry` on noise, and steps it as a recurrence.
+///
+/// # Errors
+/// If the model cannot be made, or the device is out of memory.
+pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
+    seed::seed_torch(1, "benchmark", 0);
+    let config = entry.model.config(entry.d_model, entry.n_layers);
+    let mut store = ParamStore::new(device, Kind::Float);
+    let model = Classifier::new(&mut store.root(), &config, SHAPE).context("model")?;
+    let optimizer = AdamW::new(&store, AdamWConfig::default())?;
+    let mut training = Training { entry, device, model: &model, optimizer };
+
+    training.step(&training.noise(WARM_UP.min(entry.length))?)?;
+    let x = training.noise(entry.length)?;
+    let before = Moment::now(device);
+    let mut seconds = vec![training.step(&x)?];
+    let peak_bytes = before.peak_since();
+    let budget = TRAINING_SHARE * entry.seconds;
+    // The first step pays for fresh memory; it counts only where there is no time for others.
+    if seconds[0] < budget {
+        seconds.clear();
+        while seconds.is_empty()
+            || (seconds.iter().sum::<f64>() < budget && seconds.len() < MOST_STEPS)
+        {
+            seconds.push(training.step(&x)?);
+        }
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok(Measured {
+        parameters: store.num_parameters(),
+        seconds_per_step: seconds[seconds.len() / 2],
+        peak_bytes,
+        generated_per_second: generation(entry, device, &model)?,
+    })
+}
+
+struct Training<'a> {
+    entry: &'a Entry,
+    device: Device,
+    model: &'a Classifier,
+    optimizer: AdamW,
+}
+
+impl Training<'_> {
+    /// Sequences (B, `length`, 1).
+    fn noise(&self, length: i64) -> Result<Tensor> {
+        Ok(Tensor::f_randn([self.entry.batch, length, 1], (Kind::Float, self.device))?)
+    }
+
+    /// Seconds of one whole step.
+    fn step(&mut self, x: &Tensor) -> Result<f64> {
+        let labels = Tensor::f_zeros([self.entry.batch], (Kind::Int64, self.device))?;
+        synchronise(self.device);
+        let start = Instant::now();
+        self.optimizer.zero_grad()?;
+        let scores = self.model.forward(x, Pass::train())?;
+        scores
+            .f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)?
+            .f_backward()?;
+        self.optimizer.step(1.0)?;
+        synchronise(self.device);
+        Ok(start.elapsed().as_secs_f64())
+    }
+}
+
+/// Steps a second of the residual blocks. A state that grows is taken at half the length, where a
+/// step takes as long as on average.
+fn generation(entry: &Entry, device: Device, model: &Classifier) -> Result<f64> {
+    let _guard = tch::no_grad_guard();
+    let stack = model.stack();
+    let noise = (Kind::Float, device);
+    let mut state = stack.default_state(entry.batch)?;
+    if entry.model.state_grows() {
+        let past = Tensor::f_randn([entry.batch, entry.d_model, entry.length / 2], noise)?;
+        state = stack.forward_with_state(&past, &state, &Pass::eval())?.1;
+    }
+    let stepper = stack.stepper(StepMode::Linear, 1.0)?;
+    let x = Tensor::f_randn([entry.batch, entry.d_model], noise)?;
+    drop(stepper.step(&x, &state));
+    synchronise(device);
+    let budget = Duration::from_secs_f64(GENERATION_SHARE * entry.seconds);
+    let (start, mut steps) = (Instant::now(), 0);
+    while steps == 0 || (start.elapsed() < budget && steps < MOST_STEPS) {
+        drop(stepper.step(&x, &state));
+        steps += 1;
+    }
+    synchronise(device);
+    Ok(steps as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Waits until the device has done what it was given.
+fn synchronise(device: Device) {
+    if let Device::Cuda(index) = device {
+        Cuda::synchronize(index as i64);
+    }
+}

@@ -1,0 +1,187 @@
+//! Entry by entry, each in a process of its own.
+
+use std::io::Read;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::entry::{Entry, Measured};
+use super::memory;
+
+/// The share of the available memory that an entry may be expected to take.
+const MEMORY_SHARE: f64 = 0.85;
+/// A process may take so many times the time of its entry, and this for its start.
+const PATIENCE: f64 = 5.0;
+const START: Duration = Duration::from_secs(60);
+
+/// What became of an entry.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It was measured.
+    Measured(Measured),
+    /// It was not, for this reason.
+    Skipped(String),
+}
+
+/// An entry and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// What was to be measured.
+    pub entry: Entry,
+    /// What came out.
+    pub outcome: Outcome,
+}
+
+/// Measures `entries`, the lengths of a model in ascending order, and tells `watch` of each. An
+/// entry whose shorter neighbour foretells that it would take too much time or memory is skipped.
+pub fn run(entries: Vec<Entry>, mut watch: impl FnMut(&Row)) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for entry in entries {
+        let shorter = rows.last().filter(|row| row.entry.model == entry.model);
+        let outcome = match shorter.and_then(|shorter| too_much(&entry, shorter)) {
+            Some(reason) => Outcome::Skipped(reason),
+            None => match in_a_process(&entry) {
+                Ok(measured) => Outcome::Measured(measured),
+                Err(error) => Outcome::Skipped(format!("{error:#}")),
+            },
+        };
+        let row = Row { entry, outcome };
+        watch(&row);
+        rows.push(row);
+    }
+    rows
+}
+
+/// Why an entry is not run, judged by the same model at a smaller length.
+fn too_much(entry: &Entry, shorter: &Row) -> Option<String> {
+    let measured = match &shorter.outcome {
+        Outcome::Measured(measured) => measured,
+        Outcome::Skipped(reason) if reason.starts_with("at L = ") => return Some(reason.clone()),
+        Outcome::Skipped(reason) => {
+            return Some(format!("at L = {}: {reason}", shorter.entry.length));
+        }
+    };
+    let growth = entry.length as f64 / shorter.entry.length as f64;
+    let power = if entry.model.state_grows() { 2 } else { 1 };
+    let seconds = growth.powi(power) * measured.seconds_per_step;
+    if seconds > entry.seconds {
+        return Some(format!("a step would take about {seconds:.0} s; see --seconds-per-entry"));
+    }
+    // A GPU that is out of memory says so; a CPU's system may end other programs first.
+    if entry.device != "cpu" {
+        return None;
+    }
+    let needed = growth * measured.peak_bytes?;
+    let available = memory::available()?;
+    const GIB: f64 = (1 << 30) as f64;
+    (needed > MEMORY_SHARE * available).then(|| {
+        let (needed, available) = (needed / GIB, available / GIB);
+        format!("would need about {needed:.1} GiB, {available:.1} GiB are available")
+    })
+}
+
+fn in_a_process(entry: &Entry) -> Result<Measured> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["benchmark", "--entry", &serde_json::to_string(entry)?])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start a process")?;
+    // Read all along, so that a full pipe does not stop the child.
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let limit = START + Duration::from_secs_f64(PATIENCE * entry.seconds);
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            bail!("stopped after {:.0} s", limit.as_secs_f64());
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let text = |reader: thread::JoinHandle<String>| reader.join().unwrap_or_default();
+    if !status.success() {
+        bail!(cause(status, &text(stderr)));
+    }
+    serde_json::from_str(&text(stdout)).context("the process did not say what it measured")
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What could not be read is missing in the message, no more.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Why a process failed, in one line.
+fn cause(status: ExitStatus, stderr: &str) -> String {
+    let message = stderr.rsplit_once("error: ").map_or("", |(_, message)| message);
+    if message.contains("out of memory") {
+        return "out of memory".to_owned();
+    }
+    match message.lines().next() {
+        Some(line) if status.code().is_some() => line.to_owned(),
+        _ => format!("the process failed ({status}); out of memory?"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::benchmark::entry::Model;
+
+    fn row(model: Model, length: i64, seconds_per_step: f64, peak_bytes: f64) -> Row {
+        let entry = Entry {
+            model,
+            length,
+            batch: 1,
+            d_model: 8,
+            n_layers: 1,
+            device: "cpu".to_owned(),
+            seconds: 10.0,
+        };
+        let peak_bytes = Some(peak_bytes);
+        let measured =
+            Measured { parameters: 1, seconds_per_step, peak_bytes, generated_per_second: 1.0 };
+        Row { entry, outcome: Outcome::Measured(measured) }
+    }
+
+    fn longer(row: &Row) -> Entry {
+        Entry { length: 2 * row.entry.length, ..row.entry.clone() }
+    }
+
+    #[test]
+    fn what_would_take_too_long_or_too_much_is_foretold() {
+        // Twice the length: twice the time of a linear model, four times that of attention.
+        let linear = row(Model::S4, 1024, 4.0, 1e6);
+        assert_eq!(too_much(&longer(&linear), &linear), None);
+        let square = row(Model::Transformer, 1024, 4.0, 1e6);
+        let reason = too_much(&longer(&square), &square).unwrap();
+        assert!(reason.contains("16 s"), "{reason}");
+        let big = row(Model::Lstm, 1024, 1.0, 1e18);
+        let reason = too_much(&longer(&big), &big);
+        assert_eq!(reason.is_some_and(|r| r.contains("GiB")), memory::available().is_some());
+    }
+
+    #[test]
+    fn the_reason_of_the_first_skipped_length_is_kept() {
+        let mut skipped = row(Model::S4, 2048, 1.0, 1.0);
+        skipped.outcome = Outcome::Skipped("out of memory".to_owned());
+        let entry = longer(&skipped);
+        let reason = too_much(&entry, &skipped).unwrap();
+        assert_eq!(reason, "at L = 2048: out of memory");
+        let next = Row { entry, outcome: Outcome::Skipped(reason.clone()) };
+        assert_eq!(too_much(&longer(&next), &next), Some(reason));
+    }
+}

@@ -1,0 +1,56 @@
+//! `fetch-data`: a task's official archives.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use clap::Args as ClapArgs;
+use training::exit::Exit;
+use training::interrupt;
+
+use crate::fetch::download::Outcome;
+use crate::fetch::{Request, fetch, table};
+use crate::tasks;
+
+/// Arguments of `fetch-data`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Whose data to fetch; `lra-bench tasks` lists the names
+    #[arg(value_name = "TASK")]
+    task: String,
+    /// Folder to fetch into; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Address of a folder with copies of the official files
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Plain lines instead of a progress bar
+    #[arg(long)]
+    no_progress: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let task = tasks::find(&args.task)?;
+    let archives = table::archives(task.name);
+    if archives.is_empty() {
+        bail!("{} has no official archive: name your own folder with --data DIR", task.name);
+    }
+    let data = args.data.display();
+    interrupt::install()?;
+    let request =
+        Request { dir: &args.data, mirror: args.mirror.as_deref(), progress: !args.no_progress };
+    for archive in archives {
+        if fetch(archive, request)? == Outcome::Interrupted {
+            eprintln!("interrupted; what came is kept: the same command goes on from there");
+            return Ok(Exit::Stopped);
+        }
+    }
+    ensure!(
+        (task.is_there)(&args.data),
+        "everything was fetched, but {} does not find its files in {data}: the archive has another \
+         layout than expected, or parts of an older one are in the folder; try an empty folder",
+        task.name
+    );
+    eprintln!("train with: lra-bench --task {} --data {data}", task.name);
+    println!("{data}");
+    Ok(Exit::Done)
+}

@@ -1,0 +1,65 @@
+//! `report`: runs side by side.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args as ClapArgs;
+use training::exit::{Exit, describe, usage};
+use training::run_dir;
+
+use super::runs_root;
+use crate::report::Report;
+use crate::report::run::Run;
+use crate::report::table::{Style, render};
+
+/// Arguments of `report`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Folders of runs or of several seeds, or their names below runs/ [default: all runs]
+    #[arg(value_name = "RUN")]
+    runs: Vec<String>,
+    /// A Markdown table
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let report =
+        if args.runs.is_empty() { report_of_all()? } else { Report::of(&named(&args.runs)?)? };
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        let style = if args.markdown { Style::Markdown } else { Style::Terminal };
+        print!("{}", render(&report, style));
+    }
+    Ok(Exit::Done)
+}
+
+fn named(names: &[String]) -> Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for name in names {
+        match super::seeds::find(name) {
+            Some(group) => folders.extend(run_dir::seeds(&group)),
+            None => folders.push(run_dir::find(&runs_root(), name)?),
+        }
+    }
+    Ok(folders)
+}
+
+/// Of everything in `runs/`. What other programs left there is no error.
+fn report_of_all() -> Result<Report> {
+    let mut runs = Vec::new();
+    for folder in run_dir::list(&runs_root()) {
+        match Run::read(&folder) {
+            Ok(run) => runs.push(run),
+            Err(error) => eprintln!("left out: {}: {}", folder.display(), describe(&error)),
+        }
+    }
+    if runs.is_empty() {
+        return Err(usage("there are no runs in runs/; name their folders, or train one first"));
+    }
+    Report::of_runs(&runs)
+}

@@ -1,0 +1,35 @@
+//! What a classifier's predictions tell beyond their accuracy.
+//!
+//! [`gather`] collects them while a split is evaluated; [`confusion`], [`calibration`] and
+//! [`by_length`] look at them.
+
+pub mod by_length;
+pub mod calibration;
+pub mod confusion;
+pub mod gather;
+
+/// What the model said of one example.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// The class it has.
+    pub label: usize,
+    /// The class with the highest score.
+    pub predicted: usize,
+    /// The probability that the model gives to that class: its softmax.
+    pub confidence: f64,
+    /// Valid positions, those of both sequences where the example is a pair.
+    pub length: usize,
+}
+
+impl Prediction {
+    /// Whether it is right.
+    pub fn is_correct(&self) -> bool {
+        self.label == self.predicted
+    }
+}
+
+/// The share of right ones; none of no predictions.
+fn accuracy(predictions: &[Prediction]) -> Option<f64> {
+    let correct = predictions.iter().filter(|prediction| prediction.is_correct()).count();
+    (!predictions.is_empty()).then(|| correct as f64 / predictions.len() as f64)
+}

@@ -1,0 +1,166 @@
+//! Gated dilated convolutions, as in WaveNet (van den Oord et al. 2016).
+
+use anyhow::{Result, ensure};
+use s4_core::layer::linear::Linear;
+use s4_core::layer::{Pass, SequenceLayer, State, Stepper, mask};
+use s4_core::params::{Hyper, Scope};
+use s4_core::recurrence::StepMode;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use super::{check_causal, check_input, only};
+
+/// Settings of a convolution network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConvolutionConfig {
+    /// Taps K of each filter.
+    pub kernel: i64,
+    /// Distance between the taps, of the first layer, the second, … and over again.
+    pub dilations: Vec<i64>,
+    /// Filters look ahead as far as back; needs an odd kernel.
+    pub bidirectional: bool,
+}
+
+impl Default for ConvolutionConfig {
+    fn default() -> Self {
+        Self {
+            kernel: 3,
+            dilations: (0..10).map(|power| 1 << power).collect(),
+            bidirectional: false,
+        }
+    }
+}
+
+impl ConvolutionConfig {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(self.kernel >= 1, "kernel must be positive, got {}", self.kernel);
+        ensure!(
+            !self.bidirectional || self.kernel % 2 == 1,
+            "kernel must be odd where it is bidirectional, got {}",
+            self.kernel
+        );
+        ensure!(
+            !self.dilations.is_empty() && self.dilations.iter().all(|&dilation| dilation >= 1),
+            "dilations must be positive numbers, at least one, got {:?}",
+            self.dilations
+        );
+        Ok(())
+    }
+}
+
+/// W (tanh(f ∗ x) ∘ σ(g ∗ x)).
+///
+/// Its state is what its filters still see: the last (K - 1)·dilation inputs, (B, H, ·).
+#[derive(Debug)]
+pub struct Convolution {
+    /// Filters f above gates g, (2H, H, K).
+    weight: Tensor,
+    bias: Tensor,
+    output: Linear,
+    dilation: i64,
+    bidirectional: bool,
+}
+
+impl Convolution {
+    /// Registers `conv.weight`, `conv.bias` and `output_linear.*` of the layer numbered `index`.
+    ///
+    /// # Errors
+    /// If the config is contradictory.
+    pub fn new(
+        scope: &mut Scope,
+        width: i64,
+        index: i64,
+        config: &ConvolutionConfig,
+    ) -> Result<Self> {
+        config.validate()?;
+        let bound = 1.0 / ((width * config.kernel) as f64).sqrt();
+        let uniform =
+            |shape: &[i64]| Tensor::rand(shape, (Kind::Float, Device::Cpu)) * (2.0 * bound) - bound;
+        let weight = uniform(&[2 * width, width, config.kernel]);
+        let bias = uniform(&[2 * width]);
+        let mut conv = scope.sub("conv");
+        let weight = conv.parameter("weight", &weight, Hyper::GLOBAL)?;
+        let bias = conv.parameter("bias", &bias, Hyper::NO_DECAY)?;
+        let output = &mut scope.sub("output_linear");
+        Ok(Self {
+            weight,
+            bias,
+            output: Linear::pointwise(output, width, width, Hyper::NO_DECAY)?,
+            dilation: config.dilations[index as usize % config.dilations.len()],
+            bidirectional: config.bidirectional,
+        })
+    }
+
+    fn width(&self) -> i64 {
+        self.weight.size()[1]
+    }
+
+    /// Positions that an output sees beside its own.
+    fn reach(&self) -> i64 {
+        (self.weight.size()[2] - 1) * self.dilation
+    }
+
+    /// x (B, H, reach + L) to (B, H, L).
+    fn filter(&self, x: &Tensor) -> Result<Tensor> {
+        let y = x.f_conv1d(&self.weight, Some(&self.bias), 1, 0, self.dilation, 1)?;
+        let halves = y.chunk(2, 1);
+        Ok(self.output.forward(&(halves[0].tanh() * halves[1].sigmoid())))
+    }
+
+    /// The positions behind `seen` (B, H, reach): their outputs, and what is seen from there.
+    fn go_on(&self, x: &Tensor, seen: &Tensor) -> Result<(Tensor, Tensor)> {
+        let all = Tensor::f_cat(&[seen, x], 2)?;
+        let next = all.narrow(2, x.size()[2], self.reach());
+        Ok((self.filter(&all)?, next))
+    }
+}
+
+impl SequenceLayer for Convolution {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        check_input(x, self.width())?;
+        let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
+        let reach = self.reach();
+        let ahead = if self.bidirectional { reach / 2 } else { 0 };
+        self.filter(&masked.as_ref().unwrap_or(x).constant_pad_nd([reach - ahead, ahead]))
+    }
+
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &State,
+        pass: &Pass,
+    ) -> Result<(Tensor, State)> {
+        check_input(x, self.width())?;
+        check_causal(self.bidirectional)?;
+        ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
+        let (y, seen) = self.go_on(x, only(state)?)?;
+        Ok((y, vec![seen]))
+    }
+
+    fn default_state(&self, batch: i64) -> Result<State> {
+        check_causal(self.bidirectional)?;
+        let options = (self.weight.kind(), self.weight.device());
+        Ok(vec![Tensor::zeros([batch, self.width(), self.reach()], options)])
+    }
+
+    fn stepper(&self, _: StepMode, _: f64) -> Result<Box<dyn Stepper + '_>> {
+        check_causal(self.bidirectional)?;
+        Ok(Box::new(ConvolutionStepper(self)))
+    }
+}
+
+#[derive(Debug)]
+struct ConvolutionStepper<'a>(&'a Convolution);
+
+impl Stepper for ConvolutionStepper<'_> {
+    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
+        let (y, seen) =
+            self.0.go_on(&x.unsqueeze(-1), &state[0]).expect("the state is the layer's own");
+        (y.squeeze_dim(-1), vec![seen])
+    }
+}

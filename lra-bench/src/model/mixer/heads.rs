@@ -1,0 +1,114 @@
+//! The linear maps on both sides of attention.
+//!
+//! Shapes: B batch, L length, H channels, D = H / heads channels a head.
+
+use anyhow::{Result, ensure};
+use s4_core::layer::linear::Linear;
+use s4_core::params::{Hyper, Scope};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// Settings of softmax and linear attention.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttentionConfig {
+    /// Heads, each with d_model / heads channels.
+    pub heads: i64,
+    /// Hidden channels of the position-wise network, as a multiple of d_model.
+    pub expand: i64,
+    /// Every position sees all others, not only those before it.
+    pub bidirectional: bool,
+}
+
+impl Default for AttentionConfig {
+    fn default() -> Self {
+        Self { heads: 4, expand: 4, bidirectional: false }
+    }
+}
+
+impl AttentionConfig {
+    /// Checks what the types cannot, for a model of `d_model` channels.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self, d_model: i64) -> Result<()> {
+        ensure!(
+            self.heads >= 1 && d_model % self.heads == 0,
+            "heads must divide d_model = {d_model}, got {}",
+            self.heads
+        );
+        ensure!(self.expand >= 1, "expand must be positive, got {}", self.expand);
+        Ok(())
+    }
+}
+
+/// What attention works on, each (B, heads, L, D).
+#[derive(Debug)]
+pub struct Projected {
+    /// What each position looks for.
+    pub queries: Tensor,
+    /// What each position is found by.
+    pub keys: Tensor,
+    /// What each position has to tell.
+    pub values: Tensor,
+}
+
+/// From channels to queries, keys and values of each head, and from the heads' outputs to channels.
+#[derive(Debug)]
+pub struct Heads {
+    input: Linear,
+    output: Linear,
+    heads: i64,
+    width: i64,
+}
+
+impl Heads {
+    /// Registers `in_proj.*` (H to 3H) and `out_proj.*` (H to H).
+    ///
+    /// # Errors
+    /// If `heads` does not divide `width`, or the names are taken.
+    pub fn new(scope: &mut Scope, width: i64, config: &AttentionConfig) -> Result<Self> {
+        config.validate(width)?;
+        Ok(Self {
+            input: Linear::new(&mut scope.sub("in_proj"), width, 3 * width, Hyper::NO_DECAY)?,
+            output: Linear::new(&mut scope.sub("out_proj"), width, width, Hyper::NO_DECAY)?,
+            heads: config.heads,
+            width,
+        })
+    }
+
+    /// H.
+    pub fn width(&self) -> i64 {
+        self.width
+    }
+
+    /// Number of heads.
+    pub fn heads(&self) -> i64 {
+        self.heads
+    }
+
+    /// D.
+    pub fn head_width(&self) -> i64 {
+        self.width / self.heads
+    }
+
+    /// Kind and device of the parameters.
+    pub fn options(&self) -> (Kind, Device) {
+        self.input.options()
+    }
+
+    /// Splits x (B, H, L).
+    pub fn split(&self, x: &Tensor) -> Projected {
+        let (batch, length) = (x.size()[0], x.size()[2]);
+        let all = self.input.step(&x.transpose(1, 2)); // (B, L, 3H)
+        // The channels of a head stay next to each other, as libtorch's fast kernels ask for.
+        let all =
+            all.reshape([batch, length, 3, self.heads, self.head_width()]).permute([2, 0, 3, 1, 4]);
+        Projected { queries: all.select(0, 0), keys: all.select(0, 1), values: all.select(0, 2) }
+    }
+
+    /// Joins the heads' outputs y (B, heads, L, D) to (B, H, L).
+    pub fn merge(&self, y: &Tensor) -> Tensor {
+        self.output.step(&y.transpose(1, 2).flatten(2, 3)).transpose(1, 2)
+    }
+}

@@ -1,0 +1,148 @@
+//! Linear attention: "Transformers are RNNs" (Katharopoulos et al. 2020).
+//!
+//! With φ(x) = elu(x) + 1 in place of the exponential, yᵢ = φ(qᵢ)ᵀ Σ φ(kⱼ) vⱼᵀ / φ(qᵢ)ᵀ Σ φ(kⱼ):
+//! the sums are a state of fixed size. Shapes as in [`heads`](super::heads). A value carries a 1
+//! behind its D entries, so that numerator and denominator are one product.
+
+use anyhow::{Result, ensure};
+use s4_core::layer::{Pass, SequenceLayer, State, Stepper, mask};
+use s4_core::params::Scope;
+use s4_core::recurrence::StepMode;
+use tch::Tensor;
+
+use super::heads::{AttentionConfig, Heads, Projected};
+use super::{check_causal, check_input, only};
+
+/// Positions that are mixed by one product in a causal layer.
+const CHUNK: i64 = 64;
+/// Added to the denominator, as in the authors' code.
+const EPS: f64 = 1e-6;
+
+/// Linear attention in each head, between two linear maps.
+///
+/// Its state is Σ φ(kⱼ) (vⱼ, 1)ᵀ, (B, heads, D, D + 1).
+#[derive(Debug)]
+pub struct LinearAttention {
+    heads: Heads,
+    bidirectional: bool,
+}
+
+impl LinearAttention {
+    /// Registers `in_proj.*` and `out_proj.*`.
+    ///
+    /// # Errors
+    /// If the number of heads does not divide `width`.
+    pub fn new(scope: &mut Scope, width: i64, config: &AttentionConfig) -> Result<Self> {
+        let heads = Heads::new(scope, width, config)?;
+        Ok(Self { heads, bidirectional: config.bidirectional })
+    }
+
+    fn initial(&self, batch: i64) -> Tensor {
+        let (heads, width) = (self.heads.heads(), self.heads.head_width());
+        Tensor::zeros([batch, heads, width, width + 1], self.heads.options())
+    }
+
+    fn go_on(&self, x: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
+        let Projected { queries, keys, values } = self.heads.split(x);
+        let (y, next) = causal(&features(&queries), &features(&keys), &with_one(&values), state);
+        (self.heads.merge(&normalise(&y)), next)
+    }
+}
+
+/// φ.
+fn features(x: &Tensor) -> Tensor {
+    x.elu() + 1.0
+}
+
+/// (v, 1).
+fn with_one(values: &Tensor) -> Tensor {
+    let one = values.narrow(3, 0, 1).ones_like();
+    Tensor::cat(&[values, &one], 3)
+}
+
+/// Numerators and denominator (B, heads, L, D + 1) to quotients (B, heads, L, D).
+fn normalise(y: &Tensor) -> Tensor {
+    let width = y.size()[3] - 1;
+    y.narrow(3, 0, width) / (y.narrow(3, width, 1) + EPS)
+}
+
+/// Sums over the past, chunk by chunk: within a chunk by a masked L x L product, from the chunks
+/// before through their sum. Queries and keys are features. Gives outputs and the final state.
+fn causal(queries: &Tensor, keys: &Tensor, values: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
+    let length = queries.size()[2];
+    let chunk = CHUNK.min(length);
+    let padding = (-length).rem_euclid(chunk);
+    let chunks = |x: &Tensor| x.constant_pad_nd([0, 0, 0, padding]).unflatten(2, [-1, chunk]);
+    let (queries, keys, values) = (chunks(queries), chunks(keys), chunks(values));
+    let own = keys.transpose(3, 4).matmul(&values); // (B, heads, chunks, D, D + 1)
+    let first = state.unsqueeze(2);
+    let after = own.cumsum(2, None) + &first;
+    let count = after.size()[2];
+    let before = Tensor::cat(&[&first, &after.narrow(2, 0, count - 1)], 2);
+    let within = queries.matmul(&keys.transpose(3, 4)).tril(0);
+    let y = queries.matmul(&before) + within.matmul(&values);
+    (y.flatten(2, 3).narrow(2, 0, length), after.select(2, count - 1))
+}
+
+/// The literal form of what [`LinearAttention`] computes in each head, with all L x S weights:
+/// `seen` is true where a query (L) may look at a key (S).
+pub fn naive(queries: &Tensor, keys: &Tensor, values: &Tensor, seen: &Tensor) -> Tensor {
+    let weights = features(queries).matmul(&features(keys).transpose(2, 3)) * seen;
+    weights.matmul(values) / (weights.sum_dim_intlist([3i64].as_slice(), true, None) + EPS)
+}
+
+impl SequenceLayer for LinearAttention {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        check_input(x, self.heads.width())?;
+        let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
+        let x = masked.as_ref().unwrap_or(x);
+        if !self.bidirectional {
+            return Ok(self.go_on(x, &self.initial(x.size()[0])).0);
+        }
+        let Projected { queries, keys, values } = self.heads.split(x);
+        let keys = features(&keys).transpose(2, 3); // (B, heads, D, L)
+        let keys = match &pass.lengths {
+            None => keys,
+            Some(lengths) => mask::zero_padding(&keys, &lengths.unsqueeze(-1)),
+        };
+        let sums = keys.matmul(&with_one(&values));
+        Ok(self.heads.merge(&normalise(&features(&queries).matmul(&sums))))
+    }
+
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &State,
+        pass: &Pass,
+    ) -> Result<(Tensor, State)> {
+        check_input(x, self.heads.width())?;
+        check_causal(self.bidirectional)?;
+        ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
+        let (y, next) = self.go_on(x, only(state)?);
+        Ok((y, vec![next]))
+    }
+
+    fn default_state(&self, batch: i64) -> Result<State> {
+        check_causal(self.bidirectional)?;
+        Ok(vec![self.initial(batch)])
+    }
+
+    fn stepper(&self, _: StepMode, _: f64) -> Result<Box<dyn Stepper + '_>> {
+        check_causal(self.bidirectional)?;
+        Ok(Box::new(LinearAttentionStepper(self)))
+    }
+}
+
+#[derive(Debug)]
+struct LinearAttentionStepper<'a>(&'a LinearAttention);
+
+impl Stepper for LinearAttentionStepper<'_> {
+    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
+        let layer = self.0;
+        let Projected { queries, keys, values } = layer.heads.split(&x.unsqueeze(-1));
+        let own = features(&keys).transpose(2, 3).matmul(&with_one(&values));
+        let next = &state[0] + own;
+        let y = normalise(&features(&queries).matmul(&next));
+        (layer.heads.merge(&y).squeeze_dim(-1), vec![next])
+    }
+}

@@ -1,0 +1,173 @@
+//! Spoken digits of several speakers (Free Spoken Digit Dataset): recordings of 0.1 to 2.3 s at
+//! 8 kHz.
+//!
+//! By default whole speakers are held out, so that what is tested is the digit and not the voice.
+//! The data set's own rule, by which the test has the first five recordings of every speaker and
+//! digit, is `data.split_by = "index"`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use audio_data::layout::{self, Listing};
+use audio_data::split::Split as Part;
+use serde::{Deserialize, Serialize};
+
+use super::audio::{Labels, open as open_audio};
+use super::{Splits, Task};
+use crate::data::locate::{listed, locate};
+use crate::data::recordings::Extent;
+use crate::experiment::DataConfig;
+
+pub(super) const TASK: Task = Task {
+    name: "fsdd",
+    about: "spoken digits, speakers held out",
+    length: None,
+    classes: Some(CLASSES),
+    paper_accuracy: None,
+    paper: include_str!("../../../configs/lra/fsdd.toml"),
+    small: include_str!("../../../configs/lra/fsdd-small.toml"),
+    data_keys: &[
+        "dir",
+        "cache",
+        "split_by",
+        "held_out",
+        "sample_rate",
+        "every",
+        "scale",
+        "max_length",
+    ],
+    source: "the Free Spoken Digit Dataset",
+    is_there: |dir| find(Some(dir)).is_ok(),
+    open,
+};
+
+const CLASSES: usize = 10;
+const RATE: u32 = 8_000;
+/// What the repository's archives unpack to.
+const FOLDERS: &[&str] = &[
+    "fsdd",
+    "free-spoken-digit-dataset",
+    "free-spoken-digit-dataset-1.0.9",
+    "free-spoken-digit-dataset-master",
+];
+
+/// What divides the recordings of spoken digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SplitBy {
+    /// Who speaks: no voice is in two parts.
+    #[default]
+    Speaker,
+    /// The number of the recording: 0 to 4 of each speaker and digit are the test, as the data
+    /// set's authors have it, 5 to 9 validation.
+    Index,
+}
+
+/// Speakers that are not trained on. Absent: the last by name to test, the one before to validate.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeldOut {
+    /// To choose by.
+    pub val: Vec<String>,
+    /// To report.
+    pub test: Vec<String>,
+}
+
+fn find(dir: Option<&Path>) -> Result<PathBuf, Vec<PathBuf>> {
+    let has_digits =
+        |folder: &Path| layout::recognise(folder).is_some_and(|layout| layout.name == "fsdd");
+    locate(dir, "fsdd", FOLDERS, has_digits)
+}
+
+fn open(config: &DataConfig) -> Result<Splits> {
+    let dir = find(config.dir.as_deref()).map_err(|looked| {
+        anyhow!(
+            "no spoken digits (DIGIT_SPEAKER_NUMBER.wav, itself or in `recordings`) in {}. Get them \
+             with `lra-bench fetch-data fsdd --data DIR`, or from \
+             https://github.com/Jakobovski/free-spoken-digit-dataset, and name their folder with \
+             --data DIR",
+            listed(&looked)
+        )
+    })?;
+    let listing = layout::open(&dir, "fsdd")?;
+    let split_by = config.split_by.unwrap_or_default();
+    let held_out = match (split_by, &config.held_out) {
+        (SplitBy::Index, Some(_)) => bail!(
+            "data.held_out names speakers, but data.split_by is \"index\"; leave one of them out"
+        ),
+        (SplitBy::Index, None) => None,
+        (SplitBy::Speaker, chosen) => Some(held_out(&listing, chosen.as_ref())?),
+    };
+    let mut entries = Vec::new();
+    for entry in &listing.entries {
+        let known = || format!("{} has no digit, speaker and number", entry.path.display());
+        let class = entry.label.as_deref().and_then(|digit| digit.parse().ok());
+        let part = match &held_out {
+            None => entry.split,
+            Some(held_out) => entry.speaker.as_ref().map(|speaker| part(speaker, held_out)),
+        };
+        entries.push((class.with_context(known)?, part.with_context(known)?));
+    }
+    let class_names = (0..CLASSES).map(|digit| digit.to_string()).collect();
+    let labels = Labels { listing, entries, class_names };
+    let rate = config.sample_rate.unwrap_or(RATE);
+    let extent = Extent::AtMost(config.max_length.unwrap_or(usize::MAX));
+    let mut splits = open_audio(&labels, rate, extent, config)?;
+    if let Some(held_out) = held_out {
+        let (val, test) = (held_out.val.join(", "), held_out.test.join(", "));
+        splits.origin += &format!(" (val: {val}; test: {test})");
+        splits.config.held_out = Some(held_out);
+    }
+    Ok(splits)
+}
+
+fn part(speaker: &String, held_out: &HeldOut) -> Part {
+    if held_out.test.contains(speaker) {
+        Part::Test
+    } else if held_out.val.contains(speaker) {
+        Part::Val
+    } else {
+        Part::Train
+    }
+}
+
+/// The speakers that are held out: those chosen, and for a part for which none is chosen the last
+/// by name of the others.
+fn held_out(listing: &Listing, chosen: Option<&HeldOut>) -> Result<HeldOut> {
+    let found: BTreeSet<_> =
+        listing.entries.iter().filter_map(|entry| entry.speaker.clone()).collect();
+    let mut held_out = chosen.cloned().unwrap_or_default();
+    let names = || found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    for (part, speakers) in [("val", &held_out.val), ("test", &held_out.test)] {
+        for speaker in speakers {
+            ensure!(
+                found.contains(speaker),
+                "data.held_out.{part} names `{speaker}`, but the speakers in {} are {}",
+                listing.dir.display(),
+                names()
+            );
+        }
+    }
+    if let Some(both) = held_out.val.iter().find(|speaker| held_out.test.contains(speaker)) {
+        bail!("data.held_out has `{both}` both in val and in test; keep one of them");
+    }
+    let mut others: Vec<_> = found
+        .iter()
+        .filter(|speaker| !held_out.val.contains(speaker) && !held_out.test.contains(speaker))
+        .cloned()
+        .collect();
+    for speakers in [&mut held_out.test, &mut held_out.val] {
+        if speakers.is_empty() {
+            speakers.extend(others.pop());
+        }
+    }
+    ensure!(
+        !others.is_empty() && !held_out.val.is_empty() && !held_out.test.is_empty(),
+        "{} has too few speakers ({}) to train, validate and test on different ones; use more, or \
+         data.split_by = \"index\"",
+        listing.dir.display(),
+        names()
+    );
+    Ok(held_out)
+}
