@@ -70,6 +70,8 @@ fn next_code(experiment: &Experiment) -> NextCode {
 }
 
 fn normal(shape: &[i64]) -> Tensor {
+    // The generator is the whole process's: an initialisation beside it would come out otherwise.
+    let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
     Tensor::randn(shape, (Kind::Double, Device::Cpu)).to_device(parity::device())
 }
 
