@@ -260,6 +260,28 @@ fn a_beginning_by_convolution_goes_on_by_steps() {
     }
 }
 
+/// Weights of 16 bits: those of the map from values to channels as well.
+#[test]
+fn rounded_weights_differ_little() {
+    for kind in [VALUES, TOKENS] {
+        let settings = stack(&json!({}), &json!({}), &json!({}));
+        let config: ModelConfig = serde_json::from_value(settings).unwrap();
+        let (_, store) = random(&config, shape(kind)).unwrap();
+        let weights = store.state_dict().to_safetensors(&[]).unwrap();
+        let exact = s4_stream::Stack::new(&toml(&config), &weights).unwrap();
+        let rounded = exact.clone().int16();
+        assert_eq!(rounded.precision(), s4_stream::Precision::Int16);
+        let inputs = Inputs::random(kind, 2, 100).unwrap();
+        let (mut exact, mut rounded) = (exact.engine(2).unwrap(), rounded.engine(2).unwrap());
+        for position in 0..100 {
+            let expected = inputs.step(&mut exact, position).unwrap();
+            let found = inputs.step(&mut rounded, position).unwrap();
+            let difference = largest_difference(&expected, &found).unwrap();
+            assert!(difference > 0.0 && difference < 1e-3, "{difference:e} at {position}");
+        }
+    }
+}
+
 /// An experiment as its run folder has it.
 #[test]
 fn a_runs_configuration_is_understood() {

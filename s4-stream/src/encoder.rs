@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::layer::linear::{Linear, Stored, Vectors};
-use crate::simd::{Isa, Lanes, lanes, pack, pack_into};
+use crate::simd::{Arena, Isa, Lanes, lanes, pack, pack_into};
 use crate::weights::Place;
 
 /// The first layer.
@@ -47,11 +47,12 @@ impl Encoder {
         Ok(Encoder::Values { linear, features })
     }
 
-    /// Keeps the weights of a linear map as integers of 16 bits; of vectors, one alone is read.
-    pub fn round(&mut self) {
+    /// Rounds the weights of a linear map to integers of 16 bits, which are kept in `arena`. Of
+    /// vectors one alone is read.
+    pub fn round(&mut self, arena: &mut Arena) {
         match self {
             Encoder::Codes { .. } => (),
-            Encoder::Values { linear, .. } => linear.round(),
+            Encoder::Values { linear, .. } => linear.round(arena),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::layer::linear::Linear;
 use crate::layer::norm::Norm;
 use crate::pooling::Pooled;
 use crate::precision::Precision;
-use crate::simd::{Isa, Lanes, WIDTH};
+use crate::simd::{Arena, Isa, Lanes, WIDTH};
 use crate::stage::{Stage, StageState};
 use crate::weights::{Place, Weights};
 
@@ -88,9 +88,10 @@ impl Network {
     pub fn int16(self: Arc<Self>) -> Arc<Self> {
         let mut network = Arc::unwrap_or_clone(self);
         network.precision = Precision::Int16;
-        network.encoder.round();
-        network.stage.round();
-        network.decoder.round();
+        let arena = &mut Arena::default();
+        network.encoder.round(arena);
+        network.stage.round(arena);
+        network.decoder.round(arena);
         Arc::new(network)
     }
 

@@ -9,7 +9,7 @@ use crate::layer::add;
 use crate::layer::block::{Block, Layer, Scratch};
 use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
-use crate::simd::{Isa, Lanes, WIDTH, lanes, pack_into};
+use crate::simd::{Arena, Isa, Lanes, WIDTH, lanes, pack_into};
 use crate::weights::Place;
 
 /// A part of the model from some resolution inwards.
@@ -162,16 +162,16 @@ impl Stage {
         }
     }
 
-    /// Keeps the weights of the linear maps as integers of 16 bits.
-    pub fn round(&mut self) {
+    /// Rounds the weights of the linear maps to integers of 16 bits, and keeps all in `arena`.
+    pub fn round(&mut self, arena: &mut Arena) {
         match self {
-            Stage::Centre(centre) => centre.blocks.iter_mut().for_each(Block::round),
+            Stage::Centre(centre) => centre.blocks.iter_mut().for_each(|block| block.round(arena)),
             Stage::Level(level) => {
                 let Level { down, pool, inner, unpool, up, .. } = &mut **level;
-                down.iter_mut().chain(up).for_each(Block::round);
-                pool.round();
-                unpool.round();
-                inner.round();
+                down.iter_mut().chain(up).for_each(|block| block.round(arena));
+                pool.round(arena);
+                inner.round(arena);
+                unpool.round(arena);
             }
         }
     }

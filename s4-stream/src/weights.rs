@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::simd::{Arena, Table};
+
 /// The metadata that tells a checkpoint from weights alone.
 const CHECKPOINT: &str = "checkpoint";
 
@@ -19,6 +21,7 @@ pub(crate) struct Weights<'a> {
     /// What the names begin with in the file.
     prefix: &'static str,
     taken: RefCell<BTreeSet<String>>,
+    arena: RefCell<Arena>,
 }
 
 impl<'a> Weights<'a> {
@@ -33,7 +36,7 @@ impl<'a> Weights<'a> {
             true if file.names().iter().any(|name| name.starts_with("ema.")) => "ema.",
             true => "model.",
         };
-        Ok(Self { file, prefix, taken: RefCell::default() })
+        Ok(Self { file, prefix, taken: RefCell::default(), arena: RefCell::default() })
     }
 
     /// The place from which all others are found.
@@ -74,6 +77,11 @@ impl Place<'_> {
             above => format!("{above}.{name}"),
         };
         Self { weights: self.weights, name }
+    }
+
+    /// Keeps what has become of tensors beside that of the others.
+    pub fn keep<T: Copy>(&self, numbers: &[T]) -> Table<T> {
+        self.weights.arena.borrow_mut().keep(numbers)
     }
 
     /// The tensor `name` of this place, row by row.

@@ -6,7 +6,8 @@
 //!
 //! FILTER keeps the entries whose name, such as `sashimi/1/1/engine`, contains it: batch, threads,
 //! and what steps. The baseline is the same model stepped by libtorch operations, the recurrence as
-//! it is written; `engine` is the streaming engine, which has no libtorch.
+//! it is written; `engine` is the streaming engine, which has no libtorch, and `engine-int16` the same
+//! with weights of 16 bits.
 //!
 //! A single sequence cannot be faster than its weights are read from the caches: that bound is
 //! measured by a sweep over as many bytes on one thread. Larger batches share what is read, and are
@@ -37,6 +38,8 @@ const LEVELS: i64 = 256;
 /// Steps from one that computes all resolutions to the next: the pooling factors together.
 const GROUP: usize = 16;
 const BASELINE: &str = "libtorch";
+const ENGINE: &str = "engine";
+const ENGINE_INT16: &str = "engine-int16";
 const SWEEP: &str = "peak/sweep";
 
 /// What bounds the engine.
@@ -44,6 +47,8 @@ const SWEEP: &str = "peak/sweep";
 struct Caches {
     instructions: String,
     bytes_per_sample: f64,
+    /// The same with weights of 16 bits.
+    bytes_per_sample_int16: f64,
     bytes_per_second: f64,
 }
 
@@ -67,7 +72,7 @@ fn bench(mut session: Session) -> Result<()> {
     session.peak(Bound::Cache, caches.bytes_per_second, &how);
 
     let processors = std::thread::available_parallelism()?.get();
-    let work = Work { bound: Bound::Cache, amount: GROUP as f64 * caches.bytes_per_sample };
+    let work = |bytes: f64| Work { bound: Bound::Cache, amount: GROUP as f64 * bytes };
     let mut entries = Vec::new();
     for batch in [1, 2, 8, 32] {
         let baseline = entry(batch, tch::get_num_threads() as usize, BASELINE);
@@ -76,10 +81,18 @@ fn bench(mut session: Session) -> Result<()> {
         if batch == 32 && processors > 1 {
             threads.insert(0, 1);
         }
-        let engines = threads.into_iter().map(|threads| entry(batch, threads, "engine"));
-        for entry in std::iter::once(baseline).chain(engines) {
-            let entry = entry.against(&baseline_name);
-            entries.push(if batch == 1 { entry.work(work) } else { entry });
+        let single = |entry: Entry, bytes| match batch {
+            1 => entry.work(work(bytes)),
+            _ => entry,
+        };
+        entries.push(single(baseline.against(&baseline_name), caches.bytes_per_sample));
+        for (stepper, bytes) in
+            [(ENGINE, caches.bytes_per_sample), (ENGINE_INT16, caches.bytes_per_sample_int16)]
+        {
+            for &threads in &threads {
+                let entry = entry(batch, threads, stepper).against(&baseline_name);
+                entries.push(single(entry, bytes));
+            }
         }
     }
     let title = format!("Groups of {GROUP} steps, one of which computes all resolutions");
@@ -137,6 +150,7 @@ fn caches(limit: Duration) -> Result<Caches> {
     Ok(Caches {
         instructions: engine.instructions().to_owned(),
         bytes_per_sample,
+        bytes_per_sample_int16: engine.int16().bytes_per_sample(),
         bytes_per_second: sweep(bytes_per_sample as usize, limit),
     })
 }
@@ -152,8 +166,10 @@ fn time(stepper: &str, batch: usize, threads: usize, limit: Duration) -> Result<
                 Ok(())
             })
         }
-        "engine" => {
-            let mut engine = engine(&store)?.engine_on(batch, threads)?;
+        ENGINE | ENGINE_INT16 => {
+            let engine = engine(&store)?;
+            let engine = if stepper == ENGINE { engine } else { engine.int16() };
+            let mut engine = engine.engine_on(batch, threads)?;
             time_steps(batch, &memory, limit, |codes| {
                 black_box(engine.step(codes)?);
                 Ok(())

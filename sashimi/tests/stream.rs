@@ -265,7 +265,7 @@ fn sharpen(store: &ParamStore) {
     let _guard = tch::no_grad_guard();
     for (name, tensor) in store.state_dict().iter().filter(|(_, tensor)| tensor.dim() > 1) {
         if name.ends_with("output_linear.0.weight") || name.contains(".ff.") {
-            let noise = tensor.randn_like().pow_tensor_scalar(3) * 0.005;
+            let noise = tensor.randn_like().pow_tensor_scalar(3) * 0.003;
             let _ = tensor.detach().g_add_(&noise);
         } else if name.starts_with("decoder") {
             let _ = tensor.detach().g_mul_scalar_(3.0);
@@ -293,6 +293,32 @@ fn rounded_weights_differ_little_over_16000_steps() {
         println!("largest difference in log p: {worst:.1e} of scores {spread:.1} apart");
         assert!(worst <= agreement::TOLERANCE_INT16, "{worst:e}, sharp: {sharp}");
     }
+}
+
+#[test]
+fn the_check_allows_for_rounded_weights_and_no_more() {
+    let config: SashimiConfig =
+        serde_json::from_value(json!({"d_model": 8, "n_layers": 1, "pool": [2, 3]})).unwrap();
+    let codes = 19;
+    // Scores far apart make much of the same rounding.
+    let check = |spread: f64| {
+        let (model, store) = random(&config, codes).unwrap();
+        let decoder = store.get("decoder.output_transform.weight").expect("a decoder");
+        let _ = tch::no_grad(|| decoder.detach().g_mul_scalar_(spread));
+        let weights = store.state_dict().to_safetensors(&[]).unwrap();
+        let stream = s4_stream::Model::new(&toml(&config), &weights).unwrap();
+        let check =
+            |stream: &s4_stream::Model| agreement::check(&model, Some(stream), codes as usize);
+        check(&stream).unwrap();
+        let rounded = stream.int16();
+        let difference = agreement::of_engine(&model, &rounded, 2000).unwrap();
+        (difference, check(&rounded))
+    };
+    let (difference, checked) = check(4.0);
+    assert!(difference > agreement::TOLERANCE, "{difference:e} would pass anyway");
+    checked.unwrap();
+    let message = check(40.0).1.unwrap_err().to_string();
+    assert!(message.contains("int16 too coarse") && message.contains("at most 1e-3"), "{message}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::norm::Norm;
 use super::recurrence::Recurrence;
 use crate::config::{Activation, BlockConfig, FinalAct, Special};
 use crate::handover::Tensors;
-use crate::simd::{Isa, Lanes};
+use crate::simd::{Arena, Isa, Lanes};
 use crate::weights::Place;
 
 /// A residual block.
@@ -103,15 +103,20 @@ impl Block {
         }
     }
 
-    /// Keeps the weights of the linear maps as integers of 16 bits.
-    pub fn round(&mut self) {
+    /// Rounds the weights of the linear maps to integers of 16 bits, and keeps all in `arena`.
+    pub fn round(&mut self, arena: &mut Arena) {
         match &mut self.layer {
             Layer::FeedForward { hidden, output } => {
-                hidden.round();
-                output.round();
+                hidden.round(arena);
+                output.round(arena);
             }
-            Layer::S4 { end: End::Nothing, .. } => (),
-            Layer::S4 { end: End::Gated(linear) | End::Pointwise(linear, _), .. } => linear.round(),
+            Layer::S4 { recurrence, end, .. } => {
+                recurrence.move_to(arena);
+                match end {
+                    End::Nothing => (),
+                    End::Gated(linear) | End::Pointwise(linear, _) => linear.round(arena),
+                }
+            }
         }
     }
 

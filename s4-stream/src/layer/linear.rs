@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::simd::{IntLanes, Isa, Kernel, Lanes, Packed, Simd, WIDTH, lanes};
+use crate::simd::{Arena, IntLanes, Isa, Kernel, Lanes, Packed, Simd, Table, WIDTH, lanes};
 use crate::weights::Place;
 
 /// How the rows or columns of a stored matrix make up vectors: some of them, behind one another,
@@ -57,17 +57,17 @@ pub(crate) struct Linear {
     /// Lanes of an input vector.
     inputs: usize,
     weights: Weights,
-    bias: Vec<Lanes>,
+    bias: Table<Lanes>,
 }
 
 /// For each lanes of outputs, `16 · inputs` lanes of weights.
 #[derive(Debug, Clone)]
 enum Weights {
-    Float32(Vec<Lanes>),
+    Float32(Table<Lanes>),
     /// Integers, which a scale for each output turns into the weights.
     Int16 {
-        integers: Vec<IntLanes>,
-        scales: Vec<Lanes>,
+        integers: Table<IntLanes>,
+        scales: Table<Lanes>,
     },
 }
 
@@ -100,7 +100,8 @@ impl Linear {
         };
         let bias = place.tensor("bias", &[rows])?;
         let weight = |row: usize, column: usize| weight[row * columns + column] as f32;
-        Ok(Self::new(inputs, outputs, weight, |row| bias[row] as f32))
+        let keep = |lanes: &[Lanes]| place.keep(lanes);
+        Ok(Self::new(inputs, outputs, weight, |row| bias[row] as f32, keep))
     }
 
     fn new(
@@ -108,6 +109,7 @@ impl Linear {
         outputs: Vectors,
         weight: impl Fn(usize, usize) -> f32,
         bias: impl Fn(usize) -> f32,
+        keep: impl Fn(&[Lanes]) -> Table<Lanes>,
     ) -> Self {
         let (mut all, mut biases) = (Vec::new(), Vec::new());
         for output in 0..outputs.lanes() {
@@ -119,11 +121,12 @@ impl Linear {
                 all.push(Lanes(rows.map(|row| weight(row).unwrap_or(0.0))));
             }
         }
-        Self { inputs: inputs.lanes(), weights: Weights::Float32(all), bias: biases }
+        let (weights, bias) = (Weights::Float32(keep(&all)), keep(&biases));
+        Self { inputs: inputs.lanes(), weights, bias }
     }
 
-    /// Rounds the weights to integers of 16 bits.
-    pub fn round(&mut self) {
+    /// Rounds the weights to integers of 16 bits, which are kept in `arena`.
+    pub fn round(&mut self, arena: &mut Arena) {
         let Weights::Float32(weights) = &self.weights else { return };
         let (mut integers, mut scales) = (Vec::new(), Vec::new());
         for panel in weights.chunks_exact(WIDTH * self.inputs) {
@@ -134,7 +137,9 @@ impl Linear {
             integers.extend(panel.iter().map(|weights| IntLanes(lanes(weights))));
             scales.push(Lanes(scale));
         }
+        let (integers, scales) = (arena.keep(&integers), arena.keep(&scales));
         self.weights = Weights::Int16 { integers, scales };
+        self.bias = arena.keep(&self.bias);
     }
 
     /// Lanes of an output vector.
@@ -253,12 +258,17 @@ mod tests {
     use super::*;
     use crate::simd::pack;
 
+    fn keep(lanes: &[Lanes]) -> Table<Lanes> {
+        Arena::default().keep(lanes)
+    }
+
     /// W[i][j] = 10 i + j, b[i] = -i for 20 outputs and 18 inputs, sequences x[j] = j + seq.
     #[test]
     fn products_are_right_for_every_batch() {
         let (rows, columns) = (20, 18);
         let (inputs, outputs) = (Vectors::one(columns), Vectors::one(rows));
-        let linear = Linear::new(inputs, outputs, |i, j| (10 * i + j) as f32, |i| -(i as f32));
+        let linear =
+            Linear::new(inputs, outputs, |i, j| (10 * i + j) as f32, |i| -(i as f32), keep);
         for (batch, isa) in (1..=9).flat_map(|batch| Isa::both().map(|isa| (batch, isa))) {
             let x: Vec<Lanes> =
                 (0..batch).flat_map(|seq| pack((0..columns).map(|j| (j + seq) as f32))).collect();
@@ -284,9 +294,9 @@ mod tests {
         fn size(i: usize) -> f32 {
             if i == 7 { 0.0 } else { 10f32.powi(i as i32 - 10) }
         }
-        let mut linear = Linear::new(inputs, outputs, weight, |_| 0.0);
+        let mut linear = Linear::new(inputs, outputs, weight, |_| 0.0, keep);
         let before = linear.bytes();
-        linear.round();
+        linear.round(&mut Arena::default());
         assert!(linear.bytes() < before * 3 / 5);
         for (batch, isa) in (1..=5).flat_map(|batch| Isa::both().map(|isa| (batch, isa))) {
             let x = |j: usize, seq: usize| ((j * 5 + seq) % 7) as f32 - 3.0;
@@ -310,8 +320,8 @@ mod tests {
     fn rounding_does_not_hide_damaged_weights() {
         for damaged in [f32::NAN, f32::INFINITY] {
             let weight = |i, j| if (i, j) == (1, 1) { damaged } else { 1.0 };
-            let mut linear = Linear::new(Vectors::one(3), Vectors::one(2), weight, |_| 0.0);
-            linear.round();
+            let mut linear = Linear::new(Vectors::one(3), Vectors::one(2), weight, |_| 0.0, keep);
+            linear.round(&mut Arena::default());
             let mut y = [Lanes::ZERO];
             linear.apply(Isa::detect(), &pack([1.0; 3]), &mut y);
             assert!((y[0].0[0] - 3.0).abs() < 1e-3 && y[0].0[1].is_nan(), "{y:?}");

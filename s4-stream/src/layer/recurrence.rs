@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use num_complex::Complex64;
 
 use crate::config::SsmConfig;
-use crate::simd::{Isa, Kernel, Lanes, Simd, WIDTH, lanes, pack};
+use crate::simd::{Arena, Isa, Kernel, Lanes, Simd, Table, WIDTH, lanes, pack};
 use crate::ssm::{self, System};
 use crate::weights::Place;
 
@@ -22,9 +22,9 @@ pub(crate) struct Recurrence {
     blocks: usize,
     /// Block by block and pair by pair, all that a step needs: E - 1, each input, each output.
     /// Numbers are (Re, Im), those of outputs (Re, -Im).
-    tables: Vec<Lanes>,
+    tables: Table<Lanes>,
     /// D, block by block and output by output.
-    skip: Vec<Lanes>,
+    skip: Table<Lanes>,
 }
 
 impl Recurrence {
@@ -39,41 +39,22 @@ impl Recurrence {
         let skip = place.tensor("D", &[channels, d_model])?;
         let first = systems.first().context("a layer needs a channel")?;
         let (pairs, inputs) = (first.change.len(), first.inputs.len());
-        let mut this = Self {
-            pairs,
-            channels,
-            inputs,
-            d_model,
-            blocks: lanes(d_model),
-            tables: Vec::new(),
-            skip: Vec::new(),
-        };
+        let (mut tables, mut skips) = (Vec::new(), Vec::new());
         for (block, systems) in systems.chunks(WIDTH).enumerate() {
-            this.push_tables(systems);
+            push_tables(&mut tables, systems);
             for c in 0..channels {
                 let skip = &skip[c * d_model + block * WIDTH..][..systems.len()];
-                this.skip.extend(pack(skip.iter().map(|&d| d as f32)));
+                skips.extend(pack(skip.iter().map(|&d| d as f32)));
             }
         }
-        Ok(this)
+        let (tables, skip) = (place.keep(&tables), place.keep(&skips));
+        Ok(Self { pairs, channels, inputs, d_model, blocks: lanes(d_model), tables, skip })
     }
 
-    fn push_tables(&mut self, systems: &[System]) {
-        let mut push = |number: &dyn Fn(&System) -> Complex64, sign: f64| {
-            self.tables.extend(pack(systems.iter().map(|system| number(system).re as f32)));
-            self.tables
-                .extend(pack(systems.iter().map(|system| (sign * number(system).im) as f32)));
-        };
-        let outputs = systems.first().map_or(0, |system| system.outputs.len());
-        for n in 0..self.pairs {
-            push(&|system| system.change[n], 1.0);
-            for i in 0..self.inputs {
-                push(&|system| system.inputs[i][n], 1.0);
-            }
-            for o in 0..outputs {
-                push(&|system| system.outputs[o][n], -1.0);
-            }
-        }
+    /// Keeps the tables in `arena`.
+    pub fn move_to(&mut self, arena: &mut Arena) {
+        self.tables = arena.keep(&self.tables);
+        self.skip = arena.keep(&self.skip);
     }
 
     /// Lanes of a sequence's inputs (H).
@@ -147,6 +128,24 @@ impl Recurrence {
     /// Inputs u (H), sequence by sequence, to outputs y (C, H).
     pub fn step(&self, isa: Isa, u: &[Lanes], state: &mut [Lanes], y: &mut [Lanes]) {
         isa.run(Step { recurrence: self, u, state, y });
+    }
+}
+
+/// Appends the tables of a block's `systems`.
+fn push_tables(tables: &mut Vec<Lanes>, systems: &[System]) {
+    let mut push = |number: &dyn Fn(&System) -> Complex64, sign: f64| {
+        tables.extend(pack(systems.iter().map(|system| number(system).re as f32)));
+        tables.extend(pack(systems.iter().map(|system| (sign * number(system).im) as f32)));
+    };
+    let Some(System { change, inputs, outputs }) = systems.first() else { return };
+    for n in 0..change.len() {
+        push(&|system| system.change[n], 1.0);
+        for i in 0..inputs.len() {
+            push(&|system| system.inputs[i][n], 1.0);
+        }
+        for o in 0..outputs.len() {
+            push(&|system| system.outputs[o][n], -1.0);
+        }
     }
 }
 
@@ -322,17 +321,19 @@ mod tests {
             shapes.into_iter().flat_map(|s| Isa::both().map(|i| (s, i)))
         {
             let systems: Vec<_> = (0..width).map(|_| random(&mut rng, inputs, channels)).collect();
-            let skip = vec![pack(vec![0.5; WIDTH])[0]; 2 * channels];
-            let mut recurrence = Recurrence {
+            let mut arena = Arena::default();
+            let skip = arena.keep(&vec![Lanes([0.5; WIDTH]); 2 * channels]);
+            let mut tables = Vec::new();
+            systems.chunks(WIDTH).for_each(|systems| push_tables(&mut tables, systems));
+            let recurrence = Recurrence {
                 pairs: PAIRS,
                 channels,
                 inputs,
                 d_model: width,
                 blocks: 2,
-                tables: vec![],
+                tables: arena.keep(&tables),
                 skip,
             };
-            systems.chunks(WIDTH).for_each(|systems| recurrence.push_tables(systems));
             let u: Vec<Vec<f64>> = (0..batch * width)
                 .map(|_| (0..steps).map(|_| f64::from(rng.random_range(-1f32..1.0))).collect())
                 .collect();

@@ -3,13 +3,16 @@
 //! A [`Kernel`] is written once against [`Simd`]; [`Isa::run`] compiles it for each instruction set
 //! and picks one at run time. This module and those below it are the only ones with `unsafe`: an
 //! instruction set's token ([`avx2::Avx2`], …) exists only where the processor has the
-//! instructions, so whoever holds one may use them.
+//! instructions, so whoever holds one may use them. An [`Arena`] hands out memory that nobody writes
+//! to any more.
 
+mod arena;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod packed;
 mod portable;
 
+pub(crate) use arena::{Arena, Table};
 pub(crate) use packed::{IntLanes, Packed};
 use portable::Portable;
 

@@ -71,16 +71,16 @@ pub fn check(model: &CodeModel, engine: Option<&Model>, levels: usize) -> Result
         // libtorch's steps are slow: the last ones have to do.
         None => of_tensors(model, levels, LENGTH, 2 * model.stride() as usize)?,
     };
-    let tolerance = match engine.map(Model::precision) {
-        Some(Precision::Int16) => TOLERANCE_INT16,
-        Some(Precision::Float32) | None => TOLERANCE,
+    let (tolerance, rounding) = match engine.map(Model::precision) {
+        Some(Precision::Int16) => (TOLERANCE_INT16, ", or int16 too coarse for them"),
+        Some(Precision::Float32) | None => (TOLERANCE, ""),
     };
     ensure!(
         difference <= tolerance,
         "convolution and recurrence of this model differ by {difference:.1e} in log p after \
          {LENGTH} samples (at most {tolerance:e} passes), so what it generates would not be what \
          was trained: its recurrence is unstable (`sashimi stability` tells), or its weights are \
-         damaged; --no-check generates all the same"
+         damaged{rounding}; --no-check generates all the same"
     );
     Ok(())
 }
