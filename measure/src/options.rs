@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 pub(crate) struct Options {
     /// Few runs, small sizes.
     pub quick: bool,
+    /// Entries are run that are foretold to take too long or too much memory.
+    pub force: bool,
     /// Where the figures go.
     pub json: Option<PathBuf>,
     /// Where `NAME.md` and `NAME.json` go.
@@ -32,13 +34,14 @@ impl Options {
             match argument.as_str() {
                 "--bench" => {} // Cargo's
                 "--quick" => options.quick = true,
+                "--force" => options.force = true,
                 "--json" => options.json = Some(value("a file")?.into()),
                 "--out" => options.out = Some(value("a folder")?.into()),
                 flag if extra.contains(&flag) => {
                     options.settings.push((flag.to_owned(), value("a value")?));
                 }
                 flag if flag.starts_with('-') => bail!(
-                    "unknown option {flag}; there are --quick, --json FILE, --out DIR{} and a filter",
+                    "unknown option {flag}; there are --quick, --force, --json FILE, --out DIR{} and a filter",
                     extra.iter().map(|flag| format!(", {flag} VALUE")).collect::<String>()
                 ),
                 filter => {
@@ -62,9 +65,10 @@ mod tests {
 
     #[test]
     fn options_are_read_in_any_order() {
-        let options = parse("s4/ --out there --bench --device cpu --json a.json --quick").unwrap();
+        let options = parse("s4/ --out there --bench --device cpu --force --json a.json --quick").unwrap();
         let expected = Options {
             quick: true,
+            force: true,
             json: Some("a.json".into()),
             out: Some("there".into()),
             filter: "s4/".into(),
@@ -76,7 +80,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for (line, message) in [
-            ("--slow", "unknown option --slow; there are --quick"),
+            ("--slow", "unknown option --slow; there are --quick, --force"),
             ("--slow", "--out DIR, --device VALUE and a filter"),
             ("--json", "--json needs a file"),
             ("--device", "--device needs a value"),

@@ -34,11 +34,17 @@ impl Outcome {
 /// All that was measured in this run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
+    force: bool,
     entries: HashMap<String, Entry>,
     known: HashMap<String, Outcome>,
 }
 
 impl Outcomes {
+    /// None yet; with `force`, what is foretold to be too much will be run.
+    pub(crate) fn new(force: bool) -> Self {
+        Self { force, ..Self::default() }
+    }
+
     /// Makes entries known, so that others may refer to them.
     pub(crate) fn plan(&mut self, entries: &[Entry]) {
         self.entries.extend(entries.iter().map(|entry| (entry.name.clone(), entry.clone())));
@@ -61,7 +67,7 @@ impl Outcomes {
         };
         let mut refusal = None;
         for (other, is_smaller) in [(&entry.sibling, false), (&entry.smaller, true)] {
-            let Some(other) = other else { continue };
+            let Some(other) = other.as_ref().filter(|_| !self.force) else { continue };
             refusal = refusal.or(match self.get(other, available, run) {
                 Outcome::Measured(measured) if is_smaller => {
                     too_much(&entry, &measured, available())

@@ -18,7 +18,7 @@ pub enum Role {
 }
 
 /// Reads the command line of the benchmark `name`, whose own options are `extra`:
-/// `[--quick] [--json FILE] [--out DIR] [FILTER]`.
+/// `[--quick] [--force] [--json FILE] [--out DIR] [FILTER]`.
 ///
 /// # Errors
 /// If an option is unknown.

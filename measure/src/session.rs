@@ -49,11 +49,11 @@ impl Session {
         }
         Self {
             name: name.to_owned(),
+            outcomes: Outcomes::new(options.force),
             options,
             header,
             is_headed: false,
             peaks: Vec::new(),
-            outcomes: Outcomes::default(),
             records: Vec::new(),
             sections: Map::new(),
             report: Report::default(),
