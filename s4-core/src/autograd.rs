@@ -5,12 +5,14 @@
 //! convolution is a convolution. [`attach`] gives a result that was computed without a graph such a
 //! derivative.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use tch::Tensor;
 use torch_sys::C_tensor;
+
+use crate::native::message::check;
 
 /// Gradients in the order of the tensors that they belong to; `None` is zero.
 pub type Gradients = Vec<Option<Tensor>>;
@@ -42,8 +44,8 @@ where
     let pointers = |tensors: &[&Tensor]| tensors.iter().map(|t| t.as_ptr()).collect::<Vec<_>>();
     let (from, to) = (pointers(inputs), pointers(outputs));
     // SAFETY: the pointers are those of live tensors; the node is taken over and dropped once.
-    let message = unsafe {
-        s4_autograd_attach(
+    unsafe {
+        check(s4_autograd_attach(
             from.as_ptr(),
             from.len(),
             to.as_ptr(),
@@ -51,18 +53,8 @@ where
             Box::into_raw(boxed).cast(),
             run,
             release,
-        )
-    };
-    if message.is_null() {
-        return Ok(());
+        ))
     }
-    // SAFETY: a message is a C string made with `malloc`.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        free(message.cast());
-        text
-    };
-    Err(anyhow!(text))
 }
 
 /// Whether an operation on `inputs` is to be differentiable.
@@ -100,7 +92,6 @@ unsafe extern "C" {
         ) -> *mut c_char,
         drop: unsafe extern "C" fn(*mut c_void),
     ) -> *mut c_char;
-    fn free(pointer: *mut c_void);
     fn strdup(text: *const c_char) -> *mut c_char;
 }
 

@@ -1,11 +1,13 @@
 //! The state of libtorch's random number generators, which tch does not bind: to draw the same
 //! numbers again.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::c_char;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use tch::Tensor;
 use torch_sys::C_tensor;
+
+use crate::native::message::check;
 
 /// Where the generator of one device stands.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ impl GeneratorState {
     pub fn now(on: &Tensor) -> Result<Self> {
         let mut state = std::ptr::null_mut();
         // SAFETY: `on` is a live tensor, `state` a place for the result.
-        check(unsafe { s4_generator_state(on.as_ptr(), &mut state) })?;
+        unsafe { check(s4_generator_state(on.as_ptr(), &mut state)) }?;
         // SAFETY: without an error there is a tensor, and it is ours.
         Ok(Self { on: on.detach(), state: unsafe { Tensor::from_ptr(state) } })
     }
@@ -44,25 +46,11 @@ impl GeneratorState {
 
     fn restore(&self) -> Result<()> {
         // SAFETY: both are live tensors, which are only read.
-        check(unsafe { s4_set_generator_state(self.on.as_ptr(), self.state.as_ptr()) })
+        unsafe { check(s4_set_generator_state(self.on.as_ptr(), self.state.as_ptr())) }
     }
-}
-
-fn check(message: *mut c_char) -> Result<()> {
-    if message.is_null() {
-        return Ok(());
-    }
-    // SAFETY: a message is a C string made with `malloc`.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        free(message.cast());
-        text
-    };
-    bail!(text)
 }
 
 unsafe extern "C" {
     fn s4_generator_state(on: *const C_tensor, state: *mut *mut C_tensor) -> *mut c_char;
     fn s4_set_generator_state(on: *const C_tensor, state: *const C_tensor) -> *mut c_char;
-    fn free(pointer: *mut c_void);
 }

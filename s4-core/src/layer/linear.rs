@@ -136,6 +136,18 @@ impl Linear {
         x.linear(&self.matrix(), Some(&self.bias))
     }
 
+    /// As [`Linear::step`], with the product in `kind`.
+    pub fn step_in(&self, x: &Tensor, kind: DenseKind) -> Tensor {
+        match kind {
+            DenseKind::Full => self.step(x),
+            DenseKind::Bfloat16 => {
+                let (matrix, x) =
+                    (self.matrix().to_kind(Kind::BFloat16), x.to_kind(Kind::BFloat16));
+                x.linear::<Tensor>(&matrix, None) + &self.bias
+            }
+        }
+    }
+
     fn matrix(&self) -> Tensor {
         match &self.weight {
             Weight::Plain(weight) => weight.flatten(1, -1),
