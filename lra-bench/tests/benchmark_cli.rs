@@ -1,15 +1,18 @@
 //! `lra-bench benchmark` as a user runs it.
 
-use std::process::{Command, Output, Stdio};
+#[path = "support/program.rs"]
+mod program;
 
+use std::path::Path;
+use std::process::Command;
+
+use program::{fail, lra_bench, succeed};
 use serde_json::Value;
 
-fn benchmark(arguments: &[&str]) -> (Output, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lra-bench"));
-    command.stdin(Stdio::null()).env("OMP_NUM_THREADS", "1").arg("benchmark").args(arguments);
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, stderr)
+fn benchmark(arguments: &[&str]) -> Command {
+    let mut command = lra_bench(Path::new("."));
+    command.arg("benchmark").args(arguments);
+    command
 }
 
 /// A little of everything; the second length is out of all reach.
@@ -24,9 +27,8 @@ const TINY: &[&str] = &[
 
 #[test]
 fn every_entry_is_measured_or_says_why_not() {
-    let (output, stderr) = benchmark(&[TINY, &["--json"]].concat());
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (json, stderr) = succeed(&mut benchmark(&[TINY, &["--json"]].concat()));
+    let object: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&object["device"], &object["d_model"]), (&"cpu".into(), &8.into()));
     let entries = object["entries"].as_array().unwrap();
     let names: Vec<_> =
@@ -53,19 +55,15 @@ fn every_entry_is_measured_or_says_why_not() {
 
 #[test]
 fn wrong_arguments_are_one_clear_message() {
-    for (wrong, code, words) in [
-        ("--models=s5", 2, vec!["s5", "linear-attention"]),
-        ("--lengths=1", 2, vec!["1"]),
-        ("--batch=0", 2, vec!["batch"]),
-        ("--seconds-per-entry=0", 2, vec!["--seconds-per-entry must be positive"]),
-        ("--d-model=6", 1, vec!["Transformer", "heads must divide d_model = 6"]),
-        ("--n-layers=0", 1, vec!["n_layers must be positive"]),
-    ] {
-        let (output, stderr) = benchmark(&["--device=cpu", wrong]);
-        assert_eq!(output.status.code(), Some(code), "{wrong}: {stderr}");
-        for word in words {
-            assert!(stderr.contains(word), "`{word}` is not in: {stderr}");
-        }
-        assert!(!stderr.contains("panicked"), "{stderr}");
+    let cases: [(_, _, &[&str]); 6] = [
+        ("--models=s5", 2, &["s5", "linear-attention"]),
+        ("--lengths=1", 2, &["1"]),
+        ("--batch=0", 2, &["batch"]),
+        ("--seconds-per-entry=0", 2, &["--seconds-per-entry must be positive"]),
+        ("--d-model=6", 1, &["Transformer", "heads must divide d_model = 6"]),
+        ("--n-layers=0", 1, &["n_layers must be positive"]),
+    ];
+    for (wrong, code, words) in cases {
+        fail(&mut benchmark(&["--device=cpu", wrong]), code, words);
     }
 }

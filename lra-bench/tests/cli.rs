@@ -1,12 +1,15 @@
 //! The program as a user runs it: exit codes, messages, files left behind.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use program::{evaluate, fail, lra_bench, mnist, run, succeed, train_small};
 use training::checkpoint::Checkpoint;
 
 /// A model that trains in a moment.
@@ -20,53 +23,11 @@ const TINY: &[&str] = &[
     "train.eval_every=\"epoch\"",
 ];
 
-fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mnist")
-}
-
-fn lra_bench(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lra-bench"));
-    command.current_dir(folder).stdin(Stdio::null()).env_remove("S4_FIXTURES");
-    command.env("RUST_BACKTRACE", "1").env("OMP_NUM_THREADS", "1");
-    command
-}
-
 /// `train` of the tiny model on the little MNIST.
 fn train(folder: &Path, run: &str, steps: u32) -> Command {
-    let mut command = lra_bench(folder);
-    command.args(["--task", "smnist", "--preset", "small", "--device", "cpu", "--run-dir", run]);
-    command.arg("--data").arg(data()).args(["--max-steps", &steps.to_string()]);
-    for setting in TINY {
-        command.args(["--set", setting]);
-    }
+    let mut command = train_small(folder, "smnist", TINY);
+    command.args(["--run-dir", run, "--max-steps", &steps.to_string()]).arg("--data").arg(mnist());
     command
-}
-
-fn run(command: &mut Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, text)
-}
-
-#[track_caller]
-fn succeed(command: &mut Command) -> String {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The program fails with this exit code and one message that has these words; no panic, no trace.
-#[track_caller]
-fn fail(command: &mut Command, code: i32, words: &[&str]) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    let message = stderr.split("error: ").last().unwrap();
-    for word in words {
-        assert!(message.contains(word), "`{word}` is not in: {message}");
-    }
-    for trace in ["panicked", "stack backtrace", "frame #0", "RUST_BACKTRACE"] {
-        assert!(!stderr.contains(trace), "{stderr}");
-    }
 }
 
 #[test]
@@ -81,8 +42,7 @@ fn trains_evaluates_and_leaves_everything_in_the_run_folder() {
     let mut names = fs::read_dir(&run).unwrap().map(|e| e.unwrap().file_name());
     assert!(names.any(|n| n.to_string_lossy().starts_with("events.out.tfevents")));
 
-    let json = succeed(lra_bench(path).args(["evaluate", "run", "--json", "--device", "cpu"]));
-    let object: Value = serde_json::from_str(&json).unwrap();
+    let object = evaluate(path, "run", &[]);
     assert_eq!(object["task"], "smnist");
     assert_eq!(object["split"], "test");
     assert_eq!(object["count"], 100);
@@ -90,7 +50,7 @@ fn trains_evaluates_and_leaves_everything_in_the_run_folder() {
     for figure in ["loss", "accuracy", "seconds"] {
         assert!(object[figure].as_f64().is_some_and(f64::is_finite), "{figure}: {object}");
     }
-    let text = succeed(lra_bench(path).args(["evaluate", "run", "--split", "val"]));
+    let (text, _) = succeed(lra_bench(path).args(["evaluate", "run", "--split", "val"]));
     assert!(text.contains("smnist val: accuracy"), "{text}");
 }
 
@@ -206,9 +166,8 @@ fn missing_and_damaged_data_is_one_clear_message() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let with_data = |dir: &Path| {
-        let mut command = lra_bench(path);
-        command.args(["--task", "smnist", "--preset", "small", "--device", "cpu", "--data"]);
-        command.arg(dir).args(["--max-steps", "1", "--run-dir", "run"]);
+        let mut command = train_small(path, "smnist", &[]);
+        command.args(["--max-steps", "1", "--run-dir", "run", "--data"]).arg(dir);
         command
     };
     let none = path.join("none");
@@ -218,7 +177,7 @@ fn missing_and_damaged_data_is_one_clear_message() {
     let copy = || {
         let _ = fs::remove_dir_all(&damaged);
         fs::create_dir(&damaged).unwrap();
-        for entry in fs::read_dir(data()).unwrap() {
+        for entry in fs::read_dir(mnist()).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), damaged.join(entry.file_name())).unwrap();
         }
@@ -279,18 +238,14 @@ fn generated_data_is_in_the_official_layout_and_trains() {
     let path = folder.path();
     let generate =
         ["generate-data", "--task", "pathfinder", "--difficulty", "easy", "--count", "40"];
-    let made = succeed(lra_bench(path).args(generate).args(["--out", "lra"]));
+    let (made, _) = succeed(lra_bench(path).args(generate).args(["--out", "lra"]));
     assert_eq!(made.trim(), "lra/pathfinder32/curv_baseline");
     assert!(path.join("lra/pathfinder32/curv_baseline/metadata/0.npy").is_file());
     assert!(path.join("lra/pathfinder32/curv_baseline/imgs/0/sample_39.png").is_file());
 
-    let mut command = lra_bench(path);
-    command.args(["--task", "pathfinder", "--preset", "small", "--device", "cpu"]);
-    command.args(["--data", "lra", "--run-dir", "run", "--max-steps", "2"]);
-    for setting in ["model.d_model=8", "model.n_layers=1", "train.batch_size=8"] {
-        command.args(["--set", setting]);
-    }
-    succeed(&mut command);
+    let tiny = ["model.d_model=8", "model.n_layers=1", "train.batch_size=8"];
+    let mut command = train_small(path, "pathfinder", &tiny);
+    succeed(command.args(["--data", "lra", "--run-dir", "run", "--max-steps", "2"]));
 
     // An image that went missing is named.
     fs::remove_dir_all(path.join("lra/pathfinder32/curv_baseline/imgs")).unwrap();
@@ -301,8 +256,6 @@ fn generated_data_is_in_the_official_layout_and_trains() {
 fn generates_while_it_trains_without_data() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let mut command = lra_bench(path);
-    command.args(["--task", "path-x", "--preset", "small", "--device", "cpu", "--max-steps", "2"]);
     let tiny = [
         "model.d_model=4",
         "model.n_layers=1",
@@ -311,11 +264,7 @@ fn generates_while_it_trains_without_data() {
         "data.eval_count=8",
         "train.eval_batch_size=4",
     ];
-    for setting in tiny {
-        command.args(["--set", setting]);
-    }
-    let (output, stderr) = run(&mut command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let (_, stderr) = succeed(train_small(path, "path-x", &tiny).args(["--max-steps", "2"]));
     assert!(stderr.contains("no --data"), "it says so: {stderr}");
     assert!(path.join("runs/path-x/small-001/config.toml").is_file());
     assert!(path.join("data/cache").is_dir());
@@ -324,7 +273,7 @@ fn generates_while_it_trains_without_data() {
 #[test]
 fn tasks_are_listed() {
     let folder = tempfile::tempdir().unwrap();
-    let text = succeed(lra_bench(folder.path()).args(["tasks", "--data"]).arg(data()));
+    let (text, _) = succeed(lra_bench(folder.path()).args(["tasks", "--data"]).arg(mnist()));
     let line = |task: &str| text.lines().find(|l| l.starts_with(task)).unwrap().to_owned();
     assert!(line("smnist").contains("there"), "{text}");
     assert!(line("path-x").contains("missing"), "{text}");

@@ -1,5 +1,8 @@
 //! Fetching, against a server on this machine that behaves in all the ways servers do.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,6 +18,7 @@ use lra_bench::fetch::checksum::Sum;
 use lra_bench::fetch::download::Outcome;
 use lra_bench::fetch::table::{Archive, Packing};
 use lra_bench::fetch::{Request, fetch};
+use program::{fail, succeed};
 use tar::{Builder, EntryType, Header};
 
 /// A request as it came: its path and where it wants to begin.
@@ -143,9 +147,9 @@ fn listops_release() -> Vec<u8> {
     ])
 }
 
+/// The program in `folder`, which asks servers itself.
 fn lra_bench(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lra-bench"));
-    command.current_dir(folder).stdin(Stdio::null()).env("RUST_BACKTRACE", "1");
+    let mut command = program::lra_bench(folder);
     for proxy in
         ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
     {
@@ -161,27 +165,6 @@ fn fetch_listops(folder: &Path, server: &Server) -> Command {
     command
 }
 
-#[track_caller]
-fn succeed(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    stderr
-}
-
-/// The program fails with code 1 and one message that has these words.
-#[track_caller]
-fn fail(command: &mut Command, words: &[&str]) {
-    let Output { status, stderr, .. } = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&stderr);
-    assert_eq!(status.code(), Some(1), "{stderr}");
-    let message = stderr.split("error: ").last().unwrap();
-    for word in words {
-        assert!(message.contains(word), "`{word}` is not in: {message}");
-    }
-    assert!(!stderr.contains("panicked"), "{stderr}");
-}
-
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let mut names: Vec<String> =
@@ -194,12 +177,12 @@ fn names_in(folder: &Path) -> Vec<String> {
 fn an_archive_is_fetched_unpacked_and_not_fetched_again() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::of(listops_release());
-    let told = succeed(&mut fetch_listops(folder.path(), &server));
+    let (_, told) = succeed(&mut fetch_listops(folder.path(), &server));
     assert!(told.contains("no size or sum is published"), "{told}");
     let data = folder.path().join("data");
     assert_eq!(names_in(&data), ["lra_release"], "no archive, no part of one");
     assert!(data.join("lra_release/listops-1000/basic_val.tsv").is_file());
-    let told = succeed(&mut fetch_listops(folder.path(), &server));
+    let (_, told) = succeed(&mut fetch_listops(folder.path(), &server));
     assert!(told.contains("already"), "{told}");
     let asked = server.asked();
     assert_eq!(asked, [Asked { path: "/lra_release.gz".to_owned(), from: None }]);
@@ -230,6 +213,7 @@ fn a_dead_transfer_is_told_and_the_next_call_goes_on() {
     });
     fail(
         &mut fetch_listops(folder.path(), &dying),
+        1,
         &["broke off after", "KiB", "goes on from there"],
     );
     let part = folder.path().join("data/lra_release.gz.part");
@@ -271,7 +255,11 @@ fn redirections_are_followed_but_not_in_circles() {
     succeed(&mut fetch_listops(folder.path(), &server));
     let folder = tempfile::tempdir().unwrap();
     let circle = Server::new(|_, _, stream| status(stream, "302 Found", "Location: /again\r\n"));
-    fail(&mut fetch_listops(folder.path(), &circle), &["lra_release.gz", "redirect", "--mirror"]);
+    fail(
+        &mut fetch_listops(folder.path(), &circle),
+        1,
+        &["lra_release.gz", "redirect", "--mirror"],
+    );
 }
 
 #[test]
@@ -281,14 +269,14 @@ fn refusals_and_other_files_are_one_clear_message() {
     for (line, word) in [("404 Not Found", "not there any more"), ("403 Forbidden", "give it out")]
     {
         let server = Server::new(move |_, _, stream| status(stream, line, ""));
-        fail(&mut fetch_listops(path, &server), &["lra_release.gz", line, word, "--mirror"]);
+        fail(&mut fetch_listops(path, &server), 1, &["lra_release.gz", line, word, "--mirror"]);
     }
     let page = Server::of(b"<html>Sign in to this network</html>".to_vec());
-    fail(&mut fetch_listops(path, &page), &["lra_release.gz", "no .tar.gz archive"]);
+    fail(&mut fetch_listops(path, &page), 1, &["lra_release.gz", "no .tar.gz archive"]);
     fs::remove_dir_all(path.join("data")).unwrap();
     let cut = listops_release();
     let cut = Server::of(cut[..cut.len() / 2].to_vec());
-    fail(&mut fetch_listops(path, &cut), &["lra_release.gz", "cut off"]);
+    fail(&mut fetch_listops(path, &cut), 1, &["lra_release.gz", "cut off"]);
     assert_eq!(
         names_in(&path.join("data")),
         ["lra_release.gz"],
@@ -296,20 +284,20 @@ fn refusals_and_other_files_are_one_clear_message() {
     );
     fs::remove_dir_all(path.join("data")).unwrap();
     let other = Server::of(tar_gz(&[("other/file", b"x")]));
-    fail(&mut fetch_listops(path, &other), &["does not hold the folder lra_release", "other"]);
+    fail(&mut fetch_listops(path, &other), 1, &["does not hold the folder lra_release", "other"]);
 
     // Where a size is published, another file is noticed before it is fetched.
     let mut smnist = lra_bench(path);
     smnist.args(["fetch-data", "smnist", "--data", "two", "--mirror", &page.address]);
-    fail(&mut smnist, &["train-images-idx3-ubyte.gz", "9912422", "36 bytes"]);
+    fail(&mut smnist, 1, &["train-images-idx3-ubyte.gz", "9912422", "36 bytes"]);
     assert_eq!(names_in(&path.join("two/mnist")).len(), 0);
     let mut nobody = lra_bench(path);
     nobody.args(["fetch-data", "text", "--data", "imdb", "--mirror", "http://127.0.0.1:9"]);
-    fail(&mut nobody, &["http://127.0.0.1:9/aclImdb_v1.tar.gz", "check the connection"]);
+    fail(&mut nobody, 1, &["http://127.0.0.1:9/aclImdb_v1.tar.gz", "check the connection"]);
     assert!(!path.join("imdb").exists());
     let mut wrong = lra_bench(path);
     wrong.args(["fetch-data", "text", "--data", "imdb", "--mirror", "ftp://x"]);
-    fail(&mut wrong, &["--mirror", "ftp://x", "http"]);
+    fail(&mut wrong, 1, &["--mirror", "ftp://x", "http"]);
 }
 
 /// With the sum of "abc" in place of an official one.
@@ -376,7 +364,11 @@ fn an_archive_cannot_write_outside_its_folder() {
     ];
     for (archive, word) in wicked {
         let folder = tempfile::tempdir().unwrap();
-        fail(&mut fetch_listops(folder.path(), &Server::of(archive)), &["not to be trusted", word]);
+        fail(
+            &mut fetch_listops(folder.path(), &Server::of(archive)),
+            1,
+            &["not to be trusted", word],
+        );
         assert_eq!(names_in(folder.path()), ["data"]);
         assert_eq!(names_in(&folder.path().join("data")), ["lra_release.gz"]);
         assert!(!Path::new("/tmp/lra_bench_evil").exists());
@@ -426,5 +418,5 @@ fn a_disk_that_takes_no_more_is_one_clear_message() {
     command.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]);
     command.arg(env!("CARGO_BIN_EXE_lra-bench"));
     command.args(["fetch-data", "listops", "--data", "data", "--mirror", &server.address]);
-    fail(&mut command, &["lra_release.gz.part", "cannot write"]);
+    fail(&mut command, 1, &["lra_release.gz.part", "cannot write"]);
 }

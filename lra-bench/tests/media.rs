@@ -1,16 +1,20 @@
 //! Tasks on images, audio and folders of files, as a user runs them: from files in the official
 //! formats to an evaluation, and what is said where something is wrong.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::f32::consts::TAU;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use audio_data::wav_out::wav_bytes;
 use lra_bench::data::batch::{Batch, Sequences};
 use lra_bench::experiment::{DataConfig, Experiment, Preset};
 use lra_bench::objective::Classification;
 use lra_bench::tasks::{self, Splits};
+use program::{fail, lra_bench, succeed, train_small};
 use serde_json::Value;
 use tch::Device;
 use training::objective::{Objective, Phase};
@@ -27,66 +31,27 @@ const TINY: &[&str] = &[
     "train.eval_every=\"epoch\"",
 ];
 
-fn lra_bench(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lra-bench"));
-    command.current_dir(folder).stdin(Stdio::null());
-    command.env("RUST_BACKTRACE", "1").env("OMP_NUM_THREADS", "1");
-    command
-}
-
 /// `train` of the tiny model on `data`, anew.
 fn train(folder: &Path, task: &str, data: &Path, steps: u32, settings: &[&str]) -> Command {
-    let _ = fs::remove_dir_all(folder.join(format!("run-{task}")));
-    let mut command = lra_bench(folder);
-    command.args(["--task", task, "--preset", "small", "--device", "cpu", "--run-dir"]);
-    command.arg(format!("run-{task}")).arg("--data").arg(data);
+    let _ = fs::remove_dir_all(folder.join(run_of(task)));
+    let mut command = train_small(folder, task, &[TINY, settings].concat());
+    command.arg("--run-dir").arg(run_of(task)).arg("--data").arg(data);
     command.args(["--max-steps", &steps.to_string()]);
-    for setting in TINY.iter().chain(settings) {
-        command.args(["--set", setting]);
-    }
     command
 }
 
-fn run(command: &mut Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, text)
-}
-
-/// What the program wrote to standard error.
-#[track_caller]
-fn succeed(command: &mut Command) -> String {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    stderr
+fn run_of(task: &str) -> String {
+    format!("run-{task}")
 }
 
 /// The object that `evaluate` prints for the run of a task.
 #[track_caller]
 fn evaluate(folder: &Path, task: &str, arguments: &[&str]) -> Value {
-    let mut command = lra_bench(folder);
-    command.args(["evaluate", &format!("run-{task}"), "--json", "--device", "cpu"]).args(arguments);
-    let (output, stderr) = run(&mut command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The program fails with this exit code and one message that has these words; no panic, no trace.
-#[track_caller]
-fn fail(command: &mut Command, code: i32, words: &[&str]) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    let message = stderr.split("error: ").last().unwrap();
-    for word in words {
-        assert!(message.contains(word), "`{word}` is not in: {message}");
-    }
-    for trace in ["panicked", "stack backtrace", "frame #0", "RUST_BACKTRACE"] {
-        assert!(!stderr.contains(trace), "{stderr}");
-    }
+    program::evaluate(folder, &run_of(task), arguments)
 }
 
 fn config_of(folder: &Path, task: &str) -> String {
-    fs::read_to_string(folder.join(format!("run-{task}/config.toml"))).unwrap()
+    fs::read_to_string(folder.join(run_of(task)).join("config.toml")).unwrap()
 }
 
 fn write(path: &Path, bytes: &[u8]) {
@@ -122,7 +87,7 @@ fn cifar_is_read_grey_and_in_colour() {
     let batches = path.join("data/cifar-10-batches-bin");
     write_cifar(&batches);
     for task in ["image", "scifar"] {
-        let stderr = succeed(&mut train(path, task, &path.join("data"), 3, &[]));
+        let (_, stderr) = succeed(&mut train(path, task, &path.join("data"), 3, &[]));
         assert!(stderr.contains("45 images to train on, 5 to validate, 10 to test"), "{stderr}");
         let object = evaluate(path, task, &[]);
         assert_eq!(object["count"], 10);
@@ -169,13 +134,9 @@ fn mnist_is_permuted_and_fashion_has_its_names() {
 fn larger_pathfinder_images_are_generated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let mut command = lra_bench(path);
-    command.args(["--task", "pathfinder64", "--preset", "small", "--device", "cpu"]);
-    command.args(["--max-steps", "2", "--set", "data.count=8", "--set", "data.eval_count=4"]);
-    for setting in TINY {
-        command.args(["--set", setting]);
-    }
-    let stderr = succeed(&mut command);
+    let settings = [TINY, &["data.count=8", "data.eval_count=4"]].concat();
+    let mut command = train_small(path, "pathfinder64", &settings);
+    let (_, stderr) = succeed(command.args(["--max-steps", "2"]));
     assert!(stderr.contains("images of 64 x 64"), "{stderr}");
     let open = |task: &str| -> Splits {
         let config = DataConfig {
@@ -216,7 +177,7 @@ fn speech_commands_train_with_the_words_there_are() {
     let data = path.join("words");
     write_speech_commands(&data);
     let all = ["data.words=\"all\""];
-    let stderr = succeed(&mut train(path, "speech-commands", &data, 2, &all));
+    let (_, stderr) = succeed(&mut train(path, "speech-commands", &data, 2, &all));
     assert!(stderr.contains("only 3 of 35 words"), "{stderr}");
     assert!(stderr.contains("12 to train on, 6 to validate, 6 to test"), "{stderr}");
     // Known words come in the official order, others last; what the data decided is kept.
@@ -244,7 +205,7 @@ fn speech_commands_say_what_is_wrong_with_them() {
     let clip = data.join("go/00000005_nohash_0.wav");
     let bytes = fs::read(&clip).unwrap();
     write(&clip, &bytes[..1000]);
-    let stderr = succeed(&mut train(path, "speech-commands", &data, 1, &[]));
+    let (_, stderr) = succeed(&mut train(path, "speech-commands", &data, 1, &[]));
     assert!(stderr.contains("skipped: go/00000005_nohash_0.wav"), "{stderr}");
     assert!(stderr.contains("only 2 of 10 words"), "{stderr}");
 
@@ -281,7 +242,7 @@ fn spoken_digits_are_divided_by_speaker_or_by_index() {
     let data = path.join("digits");
     write_fsdd(&data);
     let of = |settings: &[&str]| train(path, "fsdd", &data, 2, settings);
-    let stderr = succeed(&mut of(&[]));
+    let (_, stderr) = succeed(&mut of(&[]));
     assert!(stderr.contains("60 to train on, 30 to validate, 30 to test"), "{stderr}");
     assert!(stderr.contains("val: cy; test: dee"), "{stderr}");
     let object = evaluate(path, "fsdd", &[]);
@@ -296,9 +257,9 @@ fn spoken_digits_are_divided_by_speaker_or_by_index() {
     }
     assert_eq!(evaluate(path, "fsdd", &[])["count"], 30);
 
-    let stderr = succeed(&mut of(&["data.held_out.test=[\"ann\"]"]));
+    let (_, stderr) = succeed(&mut of(&["data.held_out.test=[\"ann\"]"]));
     assert!(stderr.contains("val: eve; test: ann"), "{stderr}");
-    let stderr = succeed(&mut of(&["data.split_by=\"index\""]));
+    let (_, stderr) = succeed(&mut of(&["data.split_by=\"index\""]));
     assert!(stderr.contains("40 to train on, 40 to validate, 50 to test"), "{stderr}");
     let names = ["`zoe`", "ann, bob, cy, dee, eve"];
     fail(&mut of(&["data.held_out.val=[\"zoe\"]"]), 1, &names);
@@ -386,7 +347,7 @@ fn a_model_hears_at_half_the_sampling_rate_what_it_learned_at_the_whole() {
         "train.schedule.warmup_steps=5",
         "train.schedule.total_steps=120",
     ];
-    let stderr = succeed(&mut train(path, "folder", &data, 120, &settings));
+    let (_, stderr) = succeed(&mut train(path, "folder", &data, 120, &settings));
     assert!(stderr.contains("120 recordings of 2 classes at 8000 Hz"), "{stderr}");
     let accuracy = |arguments: &[&str]| {
         let object = evaluate(path, "folder", arguments);
@@ -419,7 +380,7 @@ fn any_folder_of_pictures_or_texts_trains() {
         picture(&format!("dark/{i}.png"), 6, i);
         picture(&format!("light/{i}.png"), 6, 255 - i);
     }
-    let stderr = succeed(&mut train(path, "folder", &pictures, 2, &[]));
+    let (_, stderr) = succeed(&mut train(path, "folder", &pictures, 2, &[]));
     assert!(stderr.contains("60 PNG files of 6 x 6 pixels of 2 classes"), "{stderr}");
     let object = evaluate(path, "folder", &["--rate", "2", "--every", "1"]);
     assert_eq!(object["classes"], serde_json::json!(["dark", "light"]));
@@ -437,7 +398,7 @@ fn any_folder_of_pictures_or_texts_trains() {
         write(&texts.join(format!("long/{i}.txt")), "a long text, ".repeat(i + 2).as_bytes());
         write(&texts.join(format!("short/{i}.txt")), "ä".repeat(i % 3).as_bytes());
     }
-    let stderr = succeed(&mut of(&texts, &[]));
+    let (_, stderr) = succeed(&mut of(&texts, &[]));
     assert!(stderr.contains("60 text files of 2 classes"), "{stderr}");
     assert!(evaluate(path, "folder", &[])["loss"].as_f64().unwrap().is_finite());
 
@@ -450,9 +411,7 @@ fn any_folder_of_pictures_or_texts_trains() {
     fail(&mut of(&empty, &[]), 1, &["only `a`"]);
     write(&empty.join("b/1.txt"), b"one");
     fail(&mut of(&empty, &[]), 1, &["of the 2 files", "data.seed"]);
-    let mut command = lra_bench(path);
-    command.args(["--task", "folder", "--preset", "small", "--device", "cpu"]);
-    fail(&mut command, 2, &["--data DIR"]);
+    fail(&mut train_small(path, "folder", &[]), 2, &["--data DIR"]);
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! The baselines: what they may look at, what padding does to them, and that their ways to compute
 //! one thing agree.
 
-use lra_bench::model::mixer::heads::AttentionConfig;
+use lra_bench::model::mixer::Mixer;
+use lra_bench::model::mixer::attention::{self, Attention};
+use lra_bench::model::mixer::baseline::Baseline;
+use lra_bench::model::mixer::convolution::{Convolution, ConvolutionConfig};
+use lra_bench::model::mixer::heads::{AttentionConfig, Heads};
+use lra_bench::model::mixer::linear_attention::{self, LinearAttention};
 use lra_bench::model::mixer::recurrent::{Cell, Recurrent, RecurrentConfig};
-use lra_bench::model::mixer::{Mixer, attention, linear_attention};
 use lra_bench::model::{Classifier, InputKind, ModelConfig, Shape};
+use s4_core::layer::linear::DenseKind;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
@@ -208,14 +213,10 @@ fn attention_and_linear_attention_are_their_literal_forms() {
             let mut store = ParamStore::new(Device::Cpu, Kind::Double);
             let mut root = store.root();
             let mut scope = root.sub("model.layers.0.layer");
-            let attention = settings.attention.unwrap();
+            let heads = Heads::new(&mut scope, WIDTH, &settings.attention.unwrap()).unwrap();
             let layer: Box<dyn SequenceLayer> = match mixer {
-                Mixer::Transformer => {
-                    Box::new(attention::Attention::new(&mut scope, WIDTH, &attention).unwrap())
-                }
-                _ => Box::new(
-                    linear_attention::LinearAttention::new(&mut scope, WIDTH, &attention).unwrap(),
-                ),
+                Mixer::Transformer => Box::new(Baseline(Attention(heads))),
+                _ => Box::new(Baseline(LinearAttention(heads))),
             };
             let lengths = Tensor::from_slice(&[LENGTH, 33]);
             let x = Tensor::randn([2, WIDTH, LENGTH], CPU);
@@ -249,7 +250,7 @@ fn the_reverse_recurrence_begins_at_the_end() {
         tch::manual_seed(5);
         let mut store = ParamStore::new(Device::Cpu, Kind::Double);
         let settings = RecurrentConfig { bidirectional: true };
-        let layer = Recurrent::new(&mut store.root(), WIDTH, cell, &settings).unwrap();
+        let layer = Baseline(Recurrent::new(&mut store.root(), WIDTH, cell, &settings).unwrap());
         let dict = store.state_dict();
         for name in ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"] {
             let mut reverse = dict.get(&format!("{name}_reverse")).unwrap().shallow_clone();
@@ -260,6 +261,40 @@ fn the_reverse_recurrence_begins_at_the_end() {
         let x = Tensor::randn([1, WIDTH, 40], CPU);
         let run = |x: &Tensor| layer.forward(x, &Pass::eval()).unwrap();
         assert!(difference(&run(&x), &run(&x.flip([2])).flip([2])) < 1e-12, "{cell:?}");
+    }
+}
+
+/// In both ways to call a layer. The recurrence of a causal LSTM or GRU is no linear map of positions.
+#[test]
+fn linear_maps_multiply_in_the_kind_that_is_asked_for() {
+    let settings = AttentionConfig { heads: 2, ..AttentionConfig::default() };
+    let both = RecurrentConfig { bidirectional: true };
+    tch::manual_seed(11);
+    let mut store = ParamStore::new(Device::Cpu, Kind::Double);
+    let mut root = store.root();
+    let mut heads = |name: &str| Heads::new(&mut root.sub(name), WIDTH, &settings).unwrap();
+    let attention = Baseline(Attention(heads("attention")));
+    let linear = Baseline(LinearAttention(heads("linear")));
+    let lstm = Recurrent::new(&mut root.sub("lstm"), WIDTH, Cell::Lstm, &both).unwrap();
+    let taps = ConvolutionConfig::default();
+    let convolution = Convolution::new(&mut root.sub("conv"), WIDTH, 0, &taps).unwrap();
+    let (lstm, convolution) = (Baseline(lstm), Baseline(convolution));
+    let layers: [&dyn SequenceLayer; 4] = [&attention, &linear, &lstm, &convolution];
+
+    let x = Tensor::randn([2, WIDTH, LENGTH], CPU);
+    let rounded = Pass { dense: DenseKind::Bfloat16, ..Pass::eval() };
+    let about_but_not = |a: &Tensor, b: &Tensor, layer: &dyn SequenceLayer| {
+        assert_eq!(a.kind(), b.kind(), "{layer:?}");
+        let error = difference(a, b);
+        assert!(error > 1e-6 && error < 0.05, "{layer:?}: {error:.1e}");
+    };
+    for layer in layers {
+        let exact = layer.forward(&x, &Pass::eval()).unwrap();
+        about_but_not(&layer.forward(&x, &rounded).unwrap(), &exact, layer);
+        if let Ok(state) = layer.default_state(2) {
+            let (y, _) = layer.forward_with_state(&x, &state, &rounded).unwrap();
+            about_but_not(&y, &exact, layer);
+        }
     }
 }
 

@@ -1,56 +1,33 @@
 //! `report`, `--seeds` and the figures of `evaluate`, as a user runs them.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use program::{evaluate, fail, lra_bench, mnist, succeed, train_small};
 use serde_json::{Value, json};
 use training::checkpoint::Checkpoint;
 
-fn lra_bench(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lra-bench"));
-    command.current_dir(folder).stdin(Stdio::null()).env("OMP_NUM_THREADS", "1");
-    command
-}
+/// A model that trains in a moment.
+const TINY: &[&str] = &[
+    "model.d_model=8",
+    "model.n_layers=1",
+    "model.layer.ssm.d_state=8",
+    "train.batch_size=10",
+    "train.workers=1",
+    "train.eval_every=\"epoch\"",
+];
 
 /// `train` of a tiny model on the little MNIST.
 fn train(folder: &Path, flags: &[&str]) -> Command {
-    let mut command = lra_bench(folder);
-    command.args(["--task", "smnist", "--preset", "small", "--device", "cpu", "--data"]);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mnist"));
-    for setting in [
-        "model.d_model=8",
-        "model.n_layers=1",
-        "model.layer.ssm.d_state=8",
-        "train.batch_size=10",
-        "train.workers=1",
-        "train.eval_every=\"epoch\"",
-    ] {
-        command.args(["--set", setting]);
-    }
-    command.args(flags);
+    let mut command = train_small(folder, "smnist", TINY);
+    command.arg("--data").arg(mnist()).args(flags);
     command
-}
-
-/// Standard output and standard error of a program that succeeds.
-#[track_caller]
-fn succeed(command: &mut Command) -> (String, String) {
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    (String::from_utf8(output.stdout).unwrap(), stderr)
-}
-
-#[track_caller]
-fn fail(command: &mut Command, code: i32, words: &[&str]) {
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    for word in words {
-        assert!(stderr.contains(word), "`{word}` is not in: {stderr}");
-    }
 }
 
 fn report(folder: &Path, runs: &[&str]) -> Value {
@@ -189,9 +166,7 @@ fn evaluation_tells_which_classes_are_taken_for_which() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     succeed(&mut train(path, &["--max-steps", "6", "--run-dir", "run"]));
-    let evaluate = ["evaluate", "run", "--device", "cpu"];
-    let (json, _) = succeed(lra_bench(path).args(evaluate).arg("--json"));
-    let object: Value = serde_json::from_str(&json).unwrap();
+    let object = evaluate(path, "run", &[]);
     let matrix: Vec<Vec<u64>> = serde_json::from_value(object["confusion_matrix"].clone()).unwrap();
     assert_eq!((matrix.len(), matrix[0].len()), (10, 10));
     assert_eq!(matrix.iter().flatten().sum::<u64>(), 100);
@@ -204,7 +179,7 @@ fn evaluation_tells_which_classes_are_taken_for_which() {
     assert_eq!(object["accuracy_by_length"], json!([]), "digits are of one length");
     assert_eq!(object["classes"][9], "9");
 
-    let (text, _) = succeed(lra_bench(path).args(evaluate));
+    let (text, _) = succeed(lra_bench(path).args(["evaluate", "run", "--device", "cpu"]));
     assert!(text.contains("expected calibration error") && text.contains("(15 bins)"), "{text}");
     assert_eq!(text.lines().filter(|line| line.ends_with('%')).count(), 10, "{text}");
 

@@ -1,8 +1,11 @@
 //! ListOps, Text and Retrieval: from files to batches and scores, and through the program.
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use lra_bench::data::batch::{Batch, Sequences};
 use lra_bench::experiment::{DataConfig, Experiment, Preset};
@@ -10,7 +13,7 @@ use lra_bench::model::{InputKind, Shape};
 use lra_bench::objective::Classification;
 use lra_bench::tasks::text::Validation;
 use lra_bench::tasks::{self, Splits};
-use serde_json::Value;
+use program::{evaluate, fail, lra_bench, succeed, train_small};
 use tch::Device;
 use training::objective::{Objective, Phase};
 
@@ -429,52 +432,10 @@ fn damaged_and_mixed_up_files_are_named() {
 
 // Through the program.
 
-fn lra_bench(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lra-bench"));
-    command.current_dir(folder).stdin(Stdio::null());
-    command.env("RUST_BACKTRACE", "1").env("OMP_NUM_THREADS", "1");
-    command
-}
-
 fn train(folder: &Path, task: &str, settings: &[&str]) -> Command {
-    let mut command = lra_bench(folder);
-    command.args(["--task", task, "--preset", "small", "--device", "cpu", "--max-steps", "3"]);
-    command.args(["--run-dir", "run"]);
-    for setting in TINY.iter().chain(settings) {
-        command.args(["--set", setting]);
-    }
+    let mut command = train_small(folder, task, &[&TINY, settings].concat());
+    command.args(["--max-steps", "3", "--run-dir", "run"]);
     command
-}
-
-fn run(command: &mut Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, text)
-}
-
-/// What the program wrote to standard output and to standard error.
-#[track_caller]
-fn succeed(command: &mut Command) -> (String, String) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    (String::from_utf8(output.stdout).unwrap(), stderr)
-}
-
-#[track_caller]
-fn fail(command: &mut Command, code: i32, words: &[&str]) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    let message = stderr.split("error: ").last().unwrap();
-    for word in words {
-        assert!(message.contains(word), "`{word}` is not in: {message}");
-    }
-    assert!(!stderr.contains("panicked") && !stderr.contains("backtrace"), "{stderr}");
-}
-
-fn evaluate(folder: &Path, more: &[&str]) -> Value {
-    let arguments = ["evaluate", "run", "--json", "--device", "cpu"];
-    let (json, _) = succeed(lra_bench(folder).args(arguments).args(more));
-    serde_json::from_str(&json).unwrap()
 }
 
 #[test]
@@ -485,7 +446,7 @@ fn listops_trains_on_generated_expressions() {
     let (_, stderr) = succeed(&mut train(path, "listops", &settings));
     assert!(stderr.contains("no --data, so 40 expressions of 5 to 20 tokens"), "{stderr}");
     assert!(path.join("data/cache/listops-seed0-40-10-5-20.tokens").is_file());
-    let object = evaluate(path, &[]);
+    let object = evaluate(path, "run", &[]);
     assert_eq!((&object["task"], &object["count"]), (&"listops".into(), &10.into()));
     let wrong = ["data.lengths=[5, 9999]"];
     let _ = fs::remove_dir_all(path.join("run"));
@@ -538,11 +499,11 @@ fn text_trains_and_its_run_keeps_the_vocabulary() {
     assert!(stderr.contains("40 reviews to train on and 12 to test in data/aclImdb"), "{stderr}");
     let config = fs::read_to_string(path.join("run/config.toml")).unwrap();
     assert!(config.contains("vocabulary = \""), "{config}");
-    let accuracy = evaluate(path, &[])["accuracy"].clone();
+    let accuracy = evaluate(path, "run", &[])["accuracy"].clone();
     // The characters of other training texts do not matter.
     files("text", &path.join("other"));
     write(&path.join("other/aclImdb/train/pos/90_8.txt"), &"zzz".repeat(500));
-    let object = evaluate(path, &["--data", "other"]);
+    let object = evaluate(path, "run", &["--data", "other"]);
     assert_eq!((&object["accuracy"], &object["count"]), (&accuracy, &12.into()));
     let _ = fs::remove_dir_all(path.join("run"));
     fail(&mut train(path, "text", &["data.validation=\"dev\""]), 2, &["validation", "held-out"]);
@@ -554,7 +515,7 @@ fn retrieval_trains_from_official_files() {
     let path = folder.path();
     let file = files("retrieval", &path.join("lra"));
     succeed(train(path, "retrieval", &[]).args(["--data", "lra"]));
-    assert_eq!(evaluate(path, &["--split", "val"])["count"], 9);
+    assert_eq!(evaluate(path, "run", &["--split", "val"])["count"], 9);
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, &text[..text.len() - 20]).unwrap();
     let again = ["evaluate", "run", "--device", "cpu"];

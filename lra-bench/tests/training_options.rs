@@ -1,27 +1,22 @@
 //! Settings that trade precision or time for speed or memory, as a user gives them.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+#[path = "support/program.rs"]
+mod program;
 
+use std::path::Path;
+
+use program::{mnist, succeed, train_small};
 use serde_json::Value;
 use tch::Kind;
 use training::checkpoint::Checkpoint;
 
 /// Trains a small model on the little MNIST with these settings; what it said.
 fn train(folder: &Path, run: &str, settings: &[&str]) -> String {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mnist");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lra-bench"));
-    command.current_dir(folder).stdin(Stdio::null()).env("OMP_NUM_THREADS", "1");
-    command.args(["--task", "smnist", "--preset", "small", "--device", "cpu", "--run-dir", run]);
-    command.arg("--data").arg(data).args(["--max-steps", "6"]);
     let tiny = ["model.d_model=8", "model.n_layers=2", "model.layer.ssm.d_state=8"];
-    for setting in tiny.iter().chain(&["train.batch_size=10", "train.workers=1"]).chain(settings) {
-        command.args(["--set", setting]);
-    }
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{text}");
-    text
+    let steps = ["train.batch_size=10", "train.workers=1"];
+    let mut command = train_small(folder, "smnist", &[&tiny[..], &steps, settings].concat());
+    command.args(["--run-dir", run, "--max-steps", "6", "--data"]).arg(mnist());
+    succeed(&mut command).1
 }
 
 fn checkpoint(folder: &Path, run: &str) -> Checkpoint {

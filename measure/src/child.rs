@@ -1,7 +1,6 @@
 //! The process in which one entry is measured, from inside and from outside.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::memory::PeakMemory;
+use crate::process::run_child;
 use crate::statistics::median;
 
 /// The first argument of such a process.
@@ -130,24 +130,11 @@ impl Task {
     /// If it takes longer than `limit` or fails.
     pub(crate) fn run(&self, limit: Duration) -> Result<Value> {
         let program = std::env::current_exe()?;
-        let mut child =
-            Command::new(program).args(self.arguments()).stdout(Stdio::piped()).spawn()?;
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            if start.elapsed() > limit {
-                child.kill()?;
-                child.wait()?;
-                bail!("stopped after {:.0} s", limit.as_secs_f64());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        };
-        ensure!(status.success(), "failed ({status}); out of memory?");
-        // One short line, so it cannot have filled the pipe.
-        let mut line = String::new();
-        child.stdout.take().context("standard output")?.read_to_string(&mut line)?;
+        let mut command = Command::new(program);
+        command.args(self.arguments()).stdout(Stdio::piped());
+        let output = run_child(&mut command, limit)?;
+        ensure!(output.status.success(), "failed ({}); out of memory?", output.status);
+        let line = String::from_utf8_lossy(&output.stdout);
         serde_json::from_str(&line).with_context(|| format!("answered {line:?}"))
     }
 }

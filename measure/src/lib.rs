@@ -3,7 +3,8 @@
 //! A benchmark is a list of [`Entry`]s. Each one runs in a process of its own, so that one's memory
 //! is not another's, and is held against three things of the same run: its naive baseline, itself
 //! at a quarter of its size, and a measured peak of the machine. An entry that would take too long,
-//! or more memory than there is, is skipped and says so.
+//! or more memory than there is, is skipped and says so. Programs that measure in their own way use
+//! the pieces: [`run_child`], [`PeakMemory`], [`memory_shortage`].
 //!
 //! ```no_run
 //! use measure::{Bound, Entry, Role, Table, Work};
@@ -42,6 +43,7 @@ mod machine;
 mod memory;
 mod options;
 mod outcome;
+mod process;
 mod report;
 mod role;
 mod session;
@@ -52,7 +54,9 @@ pub use bandwidth::sweep;
 pub use child::{Measured, Task};
 pub use entry::{Bound, Entry, Work};
 pub use format::{bytes, duration, significant, thousands};
-pub use memory::PeakMemory;
+pub use machine::warn_of_load;
+pub use memory::{PeakMemory, available_memory, memory_shortage};
+pub use process::run_child;
 pub use role::{Role, role};
 pub use session::Session;
 pub use statistics::median;

@@ -24,8 +24,15 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Says on standard error if other programs are running.
+pub fn warn_of_load() {
+    if load_average().is_some_and(|load| load > 0.5) {
+        eprintln!("warning: other programs are running; their share makes times too long");
+    }
+}
+
 /// How many processes wanted to run in the last minute.
-pub(crate) fn load_average() -> Option<f64> {
+fn load_average() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
     text.split_whitespace().next()?.parse().ok()
 }

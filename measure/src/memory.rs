@@ -1,5 +1,10 @@
 //! Resident memory of this process, and what the machine has left.
 
+use crate::format::bytes;
+
+/// The share of the available memory that something may be expected to take.
+const SHARE: f64 = 0.85;
+
 /// Resident memory from one moment on.
 #[derive(Debug)]
 pub struct PeakMemory {
@@ -46,8 +51,15 @@ fn peak() -> f64 {
 }
 
 /// Bytes of memory that programs may still take, where the system tells.
-pub fn available() -> Option<f64> {
+pub fn available_memory() -> Option<f64> {
     kibibytes("/proc/meminfo", "MemAvailable:")
+}
+
+/// Why what needs so many bytes is better not begun, with these `available`: the system may end
+/// other programs first.
+pub fn memory_shortage(needed: f64, available: f64) -> Option<String> {
+    (needed > SHARE * available)
+        .then(|| format!("would need about {}, {} are available", bytes(needed), bytes(available)))
 }
 
 /// The value of a line `key   123 kB`, in bytes.

@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn options_are_read_in_any_order() {
-        let options = parse("s4/ --out there --bench --device cpu --force --json a.json --quick").unwrap();
+        let options =
+            parse("s4/ --out there --bench --device cpu --force --json a.json --quick").unwrap();
         let expected = Options {
             quick: true,
             force: true,

@@ -6,12 +6,11 @@ use anyhow::Result;
 
 use crate::child::Measured;
 use crate::entry::Entry;
-use crate::format::{bytes, duration};
+use crate::format::duration;
+use crate::memory::memory_shortage;
 
 /// An entry is four times as large as the one that foretells its cost.
 const GROWTH: f64 = 4.0;
-/// The share of the available memory that an entry may be expected to take.
-const MEMORY_SHARE: f64 = 0.85;
 /// How a reason begins that was another entry's.
 const INHERITED: &str = "as ";
 
@@ -96,10 +95,7 @@ fn too_much(entry: &Entry, smaller: &Measured, available: Option<f64>) -> Option
         let (expected, limit) = (duration(seconds), duration(entry.limit));
         return Some(format!("would take about {expected} a run, more than {limit}"));
     }
-    let needed = GROWTH * smaller.peak_bytes;
-    let available = available?;
-    (needed > MEMORY_SHARE * available)
-        .then(|| format!("would need about {}, {} are available", bytes(needed), bytes(available)))
+    memory_shortage(GROWTH * smaller.peak_bytes, available?)
 }
 
 #[cfg(test)]

@@ -42,11 +42,7 @@ impl Session {
         if options.quick {
             header.push(("pace".to_owned(), "quick: few runs, short lengths".to_owned()));
         }
-        if machine::load_average().is_some_and(|load| load > 0.5) {
-            eprintln!(
-                "warning: other programs are running; their share makes these times too long"
-            );
-        }
+        machine::warn_of_load();
         Self {
             name: name.to_owned(),
             outcomes: Outcomes::new(options.force),
@@ -59,7 +55,7 @@ impl Session {
             report: Report::default(),
             started: Instant::now(),
             minutes: f64::INFINITY,
-            available_memory: memory::available,
+            available_memory: memory::available_memory,
         }
     }
 

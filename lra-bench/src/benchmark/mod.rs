@@ -2,14 +2,14 @@
 //! efficiency comparison of the S4 paper, Gu et al. 2022, section 4.1).
 //!
 //! ```text
-//! session (parent) ── one process an entry ──> measure ──> one line of JSON
+//! session (parent) ── one process an entry ──> work ──> one line of JSON
 //!     └──> table
 //! ```
 //!
 //! A process of its own, so that one entry's memory is not another's.
 
 pub mod entry;
-pub mod measure;
 mod memory;
 pub mod session;
 pub mod table;
+pub mod work;

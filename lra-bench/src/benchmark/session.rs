@@ -1,17 +1,13 @@
 //! Entry by entry, each in a process of its own.
 
-use std::io::Read;
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use measure::{available_memory, memory_shortage, run_child};
 
 use super::entry::{Entry, Measured};
-use super::memory;
 
-/// The share of the available memory that an entry may be expected to take.
-const MEMORY_SHARE: f64 = 0.85;
 /// A process may take so many times the time of its entry, and this for its start.
 const PATIENCE: f64 = 5.0;
 const START: Duration = Duration::from_secs(60);
@@ -73,55 +69,19 @@ fn too_much(entry: &Entry, shorter: &Row) -> Option<String> {
     if entry.device != "cpu" {
         return None;
     }
-    let needed = growth * measured.peak_bytes?;
-    let available = memory::available()?;
-    const GIB: f64 = (1 << 30) as f64;
-    (needed > MEMORY_SHARE * available).then(|| {
-        let (needed, available) = (needed / GIB, available / GIB);
-        format!("would need about {needed:.1} GiB, {available:.1} GiB are available")
-    })
+    memory_shortage(growth * measured.peak_bytes?, available_memory()?)
 }
 
 fn in_a_process(entry: &Entry) -> Result<Measured> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["benchmark", "--entry", &serde_json::to_string(entry)?])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("cannot start a process")?;
-    // Read all along, so that a full pipe does not stop the child.
-    let stdout = collect(child.stdout.take());
-    let stderr = collect(child.stderr.take());
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["benchmark", "--entry", &serde_json::to_string(entry)?]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let limit = START + Duration::from_secs_f64(PATIENCE * entry.seconds);
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if start.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            bail!("stopped after {:.0} s", limit.as_secs_f64());
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    let text = |reader: thread::JoinHandle<String>| reader.join().unwrap_or_default();
-    if !status.success() {
-        bail!(cause(status, &text(stderr)));
+    let output = run_child(&mut command, limit)?;
+    if !output.status.success() {
+        bail!(cause(output.status, &String::from_utf8_lossy(&output.stderr)));
     }
-    serde_json::from_str(&text(stdout)).context("the process did not say what it measured")
-}
-
-fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What could not be read is missing in the message, no more.
-            let _ = pipe.read_to_end(&mut bytes);
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+    serde_json::from_slice(&output.stdout).context("the process did not say what it measured")
 }
 
 /// Why a process failed, in one line.
@@ -171,7 +131,7 @@ mod tests {
         assert!(reason.contains("16 s"), "{reason}");
         let big = row(Model::Lstm, 1024, 1.0, 1e18);
         let reason = too_much(&longer(&big), &big);
-        assert_eq!(reason.is_some_and(|r| r.contains("GiB")), memory::available().is_some());
+        assert_eq!(reason.is_some_and(|r| r.contains("GiB")), available_memory().is_some());
     }
 
     #[test]

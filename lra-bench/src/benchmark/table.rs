@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use measure::{bytes, significant};
 use serde_json::{Value, json};
 
 use super::session::{Outcome, Row};
@@ -139,25 +140,6 @@ fn notes(rows: &[Row]) -> String {
         }
     }
     notes
-}
-
-fn bytes(bytes: f64) -> String {
-    let mebibytes = bytes / f64::from(1 << 20);
-    if mebibytes < 1024.0 {
-        format!("{} MiB", significant(mebibytes))
-    } else {
-        format!("{} GiB", significant(mebibytes / 1024.0))
-    }
-}
-
-/// Two or three significant digits.
-fn significant(x: f64) -> String {
-    match x {
-        x if x < 0.1 => format!("{x:.3}"),
-        x if x < 1.0 => format!("{x:.2}"),
-        x if x < 10.0 => format!("{x:.1}"),
-        x => format!("{x:.0}"),
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use training::exit::{Exit, usage};
 use training::progress::Progress;
 
 use crate::benchmark::entry::{Entry, Model};
-use crate::benchmark::measure::measure;
+use crate::benchmark::work::measure;
 use crate::benchmark::{session, table};
 
 /// Arguments of `benchmark`.
@@ -76,9 +76,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let Chosen { device, reason } = args.device.choose()?;
     eprintln!("device: {reason}");
     let entries = entries(args, &name(device))?;
-    if load_average().is_some_and(|load| load > 0.5) {
-        eprintln!("warning: other programs are running; their share makes these speeds too low");
-    }
+    measure::warn_of_load();
     let mut done = 0;
     let progress = Progress::new(!args.no_progress, 0, entries.len() as u64);
     let rows = session::run(entries, |row| {
@@ -140,10 +138,4 @@ fn name(device: Device) -> String {
         Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".to_owned(),
     }
-}
-
-/// How many processes wanted to run in the last minute (Linux).
-fn load_average() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
 }

@@ -75,7 +75,8 @@ impl Row {
     pub(super) fn of(runs: &[&Run]) -> Result<Self> {
         let experiment = &runs[0].experiment;
         let task = experiment.task()?;
-        let classes = task.classes.or(experiment.data.classes.as_ref().map(Vec::len));
+        let found = experiment.data.classes.as_ref().map(Vec::len);
+        let classes = found.or(task.classes);
         let summaries: Vec<&Summary> = runs.iter().filter_map(|run| run.summary.as_ref()).collect();
         let all = |figure: fn(&Summary) -> Option<f64>| -> Vec<f64> {
             summaries.iter().filter_map(|summary| figure(summary)).collect()

@@ -1,14 +1,13 @@
 //! Gated dilated convolutions, as in WaveNet (van den Oord et al. 2016).
 
 use anyhow::{Result, ensure};
-use s4_core::layer::linear::Linear;
-use s4_core::layer::{Pass, SequenceLayer, State, Stepper, mask};
+use s4_core::layer::Pass;
+use s4_core::layer::linear::{DenseKind, Linear};
 use s4_core::params::{Hyper, Scope};
-use s4_core::recurrence::StepMode;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::{check_causal, check_input, only};
+use super::baseline::Mix;
 
 /// Settings of a convolution network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,71 +95,42 @@ impl Convolution {
         })
     }
 
-    fn width(&self) -> i64 {
-        self.weight.size()[1]
-    }
-
     /// Positions that an output sees beside its own.
     fn reach(&self) -> i64 {
         (self.weight.size()[2] - 1) * self.dilation
     }
 
     /// x (B, H, reach + L) to (B, H, L).
-    fn filter(&self, x: &Tensor) -> Result<Tensor> {
+    fn filter(&self, x: &Tensor, dense: DenseKind) -> Result<Tensor> {
         let y = x.f_conv1d(&self.weight, Some(&self.bias), 1, 0, self.dilation, 1)?;
         let halves = y.chunk(2, 1);
-        Ok(self.output.forward(&(halves[0].tanh() * halves[1].sigmoid())))
-    }
-
-    /// The positions behind `seen` (B, H, reach): their outputs, and what is seen from there.
-    fn go_on(&self, x: &Tensor, seen: &Tensor) -> Result<(Tensor, Tensor)> {
-        let all = Tensor::f_cat(&[seen, x], 2)?;
-        let next = all.narrow(2, x.size()[2], self.reach());
-        Ok((self.filter(&all)?, next))
+        Ok(self.output.forward_in(&(halves[0].tanh() * halves[1].sigmoid()), dense))
     }
 }
 
-impl SequenceLayer for Convolution {
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        check_input(x, self.width())?;
-        let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
+impl Mix for Convolution {
+    fn width(&self) -> i64 {
+        self.weight.size()[1]
+    }
+
+    fn bidirectional(&self) -> bool {
+        self.bidirectional
+    }
+
+    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let reach = self.reach();
         let ahead = if self.bidirectional { reach / 2 } else { 0 };
-        self.filter(&masked.as_ref().unwrap_or(x).constant_pad_nd([reach - ahead, ahead]))
+        self.filter(&x.constant_pad_nd([reach - ahead, ahead]), pass.dense)
     }
 
-    fn forward_with_state(
-        &self,
-        x: &Tensor,
-        state: &State,
-        pass: &Pass,
-    ) -> Result<(Tensor, State)> {
-        check_input(x, self.width())?;
-        check_causal(self.bidirectional)?;
-        ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
-        let (y, seen) = self.go_on(x, only(state)?)?;
-        Ok((y, vec![seen]))
-    }
-
-    fn default_state(&self, batch: i64) -> Result<State> {
-        check_causal(self.bidirectional)?;
+    fn initial(&self, batch: i64) -> Tensor {
         let options = (self.weight.kind(), self.weight.device());
-        Ok(vec![Tensor::zeros([batch, self.width(), self.reach()], options)])
+        Tensor::zeros([batch, self.width(), self.reach()], options)
     }
 
-    fn stepper(&self, _: StepMode, _: f64) -> Result<Box<dyn Stepper + '_>> {
-        check_causal(self.bidirectional)?;
-        Ok(Box::new(ConvolutionStepper(self)))
-    }
-}
-
-#[derive(Debug)]
-struct ConvolutionStepper<'a>(&'a Convolution);
-
-impl Stepper for ConvolutionStepper<'_> {
-    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
-        let (y, seen) =
-            self.0.go_on(&x.unsqueeze(-1), &state[0]).expect("the state is the layer's own");
-        (y.squeeze_dim(-1), vec![seen])
+    fn go_on(&self, x: &Tensor, seen: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let all = Tensor::f_cat(&[seen, x], 2)?;
+        let next = all.narrow(2, x.size()[2], self.reach());
+        Ok((self.filter(&all, pass.dense)?, next))
     }
 }

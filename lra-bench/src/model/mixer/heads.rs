@@ -3,7 +3,7 @@
 //! Shapes: B batch, L length, H channels, D = H / heads channels a head.
 
 use anyhow::{Result, ensure};
-use s4_core::layer::linear::Linear;
+use s4_core::layer::linear::{DenseKind, Linear};
 use s4_core::params::{Hyper, Scope};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -60,6 +60,7 @@ pub struct Heads {
     output: Linear,
     heads: i64,
     width: i64,
+    bidirectional: bool,
 }
 
 impl Heads {
@@ -74,6 +75,7 @@ impl Heads {
             output: Linear::new(&mut scope.sub("out_proj"), width, width, Hyper::NO_DECAY)?,
             heads: config.heads,
             width,
+            bidirectional: config.bidirectional,
         })
     }
 
@@ -92,23 +94,28 @@ impl Heads {
         self.width / self.heads
     }
 
+    /// Whether every position sees all others.
+    pub fn bidirectional(&self) -> bool {
+        self.bidirectional
+    }
+
     /// Kind and device of the parameters.
     pub fn options(&self) -> (Kind, Device) {
         self.input.options()
     }
 
-    /// Splits x (B, H, L).
-    pub fn split(&self, x: &Tensor) -> Projected {
+    /// Splits x (B, H, L). The product is in `dense`.
+    pub fn split(&self, x: &Tensor, dense: DenseKind) -> Projected {
         let (batch, length) = (x.size()[0], x.size()[2]);
-        let all = self.input.step(&x.transpose(1, 2)); // (B, L, 3H)
+        let all = self.input.step_in(&x.transpose(1, 2), dense); // (B, L, 3H)
         // The channels of a head stay next to each other, as libtorch's fast kernels ask for.
         let all =
             all.reshape([batch, length, 3, self.heads, self.head_width()]).permute([2, 0, 3, 1, 4]);
         Projected { queries: all.select(0, 0), keys: all.select(0, 1), values: all.select(0, 2) }
     }
 
-    /// Joins the heads' outputs y (B, heads, L, D) to (B, H, L).
-    pub fn merge(&self, y: &Tensor) -> Tensor {
-        self.output.step(&y.transpose(1, 2).flatten(2, 3)).transpose(1, 2)
+    /// Joins the heads' outputs y (B, heads, L, D) to (B, H, L). The product is in `dense`.
+    pub fn merge(&self, y: &Tensor, dense: DenseKind) -> Tensor {
+        self.output.step_in(&y.transpose(1, 2).flatten(2, 3), dense).transpose(1, 2)
     }
 }

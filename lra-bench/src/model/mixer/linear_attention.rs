@@ -4,14 +4,13 @@
 //! the sums are a state of fixed size. Shapes as in [`heads`](super::heads). A value carries a 1
 //! behind its D entries, so that numerator and denominator are one product.
 
-use anyhow::{Result, ensure};
-use s4_core::layer::{Pass, SequenceLayer, State, Stepper, mask};
-use s4_core::params::Scope;
-use s4_core::recurrence::StepMode;
+use anyhow::Result;
+use s4_core::layer::linear::DenseKind;
+use s4_core::layer::{Pass, mask};
 use tch::Tensor;
 
-use super::heads::{AttentionConfig, Heads, Projected};
-use super::{check_causal, check_input, only};
+use super::baseline::Mix;
+use super::heads::{Heads, Projected};
 
 /// Positions that are mixed by one product in a causal layer.
 const CHUNK: i64 = 64;
@@ -22,32 +21,7 @@ const EPS: f64 = 1e-6;
 ///
 /// Its state is Σ φ(kⱼ) (vⱼ, 1)ᵀ, (B, heads, D, D + 1).
 #[derive(Debug)]
-pub struct LinearAttention {
-    heads: Heads,
-    bidirectional: bool,
-}
-
-impl LinearAttention {
-    /// Registers `in_proj.*` and `out_proj.*`.
-    ///
-    /// # Errors
-    /// If the number of heads does not divide `width`.
-    pub fn new(scope: &mut Scope, width: i64, config: &AttentionConfig) -> Result<Self> {
-        let heads = Heads::new(scope, width, config)?;
-        Ok(Self { heads, bidirectional: config.bidirectional })
-    }
-
-    fn initial(&self, batch: i64) -> Tensor {
-        let (heads, width) = (self.heads.heads(), self.heads.head_width());
-        Tensor::zeros([batch, heads, width, width + 1], self.heads.options())
-    }
-
-    fn go_on(&self, x: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
-        let Projected { queries, keys, values } = self.heads.split(x);
-        let (y, next) = causal(&features(&queries), &features(&keys), &with_one(&values), state);
-        (self.heads.merge(&normalise(&y)), next)
-    }
-}
+pub struct LinearAttention(pub Heads);
 
 /// φ.
 fn features(x: &Tensor) -> Tensor {
@@ -91,58 +65,45 @@ pub fn naive(queries: &Tensor, keys: &Tensor, values: &Tensor, seen: &Tensor) ->
     weights.matmul(values) / (weights.sum_dim_intlist([3i64].as_slice(), true, None) + EPS)
 }
 
-impl SequenceLayer for LinearAttention {
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        check_input(x, self.heads.width())?;
-        let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
-        let x = masked.as_ref().unwrap_or(x);
-        if !self.bidirectional {
-            return Ok(self.go_on(x, &self.initial(x.size()[0])).0);
+impl Mix for LinearAttention {
+    fn width(&self) -> i64 {
+        self.0.width()
+    }
+
+    fn bidirectional(&self) -> bool {
+        self.0.bidirectional()
+    }
+
+    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        if !self.bidirectional() {
+            return Ok(self.go_on(x, &self.initial(x.size()[0]), pass)?.0);
         }
-        let Projected { queries, keys, values } = self.heads.split(x);
+        let Projected { queries, keys, values } = self.0.split(x, pass.dense);
         let keys = features(&keys).transpose(2, 3); // (B, heads, D, L)
         let keys = match &pass.lengths {
             None => keys,
             Some(lengths) => mask::zero_padding(&keys, &lengths.unsqueeze(-1)),
         };
         let sums = keys.matmul(&with_one(&values));
-        Ok(self.heads.merge(&normalise(&features(&queries).matmul(&sums))))
+        Ok(self.0.merge(&normalise(&features(&queries).matmul(&sums)), pass.dense))
     }
 
-    fn forward_with_state(
-        &self,
-        x: &Tensor,
-        state: &State,
-        pass: &Pass,
-    ) -> Result<(Tensor, State)> {
-        check_input(x, self.heads.width())?;
-        check_causal(self.bidirectional)?;
-        ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
-        let (y, next) = self.go_on(x, only(state)?);
-        Ok((y, vec![next]))
+    fn initial(&self, batch: i64) -> Tensor {
+        let (heads, width) = (self.0.heads(), self.0.head_width());
+        Tensor::zeros([batch, heads, width, width + 1], self.0.options())
     }
 
-    fn default_state(&self, batch: i64) -> Result<State> {
-        check_causal(self.bidirectional)?;
-        Ok(vec![self.initial(batch)])
+    fn go_on(&self, x: &Tensor, state: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let Projected { queries, keys, values } = self.0.split(x, pass.dense);
+        let (y, next) = causal(&features(&queries), &features(&keys), &with_one(&values), state);
+        Ok((self.0.merge(&normalise(&y), pass.dense), next))
     }
 
-    fn stepper(&self, _: StepMode, _: f64) -> Result<Box<dyn Stepper + '_>> {
-        check_causal(self.bidirectional)?;
-        Ok(Box::new(LinearAttentionStepper(self)))
-    }
-}
-
-#[derive(Debug)]
-struct LinearAttentionStepper<'a>(&'a LinearAttention);
-
-impl Stepper for LinearAttentionStepper<'_> {
-    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
-        let layer = self.0;
-        let Projected { queries, keys, values } = layer.heads.split(&x.unsqueeze(-1));
-        let own = features(&keys).transpose(2, 3).matmul(&with_one(&values));
-        let next = &state[0] + own;
+    fn step(&self, x: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
+        let dense = DenseKind::Full;
+        let Projected { queries, keys, values } = self.0.split(&x.unsqueeze(-1), dense);
+        let next = state + features(&keys).transpose(2, 3).matmul(&with_one(&values));
         let y = normalise(&features(&queries).matmul(&next));
-        (layer.heads.merge(&y).squeeze_dim(-1), vec![next])
+        (self.0.merge(&y, dense).squeeze_dim(-1), next)
     }
 }

@@ -5,22 +5,24 @@
 //! of an attention model is two residual blocks, attention and a position-wise network.
 
 pub mod attention;
+pub mod baseline;
 pub mod convolution;
 pub mod heads;
 pub mod linear_attention;
 pub mod recurrent;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::Result;
+use s4_core::layer::SequenceLayer;
 use s4_core::layer::feed_forward::FeedForward;
 use s4_core::layer::s4_block::S4Block;
-use s4_core::layer::{SequenceLayer, State};
 use s4_core::params::Scope;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
 use super::ModelConfig;
 use attention::Attention;
+use baseline::Baseline;
 use convolution::Convolution;
+use heads::Heads;
 use linear_attention::LinearAttention;
 use recurrent::{Cell, Recurrent};
 
@@ -92,34 +94,12 @@ pub(super) fn layer(
         Mixer::Transformer | Mixer::LinearAttention if i % 2 == 1 => {
             Box::new(FeedForward::new(scope, width, attention.expand, false, dropout)?)
         }
-        Mixer::Transformer => Box::new(Attention::new(scope, width, &attention)?),
-        Mixer::LinearAttention => Box::new(LinearAttention::new(scope, width, &attention)?),
-        Mixer::Lstm => Box::new(Recurrent::new(scope, width, Cell::Lstm, &recurrent)?),
-        Mixer::Gru => Box::new(Recurrent::new(scope, width, Cell::Gru, &recurrent)?),
-        Mixer::Convolution => Box::new(Convolution::new(scope, width, i, &convolution)?),
+        Mixer::Transformer => Box::new(Baseline(Attention(Heads::new(scope, width, &attention)?))),
+        Mixer::LinearAttention => {
+            Box::new(Baseline(LinearAttention(Heads::new(scope, width, &attention)?)))
+        }
+        Mixer::Lstm => Box::new(Baseline(Recurrent::new(scope, width, Cell::Lstm, &recurrent)?)),
+        Mixer::Gru => Box::new(Baseline(Recurrent::new(scope, width, Cell::Gru, &recurrent)?)),
+        Mixer::Convolution => Box::new(Baseline(Convolution::new(scope, width, i, &convolution)?)),
     })
-}
-
-/// Refuses sequences that are not (batch, `width`, length).
-fn check_input(x: &Tensor, width: i64) -> Result<()> {
-    let shape = x.size();
-    ensure!(
-        shape.len() == 3 && shape[1] == width && shape[2] >= 1,
-        "expected sequences (batch, {width}, length), got {shape:?}"
-    );
-    Ok(())
-}
-
-/// Refuses to carry a state through a layer that looks ahead.
-fn check_causal(bidirectional: bool) -> Result<()> {
-    ensure!(!bidirectional, "a bidirectional layer has no state: it needs the whole input");
-    Ok(())
-}
-
-/// The state tensor of a layer that has one.
-fn only(state: &State) -> Result<&Tensor> {
-    match state.as_slice() {
-        [state] => Ok(state),
-        _ => bail!("this layer has one state tensor, got {}", state.len()),
-    }
 }

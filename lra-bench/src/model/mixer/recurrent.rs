@@ -1,14 +1,13 @@
 //! LSTM and GRU, by libtorch (cuDNN on CUDA).
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use s4_core::layer::Pass;
 use s4_core::layer::linear::Linear;
-use s4_core::layer::{Pass, SequenceLayer, State, Stepper, mask};
 use s4_core::params::{Hyper, Scope};
-use s4_core::recurrence::StepMode;
 use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Kind, Tensor};
 
-use super::{check_causal, check_input, only};
+use super::baseline::Mix;
 
 /// Settings of recurrent networks.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -86,47 +85,41 @@ impl Recurrent {
         };
         Ok(Self { forward, backward })
     }
-
-    fn check_causal(&self) -> Result<()> {
-        check_causal(self.backward.is_some())
-    }
 }
 
-impl SequenceLayer for Recurrent {
-    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        check_input(x, self.forward.width)?;
-        let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
-        let x = masked.as_ref().unwrap_or(x).transpose(1, 2); // (B, L, H)
-        let start = self.forward.initial(x.size()[0]);
+impl Mix for Recurrent {
+    fn width(&self) -> i64 {
+        self.forward.width
+    }
+
+    fn bidirectional(&self) -> bool {
+        self.backward.is_some()
+    }
+
+    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let start = self.initial(x.size()[0]);
+        let x = x.transpose(1, 2); // (B, L, H)
         let (ahead, _) = self.forward.run(&x, &start, pass.train)?;
         let Some((direction, output)) = &self.backward else { return Ok(ahead.transpose(1, 2)) };
         let reversed = reverse(&x, pass.lengths.as_ref());
         let (back, _) = direction.run(&reversed, &start, pass.train)?;
         let back = reverse(&back, pass.lengths.as_ref());
-        Ok(output.forward(&Tensor::cat(&[ahead, back], 2).transpose(1, 2)))
+        Ok(output.forward_in(&Tensor::cat(&[ahead, back], 2).transpose(1, 2), pass.dense))
     }
 
-    fn forward_with_state(
-        &self,
-        x: &Tensor,
-        state: &State,
-        pass: &Pass,
-    ) -> Result<(Tensor, State)> {
-        check_input(x, self.forward.width)?;
-        self.check_causal()?;
-        ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
-        let (y, next) = self.forward.run(&x.transpose(1, 2), only(state)?, pass.train)?;
-        Ok((y.transpose(1, 2), vec![next]))
+    fn initial(&self, batch: i64) -> Tensor {
+        let Direction { cell, width, parameters } = &self.forward;
+        let options = (parameters[0].kind(), parameters[0].device());
+        Tensor::zeros([batch, cell.vectors(), *width], options)
     }
 
-    fn default_state(&self, batch: i64) -> Result<State> {
-        self.check_causal()?;
-        Ok(vec![self.forward.initial(batch)])
+    fn go_on(&self, x: &Tensor, state: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let (y, next) = self.forward.run(&x.transpose(1, 2), state, pass.train)?;
+        Ok((y.transpose(1, 2), next))
     }
 
-    fn stepper(&self, _: StepMode, _: f64) -> Result<Box<dyn Stepper + '_>> {
-        self.check_causal()?;
-        Ok(Box::new(RecurrentStepper(&self.forward)))
+    fn step(&self, x: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
+        self.forward.step(x, state)
     }
 }
 
@@ -181,66 +174,38 @@ impl Direction {
         Ok(Self { cell, width, parameters })
     }
 
-    fn initial(&self, batch: i64) -> Tensor {
-        let bias = &self.parameters[2];
-        Tensor::zeros([batch, self.cell.vectors(), self.width], (bias.kind(), bias.device()))
-    }
-
     /// x (B, L, H) from `state`, to outputs (B, L, H) and the next state.
     fn run(&self, x: &Tensor, state: &Tensor, train: bool) -> Result<(Tensor, Tensor)> {
-        let (biases, layers, dropout, bidirectional, batch_first) = (true, 1, 0.0, false, true);
+        let weights = &self.parameters;
         let vector = |i| state.select(1, i).unsqueeze(0).contiguous(); // (1, B, H)
-        let parameters = &self.parameters;
-        Ok(match self.cell {
+        // With biases; one layer, no dropout; one direction, batch first.
+        let (y, state) = match self.cell {
             Cell::Lstm => {
-                let (y, h, c) = x.f_lstm(
-                    &[vector(0), vector(1)],
-                    parameters,
-                    biases,
-                    layers,
-                    dropout,
-                    train,
-                    bidirectional,
-                    batch_first,
-                )?;
-                (y, Tensor::cat(&[h, c], 0).transpose(0, 1))
+                let state = [vector(0), vector(1)];
+                let (y, h, c) = x.f_lstm(&state, weights, true, 1, 0.0, train, false, true)?;
+                (y, Tensor::cat(&[h, c], 0))
             }
-            Cell::Gru => {
-                let (y, h) = x.f_gru(
-                    &vector(0),
-                    parameters,
-                    biases,
-                    layers,
-                    dropout,
-                    train,
-                    bidirectional,
-                    batch_first,
-                )?;
-                (y, h.transpose(0, 1))
-            }
-        })
+            Cell::Gru => x.f_gru(&vector(0), weights, true, 1, 0.0, train, false, true)?,
+        };
+        Ok((y, state.transpose(0, 1)))
     }
-}
 
-#[derive(Debug)]
-struct RecurrentStepper<'a>(&'a Direction);
-
-impl Stepper for RecurrentStepper<'_> {
-    fn step(&self, x: &Tensor, state: &State) -> (Tensor, State) {
-        let [w_ih, w_hh, b_ih, b_hh] = &self.0.parameters;
+    /// x (B, H) from `state`, to the output (B, H) and the next state.
+    fn step(&self, x: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
+        let [w_ih, w_hh, b_ih, b_hh] = &self.parameters;
         let (b_ih, b_hh) = (Some(b_ih), Some(b_hh));
-        let vector = |i| state[0].select(1, i);
-        match self.0.cell {
+        let vector = |i| state.select(1, i);
+        match self.cell {
             Cell::Lstm => {
                 let (h, c) = (vector(0), vector(1));
                 let (h, c) = x.lstm_cell(&[&h, &c], w_ih, w_hh, b_ih, b_hh);
                 let next = Tensor::stack(&[&h, &c], 1);
-                (h, vec![next])
+                (h, next)
             }
             Cell::Gru => {
                 let h = x.gru_cell(&vector(0), w_ih, w_hh, b_ih, b_hh);
                 let next = h.unsqueeze(1);
-                (h, vec![next])
+                (h, next)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use measure::median;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
@@ -11,7 +12,7 @@ use training::optim::{AdamW, AdamWConfig};
 use training::seed;
 
 use super::entry::{Entry, Measured};
-use super::memory::Moment;
+use super::memory::Peak;
 use crate::model::{Classifier, InputKind, Shape};
 
 const CLASSES: i64 = 10;
@@ -39,9 +40,9 @@ pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
 
     training.step(&training.noise(WARM_UP.min(entry.length))?)?;
     let x = training.noise(entry.length)?;
-    let before = Moment::now(device);
+    let memory = Peak::start(device);
     let mut seconds = vec![training.step(&x)?];
-    let peak_bytes = before.peak_since();
+    let peak_bytes = memory.bytes();
     let budget = TRAINING_SHARE * entry.seconds;
     // The first step pays for fresh memory; it counts only where there is no time for others.
     if seconds[0] < budget {
@@ -52,10 +53,9 @@ pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
             seconds.push(training.step(&x)?);
         }
     }
-    seconds.sort_by(f64::total_cmp);
     Ok(Measured {
         parameters: store.num_parameters(),
-        seconds_per_step: seconds[seconds.len() / 2],
+        seconds_per_step: median(seconds),
         peak_bytes,
         generated_per_second: generation(entry, device, &model)?,
     })
