@@ -125,7 +125,10 @@ fn list(dir: &Path, layout: &'static Layout) -> Result<Listing> {
 }
 
 /// Names of what lies in `dir` and is not hidden, sorted.
-fn names_in(dir: &Path) -> Result<Vec<OsString>> {
+///
+/// # Errors
+/// If `dir` cannot be listed.
+pub fn names_in(dir: &Path) -> Result<Vec<OsString>> {
     let read = || -> std::io::Result<Vec<OsString>> {
         fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
     };

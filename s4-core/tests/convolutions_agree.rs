@@ -98,6 +98,33 @@ fn by_fft_and_in_chunks() {
         .unwrap();
 }
 
+/// Chunks do not add up rounding errors: float32 against float64, at a length of many chunks.
+#[test]
+fn long_float32_sequences_stay_exact() {
+    let _guard = tch::no_grad_guard();
+    for ssm in [json!({"init": "legs", "dt_min": 1e-4}), json!({"mode": "s4d", "init": "diag-lin"})]
+    {
+        let settings = json!({"final_act": "none", "activation": "id", "ssm": ssm});
+        let u = normal(56, &[1, 4, 65_536], Kind::Float);
+        for convolution in [Convolution::Chunked, Convolution::Fft] {
+            let (double, exact) = block(4, &settings, Convolution::Fft);
+            let config: S4BlockConfig = serde_json::from_value(settings.clone()).unwrap();
+            let config = S4BlockConfig { convolution, ..config };
+            let mut store = ParamStore::new(parity::device(), Kind::Float);
+            let dropout = Dropout { p: 0.0, tied: true };
+            let single =
+                seeded(57, || S4Block::new(&mut store.root(), 4, &config, dropout)).unwrap();
+            // The same parameters to the last bit: only what follows is rounded.
+            store.load_state_dict(&double.state_dict().to_kind(Kind::Float)).unwrap();
+            double.load_state_dict(&store.state_dict().to_kind(Kind::Double)).unwrap();
+            let expected = exact.forward(&u.to_kind(Kind::Double), &Pass::eval()).unwrap();
+            let found = single.forward(&u, &Pass::eval()).unwrap().to_kind(Kind::Double);
+            let error = ((found - &expected).norm() / expected.norm()).double_value(&[]);
+            assert!(error < 1e-6, "{settings} {convolution:?}: {error:e}");
+        }
+    }
+}
+
 /// From a state into a state, against the steps.
 #[test]
 fn with_a_state() {

@@ -1,12 +1,11 @@
 //! A folder of files with one folder a class: `DIR/<class>/<file>`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
+use audio_data::layout::names_in;
 use audio_data::read::is_audio_name;
 use audio_data::split::Split as Part;
 use training::seed;
@@ -80,6 +79,11 @@ impl LabelledFile {
 pub fn list(dir: &Path) -> Result<(Kind, Vec<LabelledFile>)> {
     let mut by_kind: BTreeMap<Kind, Vec<LabelledFile>> = BTreeMap::new();
     let mut others = BTreeSet::new();
+    ensure!(
+        dir.is_dir(),
+        "there is no folder {}; name one with --data that has a folder for each class",
+        dir.display()
+    );
     for name in names_in(dir)? {
         let folder = dir.join(&name);
         if !folder.is_dir() {
@@ -124,25 +128,10 @@ pub fn list(dir: &Path) -> Result<(Kind, Vec<LabelledFile>)> {
     }
 }
 
-/// Names of what lies in `dir` and is not hidden, sorted.
-fn names_in(dir: &Path) -> Result<Vec<OsString>> {
-    ensure!(
-        dir.is_dir(),
-        "there is no folder {}; name one with --data that has a folder for each class",
-        dir.display()
-    );
-    let read = || -> std::io::Result<Vec<OsString>> {
-        fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
-    };
-    let mut names = read()
-        .with_context(|| format!("cannot list {}; check that you may read it", dir.display()))?;
-    names.retain(|name| !name.to_string_lossy().starts_with('.'));
-    names.sort();
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn folder(files: &[&str]) -> tempfile::TempDir {

@@ -7,18 +7,14 @@
 use tch::{Kind, Tensor};
 
 use crate::ssm::discrete::{DiscreteSsm, rows};
-use crate::ssm::transition::{Squares, Transition};
+use crate::ssm::transition::Squares;
 
 /// The kernels (C, H, len) in `kind`.
 pub fn kernel(ssm: &DiscreteSsm, len: i64, kind: Kind) -> Tensor {
     let (log_stride, count) = block_shape(len);
     let stride = 1 << log_stride;
     let columns = ssm.columns(stride, kind); // (H, N, T)
-    let power = match &ssm.a {
-        Transition::LowRank(a) => Transition::Dense(a.dense_power(stride)),
-        a => a.power(stride),
-    };
-    let mut strides = Squares::new(&power.transposed());
+    let mut strides = Squares::new(&ssm.a.full_power(stride).transposed());
     let rows = rows(&mut strides, &ssm.c, count).to_kind(kind); // (C, H, M, N)
     let blocks = rows.matmul(&columns); // (C, H, M, T)
     blocks.flatten(-2, -1).narrow(-1, 0, len)

@@ -135,6 +135,14 @@ impl Transition {
         Squares::new(self).power(k)
     }
 
+    /// Āᵏ for k >= 1 as a diagonal or full matrix, whose powers are to follow.
+    pub fn full_power(&self, k: i64) -> Self {
+        match self {
+            Transition::LowRank(a) => Transition::Dense(a.dense_power(k)),
+            a => a.power(k),
+        }
+    }
+
     /// The same map in another floating point kind.
     pub fn to_kind(&self, kind: Kind) -> Self {
         match self {

@@ -47,7 +47,8 @@ pub fn convolve(
     let tail = u.narrow(-1, len - rest, rest).permute([1, 2, 0]); // (H, r, B)
     let input = tables.input.narrow(-1, 0, rest).flip([-1]); // (H, N, r): Ā^{r-1-j} b̄
     let last = last.permute([1, 2, 0]); // (H, N, B)
-    let carried = ssm.a.power(rest).to_kind(u.kind()).apply_columns(&last);
+    let power = if rest == chunk { tables.carry } else { ssm.a.power(rest) };
+    let carried = power.to_kind(u.kind()).apply_columns(&last);
     Ok((y, (carried + input.bmm(&tail)).permute([2, 0, 1])))
 }
 

@@ -35,10 +35,7 @@ impl Tables {
     /// The first `back` of the outputs look back.
     fn new(ssm: &DiscreteSsm, back: i64, skip: Option<&Tensor>, chunk: i64, kind: Kind) -> Self {
         let input = ssm.columns(chunk, kind); // (H, N, T)
-        let carry = match &ssm.a {
-            Transition::LowRank(a) => Transition::Dense(a.dense_power(chunk)),
-            a => a.power(chunk),
-        };
+        let carry = ssm.a.full_power(chunk);
         // c Āᵏ⁺¹ for k < T, as columns.
         let transposed = ssm.a.transposed();
         let powers = krylov(&transposed, &transposed.apply(&ssm.c), chunk, kind); // (C, H, N, T)
