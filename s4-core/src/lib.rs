@@ -30,6 +30,7 @@
 pub mod autograd;
 pub mod conv;
 pub mod generator;
+pub mod gpu;
 pub mod heap;
 pub mod hippo;
 pub mod kernel;

@@ -1,0 +1,16 @@
+//! What is found at run time on a machine with an NVIDIA GPU. Nothing here is needed to build: the
+//! driver, NVRTC and libtorch's CUDA half are opened where they are wanted.
+//!
+//! * [`kernel`]: kernels of our own, `.cu` sources that are compiled for the card at hand.
+//! * [`launcher`]: where kernels run, and how they are started.
+
+mod cache;
+mod driver;
+#[cfg(feature = "host")]
+pub mod host;
+pub mod kernel;
+pub mod launcher;
+pub mod nvrtc;
+
+pub use kernel::{Argument, Kernel, Value};
+pub use launcher::{Launcher, Where};
