@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 #[path = "../build/libtorch.rs"]
 mod libtorch;
 
-const FILES: [&str; 3] = ["src/autograd.cpp", "src/generator.cpp", "src/native/parallel.cpp"];
+const FILES: [&str; 4] = [
+    "src/autograd.cpp",
+    "src/generator.cpp",
+    "src/native/dispatched.cpp",
+    "src/native/parallel.cpp",
+];
 
 fn main() {
     libtorch::main();

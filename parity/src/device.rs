@@ -32,7 +32,7 @@ fn prepare() -> Result<(), String> {
     }
     let first = || {
         let one = Tensor::f_ones([1, 1], (Kind::Double, Device::Cuda(0)))?;
-        f64::try_from(&one.f_linalg_solve(&one.f_matmul(&one)?, true)?)
+        f64::try_from(&Tensor::f_linalg_solve(&one, &one.f_matmul(&one)?, true)?)
     };
     first().map(drop).map_err(|error| error.to_string())
 }

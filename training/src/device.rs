@@ -102,7 +102,7 @@ fn cuda(index: usize) -> Result<Device> {
 /// which must not be loaded by two threads at once. It also shows whether driver and card serve.
 fn first_calls(device: Device) -> Result<()> {
     let one = Tensor::f_ones([1, 1], (Kind::Float, device))?;
-    let solved = one.f_linalg_solve(&one.f_matmul(&one)?, true)?;
+    let solved = Tensor::f_linalg_solve(&one, &one.f_matmul(&one)?, true)?;
     f64::try_from(&solved.f_sum(Kind::Float)?)?;
     Ok(())
 }
