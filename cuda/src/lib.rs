@@ -1,6 +1,7 @@
 //! What is found at run time on a machine with an NVIDIA GPU. Nothing here is needed to build: the
 //! driver, NVRTC and libtorch's CUDA half are opened where they are wanted.
 //!
+//! * [`libtorch`]: the half of libtorch that computes on GPUs.
 //! * [`kernel`]: kernels of our own, `.cu` sources that are compiled for the card at hand.
 //! * [`launcher`]: where kernels run, and how they are started.
 
@@ -10,6 +11,7 @@ mod driver;
 pub mod host;
 pub mod kernel;
 pub mod launcher;
+pub mod libtorch;
 pub mod nvrtc;
 
 pub use kernel::{Argument, Kernel, Value};

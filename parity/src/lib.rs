@@ -6,13 +6,16 @@
 //! small part kept in `parity/fixtures/`, whose README says what each group of tensors is. Tests
 //! take every setting from the JSON, so that a folder with other settings and seeds works too.
 
+mod device;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
+
+pub use device::device;
 
 /// All cases of one kind.
 pub struct Fixture {
@@ -35,37 +38,6 @@ pub fn folder() -> PathBuf {
         Some(folder) => folder.into(),
         None => concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures").into(),
     }
-}
-
-/// The device that parity tests run on: `S4_TEST_DEVICE` (`cpu` or `cuda`), the CPU by default.
-///
-/// # Panics
-/// If CUDA is asked for and cannot be loaded: the tests would pass on the wrong device.
-pub fn device() -> Device {
-    match std::env::var("S4_TEST_DEVICE").as_deref() {
-        Ok("cuda") => {
-            // Nothing refers to a symbol of it, so the linker leaves it out.
-            static LOADED: OnceLock<bool> = OnceLock::new();
-            assert!(*LOADED.get_or_init(load_cuda), "S4_TEST_DEVICE is cuda, which is not there");
-            Device::Cuda(0)
-        }
-        Err(_) | Ok("cpu") => Device::Cpu,
-        Ok(other) => panic!("S4_TEST_DEVICE is {other}; use cpu or cuda"),
-    }
-}
-
-#[cfg(unix)]
-fn load_cuda() -> bool {
-    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: libtorch's initialisers are made to run at load time.
-    let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
-    // It registers kernels that point into it, so it stays for good.
-    library.map(std::mem::forget).is_ok() && tch::Cuda::is_available()
-}
-
-#[cfg(not(unix))]
-fn load_cuda() -> bool {
-    tch::Cuda::is_available()
 }
 
 impl Fixture {

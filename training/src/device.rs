@@ -1,13 +1,10 @@
 //! Choosing where to compute.
 //!
-//! One build serves CPU and GPU: no symbol of `libtorch_cuda.so` is referred to, so the linker
-//! drops it, and it is loaded here when the device may be CUDA. libtorch looks for CUDA once, at
-//! the first call that concerns devices or seeds: choose the device before anything else.
+//! libtorch looks for CUDA once, at the first call that concerns devices or seeds: choose the device
+//! before anything else.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use tch::{Cuda, Device, Kind, Tensor};
@@ -86,81 +83,28 @@ impl DeviceRequest {
     }
 }
 
-/// CUDA device `index`, if it really computes.
+/// CUDA device `index`, if it really computes; ready for threads to share.
 fn cuda(index: usize) -> Result<Device> {
-    static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
-    LOADED.get_or_init(load_cuda).clone().map_err(|message| anyhow!(message))?;
+    cuda::libtorch::load().map_err(|message| anyhow!(message))?;
     let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
     if count == 0 {
-        bail!(no_device());
+        bail!(cuda::libtorch::no_device());
     }
     if index >= count {
         bail!("there is no device {index}: {count} found, counted from 0");
     }
     let device = Device::Cuda(index);
-    // An old driver or an unsupported card shows only when something is computed.
-    Tensor::f_ones([2], (Kind::Float, device))
-        .and_then(|ones| ones.f_sum(Kind::Float))
-        .and_then(|sum| f64::try_from(&sum))
-        .context("the device was found but does not compute")?;
+    first_calls(device).context("the device was found but does not compute")?;
     Ok(device)
 }
 
-#[cfg(target_os = "linux")]
-fn load_cuda() -> Result<(), String> {
-    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-
-    const NAME: &str = "libtorch_cuda.so";
-    let beside = libtorch_folder().map(|folder| folder.join(NAME));
-    let found = beside.as_ref().is_some_and(|path| path.exists());
-    let name = beside.filter(|_| found).unwrap_or_else(|| PathBuf::from(NAME));
-    // SAFETY: libtorch's initialisers are made to run at load time.
-    match unsafe { Library::open(Some(&name), RTLD_NOW | RTLD_GLOBAL) } {
-        Ok(library) => {
-            // It registers kernels that point into it, so it stays for good.
-            std::mem::forget(library);
-            Ok(())
-        }
-        Err(error) if found => Err(format!(
-            "{} cannot be loaded: {error}; the CUDA installation of libtorch is not complete",
-            name.display()
-        )),
-        Err(_) => Err(format!(
-            "this libtorch is a CPU build (no {NAME}{})",
-            libtorch_folder().map_or_else(String::new, |f| format!(" in {}", f.display()))
-        )),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn load_cuda() -> Result<(), String> {
-    Err("CUDA is supported on Linux only".to_owned())
-}
-
-/// Where the libtorch that this process uses lies.
-#[cfg(target_os = "linux")]
-fn libtorch_folder() -> Option<PathBuf> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let path = maps.lines().find_map(|line| {
-        let path = &line[line.find('/')?..];
-        path.ends_with("/libtorch_cpu.so").then(|| PathBuf::from(path))
-    })?;
-    path.parent().map(PathBuf::from)
-}
-
-/// Why CUDA is there but finds nothing.
-fn no_device() -> String {
-    // SAFETY: the driver's library has no initialiser that could be run at a wrong time.
-    let driver = unsafe { libloading::Library::new("libcuda.so.1") };
-    match (driver, std::env::var("CUDA_VISIBLE_DEVICES")) {
-        (Err(_), _) => "no NVIDIA driver: libcuda.so.1 is not installed".to_owned(),
-        (Ok(_), Ok(visible)) => {
-            format!("no device found with CUDA_VISIBLE_DEVICES={visible}; unset it")
-        }
-        (Ok(_), Err(_)) => "the NVIDIA driver finds no device, or is older than libtorch's CUDA \
-                            asks for; nvidia-smi tells both"
-            .to_owned(),
-    }
+/// What libtorch sets up at the first call of its kind: cuBLAS, and the library of linear algebra,
+/// which must not be loaded by two threads at once. It also shows whether driver and card serve.
+fn first_calls(device: Device) -> Result<()> {
+    let one = Tensor::f_ones([1, 1], (Kind::Float, device))?;
+    let solved = Tensor::f_linalg_solve(&one, &one.f_matmul(&one)?, true)?;
+    f64::try_from(&solved.f_sum(Kind::Float)?)?;
+    Ok(())
 }
 
 #[cfg(test)]

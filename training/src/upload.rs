@@ -10,7 +10,8 @@ use tch::{Device, Tensor};
 /// If host or device are out of memory.
 pub fn upload(tensor: &Tensor, device: Device) -> Result<Tensor> {
     if device.is_cuda() {
-        let pinned = tensor.f_pin_memory(device)?;
+        // Not `pin_memory`, whose device libtorch warns of, and tch has no form without one.
+        let pinned = tensor.f_internal_pin_memory(device)?;
         Ok(pinned.f_to_device_(device, tensor.kind(), true, false)?)
     } else {
         Ok(tensor.shallow_clone())

@@ -129,7 +129,9 @@ fn set_grads_all(store: &ParamStore) {
 
 #[test]
 fn fused_equals_plain() -> Result<()> {
-    for (kind, tolerance) in [(Kind::Float, 1e-7), (Kind::Double, 1e-14)] {
+    // A GPU's two compilers fuse other products and sums: each step may round otherwise.
+    let float = if parity::device().is_cuda() { 1e-6 } else { 1e-7 };
+    for (kind, tolerance) in [(Kind::Float, float), (Kind::Double, 1e-14)] {
         let run = |backend| -> Result<(StateDict, StateDict)> {
             let mut store = store(kind);
             let mut optimizer = AdamW::with_backend(&store, config(), backend)?;
