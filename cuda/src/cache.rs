@@ -12,13 +12,14 @@ use crate::kernel::Kernel;
 pub struct Slot(Option<PathBuf>);
 
 impl Slot {
-    /// Of a kernel compiled for `sm_{architecture}`.
+    /// Of the program that a kernel is in, compiled for `sm_{architecture}`: kernels of one source
+    /// share it.
     pub fn new(kernel: &Kernel, architecture: i32) -> Self {
         let mut hash = Sha256::new();
         hash.update(kernel.text());
         hash.update(architecture.to_le_bytes());
         let digest: String = hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
-        let name = format!("{}-sm_{architecture}-{digest}.cubin", kernel.name);
+        let name = format!("{digest}-sm_{architecture}.cubin");
         Self(folder().map(|folder| folder.join(name)))
     }
 

@@ -12,8 +12,18 @@ use crate::kernel::Kernel;
 ///
 /// # Errors
 /// If the file cannot be opened.
-#[cfg(unix)]
 pub fn open(file: &Path) -> Result<()> {
+    // NVRTC opens its other half by name alone, which works if it is there already.
+    let siblings = file.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for sibling in siblings.into_iter().flatten().flatten() {
+        if sibling.file_name().to_string_lossy().starts_with("libnvrtc-builtins.so.") {
+            open_one(&sibling.path())?;
+        }
+    }
+    open_one(file)
+}
+
+fn open_one(file: &Path) -> Result<()> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     // SAFETY: NVRTC has no initialiser that minds when it is run.
     let library = unsafe { Library::open(Some(file), RTLD_NOW | RTLD_GLOBAL) };

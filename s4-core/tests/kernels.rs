@@ -48,9 +48,7 @@ fn parts(ssm: &DiscreteSsm) -> Vec<Tensor> {
 fn transition_parts(a: &Transition) -> Vec<Tensor> {
     match a {
         Transition::Diagonal(Rotation { re, im }) => vec![re.shallow_clone(), im.shallow_clone()],
-        Transition::LowRank(a) => {
-            [&a.d.re, &a.d.im, &a.p, &a.q].map(Tensor::shallow_clone).into()
-        }
+        Transition::LowRank(a) => [&a.d.re, &a.d.im, &a.p, &a.q].map(Tensor::shallow_clone).into(),
         Transition::Dense(a) => vec![a.shallow_clone()],
     }
 }

@@ -8,11 +8,10 @@
 // array that is indexed otherwise goes to slow memory.
 // scan_diagonal: a thread a pair of states.
 //
-// N: real states. VALUE: kind of v. REAL: kind of the state.
+// N: real states. GROUPS: of four sequences in a block. VALUE: kind of v. REAL: kind of the state.
 
 #define HALF (N / 2)
 #define ROWS ((N + 31) / 32 * 32)
-#define GROUPS 4
 #define G (4 * GROUPS)
 
 struct __align__(4 * sizeof(REAL)) Four {

@@ -102,8 +102,18 @@ pub(crate) fn kernel(dense: bool, states: i64, v: Kind, real: Kind) -> Kernel {
     Kernel {
         name: if dense { "scan_dense" } else { "scan_diagonal" },
         source: include_str!("scan.cu"),
-        constants: vec![("N", Value::Number(states)), ("VALUE", value(v)), ("REAL", value(real))],
+        constants: vec![
+            ("N", Value::Number(states)),
+            ("GROUPS", Value::Number(groups(states))),
+            ("VALUE", value(v)),
+            ("REAL", value(real)),
+        ],
     }
+}
+
+/// Sequences of a block, in fours: larger states leave registers for fewer threads.
+fn groups(states: i64) -> i64 {
+    if states > 64 { 2 } else { 4 }
 }
 
 /// In which kind the kernel carries the states of sequences in `kind`, whose products are exact or
@@ -161,9 +171,13 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
         let mut arguments = vec![address(&a)];
         arguments.extend(ends);
         arguments.extend([int(b), int(m), int(d), flip]);
-        let threads = (n + 31) / 32 * 32 * 4;
+        let groups = groups(n);
+        let threads = (n + 31) / 32 * 32 * groups;
+        let sequences = 4 * groups;
         // SAFETY: the kernel's arguments, with the sizes that it is told.
-        unsafe { gpu::launch(v, &kernel, (h, d, (b + 15) / 16), threads, &arguments)? };
+        unsafe {
+            gpu::launch(v, &kernel, (h, d, (b + sequences - 1) / sequences), threads, &arguments)?
+        };
     }
     Ok(true)
 }
