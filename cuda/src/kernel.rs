@@ -2,9 +2,10 @@
 
 use std::ffi::c_void;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A kernel before it is compiled. Each set of constants makes a program of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct Kernel {
     /// The function's name, `extern "C" __global__`.
     pub name: &'static str,
@@ -12,6 +13,20 @@ pub struct Kernel {
     pub source: &'static str,
     /// Macros that are defined before the source is read.
     pub constants: Vec<(&'static str, Value)>,
+}
+
+impl PartialEq for Kernel {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Kernel {}
+
+impl Hash for Kernel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 /// What a constant stands for.
@@ -56,6 +71,12 @@ impl Argument {
 }
 
 impl Kernel {
+    /// What tells one from another. A launch must not read the source for that, so a source is known by
+    /// where it lies.
+    fn key(&self) -> (&'static str, *const u8, &[(&'static str, Value)]) {
+        (self.name, self.source.as_ptr(), &self.constants)
+    }
+
     /// The whole program.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
