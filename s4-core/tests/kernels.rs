@@ -181,3 +181,22 @@ fn long_sequences() {
         assert_close("4,097 inputs", &found, &expected, 1e-8);
     });
 }
+
+/// The rule of `conv/plan.rs` for exact products: float32 stays below 5e-6 of the largest output.
+#[test]
+fn float32_loses_nothing_to_length() {
+    common::seeded(1, || {
+        let config: SsmConfig = serde_json::from_value(json!({"d_state": 64})).unwrap();
+        let run = |kind| {
+            tch::manual_seed(8);
+            let mut store = ParamStore::new(Device::Cpu, Kind::Double);
+            let parameters = SsmParameters::new(&mut store.root(), 2, 2, &config).unwrap();
+            let u = Tensor::randn([1, 2, 16_384], (Kind::Double, Device::Cpu));
+            let discrete = parameters.discrete(1.0, 16_384).unwrap();
+            chunked::bidirectional(&discrete, &u.to_kind(kind), None, 128).unwrap().detach()
+        };
+        let expected = run(Kind::Double);
+        let found = with_kernels(|| run(Kind::Float));
+        assert_close("16,384 inputs", &[found], &[expected], 5e-6);
+    });
+}
