@@ -43,7 +43,10 @@ impl Gpu {
         // SAFETY: looks for the library, as every later call would.
         ensure!(unsafe { sys::is_culib_present() }, "no NVIDIA driver (libcuda.so)");
         open_nvrtc();
-        ensure!(nvrtc::is_available(), "NVRTC is missing (libnvrtc.so of CUDA's run-time compiler)");
+        ensure!(
+            nvrtc::is_available(),
+            "NVRTC is missing (libnvrtc.so of CUDA's run-time compiler)"
+        );
         let stream_of = stream_of().context("libtorch's CUDA half is not loaded")?;
         result::init()?;
         let index = i32::try_from(index)?;
@@ -150,7 +153,9 @@ fn folders_of_libraries() -> Vec<PathBuf> {
         .filter_map(|line| Some(PathBuf::from(&line[line.find('/')?..])))
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            ["libcudart.so", "libnvrtc", "libcublas", "libcufft"].iter().any(|p| name.starts_with(p))
+            ["libcudart.so", "libnvrtc", "libcublas", "libcufft"]
+                .iter()
+                .any(|p| name.starts_with(p))
         })
         .filter_map(|path| path.parent().map(PathBuf::from))
         .collect();

@@ -1,7 +1,7 @@
 //! Compiling a kernel for an architecture, by NVRTC.
 
 use std::ffi::CString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use cudarc::nvrtc::{result, sys};
@@ -14,6 +14,30 @@ use crate::kernel::Kernel;
 /// If the file cannot be opened.
 #[cfg(unix)]
 pub fn open(file: &Path) -> Result<()> {
+    // NVRTC looks for its built-in functions by name, and finds them where they are loaded already.
+    for builtins in beside(file, "libnvrtc-builtins.so.") {
+        let _ = load(&builtins);
+    }
+    load(file)
+}
+
+/// The files in the folder of `file` whose names begin like that.
+#[cfg(unix)]
+fn beside(file: &Path, beginning: &str) -> Vec<PathBuf> {
+    let entries = file.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| name(path).is_some_and(|name| name.starts_with(beginning)))
+        .collect()
+}
+
+/// Loads a library for good.
+#[cfg(unix)]
+fn load(file: &Path) -> Result<()> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     // SAFETY: NVRTC has no initialiser that minds when it is run.
     let library = unsafe { Library::open(Some(file), RTLD_NOW | RTLD_GLOBAL) };
