@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -34,7 +35,7 @@ constexpr size_t kStack = 256 * 1024;
 struct Thread {
   jmp_buf resume;
   ucontext_t start;
-  std::vector<char> stack;
+  std::unique_ptr<char[]> stack;  // whose pages are there once they are touched
   bool started, done;
 };
 
@@ -91,8 +92,8 @@ inline void resume(int t) {
   if (thread.started) _longjmp(thread.resume, 1);
   thread.started = true;
   getcontext(&thread.start);
-  thread.start.uc_stack.ss_sp = thread.stack.data();
-  thread.start.uc_stack.ss_size = thread.stack.size();
+  thread.start.uc_stack.ss_sp = thread.stack.get();
+  thread.start.uc_stack.ss_size = kStack;
   thread.start.uc_link = nullptr;
   makecontext(&thread.start, entry, 0);
   setcontext(&thread.start);
@@ -106,7 +107,7 @@ inline void run_block(int count) {
   block.members = count;
   for (int t = 0; t < count; ++t) {
     threads[t].started = threads[t].done = false;
-    if (threads[t].stack.empty()) threads[t].stack.resize(kStack);
+    if (!threads[t].stack) threads[t].stack.reset(new char[kStack]);
     ++warps[t / kWarp].members;
   }
   for (bool any = true; any;) {
@@ -160,6 +161,8 @@ inline unsigned __float_as_uint(float x) {
   return bits;
 }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+inline float __expf(float x) { return std::exp(x); }
+inline float __fdividef(float a, float b) { return a / b; }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 template <typename T>
 T min(T a, T b) { return a < b ? a : b; }

@@ -44,9 +44,10 @@ type Run = unsafe extern "C" fn(i64, i64, i64, i64, *mut *mut c_void);
 
 /// Compiles the kernel with `$CXX` (`c++`), or takes what an earlier test has compiled.
 pub(crate) fn function(kernel: &Kernel) -> Result<HostFunction> {
+    // In a namespace of its own: libraries would share the static variables of inline functions.
     let text = format!(
-        "{HEADER}\n{}\nextern \"C\" void run_on_host(long x, long y, long z, long threads, void** \
-         arguments) {{ run({}, x, y, z, threads, arguments); }}\n",
+        "{HEADER}\nnamespace {{\n{}\n}}\nextern \"C\" void run_on_host(long x, long y, long z, \
+         long threads, void** arguments) {{ run({}, x, y, z, threads, arguments); }}\n",
         kernel.text(),
         kernel.name
     );

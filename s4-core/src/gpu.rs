@@ -97,3 +97,9 @@ pub fn sequences(rows: &Tensor, batch: i64) -> Tensor {
     let (h, positions) = rows.size2().expect("rows have two dimensions");
     rows.view([h, batch, positions / batch]).transpose(0, 1)
 }
+
+/// Every kernel of this crate, in variants that stand for all: for the test that compiles them.
+#[doc(hidden)]
+pub fn kernels() -> Vec<Kernel> {
+    crate::layer::gpu_kernels()
+}

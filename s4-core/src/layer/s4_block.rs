@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::activation::Activation;
 use super::dropout::Dropout;
+use super::glu::linear_glu;
 use super::linear::{DenseKind, Linear};
 use super::{Pass, SequenceLayer, State, Stepper, mask};
 use crate::conv::chunked::scan;
@@ -296,6 +297,11 @@ impl S4Block {
         let y = self.dropout.forward(&y.flatten(1, 2), pass.train);
         let y = self.dropout.forward(&self.activation.forward(&y), pass.train);
         let Some(output) = &self.output else { return y };
+        if self.final_act == FinalAct::Special(Special::Glu) && gpu::has_kernels(&y) {
+            let kind = if pass.dense == DenseKind::Bfloat16 { Kind::BFloat16 } else { y.kind() };
+            let mixed = linear_glu(&y.to_kind(kind), &output.matrix(), output.bias());
+            return mixed.to_kind(y.kind());
+        }
         self.finish(&output.forward_in(&y, pass.dense))
     }
 
@@ -362,6 +368,10 @@ impl SequenceLayer for S4Block {
             }
         };
         Ok((self.mix(&y, pass), vec![next]))
+    }
+
+    fn takes_bf16(&self) -> bool {
+        true
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {
