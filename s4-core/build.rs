@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 #[path = "../build/libtorch.rs"]
 mod libtorch;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "src/autograd.cpp",
     "src/generator.cpp",
+    "src/native/device_memory.cpp",
     "src/native/dispatched.cpp",
     "src/native/parallel.cpp",
 ];
