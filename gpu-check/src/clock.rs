@@ -24,12 +24,11 @@ impl Clock {
     /// Milliseconds of a run: the median of several groups of runs.
     pub fn ms(&self, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
         // Plans, caches, compiled kernels and the first pages are nobody's time.
-        let warm_up = self.seconds(1, &mut run)?;
-        let single = if warm_up > self.budget.as_secs_f64() {
-            return Ok(1e3 * warm_up);
-        } else {
-            self.seconds(1, &mut run)?
-        };
+        run()?;
+        let single = self.seconds(1, &mut run)?;
+        if single > 4.0 * self.budget.as_secs_f64() {
+            return Ok(1e3 * single);
+        }
         let count = (GROUP / single).ceil().clamp(1.0, 50.0) as usize;
         let begin = Instant::now();
         let mut groups = Vec::new();

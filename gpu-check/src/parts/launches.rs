@@ -40,7 +40,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
 
 /// Without a tape, and with one and the backward pass.
 fn counts(run: impl Fn() -> Result<Tensor>, row: Row) -> Result<Row> {
-    run()?; // what is made once
+    drop(run()?); // what is made once
     let (result, forward) = count(|| tch::no_grad(|| run().map(drop)))?;
     result?;
     let (result, both) = count(|| -> Result<()> {

@@ -66,7 +66,8 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         let preset = if setting.quick { "small" } else { "sc09" };
         found(row(format!("sashimi, {batch} x {length}, {kind}"), |row| {
             let preset = AudioPreset::find(preset)?;
-            let experiment = preset.load(std::slice::from_ref(&precision))?.value;
+            let rate = "data.rate=16000".to_owned();
+            let experiment = preset.load(&[precision.clone(), rate])?.value;
             let objective = NextCode::new(&experiment, setting.device)?;
             time(setting, objective, experiment.train.optimizer, &codes(batch, length), row)
         }));
@@ -91,6 +92,7 @@ fn time<O: Objective>(
     data: &O::Batch,
     row: Row,
 ) -> Result<Row> {
+    let clip_norm = config.clip_norm;
     let mut optimizer = AdamW::new(objective.params(), config)?;
     // As the trainer does, the next batch is uploaded while the device computes.
     let mut next = Some(objective.upload(data)?);
@@ -98,7 +100,7 @@ fn time<O: Objective>(
         optimizer.zero_grad()?;
         let batch = next.take().context("a batch was uploaded")?;
         objective.train_step(&batch, &|loss| Ok(loss.f_backward()?))?;
-        if let Some(norm) = config.clip_norm {
+        if let Some(norm) = clip_norm {
             clip_grad_norm(optimizer.parameters(), norm)?;
         }
         optimizer.step(1.0)?;
