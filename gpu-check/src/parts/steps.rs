@@ -1,7 +1,8 @@
 //! Whole training steps with the models of the presets: upload, forward, loss, backward, clipping,
 //! AdamW; inputs are random.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use cuda::waits::{OnWait, on_wait};
 use lra_bench::data::batch::{Batch, Sequences};
 use lra_bench::experiment::{self, Experiment};
 use lra_bench::model::{InputKind, Shape};
@@ -109,10 +110,25 @@ fn time<O: Objective>(
     };
     let ms = setting.clock.ms(&mut step)?;
     let row = row.with("step, ms", ms).with("steps/s", 1e3 / ms);
-    Ok(match setting.clock.peak_mib(step)? {
-        Some(peak) => row.with("peak, MiB", peak),
+    Ok(match setting.clock.peak_mib(&mut step)? {
+        Some(peak) => row.with("peak, MiB", peak).noting(waits(step)?),
         None => row,
     })
+}
+
+/// Whether the host waits for the device within a step.
+fn waits(step: impl FnOnce() -> Result<()>) -> Result<String> {
+    let on_wait = |what| on_wait(what).map_err(|message| anyhow!(message));
+    on_wait(OnWait::Fail)?;
+    let result = step();
+    on_wait(OnWait::Allow)?;
+    match result {
+        Ok(()) => Ok("no host wait".to_owned()),
+        Err(error) if format!("{error:#}").contains("synchronizing") => {
+            Ok("the host waits for the device".to_owned())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn examples(task: &Task, (batch, length): (usize, usize)) -> Batch {
