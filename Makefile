@@ -8,7 +8,7 @@ OUT ?= $(if $(ARGS),target/bench,docs/results/bench)
 LRA := cargo run --package lra-bench --
 SASHIMI := cargo run --package sashimi --
 
-.PHONY: help libtorch build test path-x smnist sashimi bench clippy fmt doc tools clean-libtorch
+.PHONY: help libtorch build test path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z].*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ BENCHES := kernels convolution block training_step generation
 
 bench: tools libtorch ## all benchmarks, in 20 minutes, to docs/results/bench; ARGS=--quick to try them
 	cargo bench --workspace --profile dev $(BENCHES:%=--bench %) -- --out $(OUT) $(ARGS)
+
+package: tools libtorch ## all programs and tests for a machine without Rust, target/s4-package.tar.xz
+	@scripts/package.sh archive
+
+gpu-check: tools libtorch ## check and time everything on a GPU; ARGS="--device cpu --quick" to try it
+	@scripts/package.sh
+	@LIBTORCH=$${LIBTORCH-$(CURDIR)/libtorch} target/package/s4/s4 gpu-check $(ARGS)
 
 clippy: tools libtorch ## lints; warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings

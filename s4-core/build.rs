@@ -9,6 +9,7 @@ mod libtorch;
 const FILES: [&str; 5] = [
     "src/autograd.cpp",
     "src/generator.cpp",
+    "src/native/device_memory.cpp",
     "src/native/dispatched.cpp",
     "src/native/parallel.cpp",
     "src/native/precision.cpp",

@@ -54,7 +54,7 @@ pub use bandwidth::sweep;
 pub use child::{Measured, Task};
 pub use entry::{Bound, Entry, Work};
 pub use format::{bytes, duration, significant, thousands};
-pub use machine::warn_of_load;
+pub use machine::{describe as describe_machine, warn_of_load};
 pub use memory::{PeakMemory, available_memory, memory_shortage};
 pub use process::run_child;
 pub use role::{Role, role};

@@ -3,7 +3,7 @@
 use crate::date::today;
 
 /// Date, CPU, cores and load, as (name, value).
-pub(crate) fn describe() -> Vec<(String, String)> {
+pub fn describe() -> Vec<(String, String)> {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
     let cpu =

@@ -1,7 +1,8 @@
 //! Time and memory of a whole S4 block: kernel, convolution, GELU, GLU.
 //!
 //! ```text
-//! cargo bench -p s4-core --bench block --profile dev [-- [--quick] [--json FILE] [--out DIR] [FILTER]]
+//! cargo bench -p s4-core --bench block --profile dev [-- [--quick] [--json FILE] [--out DIR]
+//!     [--device cpu|cuda|cuda:N] [FILTER]]
 //! ```
 //!
 //! FILTER keeps the entries whose name, such as `s4/backward/1/16384/paper`, contains it. `backward`
@@ -37,7 +38,7 @@ const BATCH_LENGTH: i64 = 16_384;
 fn main() -> Result<()> {
     // As the programs do.
     s4_core::heap::keep_freed_pages();
-    match measure::role("block", &[])? {
+    match measure::role("block", &[support::device::OPTION])? {
         Role::Bystander => Ok(()),
         Role::Child(task) => child(&task),
         Role::Bench(session) => bench(*session),
@@ -87,13 +88,14 @@ fn entry(model: &str, operation: &str, batch: i64, length: i64, method: &str) ->
 }
 
 fn child(task: &Task) -> Result<()> {
+    let device = support::device::device(task.setting(support::device::OPTION))?;
     tch::manual_seed(1);
     let parts: Vec<&str> = task.name().split('/').collect();
     match parts[..] {
-        _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, Device::Cpu)?),
+        _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, device)?),
         [model, operation, batch, length, method] => {
             let method: KernelMethod = serde_json::from_value(json!(method))?;
-            let block = Block::new(model, method)?;
+            let block = Block::new(model, method, device)?;
             task.answer(&block.time(task, operation, batch.parse()?, length.parse()?)?)
         }
         _ => bail!("there is no entry {}", task.name()),
@@ -107,8 +109,8 @@ struct Block {
 }
 
 impl Block {
-    fn new(model: &str, kernel: KernelMethod) -> Result<Self> {
-        let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+    fn new(model: &str, kernel: KernelMethod, device: Device) -> Result<Self> {
+        let mut store = ParamStore::new(device, Kind::Float);
         let config = S4BlockConfig { ssm: support::config(model)?, ..S4BlockConfig::default() };
         let dropout = Dropout { p: 0.0, tied: true };
         let block = S4Block::new(&mut store.root(), CHANNELS, &config, dropout)?;
@@ -116,6 +118,7 @@ impl Block {
     }
 
     fn time(mut self, task: &Task, operation: &str, batch: i64, length: i64) -> Result<Measured> {
+        let device = self.store.device();
         let mut run = |x: &Tensor| match operation {
             "forward" => tch::no_grad(|| self.block.forward(x, &self.pass)).map(drop),
             "backward" => {
@@ -126,10 +129,10 @@ impl Block {
             }
             other => bail!("there is no operation {other}"),
         };
-        let draw = |l: i64| Tensor::f_randn([batch, CHANNELS, l], (Kind::Float, Device::Cpu));
+        let draw = |l: i64| Tensor::f_randn([batch, CHANNELS, l], (Kind::Float, device));
         // Thread pools, FFT plans and the first pages are nobody's memory.
         run(&draw(32)?)?;
         let x = draw(length)?;
-        task.time(|| run(&x))
+        support::time(task, device, || run(&x))
     }
 }

@@ -1,7 +1,8 @@
 //! Time and memory of a long convolution y = K * u, method by method.
 //!
 //! ```text
-//! cargo bench -p s4-core --bench convolution --profile dev [-- [--quick] [--json FILE] [--out DIR] [FILTER]]
+//! cargo bench -p s4-core --bench convolution --profile dev [-- [--quick] [--json FILE] [--out DIR]
+//!     [--device cpu|cuda|cuda:N] [FILTER]]
 //! ```
 //!
 //! FILTER keeps the entries whose name, such as `conv/forward/1/16384/fft`, contains it. Inputs u
@@ -53,14 +54,14 @@ fn by_fft(u: &Tensor, k: &Tensor) -> Result<Tensor> {
 
 /// By this crate's chunks, from a state of zeros.
 fn by_chunks(u: &Tensor, system: &DiscreteSsm) -> Result<Tensor> {
-    let state = Tensor::zeros([u.size()[0], CHANNELS, STATES], (Kind::Float, Device::Cpu));
+    let state = Tensor::zeros([u.size()[0], CHANNELS, STATES], (Kind::Float, u.device()));
     Ok(chunked::convolve(system, u, &state, None, CHUNK)?.0)
 }
 
 fn main() -> Result<()> {
     // As the programs do.
     s4_core::heap::keep_freed_pages();
-    match measure::role("convolution", &[])? {
+    match measure::role("convolution", &[support::device::OPTION])? {
         Role::Bystander => Ok(()),
         Role::Child(task) => child(&task),
         Role::Bench(session) => bench(*session),
@@ -68,8 +69,10 @@ fn main() -> Result<()> {
 }
 
 fn bench(mut session: Session) -> Result<()> {
-    session.measure_bandwidth();
     support::describe(&mut session, 4.0)?;
+    if support::device::device(session.setting(support::device::OPTION))? == Device::Cpu {
+        session.measure_bandwidth(); // of the machine's memory
+    }
     session.describe("chunk", format!("T = {CHUNK}"));
     let mut entries = Vec::new();
     for operation in ["forward", "backward"] {
@@ -114,25 +117,33 @@ fn work(has_backward: bool, batch: i64, length: i64, method: &str) -> Work {
 }
 
 fn child(task: &Task) -> Result<()> {
+    let device = support::device::device(task.setting(support::device::OPTION))?;
     tch::manual_seed(1);
     let parts: Vec<&str> = task.name().split('/').collect();
     match parts[..] {
-        _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, Device::Cpu)?),
+        _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, device)?),
         ["conv", operation, batch, length, method] => {
-            task.answer(&time(task, operation, batch.parse()?, length.parse()?, method)?)
+            let size = (batch.parse()?, length.parse()?);
+            task.answer(&time(task, device, operation, size, method)?)
         }
         _ => bail!("there is no entry {}", task.name()),
     }
 }
 
-fn time(task: &Task, operation: &str, batch: i64, length: i64, method: &str) -> Result<Measured> {
-    let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+fn time(
+    task: &Task,
+    device: Device,
+    operation: &str,
+    (batch, length): (i64, i64),
+    method: &str,
+) -> Result<Measured> {
+    let mut store = ParamStore::new(device, Kind::Float);
     let config = support::config("s4")?;
     let parameters = SsmParameters::new(&mut store.root(), CHANNELS, 1, &config)?;
     let ssm = parameters.ssm(1.0);
     let _guard = tch::no_grad_guard();
     let inputs = |length: i64| -> Result<(Tensor, Tensor, DiscreteSsm)> {
-        let u = Tensor::f_randn([batch, CHANNELS, length], (Kind::Float, Device::Cpu))?;
+        let u = Tensor::f_randn([batch, CHANNELS, length], (Kind::Float, device))?;
         let k = ssm.kernel(length, KernelMethod::BlockPowers, Kind::Float)?;
         Ok((u, k, ssm.discretise(length)?))
     };
@@ -157,5 +168,5 @@ fn time(task: &Task, operation: &str, batch: i64, length: i64, method: &str) -> 
     // Thread pools, FFT plans and the first pages are nobody's memory.
     run(&mut inputs(2 * CHUNK)?)?;
     let mut inputs = inputs(length)?;
-    task.time(|| run(&mut inputs))
+    support::time(task, device, || run(&mut inputs))
 }

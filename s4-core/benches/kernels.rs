@@ -1,7 +1,8 @@
 //! Time, memory and precision of convolution kernels, method by method.
 //!
 //! ```text
-//! cargo bench -p s4-core --bench kernels --profile dev [-- [--quick] [--json FILE] [--out DIR] [FILTER]]
+//! cargo bench -p s4-core --bench kernels --profile dev [-- [--quick] [--json FILE] [--out DIR]
+//!     [--device cpu|cuda|cuda:N] [FILTER]]
 //! ```
 //!
 //! FILTER keeps the entries whose name, such as `s4/forward/16384/paper`, contains it. `forward`
@@ -37,7 +38,7 @@ const BASELINE: &str = "paper";
 fn main() -> Result<()> {
     // As the programs do.
     s4_core::heap::keep_freed_pages();
-    match measure::role("kernels", &[])? {
+    match measure::role("kernels", &[support::device::OPTION])? {
         Role::Bystander => Ok(()),
         Role::Child(task) => child(&task),
         Role::Bench(session) => bench(*session),
@@ -121,14 +122,16 @@ fn precision(session: &mut Session) -> Result<()> {
 }
 
 fn child(task: &Task) -> Result<()> {
+    let device = support::device::device(task.setting(support::device::OPTION))?;
     tch::manual_seed(1);
     let parts: Vec<&str> = task.name().split('/').collect();
     match parts[..] {
-        _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, Device::Cpu)?),
-        [model, "precision", length] => task.answer(&errors(model, length.parse()?)?),
+        _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, device)?),
+        [model, "precision", length] => task.answer(&errors(model, length.parse()?, device)?),
         [model, operation, length, method] => {
             let method: KernelMethod = serde_json::from_value(json!(method))?;
-            task.answer(&time(task, model, operation, length.parse()?, method)?)
+            let systems = Systems::new(model, CHANNELS, device)?;
+            task.answer(&time(task, systems, operation, length.parse()?, method)?)
         }
         _ => bail!("there is no entry {}", task.name()),
     }
@@ -136,12 +139,12 @@ fn child(task: &Task) -> Result<()> {
 
 fn time(
     task: &Task,
-    model: &str,
+    mut systems: Systems,
     operation: &str,
     length: i64,
     method: KernelMethod,
 ) -> Result<Measured> {
-    let mut systems = Systems::new(model, CHANNELS)?;
+    let device = systems.store.device();
     let mut run = |length: i64| match operation {
         "forward" => tch::no_grad(|| systems.kernel(length, method, Kind::Float)).map(drop),
         "backward" => {
@@ -153,12 +156,12 @@ fn time(
     };
     // Thread pools, FFT plans and the first pages are nobody's memory.
     run(32)?;
-    task.time(|| run(length))
+    support::time(task, device, || run(length))
 }
 
-fn errors(model: &str, length: i64) -> Result<Value> {
+fn errors(model: &str, length: i64, device: Device) -> Result<Value> {
     let _guard = tch::no_grad_guard();
-    let systems = Systems::new(model, PRECISION_CHANNELS)?;
+    let systems = Systems::new(model, PRECISION_CHANNELS, device)?;
     let reference = systems.kernel(length, KernelMethod::Paper, Kind::Double)?;
     let error = |method| -> Result<f64> {
         let k = systems.kernel(length, method, Kind::Float)?.to_kind(Kind::Double);
@@ -175,8 +178,8 @@ struct Systems {
 }
 
 impl Systems {
-    fn new(model: &str, channels: i64) -> Result<Self> {
-        let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+    fn new(model: &str, channels: i64, device: Device) -> Result<Self> {
+        let mut store = ParamStore::new(device, Kind::Float);
         let config = support::config(model)?;
         let parameters = SsmParameters::new(&mut store.root(), channels, 1, &config)?;
         Ok(Self { store, parameters })

@@ -29,6 +29,7 @@
 
 pub mod autograd;
 pub mod conv;
+pub mod device_memory;
 pub mod dispatched;
 pub mod generator;
 pub mod gpu;

@@ -1,14 +1,13 @@
 //! How much memory a run takes.
 
+use s4_core::device_memory;
 use tch::Device;
 
-/// Peak memory in MiB: of the process (resident) on the CPU; on a CUDA device what is taken there
-/// at present, by all processes, since libtorch's own peak is out of reach from here. It keeps what
-/// it once took, so the two agree where a run has the device for itself.
+/// Peak memory in MiB: of the process (resident) on the CPU, of its tensors on a CUDA device.
 pub fn peak_mib(device: Device) -> Option<f64> {
     const MIB: f64 = (1 << 20) as f64;
     match device {
-        Device::Cuda(_) => used_on_device().map(|bytes| bytes as f64 / MIB),
+        Device::Cuda(_) => device_memory::peak(device).ok().map(|bytes| bytes as f64 / MIB),
         _ => peak_resident().map(|bytes| bytes as f64 / MIB),
     }
 }
@@ -30,25 +29,6 @@ fn peak_resident() -> Option<u64> {
 
 #[cfg(not(unix))]
 fn peak_resident() -> Option<u64> {
-    None
-}
-
-/// Asks the CUDA runtime that came with `libtorch_cuda.so`, for the current device.
-#[cfg(unix)]
-fn used_on_device() -> Option<u64> {
-    type MemGetInfo = unsafe extern "C" fn(free: *mut usize, total: *mut usize) -> libc::c_int;
-    let program = libloading::os::unix::Library::this();
-    let (mut free, mut total) = (0, 0);
-    // SAFETY: the signature is that of the CUDA runtime API, and both pointers are valid.
-    let status = unsafe {
-        let ask = program.get::<MemGetInfo>(c"cudaMemGetInfo").ok()?;
-        ask(&mut free, &mut total)
-    };
-    (status == 0).then(|| (total - free) as u64)
-}
-
-#[cfg(not(unix))]
-fn used_on_device() -> Option<u64> {
     None
 }
 

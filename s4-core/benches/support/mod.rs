@@ -1,11 +1,14 @@
 //! Sizes and systems of what is timed here.
 
+pub mod device;
 pub mod libtorch;
 
 use anyhow::Result;
-use measure::Session;
+use measure::{Measured, Session, Task};
+use s4_core::device_memory;
 use s4_core::ssm::parameters::SsmConfig;
 use serde_json::json;
+use tch::Device;
 
 /// Channels H and states N.
 pub const CHANNELS: i64 = 256;
@@ -32,7 +35,27 @@ pub fn config(model: &str) -> Result<SsmConfig> {
 
 /// Says what all entries have in common.
 pub fn describe(session: &mut Session, minutes: f64) -> Result<()> {
+    device::describe(session)?;
     session.minutes(minutes);
     session.describe("sizes", format!("H = {CHANNELS}, N = {STATES}, float32"));
     libtorch::describe(session)
+}
+
+/// Times `run` with what it does on `device`, and takes the memory there.
+pub fn time(task: &Task, device: Device, mut run: impl FnMut() -> Result<()>) -> Result<Measured> {
+    let taken = || if device == Device::Cpu { Ok(0) } else { device_memory::peak(device) };
+    if device != Device::Cpu {
+        libtorch::wait(device);
+        device_memory::reset_peak(device)?;
+    }
+    let before = taken()?;
+    let mut measured = task.time(|| {
+        run()?;
+        libtorch::wait(device);
+        Ok(())
+    })?;
+    if device != Device::Cpu {
+        measured.peak_bytes = (taken()? - before) as f64;
+    }
+    Ok(measured)
 }

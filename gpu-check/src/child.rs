@@ -1,0 +1,108 @@
+//! The process of a part, from outside and from inside.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::options::Options;
+use crate::parts::{Part, Setting};
+use crate::row::Row;
+
+/// What came of a part.
+#[derive(Debug)]
+pub struct Outcome {
+    /// All that it said, up to its end.
+    pub rows: Vec<Row>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Why it ended early, if it did.
+    pub failure: Option<String>,
+}
+
+/// Runs `part` in a process of its own, for as long as it may take.
+pub fn start(part: &Part, options: &Options) -> Outcome {
+    eprintln!("{}: {}", part.name, part.about);
+    let begin = Instant::now();
+    let mut rows = Vec::new();
+    let failure = watch(part, options, &mut rows).err().map(|error| format!("{error:#}"));
+    if let Some(failure) = &failure {
+        eprintln!("{}: {failure}", part.name);
+    }
+    Outcome { rows, seconds: begin.elapsed().as_secs_f64(), failure }
+}
+
+fn watch(part: &Part, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
+    let limit = part.limit(options);
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--child", part.name, "--device", &options.device.to_string()]);
+    command.args(["--seconds", &options.seconds.to_string()]).arg("--out").arg(&options.out);
+    if options.quick {
+        command.arg("--quick");
+    }
+    // A group of its own, so that its own children can be ended with it.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+    let mut child = command.spawn().context("cannot start a process")?;
+    let lines = lines_of(&mut child)?;
+    let end = Instant::now() + limit;
+    loop {
+        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => match serde_json::from_str::<Row>(&line) {
+                Ok(row) => {
+                    let result = row.failure.as_ref().map_or("", |_| "FAILED");
+                    eprintln!("  {} {result}", row.name);
+                    rows.push(row);
+                }
+                Err(_) => eprintln!("  {line}"),
+            },
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                end_group(&child);
+                child.wait()?;
+                anyhow::bail!("stopped after {} s", limit.as_secs());
+            }
+        }
+    }
+    let status = child.wait()?;
+    ensure!(status.success(), "ended early ({status})");
+    Ok(())
+}
+
+/// What it writes, line by line.
+fn lines_of(child: &mut Child) -> Result<mpsc::Receiver<String>> {
+    let output = child.stdout.take().context("the process has no output")?;
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(lines)
+}
+
+/// Ends a process and those that it started.
+fn end_group(child: &Child) {
+    if let Ok(group) = libc::pid_t::try_from(child.id()) {
+        // SAFETY: the group is that of a child that was not waited for.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+    }
+}
+
+/// Runs `part` in this process; its rows go to standard output.
+pub fn run(part: &Part, options: &Options) -> Result<()> {
+    let setting = Setting::new(options)?;
+    (part.run)(&setting, &mut |row| {
+        println!("{}", serde_json::to_string(&row).expect("a row is plain data"));
+    })
+}
+
+/// For parts of a fixed length.
+pub const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

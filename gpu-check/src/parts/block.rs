@@ -1,0 +1,60 @@
+//! Whole S4 blocks: kernel, convolution, GELU, map, GLU.
+
+use anyhow::Result;
+use s4_core::conv::plan::Convolution;
+use s4_core::layer::SequenceLayer;
+use tch::{Kind, Tensor};
+use training::precision::Precision;
+
+use super::{Setting, row};
+use crate::models::Model;
+use crate::precision;
+use crate::row::Row;
+
+pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
+    let (channels, states, sizes): (_, _, &[(i64, i64)]) = if setting.quick {
+        (16, 16, &[(2, 256)])
+    } else {
+        (256, 64, &[(1, 16_384), (16, 16_384), (64, 1024)])
+    };
+    for (precision, kind) in precision::ALL {
+        if !precision::prepare(precision, setting.device)? {
+            continue;
+        }
+        for model in Model::all(channels, states) {
+            for &(batch, length) in sizes {
+                let name = format!("{}, {batch} x {length}, {kind}", model.name());
+                found(row(name, |row| time(setting, model, (batch, length), precision, row)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn time(
+    setting: &Setting,
+    model: Model,
+    (batch, length): (i64, i64),
+    precision: Precision,
+    row: Row,
+) -> Result<Row> {
+    let float = (Kind::Float, setting.device);
+    let (mut store, block) = model.block(Convolution::Auto, float)?;
+    let pass = precision::pass(precision);
+    let x = Tensor::f_randn([batch, model.channels, length], float)?;
+    let dy = x.f_rand_like()?;
+    let forward = setting.clock.ms(|| tch::no_grad(|| block.forward(&x, &pass).map(drop)))?;
+    let mut step = || {
+        store.zero_grad();
+        let x = x.detach().set_requires_grad(true);
+        let y = block.forward(&x, &pass)?;
+        y.f_mul(&dy)?.f_sum(Kind::Float)?.f_backward()?;
+        Ok(())
+    };
+    let backward = setting.clock.ms(&mut step)?;
+    let row = row.with("forward, ms", forward).with("with backward, ms", backward);
+    Ok(match setting.clock.peak_mib(step)? {
+        Some(peak) => row.with("peak, MiB", peak),
+        None => row,
+    })
+}

@@ -1,0 +1,152 @@
+//! What is checked: one file a part, in one table.
+
+mod block;
+mod convolution;
+mod kernel;
+mod launches;
+mod modes;
+mod parity;
+mod steps;
+mod tail;
+mod train;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use tch::Device;
+use training::exit::usage;
+
+use crate::child::seconds;
+use crate::clock::Clock;
+use crate::options::Options;
+use crate::row::Row;
+
+/// A part of the check.
+#[derive(Debug)]
+pub struct Part {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    /// How long it may take, and whether the time of training comes on top.
+    limit: (Duration, bool),
+    /// Does it, and hands over each row as soon as it is known.
+    pub run: fn(&Setting, &mut dyn FnMut(Row)) -> Result<()>,
+}
+
+impl Part {
+    /// How long it may take.
+    pub fn limit(&self, options: &Options) -> Duration {
+        let (limit, trains) = self.limit;
+        // A CPU that is tried out takes its time.
+        let limit = if options.quick { 4 * limit } else { limit };
+        if trains { limit + Duration::from_secs(options.seconds) } else { limit }
+    }
+}
+
+/// Under which circumstances a part runs.
+#[derive(Debug)]
+pub struct Setting {
+    /// Where to compute.
+    pub device: Device,
+    /// The same, for the command line of a program.
+    pub device_name: String,
+    /// Times what runs there.
+    pub clock: Clock,
+    /// Small sizes and few runs.
+    pub quick: bool,
+    /// How long to train.
+    pub train: Duration,
+    /// Where files may be left.
+    pub out: PathBuf,
+}
+
+impl Setting {
+    /// As the options say. To be called before any other call of libtorch.
+    pub fn new(options: &Options) -> Result<Self> {
+        let device = options.device.choose()?.device;
+        let budget = Duration::from_millis(if options.quick { 30 } else { 150 });
+        Ok(Self {
+            device,
+            device_name: options.device.to_string(),
+            clock: Clock { device, budget },
+            quick: options.quick,
+            train: Duration::from_secs(options.seconds),
+            out: options.out.clone(),
+        })
+    }
+}
+
+/// All parts, in the order in which they run.
+pub static PARTS: &[Part] = &[
+    Part {
+        name: "modes",
+        about: "outputs and gradients of a block against float64 on the CPU, every way",
+        limit: (seconds(40), false),
+        run: modes::run,
+    },
+    Part {
+        name: "launches",
+        about: "operations that a layer dispatches",
+        limit: (seconds(30), false),
+        run: launches::run,
+    },
+    Part {
+        name: "kernel",
+        about: "convolution kernels from parameters",
+        limit: (seconds(30), false),
+        run: kernel::run,
+    },
+    Part {
+        name: "convolution",
+        about: "convolutions, with kernels and tables at hand where they are needed",
+        limit: (seconds(30), false),
+        run: convolution::run,
+    },
+    Part { name: "block", about: "whole S4 blocks", limit: (seconds(60), false), run: block::run },
+    Part {
+        name: "tail",
+        about: "what follows the convolution in a residual block",
+        limit: (seconds(30), false),
+        run: tail::run,
+    },
+    Part {
+        name: "steps",
+        about: "training steps of whole models, optimiser included",
+        limit: (seconds(90), false),
+        run: steps::run,
+    },
+    Part {
+        name: "train",
+        about: "the programs: train, kill, resume, evaluate, generate",
+        limit: (seconds(90), true),
+        run: train::run,
+    },
+    Part {
+        name: "parity",
+        about: "the test programs on this device",
+        limit: (seconds(120), false),
+        run: parity::run,
+    },
+];
+
+/// The part called `name`.
+pub fn find(name: &str) -> Result<&'static Part> {
+    PARTS.iter().find(|part| part.name == name).ok_or_else(|| {
+        let names: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+        usage(format!("there is no part `{name}`; parts: {}", names.join(", ")))
+    })
+}
+
+/// The row of `name` with what `measure` finds; a failure is the row's, and others follow.
+fn row(name: String, measure: impl FnOnce(Row) -> Result<Row>) -> Row {
+    match measure(Row::new(name.clone())) {
+        Ok(row) => row,
+        // The first line says it; libtorch's traces follow.
+        Err(error) => {
+            let text = format!("{error:#}");
+            Row::new(name).failing(text.lines().next().unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Whole training steps with the models of the presets: upload, forward, loss, backward, clipping,
+//! AdamW; inputs are random.
+
+use anyhow::{Context, Result, anyhow};
+use cuda::waits::{OnWait, on_wait};
+use lra_bench::data::batch::{Batch, Sequences};
+use lra_bench::experiment::{self, Experiment};
+use lra_bench::model::{InputKind, Shape};
+use lra_bench::objective::Classification;
+use lra_bench::tasks;
+use rand::{Rng, RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sashimi::data::batch::CodeBatch;
+use sashimi::experiment::Preset as AudioPreset;
+use sashimi::objective::NextCode;
+use training::objective::Objective;
+use training::optim::{AdamW, AdamWConfig, clip_grad_norm};
+
+use super::{Setting, row};
+use crate::precision;
+use crate::row::Row;
+
+/// A classifier, and what it is given.
+struct Task {
+    name: &'static str,
+    input: InputKind,
+    classes: i64,
+    batch: usize,
+    length: usize,
+}
+
+const VALUES: InputKind = InputKind::Values { features: 1 };
+
+const TASKS: [Task; 4] = [
+    Task { name: "path-x", input: VALUES, classes: 2, batch: 16, length: 16_384 },
+    Task { name: "pathfinder", input: VALUES, classes: 2, batch: 64, length: 1024 },
+    Task {
+        name: "listops",
+        input: InputKind::Tokens { vocabulary: 18 },
+        classes: 10,
+        batch: 32,
+        length: 2048,
+    },
+    Task { name: "smnist", input: VALUES, classes: 10, batch: 50, length: 784 },
+];
+
+/// Sequences and codes of SaShiMi's.
+const AUDIO: (usize, usize) = (8, 16_384);
+
+pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
+    for (precision, kind) in precision::ALL {
+        if !precision::prepare(precision, setting.device)? {
+            continue;
+        }
+        let precision = format!("train.precision=\"{}\"", kind.to_lowercase());
+        for task in &TASKS {
+            let (batch, length) = size(setting, (task.batch, task.length));
+            found(row(format!("{}, {batch} x {length}, {kind}", task.name), |row| {
+                let experiment = experiment(setting, task, &precision)?;
+                let shape = Shape { input: task.input, classes: task.classes, pairs: false };
+                let objective = Classification::new(&experiment, shape, setting.device)?;
+                let data = examples(task, (batch, length));
+                time(setting, objective, experiment.train.optimizer, &data, row)
+            }));
+        }
+        let (batch, length) = size(setting, AUDIO);
+        let preset = if setting.quick { "small" } else { "sc09" };
+        found(row(format!("sashimi, {batch} x {length}, {kind}"), |row| {
+            let preset = AudioPreset::find(preset)?;
+            let rate = "data.rate=16000".to_owned();
+            let experiment = preset.load(&[precision.clone(), rate])?.value;
+            let objective = NextCode::new(&experiment, setting.device)?;
+            time(setting, objective, experiment.train.optimizer, &codes(batch, length), row)
+        }));
+    }
+    Ok(())
+}
+
+fn size(setting: &Setting, (batch, length): (usize, usize)) -> (usize, usize) {
+    if setting.quick { (2, 256) } else { (batch, length) }
+}
+
+fn experiment(setting: &Setting, task: &Task, precision: &str) -> Result<Experiment> {
+    let preset = if setting.quick { experiment::Preset::Small } else { experiment::Preset::Paper };
+    let overrides = [precision.to_owned()];
+    Ok(Experiment::preset(tasks::find(task.name)?, preset, &overrides)?.value)
+}
+
+fn time<O: Objective>(
+    setting: &Setting,
+    mut objective: O,
+    config: AdamWConfig,
+    data: &O::Batch,
+    row: Row,
+) -> Result<Row> {
+    let clip_norm = config.clip_norm;
+    let mut optimizer = AdamW::new(objective.params(), config)?;
+    // As the trainer does, the next batch is uploaded while the device computes.
+    let mut next = Some(objective.upload(data)?);
+    let mut step = || {
+        optimizer.zero_grad()?;
+        let batch = next.take().context("a batch was uploaded")?;
+        objective.train_step(&batch, &|loss| Ok(loss.f_backward()?))?;
+        if let Some(norm) = clip_norm {
+            clip_grad_norm(optimizer.parameters(), norm)?;
+        }
+        optimizer.step(1.0)?;
+        next = Some(objective.upload(data)?);
+        Ok(())
+    };
+    let ms = setting.clock.ms(&mut step)?;
+    let row = row.with("step, ms", ms).with("steps/s", 1e3 / ms);
+    Ok(match setting.clock.peak_mib(&mut step)? {
+        Some(peak) => row.with("peak, MiB", peak).noting(waits(step)?),
+        None => row,
+    })
+}
+
+/// Whether the host waits for the device within a step.
+fn waits(step: impl FnOnce() -> Result<()>) -> Result<String> {
+    let on_wait = |what| on_wait(what).map_err(|message| anyhow!(message));
+    on_wait(OnWait::Fail)?;
+    let result = step();
+    on_wait(OnWait::Allow)?;
+    match result {
+        Ok(()) => Ok("no host wait".to_owned()),
+        Err(error) if format!("{error:#}").contains("synchronizing") => {
+            Ok("the host waits for the device".to_owned())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn examples(task: &Task, (batch, length): (usize, usize)) -> Batch {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let count = batch * length;
+    let (sequences, lengths) = match task.input {
+        InputKind::Tokens { vocabulary } => {
+            let tokens = (0..count).map(|_| rng.random_range(1..vocabulary)).collect();
+            // Of every length, as these tasks have them.
+            let lengths = (0..batch).map(|_| rng.random_range(length / 4..=length) as i64);
+            (Sequences::Tokens(tokens), Some(lengths.collect()))
+        }
+        InputKind::Values { .. } => {
+            let mut bytes = vec![0; count];
+            rng.fill_bytes(&mut bytes);
+            (Sequences::Bytes(bytes), None)
+        }
+    };
+    let labels = (0..batch).map(|_| rng.random_range(0..task.classes)).collect();
+    Batch { sequences, length, lengths, labels }
+}
+
+fn codes(batch: usize, length: usize) -> CodeBatch {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut sequence = || (0..length).map(|_| rng.random_range(0..256)).collect();
+    let sequences: Vec<Vec<u16>> = (0..batch).map(|_| sequence()).collect();
+    CodeBatch::new(&sequences)
+}
