@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::sync::{Mutex, PoisonError};
+
 use common::{deviation, normal, seeded};
 use cuda::host::with_kernels;
 use s4_core::gpu;
@@ -18,11 +20,14 @@ use tch::{Kind, Tensor};
 
 /// Kinds of activations, each with how far results may be off.
 const KINDS: [(Kind, f64); 3] =
-    [(Kind::Double, 1e-10), (Kind::Float, 1e-5), (Kind::BFloat16, 3e-2)];
+    [(Kind::Double, 1e-10), (Kind::Float, 1e-5), (Kind::BFloat16, 2e-2)];
 
 /// (B, H, L): one of each, odd ones, whole packs, several blocks of a row.
 const SIZES: [[i64; 3]; 7] =
     [[1, 1, 1], [3, 1, 17], [1, 3, 4097], [3, 3, 64], [3, 64, 17], [2, 64, 24], [1, 2, 20_000]];
+
+/// One test at a time: recomputation moves the generator of random numbers.
+static ALONE: Mutex<()> = Mutex::new(());
 
 type Operation = Box<dyn Fn(&Tensor) -> Tensor>;
 
@@ -51,7 +56,8 @@ fn check(size: [i64; 3], spread: f64, build: impl Fn(&mut Scope) -> Operation) {
                 assert_eq!(found.isnan().all().int64_value(&[]), 1);
                 continue;
             }
-            let scale = expected.abs().max().double_value(&[]).max(1e-2);
+            // Some gradients are zero but for rounding.
+            let scale = expected.abs().max().double_value(&[]).max(0.5);
             let error = (found - expected).abs().max().double_value(&[]) / scale;
             assert!(error < tolerance, "{size:?} {kind:?}, {name}: {error:.1e}");
         }
@@ -87,6 +93,7 @@ fn outcome(
 
 #[test]
 fn glu() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for size in SIZES {
         check(size, 0.3, |scope| {
             let (h, options) = (size[1], (Kind::Double, tch::Device::Cpu));
@@ -108,6 +115,7 @@ fn norm(kind: NormKind, size: [i64; 3], apply: fn(&Norm, &Tensor) -> Tensor) {
 
 #[test]
 fn batch_norm() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for size in SIZES {
         norm(NormKind::Batch, size, |norm, x| norm.forward(x, true));
         norm(NormKind::Batch, size, |norm, x| norm.forward(x, false));
@@ -121,6 +129,7 @@ fn batch_norm() {
 
 #[test]
 fn layer_norm() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for size in SIZES.into_iter().chain([[1, 300, 70]]) {
         norm(NormKind::Layer, size, |norm, x| norm.forward(x, true));
     }
@@ -128,6 +137,7 @@ fn layer_norm() {
 
 #[test]
 fn scalar_norm() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // One channel has no variance, and two have none now and then.
     for size in SIZES.into_iter().filter(|size| size[1] > 2).chain([[1, 300, 70]]) {
         norm(NormKind::Scalar, size, |norm, x| norm.forward(x, true));
@@ -136,8 +146,11 @@ fn scalar_norm() {
 
 #[test]
 fn linear_maps() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for size in SIZES {
         for build in [Linear::new, Linear::weight_normed] {
+            // Of one input only the sign of the direction counts.
+            let size = [size[0], size[1].max(2), size[2]];
             check(size, 0.3, |scope| {
                 let linear = build(scope, size[1], size[1] + 3, Hyper::GLOBAL).unwrap();
                 Box::new(move |x| linear.forward_in(x, DenseKind::Full))
@@ -174,6 +187,7 @@ fn compare(found: &[(String, Tensor)], expected: &[(String, Tensor)], tolerance:
 
 #[test]
 fn a_stack_of_s4_blocks_is_the_same_with_kernels() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let block = |scope: &mut Scope| -> Box<dyn SequenceLayer> {
         let config = S4BlockConfig { bidirectional: true, ..S4BlockConfig::default() };
         Box::new(S4Block::new(scope, 6, &config, NO_DROPOUT).unwrap())
@@ -194,6 +208,7 @@ fn a_stack_of_s4_blocks_is_the_same_with_kernels() {
 
 #[test]
 fn activations_between_blocks_are_bf16_where_it_is_asked_for() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let block = |scope: &mut Scope| -> Box<dyn SequenceLayer> {
         Box::new(FeedForward::new(scope, 16, 2, false, NO_DROPOUT).unwrap())
     };
