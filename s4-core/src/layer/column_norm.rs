@@ -74,7 +74,7 @@ impl Plan {
     fn warps(self) -> i64 {
         match self.h {
             ..=32 => 4,
-            ..=64 => 8,
+            33..=64 => 8,
             _ => 16,
         }
     }

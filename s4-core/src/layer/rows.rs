@@ -45,7 +45,7 @@ impl Shape {
 pub(super) fn pack(tensors: &[&Tensor], bytes: i64) -> i64 {
     let size = tensors[0].kind().elt_size_in_bytes() as i64;
     let pack = (bytes / size).max(1);
-    let aligned = |x: &&Tensor| x.data_ptr() as usize % (pack * size) as usize == 0;
+    let aligned = |x: &&Tensor| (x.data_ptr() as usize).is_multiple_of((pack * size) as usize);
     if tensors[0].size()[1] % pack == 0 && tensors.iter().all(aligned) { pack } else { 1 }
 }
 
