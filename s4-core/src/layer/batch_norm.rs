@@ -55,8 +55,7 @@ fn by_running(
 
 fn is_served(x: &Tensor, running: Option<Running>) -> bool {
     let fits = running.is_none_or(|(mean, _)| mean.kind() == rows::sum_kind(x.kind()));
-    let has = |name| gpu::launcher(x).is_some_and(|l| l.has(&kernel(name, x.kind(), 1)));
-    fits && gpu::type_name(x.kind()).is_some() && NAMES.into_iter().all(has)
+    fits && rows::have_kernels(x, SOURCE, &NAMES)
 }
 
 fn kernel(name: &'static str, kind: Kind, pack: i64) -> Kernel {

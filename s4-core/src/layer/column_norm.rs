@@ -31,17 +31,13 @@ pub(super) fn column_norm(
         return None;
     }
     let launcher = gpu::launcher(x)?;
-    let (batch, h, _) = x.size3().expect("(B, H, L)");
-    let small = Plan { kind: x.kind(), affine, h, pack: 1 };
-    let is_served = small.fits()
-        && launcher.has(&small.kernel(FORWARD))
-        && launcher.has(&small.kernel(BACKWARD));
-    if !is_served {
+    let rows = gpu::rows(&gpu::channel_major(x));
+    let plan = Plan::of(&[&rows], affine);
+    if !plan.fits() || ![FORWARD, BACKWARD].iter().all(|name| launcher.has(&plan.kernel(name))) {
         return None;
     }
-    let rows = gpu::rows(&gpu::channel_major(x));
     let y = by_kernels(&rows, affine, weight, bias, eps);
-    Some(gpu::sequences(&y.expect("kernels that compile can be started"), batch))
+    Some(gpu::sequences(&y.expect("kernels that compile can be started"), x.size()[0]))
 }
 
 const FORWARD: &str = "column_norm_forward";
@@ -78,7 +74,7 @@ impl Plan {
     fn warps(self) -> i64 {
         match self.h {
             ..=32 => 4,
-            ..=64 => 8,
+            33..=64 => 8,
             _ => 16,
         }
     }

@@ -8,6 +8,7 @@ use super::rows::{self, Shape, THREADS};
 use crate::{autograd, gpu};
 
 const SOURCE: &str = concat!(include_str!("rows.cuh"), include_str!("glu.cu"));
+const NAMES: [&str; 2] = ["glu_forward", "glu_backward"];
 
 /// (W x + b)_a ∘ σ((W x + b)_g) at every position, a and g the upper and lower half of the rows:
 /// x (B, H, L), `matrix` W (2H', H), `bias` (2H') to (B, H', L) in the kind of x.
@@ -16,11 +17,11 @@ const SOURCE: &str = concat!(include_str!("rows.cuh"), include_str!("glu.cu"));
 /// [`gpu::channel_major`].
 pub fn linear_glu(x: &Tensor, matrix: &Tensor, bias: &Tensor) -> Tensor {
     let batch = x.size()[0];
-    let rows = gpu::rows(&gpu::channel_major(x));
-    let y = if is_served(&rows) {
-        by_kernels(&rows, matrix, bias).expect("kernels that compile can be started")
+    let x = gpu::rows(&gpu::channel_major(x));
+    let y = if rows::have_kernels(&x, SOURCE, &NAMES) {
+        by_kernels(&x, matrix, bias).expect("kernels that compile can be started")
     } else {
-        by_tensors(&rows, matrix, bias)
+        by_tensors(&x, matrix, bias)
     };
     gpu::sequences(&y, batch)
 }
@@ -31,18 +32,13 @@ fn by_tensors(x: &Tensor, matrix: &Tensor, bias: &Tensor) -> Tensor {
     z.glu(0).to_kind(x.kind())
 }
 
-fn is_served(x: &Tensor) -> bool {
-    let has = |name| gpu::launcher(x).is_some_and(|l| l.has(&kernel(name, x.kind(), 1)));
-    gpu::type_name(x.kind()).is_some() && has("glu_forward") && has("glu_backward")
-}
-
 fn kernel(name: &'static str, kind: Kind, pack: i64) -> Kernel {
     rows::kernel(name, SOURCE, kind, pack)
 }
 
 /// For the test that compiles them.
 pub(crate) fn kernels() -> Vec<Kernel> {
-    rows::variants(&["glu_forward", "glu_backward"], SOURCE)
+    rows::variants(&NAMES, SOURCE)
 }
 
 fn by_kernels(x: &Tensor, matrix: &Tensor, bias: &Tensor) -> Result<Tensor> {

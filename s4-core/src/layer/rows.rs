@@ -12,7 +12,7 @@ pub(super) const THREADS: i64 = 256;
 const PACKS: i64 = 4;
 
 /// Bytes that a thread loads at once, where rows allow it.
-pub(super) const BYTES: i64 = 16;
+const BYTES: i64 = 16;
 
 /// Sizes of a launch on rows.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,7 @@ impl Shape {
 pub(super) fn pack(tensors: &[&Tensor], bytes: i64) -> i64 {
     let size = tensors[0].kind().elt_size_in_bytes() as i64;
     let pack = (bytes / size).max(1);
-    let aligned = |x: &&Tensor| x.data_ptr() as usize % (pack * size) as usize == 0;
+    let aligned = |x: &&Tensor| (x.data_ptr() as usize).is_multiple_of((pack * size) as usize);
     if tensors[0].size()[1] % pack == 0 && tensors.iter().all(aligned) { pack } else { 1 }
 }
 
@@ -60,6 +60,15 @@ pub(super) fn kernel(name: &'static str, source: &'static str, kind: Kind, pack:
     let constants =
         vec![("VALUE", named(kind)), ("SUM", named(sum_kind(kind))), ("PACK", Value::Number(pack))];
     Kernel { name, source, constants }
+}
+
+/// Whether the kernels of these names run where x (H, P) is, in its kind.
+pub(super) fn have_kernels(x: &Tensor, source: &'static str, names: &[&'static str]) -> bool {
+    let (kind, pack) = (x.kind(), pack(&[x], BYTES));
+    let has = |name: &&'static str| {
+        gpu::launcher(x).is_some_and(|l| l.has(&kernel(name, source, kind, pack)))
+    };
+    gpu::type_name(kind).is_some() && names.iter().all(has)
 }
 
 /// The kernels of these names for all kinds and packs.
