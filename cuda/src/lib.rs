@@ -1,4 +1,20 @@
-//! What is found at run time on a machine with an NVIDIA GPU. Nothing of it is needed to build.
+//! What is found at run time on a machine with an NVIDIA GPU. Nothing here is needed to build: the
+//! driver, NVRTC and libtorch's CUDA half are opened where they are wanted.
+//!
+//! * [`libtorch`]: the half of libtorch that computes on GPUs.
+//! * [`kernel`]: kernels of our own, `.cu` sources that are compiled for the card at hand.
+//! * [`launcher`]: where kernels run, and how they are started.
+//! * [`waits`]: whether the host waits for the GPU.
 
+mod cache;
+mod driver;
+#[cfg(feature = "host")]
+pub mod host;
+pub mod kernel;
+pub mod launcher;
 pub mod libtorch;
+pub mod nvrtc;
 pub mod waits;
+
+pub use kernel::{Argument, Kernel, Value};
+pub use launcher::{Launcher, Where};

@@ -32,6 +32,7 @@ pub mod conv;
 pub mod device_memory;
 pub mod dispatched;
 pub mod generator;
+pub mod gpu;
 pub mod graph;
 pub mod heap;
 pub mod hippo;

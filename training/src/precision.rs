@@ -5,8 +5,8 @@ use s4_core::layer::linear::DenseKind;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-/// What matrix products a training run computes in. Parameters, optimiser, SSM kernels, convolutions,
-/// states, norms and loss are float32 in any case.
+/// What a training run computes in. Parameters, optimiser, SSM kernels, states and loss are float32
+/// in any case, and so is the arithmetic of norms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -18,7 +18,9 @@ pub enum Precision {
     /// holds for evaluations during training and for the last product of a convolution kernel.
     Tf32,
     /// The linear maps inside and between the blocks multiply in bfloat16 while training (8 bits of
-    /// exponent as float32, 7 of mantissa), with weights kept in float32; evaluations do not.
+    /// exponent as float32, 7 of mantissa), with weights kept in float32; evaluations do not. On a
+    /// CUDA device with NVRTC, activations between the blocks are stored in bfloat16, too, where all
+    /// of the layers are S4 or position-wise, and the convolution multiplies in it; sums are float32.
     Bf16,
 }
 
@@ -46,9 +48,9 @@ impl Precision {
                 "precision: train.precision = \"tf32\" has no effect on a CPU; products are in \
                  float32",
             ),
-            (Precision::Bf16, true) => {
-                Some("precision: bfloat16 in linear maps, float32 elsewhere")
-            }
+            (Precision::Bf16, true) => Some(
+                "precision: bfloat16 in products and between blocks, float32 in sums and states",
+            ),
             (Precision::Bf16, false) => Some(
                 "precision: bfloat16 in linear maps, float32 elsewhere; on a CPU that is as a rule \
                  slower than float32",

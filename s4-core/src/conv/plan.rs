@@ -3,7 +3,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tch::Device;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,13 +39,30 @@ pub struct Size {
     pub diagonal: bool,
 }
 
+/// What does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A CPU.
+    Cpu,
+    /// A GPU with kernels of our own for this size; products are in float32 (or float64), or `reduced`
+    /// to TF32 or bfloat16.
+    Kernels {
+        /// Whether products round their factors.
+        reduced: bool,
+    },
+    /// A GPU by libtorch's operations alone: the states would take some launches a chunk.
+    Tensors,
+}
+
 impl Convolution {
-    /// The plan for sequences on `device`.
-    pub fn plan(self, size: Size, device: Device) -> Plan {
+    /// The plan for sequences of that size.
+    pub fn plan(self, size: Size, engine: Engine) -> Plan {
         match self {
             Convolution::Fft => Plan::Fft,
-            Convolution::Chunked => Plan::Chunks(chunk(size)),
-            Convolution::Auto if chunks_are_faster(size, device) => Plan::Chunks(chunk(size)),
+            Convolution::Chunked => Plan::Chunks(chunk(size, engine)),
+            Convolution::Auto if chunks_are_faster(size, engine) => {
+                Plan::Chunks(chunk(size, engine))
+            }
             Convolution::Auto => Plan::Fft,
         }
     }
@@ -54,13 +70,37 @@ impl Convolution {
 
 /// On two CPU cores, forward and backward (docs/results/bench/convolution.md): the kernel that an FFT
 /// needs is cheap for S4D, so that short sequences and many states are better off with it; S4's costs
-/// more than all of the chunks' matrices. On CUDA the states would take a launch a chunk.
-fn chunks_are_faster(size: Size, device: Device) -> bool {
-    device == Device::Cpu && (!size.diagonal || (size.len >= 4096 && size.states <= 64))
+/// more than all of the chunks' matrices. On a GPU (docs/results/gpu.md) chunks are matrix products on
+/// tensor cores and one launch for all states.
+fn chunks_are_faster(size: Size, engine: Engine) -> bool {
+    match engine {
+        Engine::Cpu => !size.diagonal || (size.len >= 4096 && size.states <= 64),
+        Engine::Kernels { .. } => true,
+        Engine::Tensors => false,
+    }
 }
 
-/// The chunk length of the fewest operations.
-fn chunk(size: Size) -> i64 {
+fn chunk(size: Size, engine: Engine) -> i64 {
+    match engine {
+        // As measured on an H200: the Toeplitz matrix costs little where tensor cores multiply.
+        Engine::Kernels { reduced: true } => even_chunk(size.len, 256),
+        Engine::Kernels { reduced: false } => even_chunk(size.len, 128),
+        Engine::Cpu | Engine::Tensors => chunk_of_fewest_operations(size),
+    }
+}
+
+/// The longest chunk up to `most` that is a multiple of 16, as tensor cores like it, and divides the
+/// length, so that nothing has to be padded; failing that, one that pads little.
+fn even_chunk(len: i64, most: i64) -> i64 {
+    let sixteens = |x: i64| (x + 15) / 16 * 16;
+    let divides = (most / 4..=most).rev().find(|chunk| chunk % 16 == 0 && len % chunk == 0);
+    divides.unwrap_or_else(|| {
+        let count = (len + most - 1) / most;
+        sixteens((len + count - 1) / count)
+    })
+}
+
+fn chunk_of_fewest_operations(size: Size) -> i64 {
     let directions = if size.bidirectional { 2 } else { 1 };
     let operations = |chunk: i64| {
         let chunks = (size.len + chunk - 1) / chunk;
@@ -102,34 +142,60 @@ impl fmt::Display for Plan {
 mod tests {
     use super::*;
 
+    const ENGINES: [Engine; 4] = [
+        Engine::Cpu,
+        Engine::Kernels { reduced: false },
+        Engine::Kernels { reduced: true },
+        Engine::Tensors,
+    ];
+
     fn size(len: i64, diagonal: bool) -> Size {
         Size { len, states: 64, bidirectional: false, diagonal }
     }
 
     #[test]
     fn what_is_asked_for_is_done() {
-        for device in [Device::Cpu, Device::Cuda(0)] {
+        for engine in ENGINES {
             for len in [1, 100, 100_000] {
-                assert_eq!(Convolution::Fft.plan(size(len, false), device), Plan::Fft);
-                let plan = Convolution::Chunked.plan(size(len, true), device);
+                assert_eq!(Convolution::Fft.plan(size(len, false), engine), Plan::Fft);
+                let plan = Convolution::Chunked.plan(size(len, true), engine);
                 assert!(matches!(plan, Plan::Chunks(chunk) if chunk >= 16), "{plan:?}");
             }
         }
     }
 
     #[test]
-    fn chunks_are_for_the_cpu() {
-        let auto = |size, device| Convolution::Auto.plan(size, device);
-        assert_eq!(auto(size(16_384, false), Device::Cpu), Plan::Chunks(64));
-        assert_eq!(auto(size(16_384, true), Device::Cpu), Plan::Chunks(64));
-        assert_eq!(auto(size(16_384, false), Device::Cuda(0)), Plan::Fft);
-        assert_eq!(auto(size(784, true), Device::Cpu), Plan::Fft);
+    fn chunks_are_for_products_and_kernels() {
+        let auto = |size, engine| Convolution::Auto.plan(size, engine);
+        assert_eq!(auto(size(16_384, false), Engine::Cpu), Plan::Chunks(64));
+        assert_eq!(auto(size(16_384, true), Engine::Cpu), Plan::Chunks(64));
+        assert_eq!(auto(size(784, true), Engine::Cpu), Plan::Fft);
+        for diagonal in [false, true] {
+            assert_eq!(auto(size(16_384, diagonal), ENGINES[1]), Plan::Chunks(128));
+            assert_eq!(auto(size(16_384, diagonal), ENGINES[2]), Plan::Chunks(256));
+            assert_eq!(auto(size(16_384, diagonal), Engine::Tensors), Plan::Fft);
+        }
+    }
+
+    #[test]
+    fn chunks_divide_the_length_where_they_can() {
+        for (len, most, chunk) in [
+            (16_384, 256, 256),
+            (784, 128, 112),
+            (784, 256, 112),
+            (16_000, 128, 128),
+            (1000, 128, 128), // 8 chunks of 125, in sixteens
+            (17, 128, 32),
+            (1, 256, 16),
+        ] {
+            assert_eq!(even_chunk(len, most), chunk, "{len} {most}");
+        }
     }
 
     #[test]
     fn short_sequences_have_short_chunks() {
-        assert_eq!(chunk(size(3, false)), 16);
-        assert!(chunk(size(1 << 20, false)) >= 64);
+        assert_eq!(chunk(size(3, false), Engine::Cpu), 16);
+        assert!(chunk(size(1 << 20, false), Engine::Cpu) >= 64);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use anyhow::bail;
 use tch::{Device, Kind, Tensor};
 
+use super::column_norm::{Affine, column_norm};
 use crate::autograd;
 use crate::native::numbers::{Element, Numbers};
 use crate::native::parallel;
@@ -17,6 +18,9 @@ use crate::native::vector::{self, Loop};
 /// weight ∘ (x - mean) / √(var + eps) + bias over the channels of each position: x (B, H, L) or one
 /// position (B, H), weight and bias (H), the variance biased.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Tensor {
+    if let Some(y) = column_norm(x, Affine::ByChannel, weight, bias, eps) {
+        return y;
+    }
     match (x.device(), x.kind()) {
         _ if x.dim() == 2 => transposed(x, weight, bias, eps),
         (Device::Cpu, Kind::Float) => native::<f32>(x, weight, bias, eps),
@@ -27,8 +31,9 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Tenso
 
 /// The same by libtorch's layer norm.
 fn transposed(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Tensor {
-    let h = x.size()[1];
-    x.transpose(1, -1).layer_norm([h], Some(weight), Some(bias), eps, false).transpose(1, -1)
+    let (h, kind) = (x.size()[1], x.kind());
+    let x = x.to_kind(weight.kind()).transpose(1, -1);
+    x.layer_norm([h], Some(weight), Some(bias), eps, false).transpose(1, -1).to_kind(kind)
 }
 
 /// Positions that are worked on at once: their channels fit into the cache.

@@ -1,6 +1,6 @@
 //! Dropout, with the mask tied along time or not.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// Zeroes entries with probability `p` and scales the rest by 1/(1 - p).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,7 +24,9 @@ impl Dropout {
         for size in shape.iter_mut().skip(2) {
             *size = 1;
         }
-        let keep = Tensor::rand(shape, (x.kind(), x.device())).ge(self.p).to_kind(x.kind());
-        x * (keep / (1.0 - self.p))
+        // In bfloat16 random numbers would be too coarse.
+        let kind = if x.kind() == Kind::BFloat16 { Kind::Float } else { x.kind() };
+        let keep = Tensor::rand(shape, (kind, x.device())).ge(self.p).to_kind(kind);
+        x * (keep / (1.0 - self.p)).to_kind(x.kind())
     }
 }

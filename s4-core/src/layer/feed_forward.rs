@@ -51,6 +51,10 @@ impl SequenceLayer for FeedForward {
         Ok((self.forward(x, pass)?, State::new()))
     }
 
+    fn takes_bf16(&self) -> bool {
+        true
+    }
+
     fn default_state(&self, _: i64) -> Result<State> {
         Ok(State::new())
     }

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
+use crate::gpu;
 use crate::params::{Hyper, Scope};
 
-/// The kind in which [`Linear`] maps of sequences multiply. Parameters, inputs and outputs are not
-/// concerned.
+/// The kind in which [`Linear`] maps of sequences multiply, and, where there are kernels
+/// ([`crate::gpu`]), that of the activations between the blocks. Parameters are not concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DenseKind {
     /// That of the parameters.
@@ -15,6 +16,11 @@ pub enum DenseKind {
     /// bfloat16: weight and input are rounded to it, sums are float32 inside a product, and its
     /// result is rounded once. The bias is added in the parameters' kind. A GPU's tensor cores do
     /// this many times faster, and what the backward pass keeps of the input is half as large.
+    ///
+    /// Where there are kernels, a stack of layers that can take it
+    /// ([`takes_bf16`](super::SequenceLayer::takes_bf16)) also keeps its activations in bfloat16, from
+    /// its entry to its end: norms, nonlinearities and sums calculate in float32 and round once. States
+    /// of recurrences stay float32.
     Bfloat16,
 }
 
@@ -111,16 +117,20 @@ impl Linear {
 
     /// Sequences x (B, in, L) to (B, out, L).
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        if gpu::has_kernels(x) {
+            return self.on_rows(x, x.kind());
+        }
         // A product a sequence: `matmul` would fold batch and length into one dimension, and copy
         // x and y to do so.
         let matrix = self.matrix().unsqueeze(0).expand([x.size()[0], -1, -1], false);
         self.bias.unsqueeze(-1).baddbmm(&matrix, x, 1, 1)
     }
 
-    /// As [`Linear::forward`], with the product in `kind`.
+    /// As [`Linear::forward`], with the product in `kind`. Where x is bfloat16, so is the result.
     pub fn forward_in(&self, x: &Tensor, kind: DenseKind) -> Tensor {
         match kind {
             DenseKind::Full => self.forward(x),
+            DenseKind::Bfloat16 if gpu::has_kernels(x) => self.on_rows(x, Kind::BFloat16),
             DenseKind::Bfloat16 => {
                 let (matrix, x) =
                     (self.matrix().to_kind(Kind::BFloat16), x.to_kind(Kind::BFloat16));
@@ -129,6 +139,16 @@ impl Linear {
                 product + self.bias.unsqueeze(-1)
             }
         }
+    }
+
+    /// One product for all sequences, which lie channel by channel ([`gpu::channel_major`]), as the
+    /// result does.
+    fn on_rows(&self, x: &Tensor, product: Kind) -> Tensor {
+        let rows = gpu::rows(&gpu::channel_major(&x.to_kind(product)));
+        let mut y = self.matrix().to_kind(product).mm(&rows);
+        let bias = self.bias.unsqueeze(-1);
+        y = if x.kind() == product { y.g_add_(&bias) } else { y + bias };
+        gpu::sequences(&y, x.size()[0])
     }
 
     /// Vectors x (…, in) to (…, out).
@@ -148,7 +168,13 @@ impl Linear {
         }
     }
 
-    fn matrix(&self) -> Tensor {
+    /// b (out).
+    pub(super) fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+
+    /// W (out, in).
+    pub(super) fn matrix(&self) -> Tensor {
         match &self.weight {
             Weight::Plain(weight) => weight.flatten(1, -1),
             Weight::Normed { length, direction } => direction * (length / row_lengths(direction)),

@@ -4,13 +4,17 @@
 //! position-wise linear map is a matrix product from the left.
 
 pub mod activation;
+mod batch_norm;
 mod channel_norm;
+mod column_norm;
 pub mod dropout;
 pub mod feed_forward;
+pub mod glu;
 pub mod linear;
 pub mod mask;
 pub mod norm;
 pub mod residual;
+mod rows;
 pub mod s4_block;
 pub mod stack;
 
@@ -111,6 +115,12 @@ pub trait SequenceLayer: std::fmt::Debug {
     /// If the layer is not causal.
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>>;
 
+    /// Whether the layer takes and gives activations in bfloat16 where there are kernels
+    /// ([`crate::gpu`]) and [`Pass::dense`] asks for it. Parameters and states are not concerned.
+    fn takes_bf16(&self) -> bool {
+        false
+    }
+
     /// What the layer chooses for sequences of `len` inputs: (name, choice).
     fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
         let _ = (len, pass);
@@ -137,6 +147,11 @@ pub trait SequenceLayer: std::fmt::Debug {
     fn kernels(&self) -> Vec<(String, Tensor)> {
         Vec::new()
     }
+}
+
+/// Every kernel of the layers, in variants that stand for all.
+pub(crate) fn gpu_kernels() -> Vec<cuda::Kernel> {
+    [glu::kernels(), batch_norm::kernels(), column_norm::kernels()].concat()
 }
 
 /// A layer, one position at a time.

@@ -4,7 +4,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::batch_norm::batch_norm;
 use super::channel_norm::layer_norm;
+use super::column_norm::{self, column_norm};
 use crate::params::{Hyper, Scope};
 
 /// Which normalisation.
@@ -42,9 +44,8 @@ struct Affine {
 
 impl Affine {
     fn batch_norm(&self, x: &Tensor, running: Option<&Running>, train: bool) -> Tensor {
-        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
-        let (mean, var) = (running.map(|r| &r.mean), running.map(|r| &r.var));
-        x.batch_norm(weight, bias, mean, var, train, MOMENTUM, EPS, false)
+        let running = running.map(|r| (&r.mean, &r.var));
+        batch_norm(x, &self.weight, &self.bias, running, train, EPS)
     }
 }
 
@@ -56,7 +57,6 @@ struct Running {
 }
 
 const EPS: f64 = 1e-5;
-const MOMENTUM: f64 = 0.1;
 
 impl Norm {
     /// Registers `weight`, `bias` (H) and, for batch norm, `running_mean`, `running_var`,
@@ -99,13 +99,7 @@ impl Norm {
         match &self.0 {
             Form::Identity => x.shallow_clone(),
             Form::Layer(Affine { weight, bias }) => layer_norm(x, weight, bias, EPS),
-            Form::Scalar { shift, scale } => {
-                // Biased and without an epsilon, as officially.
-                let channels = [1i64];
-                let centred = x - x.mean_dim(channels.as_slice(), true, None);
-                let variance = centred.square().mean_dim(channels.as_slice(), true, None);
-                (centred + shift) * (scale / variance.sqrt())
-            }
+            Form::Scalar { shift, scale } => scalar_norm(x, shift, scale),
             Form::Batch(affine, running) => {
                 if train {
                     let _ = running.batches.shallow_clone().g_add_scalar_(1);
@@ -123,4 +117,17 @@ impl Norm {
             _ => self.forward(x, true),
         }
     }
+}
+
+/// Biased and without an epsilon, as officially.
+fn scalar_norm(x: &Tensor, shift: &Tensor, scale: &Tensor) -> Tensor {
+    if let Some(y) = column_norm(x, column_norm::Affine::Scalar, scale, shift, 0.0) {
+        return y;
+    }
+    let kind = x.kind();
+    let x = x.to_kind(scale.kind());
+    let channels = [1i64];
+    let centred = &x - x.mean_dim(channels.as_slice(), true, None);
+    let variance = centred.square().mean_dim(channels.as_slice(), true, None);
+    ((centred + shift) * (scale / variance.sqrt())).to_kind(kind)
 }

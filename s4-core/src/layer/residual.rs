@@ -125,6 +125,10 @@ impl SequenceLayer for Residual {
         self.run(x, Some(state), pass)
     }
 
+    fn takes_bf16(&self) -> bool {
+        self.0.layer.takes_bf16()
+    }
+
     fn default_state(&self, batch: i64) -> Result<State> {
         self.0.layer.default_state(batch)
     }

@@ -7,14 +7,18 @@ use tch::{Device, Kind, Tensor};
 
 use super::activation::Activation;
 use super::dropout::Dropout;
-use super::linear::Linear;
+use super::glu::linear_glu;
+use super::linear::{DenseKind, Linear};
 use super::{Pass, SequenceLayer, State, Stepper, mask};
+use crate::conv::chunked::scan;
 use crate::conv::plan::{Convolution, Plan, Size};
 use crate::conv::{chunked, fft};
-use crate::kernel::KernelMethod;
+use crate::gpu;
+use crate::kernel::{KernelMethod, block_powers};
 use crate::params::{Hyper, Scope};
 use crate::recurrence::{Recurrence, StepMode};
 use crate::ssm::Ssm;
+use crate::ssm::discrete::DiscreteSsm;
 use crate::ssm::minimal::MinimalParameters;
 use crate::ssm::parameters::{SsmConfig, SsmParameters, round_half_even};
 
@@ -105,6 +109,14 @@ impl Systems {
         match self {
             Systems::Full(p) => p.ssm(rate),
             Systems::Minimal(p) => p.ssm(rate),
+        }
+    }
+
+    /// The discrete systems for sequences of `len` inputs.
+    fn discrete(&self, rate: f64, len: i64) -> Result<DiscreteSsm> {
+        match self {
+            Systems::Full(p) => p.discrete(rate, len),
+            Systems::Minimal(p) => p.ssm(rate).discretise(len),
         }
     }
 
@@ -219,10 +231,9 @@ impl S4Block {
     /// The SSM's response (B, C, H, L) to x (B, H, L), skip included.
     fn convolve(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let len = x.size()[2];
-        let ssm = self.systems.ssm(pass.rate);
         let skip = Some(&self.d);
-        if let Plan::Chunks(chunk) = self.plan(len, pass) {
-            let discrete = ssm.discretise(len)?;
+        if let Plan::Chunks(chunk) = self.plan_in(x.kind(), len, pass) {
+            let discrete = self.systems.discrete(pass.rate, len)?;
             return if self.bidirectional {
                 chunked::bidirectional(&discrete, x, skip, chunk)
             } else {
@@ -230,17 +241,36 @@ impl S4Block {
             };
         }
         let taps = self.kernel_length(len, pass.rate);
-        let k = ssm.kernel(taps, pass.kernel, self.systems.kind())?;
-        if self.bidirectional {
+        let k = self.kernel(&self.systems.discrete(pass.rate, taps)?, taps, pass)?;
+        let exact = x.to_kind(self.systems.kind());
+        let y = if self.bidirectional {
             let half = k.size()[0] / 2;
-            fft::bidirectional(x, &k.narrow(0, 0, half), &k.narrow(0, half, half), skip)
+            fft::bidirectional(&exact, &k.narrow(0, 0, half), &k.narrow(0, half, half), skip)
         } else {
-            fft::causal(x, &k, skip)
+            fft::causal(&exact, &k, skip)
+        };
+        Ok(y?.to_kind(x.kind()))
+    }
+
+    /// The first `len` values of the kernels.
+    fn kernel(&self, discrete: &DiscreteSsm, len: i64, pass: &Pass) -> Result<Tensor> {
+        let kind = self.systems.kind();
+        match pass.kernel {
+            KernelMethod::BlockPowers => Ok(block_powers::kernel(discrete, len, kind)),
+            method => self.systems.ssm(pass.rate).kernel_of(discrete, len, method, kind),
         }
     }
 
     /// How sequences of `len` inputs are convolved.
     pub fn plan(&self, len: i64, pass: &Pass) -> Plan {
+        let kind = match pass.dense {
+            DenseKind::Bfloat16 if gpu::has_kernels(&self.d) => Kind::BFloat16,
+            _ => self.systems.kind(),
+        };
+        self.plan_in(kind, len, pass)
+    }
+
+    fn plan_in(&self, kind: Kind, len: i64, pass: &Pass) -> Plan {
         // Chunks know no end of the kernel, and compute it in their own way.
         if self.kernel_length(len, pass.rate) < len || pass.kernel != KernelMethod::default() {
             return Plan::Fft;
@@ -251,7 +281,7 @@ impl S4Block {
             bidirectional: self.bidirectional,
             diagonal: self.systems.are_diagonal(),
         };
-        self.convolution.plan(size, self.d.device())
+        self.convolution.plan(size, scan::engine(&self.d, !size.diagonal, size.states, kind))
     }
 
     fn kernel_length(&self, len: i64, rate: f64) -> i64 {
@@ -267,6 +297,11 @@ impl S4Block {
         let y = self.dropout.forward(&y.flatten(1, 2), pass.train);
         let y = self.dropout.forward(&self.activation.forward(&y), pass.train);
         let Some(output) = &self.output else { return y };
+        if self.final_act == FinalAct::Special(Special::Glu) && gpu::has_kernels(&y) {
+            let kind = if pass.dense == DenseKind::Bfloat16 { Kind::BFloat16 } else { y.kind() };
+            let mixed = linear_glu(&y.to_kind(kind), &output.matrix(), output.bias());
+            return mixed.to_kind(y.kind());
+        }
         self.finish(&output.forward_in(&y, pass.dense))
     }
 
@@ -321,18 +356,22 @@ impl SequenceLayer for S4Block {
             self.kernel_length(len, pass.rate) == len,
             "l_max cuts the kernel short of {len} inputs, which a state cannot; pass shorter pieces"
         );
-        let ssm = self.systems.ssm(pass.rate);
-        let discrete = ssm.discretise(len)?;
+        let discrete = self.systems.discrete(pass.rate, len)?;
         let skip = Some(&self.d);
-        let (y, next) = match self.plan(len, pass) {
+        let (y, next) = match self.plan_in(x.kind(), len, pass) {
             Plan::Chunks(chunk) => chunked::convolve(&discrete, x, state, skip, chunk)?,
             Plan::Fft => {
-                let k = ssm.kernel_of(&discrete, len, pass.kernel, self.systems.kind())?;
+                let x = &x.to_kind(self.systems.kind());
+                let k = self.kernel(&discrete, len, pass)?;
                 let response = fft::state_response(&discrete, state, len);
                 (fft::causal(x, &k, skip)? + response, fft::final_state(&discrete, state, x))
             }
         };
         Ok((self.mix(&y, pass), vec![next]))
+    }
+
+    fn takes_bf16(&self) -> bool {
+        true
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {

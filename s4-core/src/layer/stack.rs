@@ -2,12 +2,14 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::dropout::Dropout;
+use super::linear::DenseKind;
 use super::norm::{Norm, NormKind};
 use super::residual::Residual;
 use super::{Pass, SequenceLayer, State, Stepper};
+use crate::gpu;
 use crate::params::{Hyper, Scope};
 use crate::recurrence::StepMode;
 
@@ -110,6 +112,11 @@ impl Stack {
         self.blocks.iter().map(|block| Ok(block.default_state(1)?.len())).collect()
     }
 
+    /// What the first block gets.
+    fn enter(&self, x: &Tensor, pass: &Pass) -> Tensor {
+        enter(x, pass, self.blocks.iter().all(Residual::takes_bf16))
+    }
+
     fn finish(&self, x: Tensor, train: bool) -> Tensor {
         match &self.final_norm {
             None => x,
@@ -118,13 +125,25 @@ impl Stack {
     }
 }
 
+/// Sequences x (B, H, L) as blocks work on them where there are kernels: channel by channel
+/// ([`gpu::channel_major`]), and in bfloat16 where all of the blocks take it and `pass` asks for it.
+/// Whoever has run the blocks brings the result back to the kind of x.
+pub fn enter(x: &Tensor, pass: &Pass, takes_bf16: bool) -> Tensor {
+    if !gpu::has_kernels(x) {
+        return x.shallow_clone();
+    }
+    let rounded = takes_bf16 && pass.dense == DenseKind::Bfloat16;
+    let kind = if rounded { Kind::BFloat16 } else { x.kind() };
+    gpu::channel_major(&x.to_kind(kind))
+}
+
 impl SequenceLayer for Stack {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let mut x = x.shallow_clone();
+        let mut y = self.enter(x, pass);
         for block in &self.blocks {
-            x = block.forward(&x, pass)?;
+            y = block.forward(&y, pass)?;
         }
-        Ok(self.finish(x, pass.train))
+        Ok(self.finish(y, pass.train).to_kind(x.kind()))
     }
 
     fn forward_with_state(
@@ -136,16 +155,16 @@ impl SequenceLayer for Stack {
         let counts = self.state_counts()?;
         let total: usize = counts.iter().sum();
         ensure!(state.len() == total, "this stack has {total} states, got {}", state.len());
-        let mut x = x.shallow_clone();
+        let mut y = self.enter(x, pass);
         let mut next = State::new();
         let mut states = state.iter().map(Tensor::shallow_clone);
         for (block, count) in self.blocks.iter().zip(counts) {
             let before = states.by_ref().take(count).collect();
-            let (y, after) = block.forward_with_state(&x, &before, pass)?;
-            x = y;
+            let after;
+            (y, after) = block.forward_with_state(&y, &before, pass)?;
             next.extend(after);
         }
-        Ok((self.finish(x, pass.train), next))
+        Ok((self.finish(y, pass.train).to_kind(x.kind()), next))
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {

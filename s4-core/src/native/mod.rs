@@ -4,4 +4,5 @@
 pub mod message;
 pub mod numbers;
 pub mod parallel;
+pub mod precision;
 pub mod vector;

@@ -21,6 +21,8 @@ pub mod krylov;
 pub mod low_rank;
 pub mod minimal;
 pub mod parameters;
+pub mod powers;
+pub mod system;
 pub mod transform;
 pub mod transition;
 

@@ -11,7 +11,9 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::discrete::DiscreteSsm;
 use super::init::{self, Init, InitArgs};
+use super::system::{self, Form, Stored};
 use super::transform::Transform;
 use super::{Discretisation, Ssm};
 use crate::params::{Hyper, ParamStore, Scope};
@@ -276,6 +278,46 @@ impl SsmParameters {
             c_tilde_length: self.c_tilde_length().map(|l| round_half_even(l as f64 / rate)),
             a,
         }
+    }
+
+    /// The discrete system for sequences of `len` inputs with steps of `rate`·Δ: that of
+    /// [`SsmParameters::ssm`], by a kernel where there is one for it.
+    ///
+    /// # Errors
+    /// If the discretisation does not fit the matrix, or a kernel cannot be started.
+    pub fn discrete(&self, rate: f64, len: i64) -> Result<DiscreteSsm> {
+        if let Some(discrete) = self.discrete_by_kernel(rate)? {
+            return Ok(discrete);
+        }
+        self.ssm(rate).discretise(len)
+    }
+
+    fn discrete_by_kernel(&self, rate: f64) -> Result<Option<DiscreteSsm>> {
+        let config = &self.config;
+        let (Some(a_imag), None, false) = (&self.a_imag, config.bandlimit, config.is_real) else {
+            return Ok(None);
+        };
+        let zoh = config.mode == Mode::S4d && config.disc == Discretisation::Zoh;
+        let is_dss = config.mode == Mode::S4d && config.disc == Discretisation::Dss;
+        if is_dss || self.c_tilde_length().is_some() {
+            return Ok(None);
+        }
+        let stored = Stored {
+            inv_dt: &self.inv_dt,
+            a_real: &self.a_real,
+            a_imag,
+            b: &self.b,
+            c: &self.c,
+            p: self.p.as_ref(),
+        };
+        let form = Form {
+            dt_transform: config.dt_transform,
+            dt_fast: config.dt_fast,
+            real_transform: config.real_transform,
+            imag_transform: config.imag_transform,
+            zoh,
+        };
+        system::discretise(&stored, form, rate)
     }
 
     /// The length for which `C` holds C̃ (see [`Ssm::c_tilde_length`]), in steps at rate 1.

@@ -156,7 +156,7 @@ impl Transition {
         }
     }
 
-    fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         match self {
             Transition::Diagonal(r) => Transition::Diagonal(r.copy()),
             Transition::LowRank(a) => Transition::LowRank(LowRank {

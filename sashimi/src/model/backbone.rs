@@ -8,6 +8,7 @@ use s4_core::layer::feed_forward::FeedForward;
 use s4_core::layer::norm::{Norm, NormKind};
 use s4_core::layer::residual::Residual;
 use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+use s4_core::layer::stack::enter;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, Scope};
 use s4_core::recurrence::StepMode;
@@ -190,8 +191,9 @@ impl Sashimi {
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (_, _, len) = x.size3().context("expected sequences (batch, channels, length)")?;
         let missing = (self.stride - len % self.stride) % self.stride;
-        let y = self.stage.forward(&lengthen(x, missing), None, pass)?.narrow(2, 0, len);
-        Ok(self.norm.forward(&y, pass.train))
+        let entering = enter(&lengthen(x, missing), pass, true);
+        let y = self.stage.forward(&entering, None, pass)?.narrow(2, 0, len);
+        Ok(self.norm.forward(&y, pass.train).to_kind(x.kind()))
     }
 
     /// Applies the model to the continuation of sequences that left it in `state`, which moves on.
@@ -212,8 +214,8 @@ impl Sashimi {
             "parts of a sequence are multiples of {} positions long, got {len}",
             self.stride
         );
-        let y = self.stage.forward(x, Some(&mut state.0), pass)?;
-        Ok(self.norm.forward(&y, pass.train))
+        let y = self.stage.forward(&enter(x, pass, true), Some(&mut state.0), pass)?;
+        Ok(self.norm.forward(&y, pass.train).to_kind(x.kind()))
     }
 
     /// The state of `batch` sequences before their first input.

@@ -4,6 +4,7 @@
 //! Shapes: B batch, H channels, L length, s positions pooled into one.
 
 use anyhow::Result;
+use s4_core::gpu;
 use s4_core::layer::linear::{DenseKind, Linear};
 use s4_core::params::{Hyper, Scope};
 use tch::Tensor;
@@ -38,7 +39,12 @@ impl DownPool {
     pub(super) fn forward(&self, x: &Tensor, dense: DenseKind) -> Tensor {
         let (batch, h, len) = x.size3().expect("sequences have three dimensions");
         let s = self.factor;
-        let gathered = x.view([batch, h, len / s, s]).transpose(2, 3); // (B, H, s, L / s)
+        let gathered = x.reshape([batch, h, len / s, s]).transpose(2, 3); // (B, H, s, L / s)
+        if gpu::has_kernels(x) {
+            // One copy, channel by channel.
+            let rows = gathered.permute([1, 2, 0, 3]).contiguous(); // (H, s, B, L / s)
+            return self.linear.forward_in(&rows.flatten(0, 1).transpose(0, 1), dense);
+        }
         self.linear.forward_in(&gathered.reshape([batch, h * s, len / s]), dense)
     }
 
@@ -82,21 +88,27 @@ impl UpPool {
         dense: DenseKind,
     ) -> Tensor {
         let (batch, _, m) = x.size3().expect("sequences have three dimensions");
-        let y = self.linear.forward_in(x, dense).view([batch, self.output, self.factor, m]);
-        let y = if !self.causal {
-            y
-        } else {
-            let earlier = y.narrow(3, 0, m - 1);
-            match pending {
-                None => earlier.constant_pad_nd([1, 0]),
-                Some(pending) => {
-                    let first = pending.unsqueeze(-1);
-                    *pending = y.select(3, m - 1);
-                    Tensor::cat(&[first, earlier], 3)
-                }
+        let y = self.linear.forward_in(x, dense).reshape([batch, self.output, self.factor, m]);
+        let mut y = y.transpose(2, 3); // (B, H, M, s)
+        let mut first = None;
+        if self.causal {
+            let shape = [batch, self.output, 1, self.factor];
+            first = Some(Tensor::zeros(shape, (y.kind(), y.device())));
+            if let Some(pending) = pending {
+                first = Some(pending.unsqueeze(2).to_kind(y.kind()));
+                *pending = y.select(2, m - 1).to_kind(pending.kind());
             }
+            y = y.narrow(2, 0, m - 1);
+        }
+        // One copy, with the channels outermost where there are kernels.
+        let turned = |y: &Tensor| {
+            if gpu::has_kernels(x) { y.transpose(0, 1) } else { y.shallow_clone() }
         };
-        y.transpose(2, 3).reshape([batch, self.output, m * self.factor])
+        let y = match first {
+            None => turned(&y),
+            Some(first) => Tensor::cat(&[turned(&first), turned(&y)], 2),
+        };
+        turned(&y.flatten(2, 3))
     }
 
     /// What comes out before anything went in, (B, H, s).

@@ -16,7 +16,7 @@
 //! Shapes: B batch, H channels, L length, T chunk, M chunks, C outputs a channel, N states.
 
 mod product;
-mod scan;
+pub mod scan;
 mod tables;
 
 use anyhow::{Result, ensure};
@@ -39,17 +39,18 @@ pub fn convolve(
     chunk: i64,
 ) -> Result<(Tensor, Tensor)> {
     check(chunk)?;
-    let tables = Tables::causal(ssm, skip, chunk, u.kind());
+    let tables = Tables::new(ssm, skip, chunk, 1, u.kind())?;
     let (y, last) = product(&tables, u, Some(state))?;
     // `last` is the state in front of the last chunk, which need not be full.
     let len = u.size()[2];
     let rest = len - (len - 1) / chunk * chunk;
-    let tail = u.narrow(-1, len - rest, rest).permute([1, 2, 0]); // (H, r, B)
-    let input = tables.input.narrow(-1, 0, rest).flip([-1]); // (H, N, r): Ā^{r-1-j} b̄
+    let kind = state.kind();
+    let tail = u.narrow(-1, len - rest, rest).permute([1, 0, 2]).to_kind(kind); // (H, B, r)
+    let input = tables.input.narrow(1, chunk - rest, rest).to_kind(kind); // (H, r, N): Ā^{r-1-j} b̄
     let last = last.permute([1, 2, 0]); // (H, N, B)
     let power = if rest == chunk { tables.carry } else { ssm.a.power(rest) };
-    let carried = power.to_kind(u.kind()).apply_columns(&last);
-    Ok((y, (carried + input.bmm(&tail)).permute([2, 0, 1])))
+    let carried = power.to_kind(kind).apply_columns(&last);
+    Ok((y, carried.permute([2, 0, 1]) + tail.bmm(&input).transpose(0, 1)))
 }
 
 /// As [`convolve`], from the zero state and without a final one.
@@ -58,8 +59,7 @@ pub fn convolve(
 /// If `chunk` is not positive.
 pub fn causal(ssm: &DiscreteSsm, u: &Tensor, skip: Option<&Tensor>, chunk: i64) -> Result<Tensor> {
     check(chunk)?;
-    let tables = Tables::causal(ssm, skip, chunk, u.kind());
-    Ok(product(&tables, u, None)?.0)
+    Ok(product(&Tables::new(ssm, skip, chunk, 1, u.kind())?, u, None)?.0)
 }
 
 /// The first half of the outputs looks back, the second half ahead, from the next input on:
@@ -74,8 +74,7 @@ pub fn bidirectional(
     chunk: i64,
 ) -> Result<Tensor> {
     check(chunk)?;
-    let tables = Tables::bidirectional(ssm, skip, chunk, u.kind());
-    Ok(product(&tables, u, None)?.0)
+    Ok(product(&Tables::new(ssm, skip, chunk, 2, u.kind())?, u, None)?.0)
 }
 
 fn check(chunk: i64) -> Result<()> {

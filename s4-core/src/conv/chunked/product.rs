@@ -3,40 +3,36 @@
 //!
 //! Everything is kept as (H, B, …), so that each product is one batched product over the channels.
 
-use anyhow::{Context, Result};
-use tch::{Kind, Tensor};
+use anyhow::{Context, Result, bail};
+use tch::{Device, Kind, Tensor};
 
-use super::scan::{Order, scan};
+use super::scan::{Pass, scan};
 use super::tables::Tables;
 use crate::autograd::{self, Gradients};
 use crate::ssm::transition::{Rotation, Transition};
 
-/// Inputs u (B, H, L) and the initial state (B, H, N), absent: zero, to the outputs (B, C, H, L) and
-/// the state (B, H, N) in front of the last chunk.
+/// Inputs u (B, H, L) and the initial state (B, H, N), absent: zero, to the outputs (B, C, H, L) and,
+/// where there is an initial one, the state (B, H, N) in front of the last chunk.
 pub fn product(tables: &Tables, u: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
     let carry = match &tables.carry {
         Transition::Diagonal(Rotation { re, im }) => vec![re, im],
         Transition::Dense(a) => vec![a],
         Transition::LowRank(_) => unreachable!("tables hold a diagonal or a full matrix"),
     };
-    let mut inputs = vec![u, &tables.taps, &tables.input, &tables.output];
-    inputs.extend(&tables.ahead);
+    let mut inputs = vec![u, &tables.input, &tables.output, &tables.toeplitz];
     inputs.extend(&carry);
     inputs.extend(state);
 
     let matrices = Matrices::new(tables);
     let guard = tch::no_grad_guard();
-    let (chunks, mut states) = (matrices.chunks(u), Vec::new());
-    let y = matrices.forward(&chunks, state, &mut states);
-    let len = u.size()[2];
+    let (chunks, len) = (matrices.chunks(u), u.size()[2]);
+    let (y, states, last) = matrices.forward(&chunks, state)?;
     let y = matrices.sequence(&y, len); // (B, C, H, L)
-    let count = chunks.size()[2];
-    let last = states[0].select(2, count - 1).permute([1, 0, 2]).contiguous();
     drop(guard);
 
     let has_state = state.is_some();
     autograd::attach(&inputs, &[&y, &last], move |gradients| {
-        let [of_y, of_last] = gradients else { anyhow::bail!("two outputs have two gradients") };
+        let [of_y, of_last] = gradients else { bail!("two outputs have two gradients") };
         matrices.backward(&chunks, &states, len, of_y.as_ref(), of_last.as_ref(), has_state)
     })?;
     Ok((y, last))
@@ -44,48 +40,34 @@ pub fn product(tables: &Tables, u: &Tensor, state: Option<&Tensor>) -> Result<(T
 
 /// [`Tables`] without their graph.
 struct Matrices {
-    /// (C, H, T, T): row j holds what input j adds to the outputs.
+    /// (H, T, D·N).
+    input: Tensor,
+    /// (C, H, T, D·N).
+    output: Tensor,
+    /// (C, H, T, T).
     toeplitz: Tensor,
-    directions: Vec<Direction>,
     carry: Transition,
+    directions: i64,
     /// T.
     chunk: i64,
 }
 
-struct Direction {
-    order: Order,
-    /// (H, T, N).
-    input: Tensor,
-    /// (C, H, N, T).
-    output: Tensor,
-}
-
 impl Matrices {
     fn new(tables: &Tables) -> Self {
-        let _guard = tch::no_grad_guard();
-        let chunk = tables.input.size()[2];
-        let input = tables.input.detach();
-        let mut directions = vec![Direction {
-            order: Order::Ascending,
-            input: input.flip([-1]).transpose(-1, -2),
-            output: tables.output.detach(),
-        }];
-        if let Some(ahead) = &tables.ahead {
-            directions.push(Direction {
-                order: Order::Descending,
-                input: input.transpose(-1, -2),
-                output: ahead.detach(),
-            });
-        }
         let carry = match &tables.carry {
             Transition::Diagonal(Rotation { re, im }) => {
                 Transition::Diagonal(Rotation { re: re.detach(), im: im.detach() })
             }
             other => Transition::Dense(other.dense().detach()),
         };
-        // Window w begins w steps after the earliest tap: row j is window T - 1 - j.
-        let toeplitz = tables.taps.detach().unfold(-1, chunk, 1).flip([-2]);
-        Self { toeplitz, directions, carry, chunk }
+        Self {
+            input: tables.input.detach(),
+            output: tables.output.detach(),
+            toeplitz: tables.toeplitz.detach(),
+            carry,
+            directions: tables.directions,
+            chunk: tables.input.size()[1],
+        }
     }
 
     /// (B, H, L) as (H, B, M, T), with zeros behind the end.
@@ -102,141 +84,128 @@ impl Matrices {
         x.flatten(-2, -1).narrow(-1, 0, len).permute([2, 0, 1, 3])
     }
 
-    /// Outputs (C, H, B, M, T) of inputs (H, B, M, T), and for each direction the states
-    /// (H, B, M, N) in front of the chunks.
-    fn forward(&self, u: &Tensor, state: Option<&Tensor>, states: &mut Vec<Tensor>) -> Tensor {
+    fn outputs(&self) -> i64 {
+        self.toeplitz.size()[0]
+    }
+
+    /// Outputs (C, H, B, M, T) of inputs (H, B, M, T), the states (H, B, M, D·N) that enter the
+    /// chunks, and, where there is an initial `state`, direction 0's in front of the last chunk.
+    fn forward(&self, u: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor, Tensor)> {
         let rows = rows(u); // (H, B·M, T)
-        for direction in &self.directions {
-            let s = rows.bmm(&direction.input).view_as_chunks(u);
+        let states = rows.bmm(&self.input).view_as_chunks(u);
+        let first = state.map(|state| {
             // A copy: the scan advances it in place.
-            let mut first = zero_state(&s);
-            if let Some(state) = state {
-                first.copy_(&state.detach().permute([1, 0, 2]));
-            }
-            let _ = scan(&self.carry, &s, first, direction.order);
-            states.push(s);
-        }
-        let outputs: Vec<_> = (0..self.toeplitz.size()[0])
+            let mut first = zero_state(&states);
+            first.copy_(&state.detach().permute([1, 0, 2]));
+            first
+        });
+        let before_last =
+            scan(&self.carry, &states, self.directions, first.as_ref(), Pass::Forward)?;
+        let last = match (state, before_last) {
+            (Some(state), Some(last)) => last.permute([1, 0, 2]).to_kind(state.kind()).contiguous(),
+            _ => Tensor::empty([0], (u.kind(), u.device())),
+        };
+        let s = self::rows(&states);
+        let outputs: Vec<_> = (0..self.outputs())
             .map(|c| {
                 let mut y = rows.bmm(&self.toeplitz.select(0, c));
-                for (direction, s) in self.directions.iter().zip(states.iter()) {
-                    let _ = y.baddbmm_(&self::rows(s), &direction.output.select(0, c));
-                }
+                let _ = y.baddbmm_(&s, &self.output.select(0, c).transpose(1, 2));
                 y.view_as_chunks(u)
             })
             .collect();
-        stack(outputs)
+        Ok((stack(outputs), states, last))
     }
 
     /// Gradients of the operation's inputs, in their order.
     fn backward(
         &self,
         u: &Tensor,
-        states: &[Tensor],
+        states: &Tensor,
         len: i64,
         of_y: Option<&Tensor>,
         of_last: Option<&Tensor>,
         has_state: bool,
     ) -> Result<Gradients> {
-        let outputs = self.toeplitz.size()[0];
+        let outputs = self.outputs();
         // (C, H, B·M, T)
         let of_y: Vec<Tensor> = match of_y {
-            Some(g) => (0..outputs).map(|c| rows(&self.chunks(&g.select(1, c)))).collect(),
+            Some(g) => (0..outputs)
+                .map(|c| rows(&self.chunks(&g.select(1, c).to_kind(u.kind()))))
+                .collect(),
             None => (0..outputs).map(|_| rows(&u.zeros_like())).collect(),
         };
-        let u_rows = rows(u);
+        let (u_rows, s_rows) = (rows(u), rows(states));
         let u_columns = u_rows.transpose(1, 2);
-        let toeplitz = stack(of_y.iter().map(|g| u_columns.bmm(g)).collect()); // (C, H, T, T)
-        let mut of_u = Sum::default();
+        let of_toeplitz = stack(of_y.iter().map(|g| exact_product(&u_columns, g)).collect());
+        let of_output =
+            stack(of_y.iter().map(|g| exact_product(&g.transpose(1, 2), &s_rows)).collect());
+        let (mut of_u, mut of_s) = (Sum::default(), Sum::default());
         for (c, g) in of_y.iter().enumerate() {
-            of_u.add_product(g, &self.toeplitz.select(0, c as i64).transpose(1, 2));
+            let c = c as i64;
+            of_u.add_product(g, &self.toeplitz.select(0, c).transpose(1, 2));
+            of_s.add_product(g, &self.output.select(0, c));
         }
-
-        let mut of_input = Sum::default(); // (H, N, T), in the order of the powers
-        let mut of_output = Vec::new();
-        let mut of_carry: Vec<Sum> = Vec::new();
-        let mut of_state = None;
-        let transposed = self.carry.transposed();
-        for (direction, s) in self.directions.iter().zip(states) {
-            let s_rows = rows(s);
-            let s_columns = s_rows.transpose(1, 2);
-            of_output.push(Some(stack(of_y.iter().map(|g| s_columns.bmm(g)).collect())));
-            let mut of_s = Sum::default();
-            for (c, g) in of_y.iter().enumerate() {
-                of_s.add_product(g, &direction.output.select(0, c as i64).transpose(1, 2));
-            }
-            let of_s = of_s.value().context("an output")?.view_as_chunks(u); // (H, B, M, N)
-            if let (Some(g), Order::Ascending) = (of_last, direction.order) {
-                let count = of_s.size()[2];
-                let _ = of_s.select(2, count - 1).g_add_(&g.permute([1, 0, 2]));
-            }
-            // Turned round and transposed, the states' recurrence is that of their gradients.
-            let first = scan(&transposed, &of_s, zero_state(&of_s), direction.order.reversed());
-            let of_v = rows(&of_s);
-            if direction.order == Order::Ascending {
-                of_state = Some(first.permute([1, 0, 2]).to_kind(u.kind()));
-            }
-            of_u.add_product(&of_v, &direction.input.transpose(1, 2));
-            let g = of_v.transpose(1, 2).bmm(&u_rows); // (H, N, T)
-            of_input.add(if direction.order == Order::Ascending { g.flip([-1]) } else { g });
-            self.carry_gradient(&of_v, &s_rows, &mut of_carry);
+        let of_s = of_s.0.context("an output")?.view_as_chunks(u); // (H, B, M, D·N)
+        let last_is_given = has_state && of_last.is_some();
+        if let (true, Some(g)) = (last_is_given, of_last) {
+            let (count, n) = (of_s.size()[2], g.size()[2]);
+            let _ = of_s.select(2, count - 1).narrow(-1, 0, n).g_add_(&g.permute([1, 0, 2]));
         }
+        // Turned round and transposed, the states' recurrence is that of their gradients.
+        let first = has_state.then(|| zero_state(&of_s));
+        let _ = scan(&self.carry, &of_s, self.directions, first.as_ref(), Pass::Backward)?;
+        let of_v = rows(&of_s);
+        of_u.add_product(&of_v, &self.input.transpose(1, 2));
+        let of_input = exact_product(&u_columns, &of_v); // (H, T, D·N)
 
-        let of_u = of_u.value().context("an output")?.view_as_chunks(u).unsqueeze(0);
+        let of_u = of_u.0.context("an output")?.view_as_chunks(u).unsqueeze(0);
         let of_u = self.sequence(&of_u, len).squeeze_dim(1);
-        let mut gradients = vec![Some(of_u), Some(diagonal_sums(&toeplitz)), of_input.value()];
-        gradients.extend(of_output);
-        gradients
-            .extend(of_carry.into_iter().map(|sum| sum.value().map(|g| g.to_kind(Kind::Double))));
-        if has_state {
-            gradients.push(of_state);
+        let mut gradients = vec![Some(of_u), Some(of_input), Some(of_output), Some(of_toeplitz)];
+        gradients.extend(self.carry_gradient(&of_v, &s_rows).into_iter().map(Some));
+        if let Some(first) = first {
+            gradients.push(Some(first.permute([1, 0, 2])));
         }
         Ok(gradients)
     }
 
-    /// Adds Σ g sᵀ, restricted to the form of Āᵀ, over states s and gradients g (H, B·M, N).
-    fn carry_gradient(&self, g: &Tensor, s: &Tensor, sums: &mut Vec<Sum>) {
-        let new = match &self.carry {
-            Transition::Diagonal(_) => {
-                let half = g.size()[2] / 2;
-                let part = |x: &Tensor, at: i64| x.narrow(2, at * half, half);
-                let sum = |a: Tensor| a.sum_dim_intlist([1i64].as_slice(), false, None);
-                vec![
-                    sum(part(g, 0) * part(s, 0) + part(g, 1) * part(s, 1)),
-                    sum(part(g, 1) * part(s, 0) - part(g, 0) * part(s, 1)),
-                ]
-            }
-            _ => vec![g.transpose(1, 2).bmm(s)],
-        };
-        sums.resize_with(new.len(), Sum::default);
-        for (sum, new) in sums.iter_mut().zip(new) {
-            sum.add(new);
+    /// Σ g sᵀ over states s and gradients g (H, B·M, D·N) and over the directions, restricted to the
+    /// form of Āᵀ, in float64.
+    fn carry_gradient(&self, g: &Tensor, s: &Tensor) -> Vec<Tensor> {
+        let all = exact_product(&g.transpose(1, 2), s); // (H, D·N, D·N)
+        let n = g.size()[2] / self.directions;
+        let mut sum = all.narrow(1, 0, n).narrow(2, 0, n);
+        if self.directions == 2 {
+            sum = sum + all.narrow(1, n, n).narrow(2, n, n);
         }
+        let sum = sum.to_kind(Kind::Double);
+        let Transition::Diagonal(_) = self.carry else { return vec![sum] };
+        let half = n / 2;
+        let diagonal = |offset| sum.diagonal(offset, 1, 2);
+        let on = diagonal(0);
+        vec![on.narrow(1, 0, half) + on.narrow(1, half, half), diagonal(-half) - diagonal(half)]
     }
 }
 
-/// A sum of tensors, the first of which is taken over.
+/// a b for batches of matrices, in float32 where they are bfloat16: sums over whole sequences, which
+/// become gradients of parameters.
+fn exact_product(a: &Tensor, b: &Tensor) -> Tensor {
+    match (a.kind(), a.device()) {
+        (Kind::BFloat16, Device::Cuda(_)) => a.bmm_dtype(b, Kind::Float),
+        (Kind::BFloat16, _) => a.to_kind(Kind::Float).bmm(&b.to_kind(Kind::Float)),
+        _ => a.bmm(b),
+    }
+}
+
+/// A sum of products of batches of matrices, the first of which is taken over.
 #[derive(Default)]
 struct Sum(Option<Tensor>);
 
 impl Sum {
-    fn add(&mut self, x: Tensor) {
-        match &mut self.0 {
-            None => self.0 = Some(x),
-            Some(sum) => drop(sum.g_add_(&x)),
-        }
-    }
-
-    /// Adds a b for batches of matrices.
     fn add_product(&mut self, a: &Tensor, b: &Tensor) {
         match &mut self.0 {
             None => self.0 = Some(a.bmm(b)),
             Some(sum) => drop(sum.baddbmm_(a, b)),
         }
-    }
-
-    fn value(self) -> Option<Tensor> {
-        self.0
     }
 }
 
@@ -268,14 +237,4 @@ fn stack(mut tensors: Vec<Tensor>) -> Tensor {
         1 => tensors.remove(0).unsqueeze(0),
         _ => Tensor::stack(&tensors, 0),
     }
-}
-
-/// Sums along the diagonals of (…, T, T): (…, 2T - 1), entry T - 1 + i - j from row j and column i.
-fn diagonal_sums(x: &Tensor) -> Tensor {
-    let n = x.size()[x.dim() - 1];
-    // Rows one longer than they are shift against each other by one: upside down, diagonals
-    // become columns.
-    let padded = x.flip([-2]).constant_pad_nd([0, n]).flatten(-2, -1);
-    let skewed = padded.narrow(-1, 0, n * (2 * n - 1)).unflatten(-1, [n, 2 * n - 1]);
-    skewed.sum_dim_intlist([-2i64].as_slice(), false, None)
 }

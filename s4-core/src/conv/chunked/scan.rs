@@ -1,66 +1,185 @@
-//! The recurrence of the states from chunk to chunk, s ← A s + v, in float64: over thousands of
-//! chunks a rounding error of A would be multiplied by their number.
+//! The recurrence of the states from chunk to chunk, s ← A s + v.
+//!
+//! It runs in float64: over thousands of chunks a rounding error of A would be multiplied by their
+//! number. Where kernels work on products in TF32 or bfloat16, whose errors are far larger, it runs
+//! in float32.
 
+use anyhow::Result;
+use cuda::{Kernel, Value};
 use tch::{Device, Kind, Tensor};
 
+use crate::conv::plan::Engine;
+use crate::gpu::{self, address, address_or_null, int};
 use crate::native::numbers::{Element, Numbers};
 use crate::native::parallel;
+use crate::native::precision;
 use crate::native::vector::{self, Loop};
 use crate::ssm::transition::{Rotation, Transition};
 
-/// From the first chunk to the last, or from the last to the first.
+/// Which of the two recurrences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// First to last.
-    Ascending,
-    /// Last to first.
-    Descending,
+pub enum Pass {
+    /// Of states: direction 0 runs from the first chunk to the last, direction 1 back.
+    Forward,
+    /// Of their gradients: by Aᵀ, and the other way round.
+    Backward,
 }
 
-impl Order {
-    /// The other one.
-    pub fn reversed(self) -> Self {
-        match self {
-            Order::Ascending => Order::Descending,
-            Order::Descending => Order::Ascending,
+/// Puts the states that enter the chunks in the place of what each chunk adds, v (H, B, M, D·N),
+/// contiguous. Direction 0 begins with `state` (H, B, N) in float64, which becomes the state behind
+/// its last chunk; absent: zero. Gives, where there is a `state`, direction 0's that enters the last
+/// of its chunks, (H, B, N) in float64. Without gradients.
+///
+/// # Errors
+/// If a kernel cannot be started.
+pub fn scan(
+    a: &Transition,
+    v: &Tensor,
+    directions: i64,
+    state: Option<&Tensor>,
+    pass: Pass,
+) -> Result<Option<Tensor>> {
+    let v = &v.unflatten(-1, [directions, -1]); // (H, B, M, D, N)
+    let before_last = state.map(Tensor::empty_like);
+    let carried = state.zip(before_last.as_ref());
+    if by_kernel(a, v, carried, pass)? {
+        return Ok(before_last);
+    }
+    let a = &match pass {
+        Pass::Forward => a.copy(),
+        Pass::Backward => a.transposed(),
+    };
+    match (v.device(), v.kind()) {
+        (Device::Cpu, Kind::Float) => native::<f32>(a, v, carried, pass),
+        (Device::Cpu, Kind::Double) => native::<f64>(a, v, carried, pass),
+        _ => by_tensors(a, v, carried, pass),
+    }
+    Ok(before_last)
+}
+
+/// A state that goes in and out, and where that in front of the last chunk goes.
+type Carried<'a> = Option<(&'a Tensor, &'a Tensor)>;
+
+/// The chunks in the order of a direction.
+fn positions(count: usize, direction: usize, pass: Pass) -> impl Iterator<Item = usize> {
+    let is_ascending = (direction == 0) == (pass == Pass::Forward);
+    (0..count).map(move |i| if is_ascending { i } else { count - 1 - i })
+}
+
+/// In tensor operations: a few for every chunk.
+fn by_tensors(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) {
+    let size = v.size();
+    for direction in 0..size[3] as usize {
+        let mut state = match carried {
+            Some((state, _)) if direction == 0 => state.shallow_clone(),
+            _ => Tensor::zeros([size[0], size[1], size[4]], (Kind::Double, v.device())),
+        };
+        for m in positions(size[2] as usize, direction, pass) {
+            let mut place = v.select(3, direction as i64).select(2, m as i64);
+            let added = place.to_kind(Kind::Double) + 0.0;
+            place.copy_(&state);
+            if let (Some((_, before_last)), 0) = (carried, direction) {
+                before_last.shallow_clone().copy_(&state);
+            }
+            // (H, B, N): a product a channel
+            let next = match a {
+                Transition::Diagonal(r) => {
+                    Rotation { re: r.re.unsqueeze(1), im: r.im.unsqueeze(1) }.apply(&state)
+                }
+                _ => state.bmm(&a.dense().transpose(1, 2)),
+            };
+            state = next + added;
+        }
+        if let (Some((end, _)), 0) = (carried, direction) {
+            end.shallow_clone().copy_(&state);
         }
     }
+}
 
-    fn positions(self, count: usize) -> impl Iterator<Item = usize> {
-        (0..count).map(move |i| match self {
-            Order::Ascending => i,
-            Order::Descending => count - 1 - i,
-        })
+/// The kernel for states of this size and values of `v`'s kind (`scan.cu`).
+pub(crate) fn kernel(dense: bool, states: i64, v: Kind, real: Kind) -> Kernel {
+    let value = |kind| Value::Type(gpu::type_name(kind).expect("a kind that kernels know"));
+    Kernel {
+        name: if dense { "scan_dense" } else { "scan_diagonal" },
+        source: include_str!("scan.cu"),
+        constants: vec![
+            ("N", Value::Number(states)),
+            ("GROUPS", Value::Number(groups(states))),
+            ("VALUE", value(v)),
+            ("REAL", value(real)),
+        ],
     }
 }
 
-/// Puts the state in front of each chunk in the place of its contribution v (H, B, M, N), contiguous,
-/// beginning with `state` (H, B, N) in float64; gives the state behind the last one. Without
-/// gradients.
-pub fn scan(a: &Transition, v: &Tensor, state: Tensor, order: Order) -> Tensor {
-    match (v.device(), v.kind()) {
-        (Device::Cpu, Kind::Float) => native::<f32>(a, v, state, order),
-        (Device::Cpu, Kind::Double) => native::<f64>(a, v, state, order),
-        _ => by_tensors(a, v, state, order),
+/// Sequences of a block, in fours: larger states leave registers for fewer threads.
+fn groups(states: i64) -> i64 {
+    if states > 64 { 2 } else { 4 }
+}
+
+/// In which kind the kernel carries the states of sequences in `kind`, whose products are exact or
+/// not.
+fn carry_kind(kind: Kind) -> Kind {
+    match kind {
+        Kind::BFloat16 => Kind::Float,
+        Kind::Float if precision::is_tf32_allowed() => Kind::Float,
+        _ => Kind::Double,
     }
 }
 
-/// The same in tensor operations: a few for every chunk.
-fn by_tensors(a: &Transition, v: &Tensor, mut state: Tensor, order: Order) -> Tensor {
-    for m in order.positions(v.size()[2] as usize) {
-        let mut place = v.select(2, m as i64);
-        let added = place.to_kind(Kind::Double) + 0.0;
-        place.copy_(&state);
-        // (H, B, N): a product a channel
-        let carried = match a {
-            Transition::Diagonal(r) => {
-                Rotation { re: r.re.unsqueeze(1), im: r.im.unsqueeze(1) }.apply(&state)
-            }
-            _ => state.bmm(&a.dense().transpose(1, 2)),
+/// Whether the kernel can carry N = `states` states of sequences in `kind`: a thread keeps a row of a
+/// full A in its registers.
+fn has_kernel(on: &Tensor, dense: bool, states: i64, kind: Kind) -> bool {
+    let real = carry_kind(kind);
+    let most = if real == Kind::Double { 64 } else { 128 };
+    let Some(launcher) = gpu::launcher(on) else { return false };
+    gpu::type_name(kind).is_some()
+        && (!dense || states <= most)
+        && launcher.has(&kernel(dense, states, kind, real))
+}
+
+/// What convolves sequences in `kind` where `on` is.
+pub fn engine(on: &Tensor, dense: bool, states: i64, kind: Kind) -> Engine {
+    if has_kernel(on, dense, states, kind) {
+        return Engine::Kernels { reduced: carry_kind(kind) == Kind::Float };
+    }
+    if on.device() == Device::Cpu { Engine::Cpu } else { Engine::Tensors }
+}
+
+fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result<bool> {
+    let [h, b, m, d, n] = v.size()[..] else { anyhow::bail!("v has five dimensions") };
+    let dense = !matches!(a, Transition::Diagonal(_));
+    if !has_kernel(v, dense, n, v.kind()) {
+        return Ok(false);
+    }
+    let kernel = kernel(dense, n, v.kind(), carry_kind(v.kind()));
+    let flip = int((pass == Pass::Backward).into());
+    let ends = [
+        address(v),
+        address_or_null(carried.map(|(state, _)| state)),
+        address_or_null(carried.map(|(_, before_last)| before_last)),
+    ];
+    if let Transition::Diagonal(Rotation { re, im }) = a {
+        let (re, im) = (re.contiguous(), im.contiguous());
+        let mut arguments = vec![address(&re), address(&im)];
+        arguments.extend(ends);
+        arguments.extend([int(h), int(b), int(m), int(d), flip]);
+        let blocks = (h * b * d * n / 2 + 127) / 128;
+        // SAFETY: the kernel's arguments, with the sizes that it is told.
+        unsafe { gpu::launch(v, &kernel, (blocks, 1, 1), 128, &arguments)? };
+    } else {
+        let a = a.dense().contiguous();
+        let mut arguments = vec![address(&a)];
+        arguments.extend(ends);
+        arguments.extend([int(b), int(m), int(d), flip]);
+        let groups = groups(n);
+        let threads = (n + 31) / 32 * 32 * groups;
+        let sequences = 4 * groups;
+        // SAFETY: the kernel's arguments, with the sizes that it is told.
+        unsafe {
+            gpu::launch(v, &kernel, (h, d, (b + sequences - 1) / sequences), threads, &arguments)?
         };
-        state = carried + added;
     }
-    state
+    Ok(true)
 }
 
 /// One channel's A.
@@ -68,21 +187,23 @@ fn by_tensors(a: &Transition, v: &Tensor, mut state: Tensor, order: Order) -> Te
 enum Matrix<'a> {
     /// Re λ and Im λ.
     Rotation(&'a [f64], &'a [f64]),
-    /// The columns of A one behind the other.
+    /// The columns of A in sequence.
     Columns(&'a [f64]),
 }
 
-/// [`scan`] on the CPU.
-fn native<T: Element>(a: &Transition, v: &Tensor, state: Tensor, order: Order) -> Tensor {
-    let (channels, batch, count, n) = v.size4().expect("v has four dimensions");
-    let [channels, batch, count, n] = [channels, batch, count, n].map(|size| size as usize);
+/// On the CPU.
+fn native<T: Element>(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) {
+    let [channels, batch, count, directions, n] =
+        <[i64; 5]>::try_from(v.size()).expect("five dimensions").map(|size| size as usize);
     let tables = match a {
         Transition::Diagonal(r) => vec![r.re.contiguous(), r.im.contiguous()],
         _ => vec![a.dense().transpose(-1, -2).contiguous()],
     };
     let pointers: Vec<Numbers<f64>> = tables.iter().map(Numbers::of).collect();
-    let (values, states) = (Numbers::<T>::of(v), Numbers::<f64>::of(&state));
+    let values = Numbers::<T>::of(v);
+    let carried = carried.map(|pair| [pair.0, pair.1].map(Numbers::<f64>::of));
     parallel::for_ranges(channels, |range| {
+        let (mut start, mut before) = (vec![0.0; n], vec![0.0; n]);
         for h in range {
             // SAFETY: nobody writes to the tables; values and states of channel h are this range's.
             let a = match pointers.as_slice() {
@@ -93,37 +214,60 @@ fn native<T: Element>(a: &Transition, v: &Tensor, state: Tensor, order: Order) -
                 [a] => unsafe { Matrix::Columns(a.read(h * n * n, n * n)) },
                 _ => unreachable!("one table or two"),
             };
+            let size = count * directions * n;
             for sequence in h * batch..(h + 1) * batch {
-                let (values, state) = unsafe {
-                    (values.write(sequence * count * n, count * n), states.write(sequence * n, n))
-                };
-                vector::run(States { a, values, state, order });
+                for direction in 0..directions {
+                    let values = unsafe { values.write(sequence * size, size) };
+                    let (state, before_last) = match &carried {
+                        Some([state, before_last]) if direction == 0 => unsafe {
+                            (state.write(sequence * n, n), before_last.write(sequence * n, n))
+                        },
+                        _ => {
+                            start.fill(0.0);
+                            (&mut start[..], &mut before[..])
+                        }
+                    };
+                    vector::run(States {
+                        a,
+                        values,
+                        state,
+                        before_last,
+                        directions,
+                        direction,
+                        pass,
+                    });
+                }
             }
         }
     });
-    state
 }
 
-/// One channel of one sequence.
+/// One channel of one sequence in one direction.
 struct States<'a, T> {
     a: Matrix<'a>,
     values: &'a mut [T],
     state: &'a mut [f64],
-    order: Order,
+    before_last: &'a mut [f64],
+    directions: usize,
+    direction: usize,
+    pass: Pass,
 }
 
 impl<T: Element> Loop for States<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { a, values, state, order } = self;
+        let Self { a, values, state, before_last, directions, direction, pass } = self;
         let n = state.len();
+        let row = directions * n;
         let mut next = vec![0.0; n];
-        for m in order.positions(values.len() / n) {
-            let place = &mut values[m * n..(m + 1) * n];
+        for m in positions(values.len() / row, direction, pass) {
+            let at = m * row + direction * n;
+            let place = &mut values[at..at + n];
             for ((next, place), state) in next.iter_mut().zip(place).zip(&*state) {
                 *next = place.to_f64();
                 *place = T::from_f64(*state);
             }
+            before_last.copy_from_slice(state);
             match a {
                 Matrix::Rotation(re, im) => vector::add_rotated::<FMA>(re, im, state, &mut next),
                 Matrix::Columns(a) => vector::add_product::<FMA>(a, state, &mut next),
@@ -135,33 +279,66 @@ impl<T: Element> Loop for States<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use cuda::host;
+
     use super::*;
 
     fn normal(shape: &[i64]) -> Tensor {
         Tensor::randn(shape, (Kind::Double, Device::Cpu))
     }
 
-    /// Both forms of A, in all sizes that the blocks of rows distinguish, both ways.
+    /// Both forms of A, in all sizes that the blocks of rows distinguish, both ways: loops and kernels
+    /// against tensor operations.
     #[test]
-    fn native_states_are_those_of_tensor_operations() {
-        for (h, b, m, n) in [(1, 1, 1, 2), (3, 2, 5, 8), (2, 1, 17, 64), (1, 3, 4, 42)] {
-            let a = normal(&[h, n, n]) / (2.0 * n as f64).sqrt();
+    fn states_are_those_of_tensor_operations() {
+        for (h, b, m, d, n) in [
+            (1, 1, 1, 1, 2),
+            (3, 2, 5, 2, 8),
+            (2, 1, 17, 1, 64),
+            (1, 17, 4, 2, 42),
+            (1, 1, 3, 2, 6),
+        ] {
+            let dense = normal(&[h, n, n]) / (2.0 * n as f64).sqrt();
             let rotation =
                 Rotation { re: normal(&[h, n / 2]) * 0.5, im: normal(&[h, n / 2]) * 0.5 };
-            for a in [Transition::Dense(a), Transition::Diagonal(rotation)] {
-                for a in [a.transposed(), a] {
-                    for order in [Order::Ascending, Order::Descending] {
-                        let (v, s) = (normal(&[h, b, m, n]), normal(&[h, b, n]));
-                        let (expected, found) = (v.copy(), v.copy());
-                        let after = by_tensors(&a, &expected, s.copy(), order);
-                        let native = native::<f64>(&a, &found, s.copy(), order);
-                        let close = |x: &Tensor, y: &Tensor| x.allclose(y, 1e-12, 1e-12, false);
-                        assert!(close(&found, &expected), "{h} {b} {m} {n} {order:?}");
-                        assert!(close(&native, &after), "{h} {b} {m} {n} {order:?}");
-                        let single = v.to_kind(Kind::Float);
-                        let _ = scan(&a, &single, s.copy(), order);
-                        let single = single.to_kind(Kind::Double);
-                        assert!(single.allclose(&expected, 1e-5, 1e-5, false));
+            for a in [Transition::Dense(dense), Transition::Diagonal(rotation)] {
+                for (pass, has_state) in [
+                    (Pass::Forward, true),
+                    (Pass::Forward, false),
+                    (Pass::Backward, true),
+                    (Pass::Backward, false),
+                ] {
+                    let (v, start) = (normal(&[h, b, m, d * n]), normal(&[h, b, n]));
+                    let run =
+                        |kind: Kind, how: &dyn Fn(&Tensor, Option<&Tensor>) -> Option<Tensor>| {
+                            let (v, state) = (v.to_kind(kind).copy(), start.copy());
+                            let before = how(&v, has_state.then_some(&state));
+                            let before = before.unwrap_or_else(|| state.zeros_like());
+                            [v.to_kind(Kind::Double), state, before]
+                        };
+                    let expected = run(Kind::Double, &|v, state| {
+                        let a = if pass == Pass::Forward { a.copy() } else { a.transposed() };
+                        let before_last = state.map(Tensor::empty_like);
+                        let v = v.unflatten(-1, [d, n]);
+                        by_tensors(&a, &v, state.zip(before_last.as_ref()), pass);
+                        before_last
+                    });
+                    let by_scan =
+                        |v: &Tensor, state: Option<&Tensor>| scan(&a, v, d, state, pass).unwrap();
+                    let by_kernel = |v: &Tensor, state: Option<&Tensor>| {
+                        host::with_kernels(|| by_scan(v, state))
+                    };
+                    for (kind, tolerance) in [(Kind::Double, 1e-12), (Kind::Float, 1e-5)] {
+                        for (name, found) in
+                            [("loops", run(kind, &by_scan)), ("kernel", run(kind, &by_kernel))]
+                        {
+                            for (found, expected) in found.iter().zip(&expected) {
+                                assert!(
+                                    found.allclose(expected, tolerance, tolerance, false),
+                                    "{name} {h} {b} {m} {d} {n} {pass:?} {kind:?}"
+                                );
+                            }
+                        }
                     }
                 }
             }

@@ -1,0 +1,124 @@
+// States in front of the chunks, in place: v (H, B, M, D·N) holds what each chunk adds, and
+// s' = A s + v. Direction 0 runs from the first chunk to the last, direction 1 back; for gradients,
+// `flip` turns both round and transposes A. `state` (H, B, N), if given, is where direction 0 starts
+// from, and gets where it ends; `before_last` gets its state in front of the last chunk.
+//
+// scan_dense: block (h, d, z) has channel h, direction d, the G sequences from z·G on. Each thread
+// keeps a row of A in registers and four sequences; all loops over arrays have constant bounds, for an
+// array that is indexed otherwise goes to slow memory.
+// scan_diagonal: a thread a pair of states.
+//
+// N: real states. GROUPS: of four sequences in a block. VALUE: kind of v. REAL: kind of the state.
+
+#define HALF (N / 2)
+#define ROWS ((N + 31) / 32 * 32)
+#define G (4 * GROUPS)
+
+struct __align__(4 * sizeof(REAL)) Four {
+  REAL at[4];
+};
+
+// a (H, N, N). Threads: ROWS · GROUPS.
+extern "C" __global__ void __launch_bounds__(ROWS * GROUPS)
+    scan_dense(const double* a, VALUE* v, double* state, double* before_last, int B, int M, int D,
+               int flip) {
+  __shared__ Four S[2][N * GROUPS];
+  long long h = blockIdx.x;
+  int d = blockIdx.y, b0 = blockIdx.z * G, n = threadIdx.x % ROWS, g = threadIdx.x / ROWS;
+  bool is_row = n < N;
+  long long ld = (long long)D * N;
+  REAL A[N];
+#pragma unroll
+  for (int k = 0; k < N; k++) {
+    A[k] = is_row ? (REAL)a[(h * N + (flip ? k : n)) * N + (flip ? n : k)] : (REAL)0;
+  }
+  VALUE* base = v + (h * B + b0 + 4 * g) * M * ld + d * N + n;
+  long long next_sequence = M * ld;
+  int back = d ^ flip, m = back ? M - 1 : 0, step = back ? -1 : 1;
+  bool ok[4];
+  REAL now[4];
+  Four first;
+#pragma unroll
+  for (int j = 0; j < 4; j++) {
+    ok[j] = is_row && b0 + 4 * g + j < B;
+    now[j] = ok[j] ? (REAL)number(base[j * next_sequence + m * ld]) : (REAL)0;
+    first.at[j] = ok[j] && state && d == 0 ? (REAL)state[(h * B + b0 + 4 * g + j) * N + n] : (REAL)0;
+  }
+  if (is_row) S[0][n * GROUPS + g] = first;
+  __syncthreads();
+  int p = 0;
+  for (int s = 0; s < M; s++, p ^= 1) {
+    REAL next[4];
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      bool more = s + 1 < M && ok[j];
+      next[j] = more ? (REAL)number(base[j * next_sequence + (m + step) * ld]) : (REAL)0;
+    }
+    if (is_row) {
+      Four sum, mine = S[p][n * GROUPS + g];
+#pragma unroll
+      for (int j = 0; j < 4; j++) {
+        sum.at[j] = now[j];
+        if (!ok[j]) continue;
+        round_to(base[j * next_sequence + m * ld], mine.at[j]);
+        if (s == M - 1 && state && d == 0) {
+          before_last[(h * B + b0 + 4 * g + j) * N + n] = mine.at[j];
+        }
+      }
+#pragma unroll
+      for (int k = 0; k < N; k++) {
+        Four q = S[p][k * GROUPS + g];
+#pragma unroll
+        for (int j = 0; j < 4; j++) sum.at[j] += A[k] * q.at[j];
+      }
+      S[p ^ 1][n * GROUPS + g] = sum;
+    }
+    __syncthreads();
+    m += step;
+#pragma unroll
+    for (int j = 0; j < 4; j++) now[j] = next[j];
+  }
+  if (state && d == 0 && is_row) {
+    Four last = S[p][n * GROUPS + g];
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      if (ok[j]) state[(h * B + b0 + 4 * g + j) * N + n] = last.at[j];
+    }
+  }
+}
+
+// re, im (H, N/2). A thread for each of H·B·D·N/2 pairs.
+extern "C" __global__ void scan_diagonal(const double* re, const double* im, VALUE* v, double* state,
+                                         double* before_last, int H, int B, int M, int D, int flip) {
+  long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x;
+  int n = i % HALF, d = i / HALF % D;
+  long long sequence = i / HALF / D;
+  if (sequence >= (long long)H * B) return;
+  long long h = sequence / B, ld = (long long)D * N;
+  REAL ar = (REAL)re[h * HALF + n], ai = (REAL)(flip ? -im[h * HALF + n] : im[h * HALF + n]);
+  VALUE* x = v + sequence * M * ld + d * N + n;
+  int back = d ^ flip, m = back ? M - 1 : 0, step = back ? -1 : 1;
+  REAL sr = 0, si = 0;
+  if (state && d == 0) {
+    sr = (REAL)state[sequence * N + n];
+    si = (REAL)state[sequence * N + HALF + n];
+  }
+#pragma unroll 4
+  for (int s = 0; s < M; s++, m += step) {
+    VALUE* at = x + m * ld;
+    if (s == M - 1 && state && d == 0) {
+      before_last[sequence * N + n] = sr;
+      before_last[sequence * N + HALF + n] = si;
+    }
+    REAL vr = (REAL)number(at[0]), vi = (REAL)number(at[HALF]);
+    round_to(at[0], sr);
+    round_to(at[HALF], si);
+    REAL r = ar * sr - ai * si + vr;
+    si = ar * si + ai * sr + vi;
+    sr = r;
+  }
+  if (state && d == 0) {
+    state[sequence * N + n] = sr;
+    state[sequence * N + HALF + n] = si;
+  }
+}
