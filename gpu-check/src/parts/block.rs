@@ -3,6 +3,7 @@
 use anyhow::Result;
 use s4_core::conv::plan::Convolution;
 use s4_core::layer::SequenceLayer;
+use s4_core::layer::stack::enter;
 use tch::{Kind, Tensor};
 use training::precision::Precision;
 
@@ -41,7 +42,8 @@ fn time(
     let float = (Kind::Float, setting.device);
     let (mut store, block) = model.block(Convolution::Auto, float)?;
     let pass = precision::pass(precision);
-    let x = Tensor::f_randn([batch, model.channels, length], float)?;
+    // As a stack hands it to its blocks.
+    let x = enter(&Tensor::f_randn([batch, model.channels, length], float)?, &pass, true);
     let dy = x.f_rand_like()?;
     let forward = setting.clock.ms(|| tch::no_grad(|| block.forward(&x, &pass).map(drop)))?;
     let mut step = || {

@@ -3,6 +3,8 @@
 use anyhow::{Result, bail};
 use s4_core::conv::{chunked, fft};
 use s4_core::kernel::KernelMethod;
+use s4_core::layer::Pass;
+use s4_core::layer::stack::enter;
 use tch::{Kind, Tensor};
 use training::precision::Precision;
 
@@ -48,6 +50,7 @@ fn time(
 ) -> Result<Row> {
     let (_store, systems) = model.systems(setting.device)?;
     let u = Tensor::f_randn([batch, model.channels, length], (Kind::Float, setting.device))?;
+    let u = enter(&u, &Pass::train(), false);
     let leaf = |x: &Tensor| x.detach().set_requires_grad(true);
     let (k, mut system) = tch::no_grad(|| -> Result<_> {
         let ssm = systems.ssm(1.0);

@@ -8,6 +8,7 @@ use s4_core::layer::activation::Activation;
 use s4_core::layer::linear::Linear;
 use s4_core::layer::norm::{Norm, NormKind};
 use s4_core::layer::residual::Residual;
+use s4_core::layer::stack::enter;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Kind, Tensor};
 
@@ -27,7 +28,8 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
             continue;
         }
         let float = (Kind::Float, setting.device);
-        let x = Tensor::f_randn([batch, channels, length], float)?;
+        let pass = precision::pass(precision);
+        let x = enter(&Tensor::f_randn([batch, channels, length], float)?, &pass, true);
         for (norm, norm_name) in NORMS {
             found(row(format!("operations, {norm_name}, {kind}"), |row| {
                 let mut store = ParamStore::new(setting.device, Kind::Float);
@@ -46,7 +48,6 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
                 let (mut store, block) = model.block(Convolution::Auto, float)?;
                 let norm = Norm::new(&mut store.root().sub("norm"), norm, channels, Hyper::GLOBAL)?;
                 let block = Residual::new(Box::new(block), norm, true, NO_DROPOUT);
-                let pass = precision::pass(precision);
                 time(setting, store, &x, |x| block.forward(x, &pass), row)
             }));
         }
