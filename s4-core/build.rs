@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 #[path = "../build/libtorch.rs"]
 mod libtorch;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "src/autograd.cpp",
     "src/generator.cpp",
     "src/native/device_memory.cpp",
     "src/native/dispatched.cpp",
+    "src/native/graph.cpp",
     "src/native/parallel.cpp",
     "src/native/precision.cpp",
 ];

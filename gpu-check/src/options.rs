@@ -21,7 +21,7 @@ pub struct Options {
     /// Where gpu-check.json, gpu-check.md and what the parts leave behind go
     #[arg(long, value_name = "DIR", default_value = "gpu-check")]
     pub out: PathBuf,
-    /// Only these parts: parity, modes, launches, kernel, convolution, block, tail, steps, train
+    /// Only these parts: modes, launches, kernel, convolution, block, graph, tail, steps, train, parity
     #[arg(long, value_name = "PART,...", value_delimiter = ',')]
     only: Vec<String>,
     /// Seconds that the programs train

@@ -33,6 +33,7 @@ pub mod device_memory;
 pub mod dispatched;
 pub mod generator;
 pub mod gpu;
+pub mod graph;
 pub mod heap;
 pub mod hippo;
 pub mod kernel;

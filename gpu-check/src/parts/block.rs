@@ -3,6 +3,7 @@
 use anyhow::Result;
 use s4_core::conv::plan::Convolution;
 use s4_core::layer::SequenceLayer;
+use s4_core::layer::stack::enter;
 use tch::{Kind, Tensor};
 use training::precision::Precision;
 
@@ -43,7 +44,7 @@ fn time(
     let (mut store, block) = model.block(Convolution::Auto, float)?;
     let pass = precision::pass(precision);
     let x = Tensor::f_randn([batch, model.channels, length], float)?;
-    let x = precision::as_in_a_stack(&x, &pass);
+    let x = enter(&x, &pass, true);
     let dy = x.f_rand_like()?;
     let forward = setting.clock.ms(|| tch::no_grad(|| block.forward(&x, &pass).map(drop)))?;
     let mut step = || {

@@ -4,6 +4,7 @@ use anyhow::Result;
 use s4_core::conv::plan::Plan;
 use s4_core::conv::{chunked, fft};
 use s4_core::kernel::KernelMethod;
+use s4_core::layer::stack::enter;
 use tch::{Kind, Tensor};
 use training::precision::Precision;
 
@@ -49,7 +50,7 @@ fn time(
 ) -> Result<Row> {
     let (_store, systems) = model.systems(setting.device)?;
     let u = Tensor::f_randn([batch, model.channels, length], (Kind::Float, setting.device))?;
-    let u = precision::as_in_a_stack(&u, &precision::pass(precision));
+    let u = enter(&u, &precision::pass(precision), true);
     let leaf = |x: &Tensor| x.detach().set_requires_grad(true);
     let (k, mut system) = tch::no_grad(|| -> Result<_> {
         let ssm = systems.ssm(1.0);

@@ -2,6 +2,7 @@
 
 mod block;
 mod convolution;
+mod graph;
 mod kernel;
 mod launches;
 mod modes;
@@ -105,6 +106,12 @@ pub static PARTS: &[Part] = &[
         run: convolution::run,
     },
     Part { name: "block", about: "whole S4 blocks", limit: (seconds(60), false), run: block::run },
+    Part {
+        name: "graph",
+        about: "blocks, forward and backward, as CUDA graphs",
+        limit: (seconds(30), false),
+        run: graph::run,
+    },
     Part {
         name: "tail",
         about: "what follows the convolution in a residual block",

@@ -8,6 +8,7 @@ use s4_core::layer::activation::Activation;
 use s4_core::layer::glu::linear_glu;
 use s4_core::layer::norm::{Norm, NormKind};
 use s4_core::layer::residual::Residual;
+use s4_core::layer::stack::enter;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Device, Kind, Tensor};
 
@@ -30,7 +31,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         let pass = precision::pass(precision);
         let float = (Kind::Float, setting.device);
         let x = Tensor::f_randn([batch, channels, length], float)?;
-        let x = precision::as_in_a_stack(&x, &pass);
+        let x = enter(&x, &pass, true);
         found(row(format!("GELU, {kind}"), |row| {
             let store = ParamStore::new(setting.device, Kind::Float);
             time(setting, store, &x, |x| Ok(Activation::Gelu.forward(x)), row)
