@@ -5,7 +5,7 @@ use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
-use training::objective::{Objective, Phase, Picture, StepOutput};
+use training::objective::{Objective, Phase, Picture, Recipe, StepOutput};
 use training::seed;
 
 use crate::data::batch::{Batch, DeviceBatch};
@@ -107,6 +107,11 @@ impl Objective for Classification {
             scores.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)?;
         let correct = scores.argmax(1, false).eq_tensor(labels).sum(Kind::Float);
         Ok(StepOutput { loss, metrics: vec![("accuracy", correct)], samples: labels.size()[0] })
+    }
+
+    fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
+        let tensors = [&batch.x, &batch.labels].into_iter().chain(&batch.lengths).collect();
+        Some(Recipe { tensors, numbers: Vec::new() })
     }
 
     fn histograms(&self) -> Vec<(String, Tensor)> {

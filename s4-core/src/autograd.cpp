@@ -90,3 +90,8 @@ extern "C" char* s4_autograd_attach(
     return strdup(error.what());
   }
 }
+
+// Puts `gradient`, or none where it is null, in the place of a leaf's gradient.
+extern "C" void s4_autograd_set_gradient(at::Tensor* leaf, const at::Tensor* gradient) {
+  leaf->mutable_grad() = gradient != nullptr ? *gradient : at::Tensor();
+}

@@ -72,6 +72,14 @@ fn gradients_are_on() -> bool {
     }
 }
 
+/// Puts `gradient` in the place of that of a leaf; `None` takes it away, so that the next backward
+/// pass need not add to it.
+pub fn set_gradient(leaf: &Tensor, gradient: Option<&Tensor>) {
+    let gradient = gradient.map_or(std::ptr::null(), Tensor::as_ptr);
+    // SAFETY: live tensors; libtorch counts the references.
+    unsafe { s4_autograd_set_gradient(leaf.as_ptr().cast_mut(), gradient) }
+}
+
 struct Node {
     backward: Box<Closure>,
     outputs: usize,
@@ -92,6 +100,7 @@ unsafe extern "C" {
         ) -> *mut c_char,
         drop: unsafe extern "C" fn(*mut c_void),
     ) -> *mut c_char;
+    fn s4_autograd_set_gradient(leaf: *mut C_tensor, gradient: *const C_tensor);
     fn strdup(text: *const c_char) -> *mut c_char;
 }
 

@@ -20,6 +20,18 @@ pub fn peak(device: Device) -> Result<u64> {
     Ok(bytes.unsigned_abs())
 }
 
+/// The bytes of memory that the device has.
+///
+/// # Errors
+/// If the device is the CPU or has no allocator that knows.
+pub fn total(device: Device) -> Result<u64> {
+    let on = on(device)?;
+    let mut bytes = 0;
+    // SAFETY: `on` is a live tensor, `bytes` a place for the result.
+    unsafe { check(s4_device_memory_total(on.as_ptr(), &mut bytes)) }?;
+    Ok(bytes.unsigned_abs())
+}
+
 /// Lets the [`peak`] begin anew, with what is taken at present.
 ///
 /// # Errors
@@ -38,5 +50,6 @@ fn on(device: Device) -> Result<Tensor> {
 
 unsafe extern "C" {
     fn s4_device_memory_peak(on: *const C_tensor, bytes: *mut i64) -> *mut c_char;
+    fn s4_device_memory_total(on: *const C_tensor, bytes: *mut i64) -> *mut c_char;
     fn s4_device_memory_reset_peak(on: *const C_tensor) -> *mut c_char;
 }

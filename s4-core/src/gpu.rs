@@ -101,5 +101,8 @@ pub fn sequences(rows: &Tensor, batch: i64) -> Tensor {
 /// Every kernel of this crate, in variants that stand for all: for the test that compiles them.
 #[doc(hidden)]
 pub fn kernels() -> Vec<Kernel> {
-    crate::layer::gpu_kernels()
+    let mut all = crate::layer::gpu_kernels();
+    all.extend(crate::ssm::gpu_kernels());
+    all.extend(crate::conv::chunked::gpu_kernels());
+    all
 }

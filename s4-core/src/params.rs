@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, bail};
 use tch::{Device, Kind, Tensor};
 
+use crate::autograd;
 use crate::state_dict::StateDict;
 
 /// How a parameter departs from the optimiser's global settings; `None` means "as the rest".
@@ -125,9 +126,9 @@ impl ParamStore {
     }
 
     /// Forgets all gradients, so that the next backward pass starts from none.
-    pub fn zero_grad(&mut self) {
-        for e in &mut self.entries {
-            e.tensor.zero_grad();
+    pub fn zero_grad(&self) {
+        for e in &self.entries {
+            autograd::set_gradient(&e.tensor, None);
         }
     }
 }

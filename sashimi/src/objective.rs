@@ -10,7 +10,7 @@ use s4_core::layer::linear::DenseKind;
 use s4_core::layer::{Activations, Pass};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
-use training::objective::{Objective, Phase, Picture, StepOutput};
+use training::objective::{Objective, Phase, Picture, Recipe, StepOutput};
 use training::seed;
 use training::tensorboard::Sound;
 
@@ -219,6 +219,11 @@ impl Objective for NextCode {
         backward: &dyn Fn(&Tensor) -> Result<()>,
     ) -> Result<StepOutput> {
         self.run(batch, true, Some(backward))
+    }
+
+    fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
+        let tensors = vec![&batch.codes, &batch.lengths];
+        Some(Recipe { tensors, numbers: vec![batch.count as i64] })
     }
 
     fn histograms(&self) -> Vec<(String, Tensor)> {

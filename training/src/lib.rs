@@ -68,6 +68,7 @@ mod panics;
 pub mod precision;
 pub mod prefetch;
 pub mod progress;
+pub mod recorded;
 pub mod run_dir;
 pub mod sampler;
 pub mod schedule;

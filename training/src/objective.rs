@@ -30,6 +30,15 @@ pub struct StepOutput {
     pub samples: i64,
 }
 
+/// What the work of a step depends on beside the model.
+#[derive(Debug)]
+pub struct Recipe<'a> {
+    /// The tensors that the step reads: their shapes, and the memory that a recording reads.
+    pub tensors: Vec<&'a Tensor>,
+    /// Numbers that the host takes from the batch.
+    pub numbers: Vec<i64>,
+}
+
 /// A picture for TensorBoard.
 #[derive(Debug)]
 pub struct Picture {
@@ -82,6 +91,14 @@ pub trait Objective {
         let output = self.step(batch, Phase::Train)?;
         backward(&output.loss)?;
         Ok(output)
+    }
+
+    /// What distinguishes a training step on this batch from one on another, for steps that read
+    /// nothing back to the host: where it is the same, the same work is launched, and the trainer may
+    /// record it as a CUDA graph. As it stands, nothing is known, and nothing is recorded.
+    fn recipe<'a>(&self, batch: &'a Self::OnDevice) -> Option<Recipe<'a>> {
+        let _ = batch;
+        None
     }
 
     /// Values whose distribution is worth watching (Δ, Re A), by name; logged at evaluations.

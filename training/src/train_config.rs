@@ -36,6 +36,9 @@ pub struct TrainConfig {
     /// `float32`, `tf32` or `bf16`: what matrix products are computed in. The latter two are for
     /// GPUs.
     pub precision: Precision,
+    /// On a GPU, whether steps are recorded as a CUDA graph and launched as a whole, where their work
+    /// is the same from step to step and there is memory for it (twice that of a step).
+    pub cuda_graph: bool,
     /// Order of the data, dropout and initial values follow from it.
     pub seed: u64,
     /// Threads that build batches ahead; 0 builds them in the training thread.
@@ -77,6 +80,7 @@ impl Default for TrainConfig {
             accumulate: 1,
             eval_batch_size: None,
             precision: Precision::default(),
+            cuda_graph: true,
             seed: 0,
             workers: 2,
             log_every: 50,

@@ -13,6 +13,7 @@
 mod clock;
 mod evaluation;
 mod feed;
+mod record;
 mod report;
 mod save;
 mod step;
@@ -43,6 +44,7 @@ use crate::train_config::TrainConfig;
 
 use clock::Clock;
 use feed::Feed;
+use record::Recording;
 use report::Report;
 
 /// The data of a run.
@@ -112,6 +114,7 @@ pub struct Trainer<O: Objective> {
     optimizer: AdamW,
     ema: Option<Ema>,
     guard: Guard,
+    recording: Recording<O::OnDevice>,
     sampler: Arc<Shuffled>,
     steps_per_epoch: u64,
     last_step: u64,
@@ -183,6 +186,10 @@ impl<O: Objective> Trainer<O> {
         run.write_config(&config_toml)?;
         let report =
             Report::new(run.path(), objective.params().device(), state.step, last_step, progress)?;
+        // Gradients of several batches are added up, which a recording does not.
+        let recording = Recording::new(
+            config.cuda_graph && config.accumulate == 1 && objective.params().device().is_cuda(),
+        );
         Ok(Self {
             clock: Clock::after(state.seconds),
             config,
@@ -194,6 +201,7 @@ impl<O: Objective> Trainer<O> {
             ema,
             // Read when the trainer says so: at reports and before saving.
             guard: Guard::new(usize::MAX)?,
+            recording,
             sampler: Arc::new(sampler),
             steps_per_epoch,
             last_step,

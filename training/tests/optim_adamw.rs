@@ -271,15 +271,13 @@ fn misuse_is_reported() -> Result<()> {
 }
 
 #[test]
-fn zero_grad_zeroes() -> Result<()> {
+fn zero_grad_takes_gradients_away() -> Result<()> {
     for backend in [Backend::Fused, Backend::Plain] {
         let mut store = store(Kind::Float);
-        let mut optimizer = AdamW::with_backend(&store, config(), backend)?;
+        let optimizer = AdamW::with_backend(&store, config(), backend)?;
         set_grads(&mut store, 2);
-        optimizer.zero_grad()?;
-        for (_, param, _) in store.parameters() {
-            assert_eq!(param.grad().abs().max().double_value(&[]), 0.0);
-        }
+        optimizer.zero_grad();
+        assert!(store.parameters().all(|(_, param, _)| !param.grad().defined()));
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ fn time(
     row: Row,
 ) -> Result<Row> {
     let float = (Kind::Float, setting.device);
-    let (mut store, block) = model.block(Convolution::Auto, float)?;
+    let (store, block) = model.block(Convolution::Auto, float)?;
     let pass = precision::pass(precision);
     let x = Tensor::f_randn([batch, model.channels, length], float)?;
     let x = enter(&x, &pass, true);

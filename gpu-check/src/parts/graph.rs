@@ -33,7 +33,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
 
 fn time(setting: &Setting, model: Model, batch: i64, row: Row) -> Result<Row> {
     let float = (Kind::Float, setting.device);
-    let (mut store, block) = model.block(Convolution::Auto, float)?;
+    let (store, block) = model.block(Convolution::Auto, float)?;
     let pass = precision::pass(Precision::Bf16);
     let x = enter(&Tensor::f_randn([batch, model.channels, LENGTH], float)?, &pass, true);
     let x = x.set_requires_grad(true);

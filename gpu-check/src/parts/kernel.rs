@@ -31,7 +31,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
 
 /// What a convolution in chunks needs of the parameters.
 fn tables(setting: &Setting, model: Model, chunk: i64, row: Row) -> Result<Row> {
-    let (mut store, systems) = model.systems(setting.device)?;
+    let (store, systems) = model.systems(setting.device)?;
     let tables = || Powers::new(&systems.discrete(1.0, chunk)?, chunk, Kind::Float);
     let forward = setting.clock.ms(|| tch::no_grad(|| tables().map(drop)))?;
     let with_backward = setting.clock.ms(|| {
@@ -49,7 +49,7 @@ fn tables(setting: &Setting, model: Model, chunk: i64, row: Row) -> Result<Row> 
 }
 
 fn time(setting: &Setting, model: Model, length: i64, row: Row) -> Result<Row> {
-    let (mut store, systems) = model.systems(setting.device)?;
+    let (store, systems) = model.systems(setting.device)?;
     let kernel = || -> Result<Tensor> {
         Ok(block_powers::kernel(&systems.discrete(1.0, length)?, length, Kind::Float))
     };

@@ -15,6 +15,7 @@ use sashimi::experiment::Preset as AudioPreset;
 use sashimi::objective::NextCode;
 use training::objective::Objective;
 use training::optim::{AdamW, AdamWConfig, clip_grad_norm};
+use training::recorded::Recorded;
 
 use super::{Setting, row};
 use crate::precision;
@@ -98,7 +99,7 @@ fn time<O: Objective>(
     // As the trainer does, the next batch is uploaded while the device computes.
     let mut next = Some(objective.upload(data)?);
     let mut step = || {
-        optimizer.zero_grad()?;
+        optimizer.zero_grad();
         let batch = next.take().context("a batch was uploaded")?;
         objective.train_step(&batch, &|loss| Ok(loss.f_backward()?))?;
         if let Some(norm) = clip_norm {
@@ -109,11 +110,26 @@ fn time<O: Objective>(
         Ok(())
     };
     let ms = setting.clock.ms(&mut step)?;
-    let row = row.with("step, ms", ms).with("steps/s", 1e3 / ms);
-    Ok(match setting.clock.peak_mib(&mut step)? {
-        Some(peak) => row.with("peak, MiB", peak).noting(waits(step)?),
-        None => row,
-    })
+    let row = row.with("one by one, ms", ms);
+    let Some(peak) = setting.clock.peak_mib(&mut step)? else {
+        return Ok(row.with("steps/s", 1e3 / ms));
+    };
+    let row = row.with("peak, MiB", peak);
+    let note = waits(step)?;
+    let batch = objective.upload(data)?;
+    let recorded = Recorded::new(&mut objective, batch).map_err(|(error, _)| error)?;
+    let mut next = Some(objective.upload(data)?);
+    let ms = setting.clock.ms(|| {
+        let batch = next.take().context("a batch was uploaded")?;
+        recorded.step(&objective, &batch)?;
+        if let Some(norm) = clip_norm {
+            clip_grad_norm(optimizer.parameters(), norm)?;
+        }
+        optimizer.step(1.0)?;
+        next = Some(objective.upload(data)?);
+        Ok(())
+    })?;
+    Ok(row.with("recorded, ms", ms).with("steps/s", 1e3 / ms).noting(note))
 }
 
 /// Whether the host waits for the device within a step.

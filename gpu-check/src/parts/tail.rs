@@ -65,7 +65,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
 
 fn time(
     setting: &Setting,
-    mut store: ParamStore,
+    store: ParamStore,
     x: &Tensor,
     run: impl Fn(&Tensor) -> Result<Tensor>,
     row: Row,

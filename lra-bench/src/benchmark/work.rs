@@ -79,7 +79,7 @@ impl Training<'_> {
         let labels = Tensor::f_zeros([self.entry.batch], (Kind::Int64, self.device))?;
         synchronise(self.device);
         let start = Instant::now();
-        self.optimizer.zero_grad()?;
+        self.optimizer.zero_grad();
         let scores = self.model.forward(x, Pass::train())?;
         scores
             .f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)?

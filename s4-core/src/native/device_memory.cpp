@@ -17,7 +17,7 @@ c10::DeviceAllocator* allocator_of(const at::Tensor& on) {
 
 } // namespace
 
-// Both: null, or a message made with `malloc`; of the device of `on`.
+// All: null, or a message made with `malloc`; of the device of `on`.
 
 // The most bytes of tensors at once, since the last reset.
 extern "C" char* s4_device_memory_peak(const at::Tensor* on, int64_t* bytes) {
@@ -33,6 +33,16 @@ extern "C" char* s4_device_memory_peak(const at::Tensor* on, int64_t* bytes) {
 extern "C" char* s4_device_memory_reset_peak(const at::Tensor* on) {
   try {
     allocator_of(*on)->resetPeakStats(on->device().index());
+    return nullptr;
+  } catch (const std::exception& error) {
+    return strdup(error.what());
+  }
+}
+
+// The bytes that the device has.
+extern "C" char* s4_device_memory_total(const at::Tensor* on, int64_t* bytes) {
+  try {
+    *bytes = allocator_of(*on)->getMemoryInfo(on->device().index()).second;
     return nullptr;
   } catch (const std::exception& error) {
     return strdup(error.what());

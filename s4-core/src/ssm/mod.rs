@@ -27,7 +27,27 @@ pub mod transform;
 pub mod transition;
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
+
+/// For the test that compiles them.
+pub(crate) fn gpu_kernels() -> Vec<cuda::Kernel> {
+    let sizes =
+        [(2, 1, Kind::Double), (64, 0, Kind::Float), (64, 1, Kind::Float), (128, 2, Kind::Float)];
+    sizes
+        .into_iter()
+        .flat_map(|(states, rank, kind)| {
+            let form = system::Form {
+                dt_transform: transform::Transform::Softplus,
+                dt_fast: states == 2,
+                real_transform: transform::Transform::Exp,
+                imag_transform: transform::Transform::None,
+                zoh: rank == 0,
+            };
+            let system = system::kernels(states, rank, kind, form, states == 2);
+            powers::kernels(states, rank, kind).into_iter().chain(system)
+        })
+        .collect()
+}
 
 /// How continuous time becomes steps of length Δ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,7 +54,7 @@ impl Powers {
 /// A block of threads has at most 32 warps, one for each vector.
 const MOST_WARPS: i64 = 32;
 /// Beyond, a lane would hold more of the state than its registers take.
-const MOST_STATES: i64 = 256;
+const MOST_STATES: i64 = 128;
 
 /// A discrete system as the kernels want it.
 struct System<'a> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result, ensure};
+use s4_core::autograd;
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
@@ -215,22 +216,12 @@ impl AdamW {
         Ok(())
     }
 
-    /// Sets all gradients to zero. A parameter that once had a gradient keeps having one: tch cannot
-    /// take it away as PyTorch's `set_to_none` does.
-    ///
-    /// # Errors
-    /// If libtorch refuses.
-    pub fn zero_grad(&mut self) -> Result<()> {
-        let grads: Vec<Tensor> = self.parameters().chain(&self.frozen).map(Tensor::grad).collect();
-        let defined: Vec<&Tensor> = grads.iter().filter(|g| g.defined()).collect();
-        if self.backend == Backend::Fused {
-            return fused::zero(&defined);
+    /// Takes all gradients away, as PyTorch's `zero_grad` does: the next backward pass sets them
+    /// instead of adding to them. A parameter that gets none is not updated.
+    pub fn zero_grad(&self) {
+        for parameter in self.parameters().chain(&self.frozen) {
+            autograd::set_gradient(parameter, None);
         }
-        let _guard = tch::no_grad_guard();
-        for grad in defined {
-            let _ = grad.shallow_clone().f_zero_()?;
-        }
-        Ok(())
     }
 
     /// The state as named tensors: for every trained parameter `<name>.exp_avg` and

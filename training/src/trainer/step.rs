@@ -7,7 +7,7 @@ use super::Trainer;
 use super::feed::Feed;
 use super::report::Lap;
 use crate::guard::Divergence;
-use crate::objective::{Objective, StepOutput};
+use crate::objective::Objective;
 use crate::optim::clip_grad_norm;
 use crate::panics;
 use crate::seed::seed_torch;
@@ -19,13 +19,13 @@ impl<O: Objective> Trainer<O> {
         let step = self.state.step;
         let is_reported =
             (step + 1).is_multiple_of(self.config.log_every) || step + 1 == self.last_step;
-        self.optimizer.zero_grad()?;
+        self.optimizer.zero_grad();
         let mut loss = None;
         let mut samples = 0;
         for _ in 0..self.config.accumulate {
             let batch = batches.next(&self.objective).map_err(|error| self.out_of_memory(error))?;
             seed_torch(self.config.seed, "step", self.state.batches);
-            let output = panics::as_errors("the model", || self.forward_backward(&batch))
+            let output = panics::as_errors("the model", || self.forward_backward(batch))
                 .map_err(|error| self.out_of_memory(error))
                 .with_context(|| format!("training step {}", step + 1))?;
             self.meters.add(&output)?;
@@ -65,11 +65,6 @@ impl<O: Objective> Trainer<O> {
             self.report_lap(factor, grad_norm)?;
         }
         Ok(None)
-    }
-
-    fn forward_backward(&mut self, batch: &O::OnDevice) -> Result<StepOutput> {
-        let accumulate = self.config.accumulate as i64;
-        self.objective.train_step(batch, &|loss| Ok(loss.f_div_scalar(accumulate)?.f_backward()?))
     }
 
     /// What every base learning rate is multiplied by in the next step.

@@ -13,6 +13,7 @@
 #define HALF (N / 2)
 #define ROWS ((N + 31) / 32 * 32)
 #define G (4 * GROUPS)
+#define AHEAD 8  // steps between the wish for a value and its use
 
 struct __align__(4 * sizeof(REAL)) Four {
   REAL at[4];
@@ -53,6 +54,7 @@ extern "C" __global__ void __launch_bounds__(ROWS * GROUPS)
     for (int j = 0; j < 4; j++) {
       bool more = s + 1 < M && ok[j];
       next[j] = more ? (REAL)number(base[j * next_sequence + (m + step) * ld]) : (REAL)0;
+      if (s + AHEAD < M && ok[j]) prefetch(base + j * next_sequence + (m + AHEAD * step) * ld);
     }
     if (is_row) {
       Four sum, mine = S[p][n * GROUPS + g];
@@ -103,19 +105,43 @@ extern "C" __global__ void scan_diagonal(const double* re, const double* im, VAL
     sr = (REAL)state[sequence * N + n];
     si = (REAL)state[sequence * N + HALF + n];
   }
-#pragma unroll 4
-  for (int s = 0; s < M; s++, m += step) {
-    VALUE* at = x + m * ld;
-    if (s == M - 1 && state && d == 0) {
-      before_last[sequence * N + n] = sr;
-      before_last[sequence * N + HALF + n] = si;
+  REAL vr[AHEAD], vi[AHEAD];
+#pragma unroll
+  for (int j = 0; j < AHEAD; j++) {
+    VALUE* at = x + (m + j * step) * ld;
+    vr[j] = j < M ? (REAL)number(at[0]) : (REAL)0;
+    vi[j] = j < M ? (REAL)number(at[HALF]) : (REAL)0;
+  }
+  for (int s0 = 0; s0 < M; s0 += AHEAD) {
+    REAL nr[AHEAD], ni[AHEAD];
+#pragma unroll
+    for (int j = 0; j < AHEAD; j++) {
+      VALUE* at = x + (m + (AHEAD + j) * step) * ld;
+      bool more = s0 + AHEAD + j < M;
+      nr[j] = more ? (REAL)number(at[0]) : (REAL)0;
+      ni[j] = more ? (REAL)number(at[HALF]) : (REAL)0;
     }
-    REAL vr = (REAL)number(at[0]), vi = (REAL)number(at[HALF]);
-    round_to(at[0], sr);
-    round_to(at[HALF], si);
-    REAL r = ar * sr - ai * si + vr;
-    si = ar * si + ai * sr + vi;
-    sr = r;
+#pragma unroll
+    for (int j = 0; j < AHEAD; j++) {
+      int s = s0 + j;
+      if (s >= M) break;
+      if (s == M - 1 && state && d == 0) {
+        before_last[sequence * N + n] = sr;
+        before_last[sequence * N + HALF + n] = si;
+      }
+      VALUE* at = x + (m + j * step) * ld;
+      round_to(at[0], sr);
+      round_to(at[HALF], si);
+      REAL r = ar * sr - ai * si + vr[j];
+      si = ar * si + ai * sr + vi[j];
+      sr = r;
+    }
+    m += AHEAD * step;
+#pragma unroll
+    for (int j = 0; j < AHEAD; j++) {
+      vr[j] = nr[j];
+      vi[j] = ni[j];
+    }
   }
   if (state && d == 0) {
     state[sequence * N + n] = sr;

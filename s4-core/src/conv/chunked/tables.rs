@@ -53,8 +53,9 @@ impl Tables {
         };
         let guard = tch::no_grad_guard();
         let plain: Vec<Tensor> = inputs.iter().map(|x| x.detach()).collect();
-        let by_kernel = gpu::launcher(&plain[0])
-            .is_some_and(|launcher| kernels(layout, exact, kind).iter().all(|k| launcher.has(k)));
+        let by_kernel = gpu::launcher(&plain[0]).is_some_and(|launcher| {
+            kernels(layout.constants(), exact, kind).iter().all(|k| launcher.has(k))
+        });
         let [input, output, toeplitz] = if by_kernel {
             layout.launch(&plain, kind)?
         } else {
@@ -79,15 +80,16 @@ struct Layout {
     has_skip: bool,
 }
 
-/// Forward and backward (`matrices.cu`): matrices in `kind` from powers in `exact`.
-fn kernels(layout: Layout, exact: Kind, kind: Kind) -> [Kernel; 2] {
+/// Forward and backward (`matrices.cu`): matrices in `kind` from powers in `exact`, for N states and
+/// D directions.
+pub(super) fn kernels((states, directions): (i64, i64), exact: Kind, kind: Kind) -> [Kernel; 2] {
     let value = |kind| Value::Type(gpu::type_name(kind).expect("a kind that kernels know"));
     ["matrices", "matrices_back"].map(|name| Kernel {
         name,
         source: include_str!("matrices.cu"),
         constants: vec![
-            ("N", Value::Number(layout.states)),
-            ("D", Value::Number(layout.directions)),
+            ("N", Value::Number(states)),
+            ("D", Value::Number(directions)),
             ("VALUE", value(exact)),
             ("OUT", value(kind)),
         ],
@@ -97,6 +99,11 @@ fn kernels(layout: Layout, exact: Kind, kind: Kind) -> [Kernel; 2] {
 const THREADS: i64 = 512;
 
 impl Layout {
+    /// N and D.
+    fn constants(self) -> (i64, i64) {
+        (self.states, self.directions)
+    }
+
     /// Input, output and Toeplitz matrix from columns, rows, taps and skip.
     fn arrange(self, given: &[Tensor]) -> [Tensor; 3] {
         let (t, c) = (self.chunk, self.outputs);
@@ -126,7 +133,7 @@ impl Layout {
     }
 
     fn launch(self, given: &[Tensor], kind: Kind) -> Result<[Tensor; 3]> {
-        let [forward, _] = kernels(self, given[0].kind(), kind);
+        let [forward, _] = kernels(self.constants(), given[0].kind(), kind);
         let (h, t, dn) = (given[0].size()[0], self.chunk, self.directions * self.states);
         let empty = |shape: &[i64]| Tensor::empty(shape, (kind, given[0].device()));
         let found =
@@ -163,7 +170,7 @@ impl Layout {
             .collect();
         let [of_input, of_output, of_toeplitz] = &of[..] else { bail!("three matrices") };
         if by_kernel {
-            let [_, backward] = kernels(self, exact, kind);
+            let [_, backward] = kernels(self.constants(), exact, kind);
             let found: Vec<Tensor> = given.iter().map(Tensor::empty_like).collect();
             let mut arguments: Vec<_> = of.iter().map(address).collect();
             arguments.extend(found.iter().map(address));

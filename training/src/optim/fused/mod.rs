@@ -136,19 +136,6 @@ pub fn multiply(tensors: &[&Tensor], factor: &Tensor) -> Result<()> {
     unsafe { dispatcher()?.call(c"aten::_foreach_mul_", c"Tensor", &args) }
 }
 
-/// Sets every tensor to zero, in place.
-///
-/// # Errors
-/// If libtorch has no such operator.
-pub fn zero(tensors: &[&Tensor]) -> Result<()> {
-    if tensors.is_empty() {
-        return Ok(());
-    }
-    let _guard = tch::no_grad_guard();
-    // SAFETY: the schema is _foreach_zero_(Tensor[] self) -> ()
-    unsafe { dispatcher()?.call(c"aten::_foreach_zero_", c"", &[Arg::Tensors(tensors)]) }
-}
-
 /// The largest absolute value of each tensor, as scalar tensors on its device; NaN where a tensor
 /// holds NaN. Tensors without elements are not allowed.
 ///
