@@ -9,6 +9,7 @@
 //!
 //! A part that crashes or hangs takes none of the others with it, and what it said before counts.
 
+mod backward;
 mod child;
 mod clock;
 mod models;

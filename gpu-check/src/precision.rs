@@ -1,8 +1,10 @@
 //! The precisions in which everything is timed.
 
 use anyhow::Result;
+use s4_core::gpu;
 use s4_core::layer::Pass;
-use tch::Device;
+use s4_core::layer::linear::DenseKind;
+use tch::{Device, Kind, Tensor};
 use training::precision::Precision;
 
 /// TF32 comes last: libtorch's switch for it is the process's, and is not put back.
@@ -18,4 +20,16 @@ pub fn prepare(precision: Precision, device: Device) -> Result<bool> {
 /// A training pass.
 pub fn pass(precision: Precision) -> Pass {
     Pass { dense: precision.dense(), ..Pass::train() }
+}
+
+/// Sequences (B, H, L) as a stack hands them to its blocks.
+pub fn as_in_a_stack(x: &Tensor, pass: &Pass) -> Tensor {
+    if !gpu::has_kernels(x) {
+        return x.shallow_clone();
+    }
+    let kind = match pass.dense {
+        DenseKind::Bfloat16 => Kind::BFloat16,
+        DenseKind::Full => x.kind(),
+    };
+    gpu::channel_major(&x.to_kind(kind))
 }

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use s4_core::conv::plan::Convolution;
 use s4_core::layer::SequenceLayer;
-use s4_core::layer::stack::enter;
 use tch::{Kind, Tensor};
 use training::precision::Precision;
 
 use super::{Setting, row};
+use crate::backward::backward;
 use crate::models::Model;
 use crate::precision;
 use crate::row::Row;
@@ -42,16 +42,14 @@ fn time(
     let float = (Kind::Float, setting.device);
     let (mut store, block) = model.block(Convolution::Auto, float)?;
     let pass = precision::pass(precision);
-    // As a stack hands it to its blocks.
-    let x = enter(&Tensor::f_randn([batch, model.channels, length], float)?, &pass, true);
+    let x = Tensor::f_randn([batch, model.channels, length], float)?;
+    let x = precision::as_in_a_stack(&x, &pass);
     let dy = x.f_rand_like()?;
     let forward = setting.clock.ms(|| tch::no_grad(|| block.forward(&x, &pass).map(drop)))?;
     let mut step = || {
         store.zero_grad();
         let x = x.detach().set_requires_grad(true);
-        let y = block.forward(&x, &pass)?;
-        y.f_mul(&dy)?.f_sum(Kind::Float)?.f_backward()?;
-        Ok(())
+        backward(&[&block.forward(&x, &pass)?], &[&dy])
     };
     let backward = setting.clock.ms(&mut step)?;
     let row = row.with("forward, ms", forward).with("with backward, ms", backward);

@@ -1,18 +1,18 @@
-//! What follows the convolution in a residual block: GELU, map, GLU, sum, norm; one operation after
-//! the other, and within a block.
+//! What follows the convolution in a residual block: GELU, map and GLU, norm; each alone, and all of
+//! the block together.
 
 use anyhow::Result;
 use s4_core::conv::plan::Convolution;
 use s4_core::layer::SequenceLayer;
 use s4_core::layer::activation::Activation;
-use s4_core::layer::linear::Linear;
+use s4_core::layer::glu::linear_glu;
 use s4_core::layer::norm::{Norm, NormKind};
 use s4_core::layer::residual::Residual;
-use s4_core::layer::stack::enter;
 use s4_core::params::{Hyper, ParamStore};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{Setting, row};
+use crate::backward::backward;
 use crate::models::{Model, NO_DROPOUT};
 use crate::precision;
 use crate::row::Row;
@@ -27,23 +27,30 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         if !precision::prepare(precision, setting.device)? {
             continue;
         }
-        let float = (Kind::Float, setting.device);
         let pass = precision::pass(precision);
-        let x = enter(&Tensor::f_randn([batch, channels, length], float)?, &pass, true);
+        let float = (Kind::Float, setting.device);
+        let x = Tensor::f_randn([batch, channels, length], float)?;
+        let x = precision::as_in_a_stack(&x, &pass);
+        found(row(format!("GELU, {kind}"), |row| {
+            let store = ParamStore::new(setting.device, Kind::Float);
+            time(setting, store, &x, |x| Ok(Activation::Gelu.forward(x)), row)
+        }));
+        found(row(format!("map and GLU, {kind}"), |row| {
+            let mut store = ParamStore::new(setting.device, Kind::Float);
+            let mut scope = store.root();
+            let draw = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu)) * 0.1;
+            let weight =
+                scope.parameter("weight", &draw(&[2 * channels, channels]), Hyper::GLOBAL)?;
+            let bias = scope.parameter("bias", &draw(&[2 * channels]), Hyper::GLOBAL)?;
+            time(setting, store, &x, |x| Ok(linear_glu(x, &weight, &bias)), row)
+        }));
         for (norm, norm_name) in NORMS {
-            found(row(format!("operations, {norm_name}, {kind}"), |row| {
+            found(row(format!("{norm_name}, {kind}"), |row| {
                 let mut store = ParamStore::new(setting.device, Kind::Float);
-                let mut scope = store.root();
-                let map =
-                    Linear::new(&mut scope.sub("map"), channels, 2 * channels, Hyper::GLOBAL)?;
-                let norm = Norm::new(&mut scope.sub("norm"), norm, channels, Hyper::GLOBAL)?;
-                let tail = |y: &Tensor| {
-                    let y = map.forward_in(&Activation::Gelu.forward(y), precision.dense());
-                    Ok(norm.forward(&(&x + y.f_glu(1)?), true))
-                };
-                time(setting, store, &x, tail, row)
+                let norm = Norm::new(&mut store.root(), norm, channels, Hyper::GLOBAL)?;
+                time(setting, store, &x, |x| Ok(norm.forward(x, true)), row)
             }));
-            found(row(format!("S4 block in residual form, {norm_name}, {kind}"), |row| {
+            found(row(format!("S4 block, residual, {norm_name}, {kind}"), |row| {
                 let model = Model { diagonal: false, bidirectional: true, channels, states };
                 let (mut store, block) = model.block(Convolution::Auto, float)?;
                 let norm = Norm::new(&mut store.root().sub("norm"), norm, channels, Hyper::GLOBAL)?;
@@ -64,11 +71,10 @@ fn time(
 ) -> Result<Row> {
     let dy = x.f_rand_like()?;
     let forward = setting.clock.ms(|| tch::no_grad(|| run(x).map(drop)))?;
-    let backward = setting.clock.ms(|| {
+    let with_backward = setting.clock.ms(|| {
         store.zero_grad();
         let x = x.detach().set_requires_grad(true);
-        run(&x)?.f_mul(&dy)?.f_sum(Kind::Float)?.f_backward()?;
-        Ok(())
+        backward(&[&run(&x)?], &[&dy])
     })?;
-    Ok(row.with("forward, ms", forward).with("with backward, ms", backward))
+    Ok(row.with("forward, ms", forward).with("with backward, ms", with_backward))
 }
