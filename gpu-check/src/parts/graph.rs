@@ -4,11 +4,11 @@ use anyhow::{Result, ensure};
 use s4_core::conv::plan::Convolution;
 use s4_core::graph::Graph;
 use s4_core::layer::SequenceLayer;
-use s4_core::layer::stack::enter;
 use tch::{Device, Kind, Tensor};
 use training::precision::Precision;
 
 use super::{Setting, row};
+use crate::backward::backward;
 use crate::models::Model;
 use crate::precision;
 use crate::row::Row;
@@ -35,16 +35,15 @@ fn time(setting: &Setting, model: Model, batch: i64, row: Row) -> Result<Row> {
     let float = (Kind::Float, setting.device);
     let (store, block) = model.block(Convolution::Auto, float)?;
     let pass = precision::pass(Precision::Bf16);
-    let x = enter(&Tensor::f_randn([batch, model.channels, LENGTH], float)?, &pass, true);
-    let x = x.set_requires_grad(true);
+    let x = Tensor::f_randn([batch, model.channels, LENGTH], float)?;
+    let x = precision::as_in_a_stack(&x, &pass).set_requires_grad(true);
     let dy = x.f_rand_like()?;
     let mut work = || {
         store.zero_grad();
         if x.grad().defined() {
             let _ = x.grad().zero_();
         }
-        block.forward(&x, &pass)?.f_mul(&dy)?.f_sum(Kind::Float)?.f_backward()?;
-        Ok(())
+        backward(&[&block.forward(&x, &pass)?], &[&dy])
     };
     let launched = setting.clock.ms(&mut work)?;
     let expected = x.grad().copy();

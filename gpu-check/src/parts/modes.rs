@@ -119,8 +119,7 @@ fn compare(found: &Found, expected: &Found, allowed: (f64, f64), row: Row) -> Ro
     let failed = |row: Row, what: &str, error: f64, allowed: f64| {
         row.failing(format!("{what}: {error:.1e}, where {allowed:.0e} is allowed"))
     };
-    // A value that is no number is above nothing.
-    if !(y <= allowed.0) {
+    if y.is_nan() || y > allowed.0 {
         return failed(row, "output", y, allowed.0);
     }
     match worst {
