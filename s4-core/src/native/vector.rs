@@ -51,18 +51,87 @@ pub fn dot<const FMA: bool>(x: &[f64], y: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
+/// y = A x for the rows of A, (R, N).
+#[derive(Debug)]
+pub struct Rows<'a> {
+    rows: &'a [f64],
+    /// The columns one behind the other, where there are rows enough for them.
+    columns: Option<Vec<f64>>,
+}
+
+impl<'a> Rows<'a> {
+    /// Of so many columns.
+    pub fn new(rows: &'a [f64], columns: usize) -> Self {
+        let count = rows.len() / columns;
+        let transposed = || {
+            let mut transposed = vec![0.0; rows.len()];
+            for (x, column) in transposed.chunks_exact_mut(count).enumerate() {
+                for (place, row) in column.iter_mut().zip(rows.chunks_exact(columns)) {
+                    *place = row[x];
+                }
+            }
+            transposed
+        };
+        Self { rows, columns: (count >= 8).then(transposed) }
+    }
+
+    /// y = A x.
+    #[inline(always)]
+    pub fn product<const FMA: bool>(&self, x: &[f64], y: &mut [f64]) {
+        match &self.columns {
+            Some(columns) => {
+                y.fill(0.0);
+                add_product::<FMA>(columns, x, y);
+            }
+            None => {
+                for (y, row) in y.iter_mut().zip(self.rows.chunks_exact(x.len())) {
+                    *y = dot::<FMA>(row, x);
+                }
+            }
+        }
+    }
+}
+
 /// y += λ ∘ x for complex numbers λ, x and y with all real parts in front of all imaginary ones.
 #[inline(always)]
 pub fn add_rotated<const FMA: bool>(re: &[f64], im: &[f64], x: &[f64], y: &mut [f64]) {
-    let half = re.len();
-    let (x_re, x_im) = x.split_at(half);
-    let (y_re, y_im) = y.split_at_mut(half);
-    let (im, x_im, y_im) = (&im[..half], &x_im[..half], &mut y_im[..half]);
-    for i in 0..half {
-        let sum = multiply_add::<FMA>(re[i], x_re[i], y_re[i]);
-        y_re[i] = multiply_add::<FMA>(-im[i], x_im[i], sum);
-        let sum = multiply_add::<FMA>(re[i], x_im[i], y_im[i]);
-        y_im[i] = multiply_add::<FMA>(im[i], x_re[i], sum);
+    let (half, x_half) = (y.len() / 2, x.len() / 2);
+    add_complex::<FMA, false>([re, im], x.split_at(x_half).into(), y.split_at_mut(half).into());
+}
+
+/// y += λ ∘ x, or λ* ∘ x if `CONJUGATE`, for complex numbers as real and imaginary parts.
+#[inline(always)]
+pub fn add_complex<const FMA: bool, const CONJUGATE: bool>(
+    [re, im]: [&[f64]; 2],
+    [x_re, x_im]: [&[f64]; 2],
+    [y_re, y_im]: [&mut [f64]; 2],
+) {
+    // Values that are read and written lane by lane could overlap for all that a compiler knows.
+    const LANES: usize = 8;
+    let sign = if CONJUGATE { -1.0 } else { 1.0 };
+    let add = |re: f64, im: f64, x_re: f64, x_im: f64, y_re: &mut f64, y_im: &mut f64| {
+        let im = sign * im;
+        *y_re = multiply_add::<FMA>(-im, x_im, multiply_add::<FMA>(re, x_re, *y_re));
+        *y_im = multiply_add::<FMA>(im, x_re, multiply_add::<FMA>(re, x_im, *y_im));
+    };
+    let whole = y_re.len() / LANES;
+    let [re_lanes, im_lanes, x_re_lanes, x_im_lanes] =
+        [re, im, x_re, x_im].map(|x| &x.as_chunks::<LANES>().0[..whole]);
+    let (y_re_lanes, y_re_rest) = y_re.as_chunks_mut::<LANES>();
+    let (y_im_lanes, y_im_rest) = y_im.as_chunks_mut::<LANES>();
+    let y_im_lanes = &mut y_im_lanes[..whole];
+    for at in 0..whole {
+        let (re, im, x_re, x_im) = (re_lanes[at], im_lanes[at], x_re_lanes[at], x_im_lanes[at]);
+        let (mut y_re, mut y_im) = (y_re_lanes[at], y_im_lanes[at]);
+        for i in 0..LANES {
+            add(re[i], im[i], x_re[i], x_im[i], &mut y_re[i], &mut y_im[i]);
+        }
+        (y_re_lanes[at], y_im_lanes[at]) = (y_re, y_im);
+    }
+    let done = whole * LANES;
+    for (i, (y_re, y_im)) in y_re_rest.iter_mut().zip(y_im_rest).enumerate() {
+        let at = done + i;
+        add(re[at], im[at], x_re[at], x_im[at], y_re, y_im);
     }
 }
 

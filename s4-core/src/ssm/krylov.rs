@@ -12,7 +12,7 @@ use super::transition::{Rotation, Squares, Transition};
 use crate::autograd::{self, Gradients};
 use crate::native::numbers::{Element, Numbers};
 use crate::native::parallel;
-use crate::native::vector::{self, Loop};
+use crate::native::vector::{self, Loop, Rows};
 
 /// Āᵗ x for t < `len` and states x (…, H, N) in float64: (…, H, N, len), computed in float64 and
 /// rounded to `kind`.
@@ -120,7 +120,7 @@ impl Tables {
         let (batch, t) = (batch as usize, len as usize);
         let of_x = Tensor::empty([batch as i64, h as i64, n as i64], (Kind::Double, Device::Cpu));
         let [of_re, of_im, of_p, of_q] =
-            [&self.re, &self.im, &self.p, &self.q].map(|table| table.zeros_like());
+            [&self.re, &self.im, &self.p, &self.q].map(|table| table.empty_like());
         let [re, im, p, q] = [&self.re, &self.im, &self.p, &self.q].map(Numbers::<f64>::of);
         let [x, g] = [states, of_states].map(Numbers::<T>::of);
         let to_x = Numbers::<f64>::of(&of_x);
@@ -139,17 +139,18 @@ impl Tables {
                     };
                     (Channel::at(channel, [&re, &im, &p, &q], r, n), sums)
                 };
-                let negative: Vec<f64> = a.im.iter().map(|x| -x).collect();
                 let mut sums = sums;
+                for sum in [&mut *sums.re, &mut *sums.im, &mut *sums.p, &mut *sums.q] {
+                    sum.fill(0.0);
+                }
                 for k in 0..batch {
                     let at = k * h + channel;
                     let (states, gradients, of_x) = unsafe {
                         let (start, count) = (at * t * n, t * n);
                         (x.read(start, count), g.read(start, count), to_x.write(at * n, n))
                     };
-                    let conjugate = &negative;
                     let sums = &mut sums;
-                    vector::run(Backward { a, conjugate, states, gradients, of_x, sums });
+                    vector::run(Backward { a, states, gradients, of_x, sums });
                 }
             }
         });
@@ -196,16 +197,19 @@ impl<T: Element> Loop for Forward<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Self { a: Channel { re, im, p, q, n }, x, states } = self;
-        let (mut x, mut next) = (x.to_vec(), vec![0.0; n]);
+        let (mut x, mut next, mut by_q) = (x.to_vec(), vec![0.0; n], vec![0.0; q.len() / n]);
+        let q = Rows::new(q, n);
         for place in states.chunks_exact_mut(n) {
             for (place, &x) in place.iter_mut().zip(&x) {
                 *place = T::from_f64(x);
             }
+            q.product::<FMA>(&x, &mut by_q);
             next.fill(0.0);
-            vector::add_rotated::<FMA>(re, im, &x, &mut next);
-            for (p, q) in p.chunks_exact(n).zip(q.chunks_exact(n)) {
-                vector::add_multiple::<FMA>(-vector::dot::<FMA>(q, &x), p, &mut next);
+            vector::add_product::<FMA>(p, &by_q, &mut next);
+            for next in &mut next {
+                *next = -*next;
             }
+            vector::add_rotated::<FMA>(re, im, &x, &mut next);
             std::mem::swap(&mut x, &mut next);
         }
     }
@@ -222,8 +226,6 @@ struct Sums<'a> {
 /// The gradient λ of each state from that of the next, λ_t = g_t + Āᵀ λ_{t+1}, and of Ā from both.
 struct Backward<'a, 'b, T> {
     a: Channel<'a>,
-    /// -Im D.
-    conjugate: &'a [f64],
     states: &'a [T],
     gradients: &'a [T],
     of_x: &'a mut [f64],
@@ -233,37 +235,51 @@ struct Backward<'a, 'b, T> {
 impl<T: Element> Loop for Backward<'_, '_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { a: Channel { re, p, q, n, .. }, conjugate, states, gradients, of_x, sums } =
-            self;
-        let half = n / 2;
+        let Self { a: Channel { re, im, p, q, n }, states, gradients, of_x, sums } = self;
+        let (half, rank) = (n / 2, q.len() / n);
         let exact = |from: &[T], to: &mut [f64]| {
             for (to, from) in to.iter_mut().zip(from) {
                 *to = from.to_f64();
             }
         };
-        let lambda = of_x;
-        let (mut before, mut x) = (vec![0.0; n], vec![0.0; n]);
         let steps = states.len() / n;
-        exact(&gradients[(steps - 1) * n..], lambda);
+        // Of each state but the last: itself, -Q x, the gradient λ of the next one, and -Pᵀλ.
+        let before = (steps - 1) * n;
+        let (mut x, mut by_q) = (vec![0.0; before], vec![0.0; (steps - 1) * rank]);
+        let (mut lambda, mut by_p) = (vec![0.0; before + n], vec![0.0; (steps - 1) * rank]);
+        let (p_rows, q_rows) = (Rows::new(p, n), Rows::new(q, n));
+        exact(states, &mut x);
+        exact(gradients, &mut lambda);
         for t in (1..steps).rev() {
-            exact(&states[(t - 1) * n..t * n], &mut x);
-            let ((x_re, x_im), (l_re, l_im)) = (x.split_at(half), lambda.split_at(half));
-            for i in 0..half {
-                sums.re[i] += l_re[i] * x_re[i] + l_im[i] * x_im[i];
-                sums.im[i] += l_im[i] * x_re[i] - l_re[i] * x_im[i];
+            let (before, now) = lambda.split_at_mut(t * n);
+            let (before, now) = (&mut before[(t - 1) * n..], &now[..n]);
+            let by_p = &mut by_p[(t - 1) * rank..t * rank];
+            p_rows.product::<FMA>(now, by_p);
+            for by_p in &mut *by_p {
+                *by_p = -*by_p;
             }
-            exact(&gradients[(t - 1) * n..t * n], &mut before);
-            vector::add_rotated::<FMA>(re, conjugate, lambda, &mut before);
-            let columns = p.chunks_exact(n).zip(q.chunks_exact(n));
-            let sums = sums.p.chunks_exact_mut(n).zip(sums.q.chunks_exact_mut(n));
-            for ((p, q), (of_p, of_q)) in columns.zip(sums) {
-                let (by_p, by_q) = (vector::dot::<FMA>(p, lambda), vector::dot::<FMA>(q, &x));
-                vector::add_multiple::<FMA>(-by_q, lambda, of_p);
-                vector::add_multiple::<FMA>(-by_p, &x, of_q);
-                vector::add_multiple::<FMA>(-by_p, q, &mut before);
-            }
-            lambda.copy_from_slice(&before);
+            vector::add_product::<FMA>(q, by_p, before);
+            let (now, before) = (now.split_at(half), before.split_at_mut(half));
+            vector::add_complex::<FMA, true>([re, im], now.into(), before.into());
         }
+        for t in 1..steps {
+            let (x, now) = (&x[(t - 1) * n..t * n], &lambda[t * n..(t + 1) * n]);
+            q_rows.product::<FMA>(x, &mut by_q[(t - 1) * rank..t * rank]);
+            let (x, now) = (x.split_at(half), now.split_at(half));
+            vector::add_complex::<FMA, true>(x.into(), now.into(), [&mut *sums.re, &mut *sums.im]);
+        }
+        let mut factors = vec![0.0; steps - 1];
+        for r in 0..rank {
+            for (t, factor) in factors.iter_mut().enumerate() {
+                *factor = -by_q[t * rank + r];
+            }
+            vector::add_product::<FMA>(&lambda[n..], &factors, &mut sums.p[r * n..(r + 1) * n]);
+            for (t, factor) in factors.iter_mut().enumerate() {
+                *factor = by_p[t * rank + r];
+            }
+            vector::add_product::<FMA>(&x, &factors, &mut sums.q[r * n..(r + 1) * n]);
+        }
+        of_x.copy_from_slice(&lambda[..n]);
     }
 }
 
