@@ -69,3 +69,84 @@ pub(crate) fn block_shape(len: i64) -> (usize, i64) {
     }
     (log_stride, (len + (1 << log_stride) - 1) >> log_stride)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::naive;
+    use crate::ssm::low_rank::LowRank;
+    use crate::ssm::transition::Rotation;
+
+    /// Contractions of H systems: kernels, and the gradients of a random functional of them for every
+    /// part of the system, against those of steps.
+    #[test]
+    fn kernels_are_those_of_steps() {
+        for (n, r) in [(2, 1), (6, 2), (64, 1), (64, 2), (128, 1), (64, 0), (6, 0)] {
+            for (len, c) in [(1, 2), (2, 1), (17, 2), (784, 1), (1024, 2)] {
+                agree(n, r, len, c);
+            }
+        }
+    }
+
+    fn agree(n: i64, r: i64, len: i64, c: i64) {
+        let (h, double) = (2, (Kind::Double, Device::Cpu));
+        let angle = Tensor::rand([h, n / 2], double) * 3.0;
+        let size = Tensor::rand([h, n / 2], double) * 0.2 + 0.75;
+        let low_rank = |shape: [i64; 3]| Tensor::randn(shape, double) * (0.2 / n as f64).sqrt();
+        let leaves = [
+            &size * angle.cos(),
+            &size * angle.sin(),
+            low_rank([h, n, r]),
+            low_rank([h, r, n]),
+            Tensor::randn([h, n], double),
+            Tensor::randn([c, h, n], double),
+        ]
+        .map(|x| x.set_requires_grad(true));
+        let weight = Tensor::randn([c, h, len], double);
+        let outcome = |kernel: &dyn Fn(&DiscreteSsm, i64, Kind) -> Tensor| {
+            let [re, im, p, q, b, c] = leaves.each_ref().map(|x| x * 1.0);
+            let d = Rotation { re, im };
+            let a = match r {
+                0 => Transition::Diagonal(d),
+                _ => Transition::LowRank(LowRank { d, p, q }),
+            };
+            let k = kernel(&DiscreteSsm { a, b, c }, len, Kind::Double);
+            let sum = (&k * &weight).sum(Kind::Double);
+            // The first value depends on b and c alone.
+            let of = match (len, r) {
+                (1, _) => vec![4, 5],
+                (_, 0) => vec![0, 1, 4, 5],
+                _ => (0..6).collect(),
+            };
+            let of: Vec<_> = of.into_iter().map(|i: usize| &leaves[i]).collect();
+            let gradients = Tensor::run_backward(&[sum], &of, false, false);
+            std::iter::once(k.detach()).chain(gradients).collect::<Vec<_>>()
+        };
+        for (found, expected) in outcome(&kernel).iter().zip(outcome(&naive::kernel)) {
+            let scale = expected.abs().max().double_value(&[]).max(1e-300);
+            let error = (found - expected).abs().max().double_value(&[]) / scale;
+            assert!(error < 1e-10, "N {n} R {r} L {len} C {c}: {error:e}");
+        }
+    }
+
+    #[test]
+    fn long_kernels_go_by_matrices() {
+        let (h, n) = (1, 64);
+        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Double, Device::Cpu));
+        let a = |r| {
+            let d = Rotation { re: zeros(&[h, n / 2]), im: zeros(&[h, n / 2]) };
+            Transition::LowRank(LowRank { d, p: zeros(&[h, n, r]), q: zeros(&[h, r, n]) })
+        };
+        for (r, len, stride, low_rank) in [
+            (1, 1, 1, true),
+            (1, 100, 16, true),
+            (1, 1024, 32, true),
+            (1, 4096, 32, true),
+            (1, 4097, 128, false),
+            (2, 2048, 16, true),
+            (2, 2049, 64, false),
+        ] {
+            assert_eq!(Strides::of(&a(r), len), Strides { stride, low_rank }, "R {r}, L {len}");
+        }
+    }
+}

@@ -1,4 +1,6 @@
-//! Products of float64 vectors with the instructions that there are.
+//! Products of vectors with the instructions that there are.
+
+use super::numbers::Element;
 
 /// A loop that is compiled for each set of instructions. `run` must be `#[inline(always)]`.
 pub trait Loop {
@@ -24,95 +26,103 @@ pub fn run(work: impl Loop) {
 
 /// x y + z.
 #[inline(always)]
-pub fn multiply_add<const FMA: bool>(x: f64, y: f64, z: f64) -> f64 {
-    if FMA { x.mul_add(y, z) } else { x * y + z }
-}
-
-/// y += a x.
-#[inline(always)]
-pub fn add_multiple<const FMA: bool>(a: f64, x: &[f64], y: &mut [f64]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = multiply_add::<FMA>(a, x, *y);
-    }
+pub fn multiply_add<const FMA: bool, T: Element>(x: T, y: T, z: T) -> T {
+    if FMA { T::fused(x, y, z) } else { x * y + z }
 }
 
 /// Σ x y.
 #[inline(always)]
-pub fn dot<const FMA: bool>(x: &[f64], y: &[f64]) -> f64 {
+pub fn dot<const FMA: bool, T: Element>(x: &[T], y: &[T]) -> T {
     const LANES: usize = 16;
     let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
+    let mut sums = [T::default(); LANES];
     for (x, y) in x.iter().zip(y) {
         for ((sum, &x), &y) in sums.iter_mut().zip(x).zip(y) {
-            *sum = multiply_add::<FMA>(x, y, *sum);
+            *sum = multiply_add::<FMA, T>(x, y, *sum);
         }
     }
-    let rest: f64 = x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f64>() + rest
+    let rest: T = x_rest.iter().zip(y_rest).map(|(&x, &y)| x * y).sum();
+    sums.into_iter().sum::<T>() + rest
 }
 
-/// y = A x for the rows of A, (R, N).
+/// A matrix whose product with a vector is that of its rows, or, where there are enough of them, of its
+/// columns: sums of columns stay in registers, while each row's has to be added up.
 #[derive(Debug)]
-pub struct Rows<'a> {
-    rows: &'a [f64],
-    /// The columns one behind the other, where there are rows enough for them.
-    columns: Option<Vec<f64>>,
+pub struct Rows<'a, T> {
+    rows: &'a [T],
+    /// One behind the other.
+    columns: Option<Vec<T>>,
 }
 
-impl<'a> Rows<'a> {
-    /// Of so many columns.
-    pub fn new(rows: &'a [f64], columns: usize) -> Self {
-        let count = rows.len() / columns;
-        let transposed = || {
-            let mut transposed = vec![0.0; rows.len()];
-            for (x, column) in transposed.chunks_exact_mut(count).enumerate() {
-                for (place, row) in column.iter_mut().zip(rows.chunks_exact(columns)) {
-                    *place = row[x];
-                }
-            }
-            transposed
-        };
-        Self { rows, columns: (count >= 8).then(transposed) }
+impl<'a, T: Element> Rows<'a, T> {
+    /// Rows of so many numbers.
+    pub fn new(rows: &'a [T], width: usize) -> Self {
+        let count = rows.len() / width;
+        Self { rows, columns: (count >= 8).then(|| transposed(rows, width)) }
     }
 
     /// y = A x.
     #[inline(always)]
-    pub fn product<const FMA: bool>(&self, x: &[f64], y: &mut [f64]) {
+    pub fn product<const FMA: bool>(&self, x: &[T], y: &mut [T]) {
         match &self.columns {
             Some(columns) => {
-                y.fill(0.0);
-                add_product::<FMA>(columns, x, y);
+                y.fill(T::default());
+                add_product::<FMA, T>(columns, x, y);
             }
             None => {
                 for (y, row) in y.iter_mut().zip(self.rows.chunks_exact(x.len())) {
-                    *y = dot::<FMA>(row, x);
+                    *y = dot::<FMA, T>(row, x);
                 }
             }
         }
     }
 }
 
+/// Rows of `width` numbers as columns.
+pub fn transposed<T: Element>(rows: &[T], width: usize) -> Vec<T> {
+    const SIDE: usize = 4;
+    let count = rows.len().checked_div(width).unwrap_or(0);
+    let mut columns = vec![T::default(); rows.len()];
+    let (whole_rows, whole_columns) = (count - count % SIDE, width - width % SIDE);
+    for r in (0..whole_rows).step_by(SIDE) {
+        let block: [&[T]; SIDE] = std::array::from_fn(|i| &rows[(r + i) * width..][..width]);
+        for x in (0..whole_columns).step_by(SIDE) {
+            let block = block.map(|row| *row[x..].first_chunk::<SIDE>().expect("inside a row"));
+            for i in 0..SIDE {
+                let place = columns[(x + i) * count + r..].first_chunk_mut::<SIDE>();
+                *place.expect("inside a column") = block.map(|row| row[i]);
+            }
+        }
+    }
+    for r in 0..count {
+        let rest = if r < whole_rows { whole_columns } else { 0 };
+        for x in rest..width {
+            columns[x * count + r] = rows[r * width + x];
+        }
+    }
+    columns
+}
+
 /// y += λ ∘ x for complex numbers λ, x and y with all real parts in front of all imaginary ones.
 #[inline(always)]
-pub fn add_rotated<const FMA: bool>(re: &[f64], im: &[f64], x: &[f64], y: &mut [f64]) {
-    let (half, x_half) = (y.len() / 2, x.len() / 2);
-    add_complex::<FMA, false>([re, im], x.split_at(x_half).into(), y.split_at_mut(half).into());
+pub fn add_rotated<const FMA: bool, T: Element>(re: &[T], im: &[T], x: &[T], y: &mut [T]) {
+    let half = re.len();
+    add_complex::<FMA, false, T>([re, im], x.split_at(half).into(), y.split_at_mut(half).into());
 }
 
 /// y += λ ∘ x, or λ* ∘ x if `CONJUGATE`, for complex numbers as real and imaginary parts.
 #[inline(always)]
-pub fn add_complex<const FMA: bool, const CONJUGATE: bool>(
-    [re, im]: [&[f64]; 2],
-    [x_re, x_im]: [&[f64]; 2],
-    [y_re, y_im]: [&mut [f64]; 2],
+pub fn add_complex<const FMA: bool, const CONJUGATE: bool, T: Element>(
+    [re, im]: [&[T]; 2],
+    [x_re, x_im]: [&[T]; 2],
+    [y_re, y_im]: [&mut [T]; 2],
 ) {
-    // Values that are read and written lane by lane could overlap for all that a compiler knows.
+    // Some at a time: for all that a compiler knows, what is written one by one could be read next.
     const LANES: usize = 8;
-    let sign = if CONJUGATE { -1.0 } else { 1.0 };
-    let add = |re: f64, im: f64, x_re: f64, x_im: f64, y_re: &mut f64, y_im: &mut f64| {
-        let im = sign * im;
-        *y_re = multiply_add::<FMA>(-im, x_im, multiply_add::<FMA>(re, x_re, *y_re));
-        *y_im = multiply_add::<FMA>(im, x_re, multiply_add::<FMA>(re, x_im, *y_im));
+    let add = |re: T, im: T, x_re: T, x_im: T, y_re: &mut T, y_im: &mut T| {
+        let im = if CONJUGATE { -im } else { im };
+        *y_re = multiply_add::<FMA, T>(-im, x_im, multiply_add::<FMA, T>(re, x_re, *y_re));
+        *y_im = multiply_add::<FMA, T>(im, x_re, multiply_add::<FMA, T>(re, x_im, *y_im));
     };
     let whole = y_re.len() / LANES;
     let [re_lanes, im_lanes, x_re_lanes, x_im_lanes] =
@@ -128,40 +138,41 @@ pub fn add_complex<const FMA: bool, const CONJUGATE: bool>(
         }
         (y_re_lanes[at], y_im_lanes[at]) = (y_re, y_im);
     }
-    let done = whole * LANES;
     for (i, (y_re, y_im)) in y_re_rest.iter_mut().zip(y_im_rest).enumerate() {
-        let at = done + i;
+        let at = whole * LANES + i;
         add(re[at], im[at], x_re[at], x_im[at], y_re, y_im);
     }
 }
 
 /// y += A x for the columns of A one behind the other.
 #[inline(always)]
-pub fn add_product<const FMA: bool>(columns: &[f64], x: &[f64], y: &mut [f64]) {
-    let mut start = add_product_rows::<FMA, 32>(0, columns, x, y);
-    start = add_product_rows::<FMA, 8>(start, columns, x, y);
-    add_product_rows::<FMA, 1>(start, columns, x, y);
+pub fn add_product<const FMA: bool, T: Element>(columns: &[T], x: &[T], y: &mut [T]) {
+    let mut start = 0;
+    if size_of::<T>() == 4 {
+        start = add_product_rows::<FMA, 64, T>(start, columns, x, y);
+    }
+    start = add_product_rows::<FMA, 32, T>(start, columns, x, y);
+    start = add_product_rows::<FMA, 8, T>(start, columns, x, y);
+    add_product_rows::<FMA, 1, T>(start, columns, x, y);
 }
 
 /// The same for blocks of `WIDTH` rows from `start` on, as many as there are, each kept in
 /// registers; gives the first row that is left.
 #[inline(always)]
-fn add_product_rows<const FMA: bool, const WIDTH: usize>(
+fn add_product_rows<const FMA: bool, const WIDTH: usize, T: Element>(
     mut start: usize,
-    columns: &[f64],
-    x: &[f64],
-    y: &mut [f64],
+    columns: &[T],
+    x: &[T],
+    y: &mut [T],
 ) -> usize {
     let n = y.len();
     while start + WIDTH <= n {
-        let block: &mut [f64; WIDTH] =
-            (&mut y[start..start + WIDTH]).try_into().expect("WIDTH rows");
+        let block: &mut [T; WIDTH] = (&mut y[start..start + WIDTH]).try_into().expect("WIDTH rows");
         let mut sums = *block;
         for (column, &x) in columns.chunks_exact(n).zip(x) {
-            let column: &[f64; WIDTH] =
-                column[start..start + WIDTH].try_into().expect("WIDTH rows");
+            let column: &[T; WIDTH] = column[start..start + WIDTH].try_into().expect("WIDTH rows");
             for (sum, &a) in sums.iter_mut().zip(column) {
-                *sum = multiply_add::<FMA>(a, x, *sum);
+                *sum = multiply_add::<FMA, T>(a, x, *sum);
             }
         }
         *block = sums;

@@ -205,11 +205,11 @@ impl<T: Element> Loop for Forward<'_, T> {
             }
             q.product::<FMA>(&x, &mut by_q);
             next.fill(0.0);
-            vector::add_product::<FMA>(p, &by_q, &mut next);
+            vector::add_product::<FMA, _>(p, &by_q, &mut next);
             for next in &mut next {
                 *next = -*next;
             }
-            vector::add_rotated::<FMA>(re, im, &x, &mut next);
+            vector::add_rotated::<FMA, _>(re, im, &x, &mut next);
             std::mem::swap(&mut x, &mut next);
         }
     }
@@ -223,7 +223,8 @@ struct Sums<'a> {
     q: &'a mut [f64],
 }
 
-/// The gradient λ of each state from that of the next, λ_t = g_t + Āᵀ λ_{t+1}, and of Ā from both.
+/// The gradient λ of each state from that of the next, λ_t = g_t + Āᵀ λ_{t+1}, and of Ā from both. In
+/// the kind of the states: a rounding error of a gradient does not come back.
 struct Backward<'a, 'b, T> {
     a: Channel<'a>,
     states: &'a [T],
@@ -236,50 +237,60 @@ impl<T: Element> Loop for Backward<'_, '_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Self { a: Channel { re, im, p, q, n }, states, gradients, of_x, sums } = self;
-        let (half, rank) = (n / 2, q.len() / n);
-        let exact = |from: &[T], to: &mut [f64]| {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = from.to_f64();
-            }
-        };
-        let steps = states.len() / n;
-        // Of each state but the last: itself, -Q x, the gradient λ of the next one, and -Pᵀλ.
-        let before = (steps - 1) * n;
-        let (mut x, mut by_q) = (vec![0.0; before], vec![0.0; (steps - 1) * rank]);
-        let (mut lambda, mut by_p) = (vec![0.0; before + n], vec![0.0; (steps - 1) * rank]);
-        let (p_rows, q_rows) = (Rows::new(p, n), Rows::new(q, n));
-        exact(states, &mut x);
-        exact(gradients, &mut lambda);
-        for t in (1..steps).rev() {
-            let (before, now) = lambda.split_at_mut(t * n);
-            let (before, now) = (&mut before[(t - 1) * n..], &now[..n]);
-            let by_p = &mut by_p[(t - 1) * rank..t * rank];
-            p_rows.product::<FMA>(now, by_p);
-            for by_p in &mut *by_p {
-                *by_p = -*by_p;
-            }
-            vector::add_product::<FMA>(q, by_p, before);
-            let (now, before) = (now.split_at(half), before.split_at_mut(half));
-            vector::add_complex::<FMA, true>([re, im], now.into(), before.into());
+        let rounded = |x: &[f64]| x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
+        let [re, im, p, q] = [re, im, p, q].map(rounded);
+        let (half, rank, steps) = (n / 2, q.len() / n, states.len() / n - 1);
+        let (by_rows_of_p, by_rows_of_q) = (Rows::new(&p, n), Rows::new(&q, n));
+
+        // λ, and -Pᵀλ of each state but the first.
+        let mut lambda = gradients.to_vec();
+        let mut by_p = vec![T::default(); steps * rank];
+        for t in (0..steps).rev() {
+            let (before, now) = lambda.split_at_mut((t + 1) * n);
+            let (before, now) = (&mut before[t * n..], &now[..n]);
+            let by_p = &mut by_p[t * rank..(t + 1) * rank];
+            by_rows_of_p.product::<FMA>(now, by_p);
+            by_p.iter_mut().for_each(|x| *x = -*x);
+            vector::add_product::<FMA, _>(&q, by_p, before);
+            let (before, now) = (before.split_at_mut(half), now.split_at(half));
+            vector::add_complex::<FMA, true, _>([&re, &im], now.into(), before.into());
         }
-        for t in 1..steps {
-            let (x, now) = (&x[(t - 1) * n..t * n], &lambda[t * n..(t + 1) * n]);
-            q_rows.product::<FMA>(x, &mut by_q[(t - 1) * rank..t * rank]);
+
+        // Σ λ x* for D; for P and Q, where -Q x is missing of each state but the last.
+        let (mut of_re, mut of_im) = (vec![T::default(); half], vec![T::default(); half]);
+        let mut by_q = vec![T::default(); steps * rank];
+        for t in 0..steps {
+            let (x, now) = (&states[t * n..(t + 1) * n], &lambda[(t + 1) * n..(t + 2) * n]);
+            let by_q = &mut by_q[t * rank..(t + 1) * rank];
+            by_rows_of_q.product::<FMA>(x, by_q);
+            by_q.iter_mut().for_each(|x| *x = -*x);
             let (x, now) = (x.split_at(half), now.split_at(half));
-            vector::add_complex::<FMA, true>(x.into(), now.into(), [&mut *sums.re, &mut *sums.im]);
+            let sums = [of_re.as_mut_slice(), of_im.as_mut_slice()];
+            vector::add_complex::<FMA, true, _>(x.into(), now.into(), sums);
         }
-        let mut factors = vec![0.0; steps - 1];
-        for r in 0..rank {
-            for (t, factor) in factors.iter_mut().enumerate() {
-                *factor = -by_q[t * rank + r];
+        add(&of_re, sums.re);
+        add(&of_im, sums.im);
+        let (by_p, by_q) = (vector::transposed(&by_p, rank), vector::transposed(&by_q, rank));
+        let mut sum = vec![T::default(); n];
+        for (factors, vectors, sums) in
+            [(&by_q, &lambda[n..], &mut *sums.p), (&by_p, &states[..steps * n], &mut *sums.q)]
+        {
+            for (factors, sums) in factors.chunks_exact(steps.max(1)).zip(sums.chunks_exact_mut(n))
+            {
+                sum.fill(T::default());
+                vector::add_product::<FMA, _>(vectors, factors, &mut sum);
+                add(&sum, sums);
             }
-            vector::add_product::<FMA>(&lambda[n..], &factors, &mut sums.p[r * n..(r + 1) * n]);
-            for (t, factor) in factors.iter_mut().enumerate() {
-                *factor = by_p[t * rank + r];
-            }
-            vector::add_product::<FMA>(&x, &factors, &mut sums.q[r * n..(r + 1) * n]);
         }
-        of_x.copy_from_slice(&lambda[..n]);
+        of_x.iter_mut().zip(&lambda).for_each(|(x, lambda)| *x = lambda.to_f64());
+    }
+}
+
+/// Adds x to the sums.
+#[inline(always)]
+fn add<T: Element>(x: &[T], sums: &mut [f64]) {
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum += x.to_f64();
     }
 }
 

@@ -159,8 +159,8 @@ impl Matrices {
         let transposed = self.carry.transposed();
         for (direction, s) in self.directions.iter().zip(states) {
             let s_rows = rows(s);
-            let s_columns = s_rows.transpose(1, 2);
-            of_output.push(Some(stack(of_y.iter().map(|g| s_columns.bmm(g)).collect())));
+            let product = |g: &Tensor| g.transpose(1, 2).bmm(&s_rows).transpose(1, 2);
+            of_output.push(Some(stack(of_y.iter().map(product).collect())));
             let mut of_s = Sum::default();
             for (c, g) in of_y.iter().enumerate() {
                 of_s.add_product(g, &direction.output.select(0, c as i64).transpose(1, 2));
@@ -177,7 +177,8 @@ impl Matrices {
                 of_state = Some(first.permute([1, 0, 2]).to_kind(u.kind()));
             }
             of_u.add_product(&of_v, &direction.input.transpose(1, 2));
-            let g = of_v.transpose(1, 2).bmm(&u_rows); // (H, N, T)
+            // With states one behind the other, as the powers are kept.
+            let g = u_columns.bmm(&of_v).transpose(1, 2); // (H, N, T)
             of_input.add(if direction.order == Order::Ascending { g.flip([-1]) } else { g });
             self.carry_gradient(&of_v, &s_rows, &mut of_carry);
         }
