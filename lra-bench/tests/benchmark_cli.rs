@@ -17,7 +17,7 @@ fn benchmark(arguments: &[&str]) -> Command {
 
 /// A little of everything; the second length is out of all reach.
 const TINY: &[&str] = &[
-    "--models=lstm,transformer",
+    "--models=lstm,s4,transformer",
     "--lengths=10000000,16",
     "--d-model=8",
     "--n-layers=1",
@@ -33,7 +33,7 @@ fn every_entry_is_measured_or_says_why_not() {
     let entries = object["entries"].as_array().unwrap();
     let names: Vec<_> =
         entries.iter().map(|e| (e["model"].as_str(), e["length"].as_i64())).collect();
-    let expected = [("lstm", 16), ("lstm", 10_000_000), ("transformer", 16)];
+    let expected = [("lstm", 16), ("lstm", 10_000_000), ("s4", 16)];
     for (name, (model, length)) in names.iter().zip(expected) {
         assert_eq!(*name, (Some(model), Some(length)));
     }
@@ -42,9 +42,15 @@ fn every_entry_is_measured_or_says_why_not() {
             for figure in ["training_steps_per_second", "generation_steps_per_second"] {
                 assert!(entry[figure].as_f64().is_some_and(|f| f > 0.0), "{figure}: {entry}");
             }
+            let streamed = entry["streamed_steps_per_second"].as_f64();
+            assert_eq!(streamed.is_some_and(|f| f > 0.0), entry["model"] == "s4", "{entry}");
             assert!(entry["peak_bytes"].as_f64().is_some_and(|b| b >= 0.0), "{entry}");
             let (norms, frame) = (2 * 16, 16 + 90); // H = 8
-            let layer = if entry["model"] == "lstm" { 576 } else { 288 + 552 + 16 };
+            let layer = match entry["model"].as_str() {
+                Some("lstm") => 576,
+                Some("transformer") => 288 + 552 + 16,
+                _ => 8 + 8 + 3 * 512 + 2 * 256 + 144, // N = 64
+            };
             assert_eq!(entry["parameters"], layer + norms + frame, "{entry}");
         } else {
             assert!(entry["skipped"].as_str().is_some_and(|r| r.contains("would take")), "{entry}");

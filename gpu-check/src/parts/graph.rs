@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use s4_core::conv::plan::Convolution;
 use s4_core::graph::Graph;
 use s4_core::layer::SequenceLayer;
+use s4_core::layer::stack::enter;
 use tch::{Device, Kind, Tensor};
 use training::precision::Precision;
 
@@ -36,7 +37,7 @@ fn time(setting: &Setting, model: Model, batch: i64, row: Row) -> Result<Row> {
     let (store, block) = model.block(Convolution::Auto, float)?;
     let pass = precision::pass(Precision::Bf16);
     let x = Tensor::f_randn([batch, model.channels, LENGTH], float)?;
-    let x = precision::as_in_a_stack(&x, &pass).set_requires_grad(true);
+    let x = enter(&x, &pass, true).set_requires_grad(true);
     let dy = x.f_rand_like()?;
     let mut work = || {
         store.zero_grad();

@@ -8,6 +8,7 @@ use s4_core::layer::activation::Activation;
 use s4_core::layer::glu::linear_glu;
 use s4_core::layer::norm::{Norm, NormKind};
 use s4_core::layer::residual::Residual;
+use s4_core::layer::stack::enter;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Device, Kind, Tensor};
 

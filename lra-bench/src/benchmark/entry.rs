@@ -88,4 +88,6 @@ pub struct Measured {
     pub peak_bytes: Option<f64>,
     /// Steps a second as a recurrence, all sequences of the batch in each.
     pub generated_per_second: f64,
+    /// Steps a second of the engine without libtorch on the CPU; absent for models that it cannot step.
+    pub streamed_per_second: Option<f64>,
 }

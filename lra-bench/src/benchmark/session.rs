@@ -112,8 +112,13 @@ mod tests {
             seconds: 10.0,
         };
         let peak_bytes = Some(peak_bytes);
-        let measured =
-            Measured { parameters: 1, seconds_per_step, peak_bytes, generated_per_second: 1.0 };
+        let measured = Measured {
+            parameters: 1,
+            seconds_per_step,
+            peak_bytes,
+            generated_per_second: 1.0,
+            streamed_per_second: None,
+        };
         Row { entry, outcome: Outcome::Measured(measured) }
     }
 

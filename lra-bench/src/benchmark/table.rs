@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::session::{Outcome, Row};
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "model",
     "parameters",
     "length",
@@ -15,6 +15,7 @@ const COLUMNS: [&str; 7] = [
     "speed ratio",
     "peak memory",
     "generation steps/s",
+    "streamed steps/s",
 ];
 
 /// What the columns mean.
@@ -22,7 +23,9 @@ const LEGEND: &str = "\
 A training step is forward pass, backward pass and AdamW of a causal classifier on noise. The speed
 ratio is to the first model at the same length. Peak memory is what a training step takes on top of
 the loaded model. A generation step is one position of the whole batch through the residual blocks,
-as a recurrence; the Transformer's is measured with a cache of keys and values for half the length.";
+as a recurrence in libtorch; the Transformer's is measured with a cache of keys and values for half the
+length. A streamed step is the same position from its input to the scores in the engine without libtorch,
+on the CPU, which steps S4 and S4D.";
 
 /// A table of aligned columns.
 pub fn text(rows: &[Row]) -> String {
@@ -68,6 +71,7 @@ pub fn json(rows: &[Row]) -> Value {
                 object["training_steps_per_second"] = json!(1.0 / measured.seconds_per_step);
                 object["peak_bytes"] = json!(measured.peak_bytes);
                 object["generation_steps_per_second"] = json!(measured.generated_per_second);
+                object["streamed_steps_per_second"] = json!(measured.streamed_per_second);
             }
         }
         object
@@ -81,10 +85,13 @@ pub fn line(row: &Row) -> String {
     match &row.outcome {
         Outcome::Skipped(reason) => format!("{name}: skipped: {reason}"),
         Outcome::Measured(measured) => format!(
-            "{name}: {} training steps/s, {}, {} generation steps/s",
+            "{name}: {} training steps/s, {}, {} generation steps/s{}",
             significant(1.0 / measured.seconds_per_step),
             measured.peak_bytes.map_or_else(|| "unknown memory".to_owned(), bytes),
-            significant(measured.generated_per_second)
+            significant(measured.generated_per_second),
+            measured
+                .streamed_per_second
+                .map_or_else(String::new, |rate| format!(", {} streamed", significant(rate)))
         ),
     }
 }
@@ -96,7 +103,7 @@ fn cells(rows: &[Row]) -> Vec<[String; COLUMNS.len()]> {
         let (name, length) = (row.entry.model.name().to_owned(), row.entry.length.to_string());
         cells.push(match &row.outcome {
             Outcome::Skipped(_) => {
-                [name, none(), length, "skipped".to_owned(), none(), none(), none()]
+                [name, none(), length, "skipped".to_owned(), none(), none(), none(), none()]
             }
             Outcome::Measured(measured) => [
                 name,
@@ -106,6 +113,7 @@ fn cells(rows: &[Row]) -> Vec<[String; COLUMNS.len()]> {
                 speed_ratio(rows, row).map_or_else(none, significant),
                 measured.peak_bytes.map_or_else(none, bytes),
                 significant(measured.generated_per_second),
+                measured.streamed_per_second.map_or_else(none, significant),
             ],
         });
     }
@@ -157,17 +165,18 @@ mod tests {
             device: "cpu".to_owned(),
             seconds: 1.0,
         };
-        let measured = |seconds_per_step| {
+        let measured = |seconds_per_step, streamed_per_second| {
             Outcome::Measured(Measured {
                 parameters: 1234,
                 seconds_per_step,
                 peak_bytes: Some(3.0 * f64::from(1 << 20)),
                 generated_per_second: 50.0,
+                streamed_per_second,
             })
         };
         vec![
-            Row { entry: entry(Model::S4, 64), outcome: measured(0.1) },
-            Row { entry: entry(Model::Transformer, 64), outcome: measured(0.4) },
+            Row { entry: entry(Model::S4, 64), outcome: measured(0.1, Some(700.0)) },
+            Row { entry: entry(Model::Transformer, 64), outcome: measured(0.4, None) },
             Row {
                 entry: entry(Model::Transformer, 128),
                 outcome: Outcome::Skipped("out of memory".to_owned()),
@@ -180,9 +189,9 @@ mod tests {
         let table = markdown(&rows());
         let lines: Vec<_> = table.lines().collect();
         assert!(lines[0].starts_with("| model | parameters |"), "{table}");
-        assert_eq!(lines[2], "| S4 | 1234 | 64 | 10 | 1.0 | 3.0 MiB | 50 |");
-        assert_eq!(lines[3], "| Transformer | 1234 | 64 | 2.5 | 0.25 | 3.0 MiB | 50 |");
-        assert_eq!(lines[4], "| Transformer | - | 128 | skipped | - | - | - |");
+        assert_eq!(lines[2], "| S4 | 1234 | 64 | 10 | 1.0 | 3.0 MiB | 50 | 700 |");
+        assert_eq!(lines[3], "| Transformer | 1234 | 64 | 2.5 | 0.25 | 3.0 MiB | 50 | - |");
+        assert_eq!(lines[4], "| Transformer | - | 128 | skipped | - | - | - | - |");
         assert!(table.contains("- Transformer, 128 positions: out of memory"), "{table}");
         let columns = text(&rows());
         let lines: Vec<_> = columns.lines().take(4).map(|line| line.chars().count()).collect();

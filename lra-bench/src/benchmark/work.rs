@@ -7,26 +7,32 @@ use measure::median;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
+use serde::Serialize;
 use tch::{Cuda, Device, Kind, Reduction, Tensor};
+use training::config::to_toml;
 use training::optim::{AdamW, AdamWConfig};
 use training::seed;
 
 use super::entry::{Entry, Measured};
 use super::memory::Peak;
-use crate::model::{Classifier, InputKind, Shape};
+use crate::model::mixer::Mixer;
+use crate::model::{Classifier, InputKind, ModelConfig, Shape};
 
 const CLASSES: i64 = 10;
 const SHAPE: Shape =
     Shape { input: InputKind::Values { features: 1 }, classes: CLASSES, pairs: false };
 /// Positions of the step that starts thread pools, libraries and the optimiser.
 const WARM_UP: i64 = 32;
-/// Training and generation get these shares of an entry's time; the rest is for the start.
+/// Training, generation and streaming get these shares of an entry's time; the rest is for the start.
 const TRAINING_SHARE: f64 = 0.5;
-const GENERATION_SHARE: f64 = 0.25;
+const GENERATION_SHARE: f64 = 0.15;
+const STREAMING_SHARE: f64 = 0.1;
 /// A fast model is known well enough after so many steps.
 const MOST_STEPS: usize = 1000;
+const MOST_STREAMED: usize = 20 * MOST_STEPS;
 
-/// Trains a fresh model of `entry` on noise, and steps it as a recurrence.
+/// Trains a fresh model of `entry` on noise, and steps it as a recurrence: in libtorch, and in the engine
+/// that generates on a CPU.
 ///
 /// # Errors
 /// If the model cannot be made, or the device is out of memory.
@@ -58,6 +64,7 @@ pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
         seconds_per_step: median(seconds),
         peak_bytes,
         generated_per_second: generation(entry, device, &model)?,
+        streamed_per_second: streaming(entry, &config, &store)?,
     })
 }
 
@@ -113,6 +120,32 @@ fn generation(entry: &Entry, device: Device, model: &Classifier) -> Result<f64> 
     }
     synchronise(device);
     Ok(steps as f64 / start.elapsed().as_secs_f64())
+}
+
+/// The part of a run's configuration that the engine reads.
+#[derive(Serialize)]
+struct Run<'a> {
+    model: &'a ModelConfig,
+}
+
+/// Steps a second of the whole classifier in the engine without libtorch, on the CPU; `None` for models
+/// that it cannot step.
+fn streaming(entry: &Entry, config: &ModelConfig, store: &ParamStore) -> Result<Option<f64>> {
+    if config.mixer != Mixer::S4 {
+        return Ok(None);
+    }
+    let weights = store.state_dict().to_safetensors(&[])?;
+    let stack = s4_stream::Stack::new(&to_toml(&Run { model: config })?, &weights)?;
+    let mut engine = stack.engine(usize::try_from(entry.batch)?)?;
+    let inputs = vec![0.5; engine.batch()];
+    engine.step_values(&inputs)?;
+    let budget = Duration::from_secs_f64(STREAMING_SHARE * entry.seconds);
+    let (start, mut steps) = (Instant::now(), 0);
+    while steps == 0 || (start.elapsed() < budget && steps < MOST_STREAMED) {
+        engine.step_values(&inputs)?;
+        steps += 1;
+    }
+    Ok(Some(steps as f64 / start.elapsed().as_secs_f64()))
 }
 
 /// Waits until the device has done what it was given.

@@ -1,5 +1,8 @@
 //! The numbers of a tensor, for loops on several threads.
 
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul, Neg};
+
 use tch::{Device, Kind, Tensor};
 
 /// The numbers of a contiguous tensor on the CPU, shared between threads that keep to different
@@ -11,13 +14,25 @@ pub struct Numbers<T>(*mut T);
 unsafe impl<T> Sync for Numbers<T> {}
 
 /// A floating point kind of tensors.
-pub trait Element: Copy + Send + Sync {
+pub trait Element:
+    Copy
+    + Send
+    + Sync
+    + Default
+    + Add<Output = Self>
+    + AddAssign
+    + Mul<Output = Self>
+    + Neg<Output = Self>
+    + Sum
+{
     /// Its name in libtorch.
     const KIND: Kind;
     /// Exact.
     fn to_f64(self) -> f64;
     /// Rounded.
     fn from_f64(x: f64) -> Self;
+    /// x y + z, rounded once.
+    fn fused(x: Self, y: Self, z: Self) -> Self;
 }
 
 impl Element for f32 {
@@ -30,6 +45,10 @@ impl Element for f32 {
     fn from_f64(x: f64) -> Self {
         x as f32
     }
+    #[inline(always)]
+    fn fused(x: Self, y: Self, z: Self) -> Self {
+        x.mul_add(y, z)
+    }
 }
 
 impl Element for f64 {
@@ -41,6 +60,10 @@ impl Element for f64 {
     #[inline(always)]
     fn from_f64(x: f64) -> Self {
         x
+    }
+    #[inline(always)]
+    fn fused(x: Self, y: Self, z: Self) -> Self {
+        x.mul_add(y, z)
     }
 }
 

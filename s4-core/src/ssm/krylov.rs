@@ -12,7 +12,7 @@ use super::transition::{Rotation, Squares, Transition};
 use crate::autograd::{self, Gradients};
 use crate::native::numbers::{Element, Numbers};
 use crate::native::parallel;
-use crate::native::vector::{self, Loop};
+use crate::native::vector::{self, Loop, Rows};
 
 /// Āᵗ x for t < `len` and states x (…, H, N) in float64: (…, H, N, len), computed in float64 and
 /// rounded to `kind`.
@@ -120,7 +120,7 @@ impl Tables {
         let (batch, t) = (batch as usize, len as usize);
         let of_x = Tensor::empty([batch as i64, h as i64, n as i64], (Kind::Double, Device::Cpu));
         let [of_re, of_im, of_p, of_q] =
-            [&self.re, &self.im, &self.p, &self.q].map(|table| table.zeros_like());
+            [&self.re, &self.im, &self.p, &self.q].map(|table| table.empty_like());
         let [re, im, p, q] = [&self.re, &self.im, &self.p, &self.q].map(Numbers::<f64>::of);
         let [x, g] = [states, of_states].map(Numbers::<T>::of);
         let to_x = Numbers::<f64>::of(&of_x);
@@ -139,17 +139,18 @@ impl Tables {
                     };
                     (Channel::at(channel, [&re, &im, &p, &q], r, n), sums)
                 };
-                let negative: Vec<f64> = a.im.iter().map(|x| -x).collect();
                 let mut sums = sums;
+                for sum in [&mut *sums.re, &mut *sums.im, &mut *sums.p, &mut *sums.q] {
+                    sum.fill(0.0);
+                }
                 for k in 0..batch {
                     let at = k * h + channel;
                     let (states, gradients, of_x) = unsafe {
                         let (start, count) = (at * t * n, t * n);
                         (x.read(start, count), g.read(start, count), to_x.write(at * n, n))
                     };
-                    let conjugate = &negative;
                     let sums = &mut sums;
-                    vector::run(Backward { a, conjugate, states, gradients, of_x, sums });
+                    vector::run(Backward { a, states, gradients, of_x, sums });
                 }
             }
         });
@@ -196,16 +197,19 @@ impl<T: Element> Loop for Forward<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Self { a: Channel { re, im, p, q, n }, x, states } = self;
-        let (mut x, mut next) = (x.to_vec(), vec![0.0; n]);
+        let (mut x, mut next, mut by_q) = (x.to_vec(), vec![0.0; n], vec![0.0; q.len() / n]);
+        let q = Rows::new(q, n);
         for place in states.chunks_exact_mut(n) {
             for (place, &x) in place.iter_mut().zip(&x) {
                 *place = T::from_f64(x);
             }
+            q.product::<FMA>(&x, &mut by_q);
             next.fill(0.0);
-            vector::add_rotated::<FMA>(re, im, &x, &mut next);
-            for (p, q) in p.chunks_exact(n).zip(q.chunks_exact(n)) {
-                vector::add_multiple::<FMA>(-vector::dot::<FMA>(q, &x), p, &mut next);
+            vector::add_product::<FMA, _>(p, &by_q, &mut next);
+            for next in &mut next {
+                *next = -*next;
             }
+            vector::add_rotated::<FMA, _>(re, im, &x, &mut next);
             std::mem::swap(&mut x, &mut next);
         }
     }
@@ -219,11 +223,10 @@ struct Sums<'a> {
     q: &'a mut [f64],
 }
 
-/// The gradient λ of each state from that of the next, λ_t = g_t + Āᵀ λ_{t+1}, and of Ā from both.
+/// The gradient λ of each state from that of the next, λ_t = g_t + Āᵀ λ_{t+1}, and of Ā from both. In
+/// the kind of the states: a rounding error of a gradient does not come back.
 struct Backward<'a, 'b, T> {
     a: Channel<'a>,
-    /// -Im D.
-    conjugate: &'a [f64],
     states: &'a [T],
     gradients: &'a [T],
     of_x: &'a mut [f64],
@@ -233,37 +236,61 @@ struct Backward<'a, 'b, T> {
 impl<T: Element> Loop for Backward<'_, '_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Self { a: Channel { re, p, q, n, .. }, conjugate, states, gradients, of_x, sums } =
-            self;
-        let half = n / 2;
-        let exact = |from: &[T], to: &mut [f64]| {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = from.to_f64();
-            }
-        };
-        let lambda = of_x;
-        let (mut before, mut x) = (vec![0.0; n], vec![0.0; n]);
-        let steps = states.len() / n;
-        exact(&gradients[(steps - 1) * n..], lambda);
-        for t in (1..steps).rev() {
-            exact(&states[(t - 1) * n..t * n], &mut x);
-            let ((x_re, x_im), (l_re, l_im)) = (x.split_at(half), lambda.split_at(half));
-            for i in 0..half {
-                sums.re[i] += l_re[i] * x_re[i] + l_im[i] * x_im[i];
-                sums.im[i] += l_im[i] * x_re[i] - l_re[i] * x_im[i];
-            }
-            exact(&gradients[(t - 1) * n..t * n], &mut before);
-            vector::add_rotated::<FMA>(re, conjugate, lambda, &mut before);
-            let columns = p.chunks_exact(n).zip(q.chunks_exact(n));
-            let sums = sums.p.chunks_exact_mut(n).zip(sums.q.chunks_exact_mut(n));
-            for ((p, q), (of_p, of_q)) in columns.zip(sums) {
-                let (by_p, by_q) = (vector::dot::<FMA>(p, lambda), vector::dot::<FMA>(q, &x));
-                vector::add_multiple::<FMA>(-by_q, lambda, of_p);
-                vector::add_multiple::<FMA>(-by_p, &x, of_q);
-                vector::add_multiple::<FMA>(-by_p, q, &mut before);
-            }
-            lambda.copy_from_slice(&before);
+        let Self { a: Channel { re, im, p, q, n }, states, gradients, of_x, sums } = self;
+        let rounded = |x: &[f64]| x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
+        let [re, im, p, q] = [re, im, p, q].map(rounded);
+        let (half, rank, steps) = (n / 2, q.len() / n, states.len() / n - 1);
+        let (by_rows_of_p, by_rows_of_q) = (Rows::new(&p, n), Rows::new(&q, n));
+
+        // λ, and -Pᵀλ of each state but the first.
+        let mut lambda = gradients.to_vec();
+        let mut by_p = vec![T::default(); steps * rank];
+        for t in (0..steps).rev() {
+            let (before, now) = lambda.split_at_mut((t + 1) * n);
+            let (before, now) = (&mut before[t * n..], &now[..n]);
+            let by_p = &mut by_p[t * rank..(t + 1) * rank];
+            by_rows_of_p.product::<FMA>(now, by_p);
+            by_p.iter_mut().for_each(|x| *x = -*x);
+            vector::add_product::<FMA, _>(&q, by_p, before);
+            let (before, now) = (before.split_at_mut(half), now.split_at(half));
+            vector::add_complex::<FMA, true, _>([&re, &im], now.into(), before.into());
         }
+
+        // Σ λ x* for D; for P and Q, where -Q x is missing of each state but the last.
+        let (mut of_re, mut of_im) = (vec![T::default(); half], vec![T::default(); half]);
+        let mut by_q = vec![T::default(); steps * rank];
+        for t in 0..steps {
+            let (x, now) = (&states[t * n..(t + 1) * n], &lambda[(t + 1) * n..(t + 2) * n]);
+            let by_q = &mut by_q[t * rank..(t + 1) * rank];
+            by_rows_of_q.product::<FMA>(x, by_q);
+            by_q.iter_mut().for_each(|x| *x = -*x);
+            let (x, now) = (x.split_at(half), now.split_at(half));
+            let sums = [of_re.as_mut_slice(), of_im.as_mut_slice()];
+            vector::add_complex::<FMA, true, _>(x.into(), now.into(), sums);
+        }
+        add(&of_re, sums.re);
+        add(&of_im, sums.im);
+        let (by_p, by_q) = (vector::transposed(&by_p, rank), vector::transposed(&by_q, rank));
+        let mut sum = vec![T::default(); n];
+        for (factors, vectors, sums) in
+            [(&by_q, &lambda[n..], &mut *sums.p), (&by_p, &states[..steps * n], &mut *sums.q)]
+        {
+            for (factors, sums) in factors.chunks_exact(steps.max(1)).zip(sums.chunks_exact_mut(n))
+            {
+                sum.fill(T::default());
+                vector::add_product::<FMA, _>(vectors, factors, &mut sum);
+                add(&sum, sums);
+            }
+        }
+        of_x.iter_mut().zip(&lambda).for_each(|(x, lambda)| *x = lambda.to_f64());
+    }
+}
+
+/// Adds x to the sums.
+#[inline(always)]
+fn add<T: Element>(x: &[T], sums: &mut [f64]) {
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum += x.to_f64();
     }
 }
 

@@ -10,10 +10,12 @@
 //!
 //! Shapes: H channels, N states, R rank, K columns.
 
+use anyhow::bail;
 use tch::{Kind, Tensor};
 
 use super::krylov::krylov;
 use super::transition::{Rotation, Transition};
+use crate::autograd;
 
 /// x ↦ D∘x - P Q x.
 #[derive(Debug)]
@@ -50,22 +52,83 @@ impl LowRank {
         Self { d: self.d.compose(&other.d), p, q }
     }
 
-    /// Āᵏ = Dᵏ - Σ_j D^{k-1-j} P Q Āʲ as a matrix, (H, N, N), for k >= 1.
-    pub fn dense_power(&self, k: i64) -> Tensor {
+    /// Āᵏ = Dᵏ - Σ_j D^{k-1-j} P Q Āʲ, of rank R k, for k >= 1.
+    pub fn power(&self, k: i64) -> Self {
         let d = Transition::Diagonal(self.d.copy());
         let columns = krylov(&d, &self.p.movedim_int(-1, 0), k, Kind::Double).flip([-1]); // (R, H, N, k)
         let transposed = Transition::LowRank(self.transposed());
         let rows = krylov(&transposed, &self.q.movedim_int(-2, 0), k, Kind::Double); // (R, H, N, k)
-        let products = columns.matmul(&rows.transpose(-1, -2)); // (R, H, N, N)
-        let low_rank = match self.rank() {
-            1 => products.squeeze_dim(0),
-            _ => products.sum_dim_intlist([0i64].as_slice(), false, None),
-        };
-        d.power(k).dense() - low_rank
+        let Transition::Diagonal(d) = d.power(k) else { unreachable!("a power of a diagonal") };
+        let side_by_side = |x: &Tensor| x.permute([1, 2, 0, 3]).flatten(-2, -1); // (H, N, R k)
+        Self { d, p: side_by_side(&columns), q: side_by_side(&rows).transpose(-1, -2) }
     }
 
-    /// Ā as a matrix, (H, N, N).
+    /// Ā as a matrix, (H, N, N). With a backward pass of its own: as tensor operations, the diagonals
+    /// would be written to matrices several times.
     pub fn dense(&self) -> Tensor {
-        self.d.dense() - self.p.matmul(&self.q)
+        let Self { d: Rotation { re, im }, p, q } = self;
+        let half = re.size()[1];
+        let guard = tch::no_grad_guard();
+        let (p, q) = (p.detach(), q.detach());
+        let a = p.matmul(&q).neg_();
+        for (offset, values) in
+            [(0, Tensor::cat(&[re, re], -1)), (half, -im), (-half, im.shallow_clone())]
+        {
+            let _ = a.diagonal(offset, -2, -1).g_add_(&values);
+        }
+        drop(guard);
+        let attached = autograd::attach(&[re, im, &self.p, &self.q], &[&a], move |gradients| {
+            let [Some(g)] = gradients else { bail!("one output has one gradient") };
+            let diagonal = |offset| g.diagonal(offset, -2, -1);
+            let both = diagonal(0);
+            let of_re = both.narrow(-1, 0, half) + both.narrow(-1, half, half);
+            let of_im = diagonal(-half) - diagonal(half);
+            // As P itself, with its columns one behind the other.
+            let of_p = q.matmul(&g.transpose(-1, -2)).neg_().transpose(-1, -2);
+            let of_q = p.transpose(-1, -2).matmul(g).neg_();
+            Ok(vec![Some(of_re), Some(of_im), Some(of_p), Some(of_q)])
+        });
+        attached.expect("a fresh matrix has no graph");
+        a
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    fn normal(shape: &[i64]) -> Tensor {
+        Tensor::randn(shape, (Kind::Double, Device::Cpu)).set_requires_grad(true)
+    }
+
+    /// Ā - and its powers, and their gradients - against products of tensors.
+    #[test]
+    fn powers_and_matrices_are_products() {
+        for (h, n, r, k) in [(1, 2, 1, 1), (3, 6, 2, 5), (2, 64, 1, 16)] {
+            let leaves =
+                [normal(&[h, n / 2]), normal(&[h, n / 2]), normal(&[h, n, r]), normal(&[h, r, n])];
+            let weight = normal(&[h, n, n]).detach();
+            let outcome = |by: &dyn Fn(&LowRank) -> Tensor| {
+                let [re, im, p, q] = leaves.each_ref().map(|x| x * 0.5 / (n as f64).sqrt());
+                let a = by(&LowRank { d: Rotation { re, im }, p, q });
+                let gradients = Tensor::run_backward(
+                    &[(&a * &weight).sum(Kind::Double)],
+                    &leaves,
+                    false,
+                    false,
+                );
+                std::iter::once(a.detach()).chain(gradients).collect::<Vec<_>>()
+            };
+            let plain = |a: &LowRank| a.d.dense() - a.p.matmul(&a.q);
+            let by_products = |a: &LowRank| (1..k).fold(plain(a), |x, _| x.matmul(&plain(a)));
+            let found = outcome(&|a| a.power(k).dense());
+            for (found, expected) in found.iter().zip(outcome(&by_products)) {
+                let scale = expected.abs().max().double_value(&[]);
+                let error = (found - expected).abs().max().double_value(&[]) / scale;
+                assert!(error < 1e-11, "H {h} N {n} R {r} k {k}: {error:e}");
+            }
+        }
     }
 }

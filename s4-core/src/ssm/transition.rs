@@ -138,7 +138,7 @@ impl Transition {
     /// Āᵏ for k >= 1 as a diagonal or full matrix, whose powers are to follow.
     pub fn full_power(&self, k: i64) -> Self {
         match self {
-            Transition::LowRank(a) => Transition::Dense(a.dense_power(k)),
+            Transition::LowRank(a) => Transition::Dense(a.power(k).dense()),
             a => a.power(k),
         }
     }

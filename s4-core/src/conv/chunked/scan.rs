@@ -269,8 +269,8 @@ impl<T: Element> Loop for States<'_, T> {
             }
             before_last.copy_from_slice(state);
             match a {
-                Matrix::Rotation(re, im) => vector::add_rotated::<FMA>(re, im, state, &mut next),
-                Matrix::Columns(a) => vector::add_product::<FMA>(a, state, &mut next),
+                Matrix::Rotation(re, im) => vector::add_rotated::<FMA, _>(re, im, state, &mut next),
+                Matrix::Columns(a) => vector::add_product::<FMA, _>(a, state, &mut next),
             }
             state.copy_from_slice(&next);
         }
