@@ -6,6 +6,7 @@ mod common;
 use anyhow::Result;
 use cuda::host::with_kernels;
 use s4_core::conv::chunked;
+use s4_core::kernel::block_powers;
 use s4_core::params::ParamStore;
 use s4_core::ssm::discrete::DiscreteSsm;
 use s4_core::ssm::parameters::{SsmConfig, SsmParameters};
@@ -122,6 +123,24 @@ fn powers() {
                 };
                 let (expected, found) = (run(), with_kernels(&mut run));
                 assert_close(&format!("{config:?}, {outputs}, {len}"), &found, &expected, 1e-9);
+            }
+        }
+    });
+}
+
+#[test]
+fn convolution_kernels() {
+    common::seeded(1, || {
+        for (h, config) in configs() {
+            for (outputs, len) in [(1, 1), (2, 17), (1, 300)] {
+                let (mut store, parameters) = parameters(Kind::Double, h, outputs, &config);
+                let mut run = || {
+                    let discrete = parameters.discrete(1.0, len).unwrap();
+                    let kernel = block_powers::kernel(&discrete, len, Kind::Double);
+                    with_gradients(&mut store, vec![kernel], &[])
+                };
+                let (expected, found) = (run(), with_kernels(&mut run));
+                assert_close(&format!("{config:?}, {outputs}, {len}"), &found, &expected, 1e-8);
             }
         }
     });

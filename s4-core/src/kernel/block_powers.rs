@@ -9,12 +9,18 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::carried;
 use crate::ssm::discrete::{DiscreteSsm, rows};
 use crate::ssm::krylov::krylov;
 use crate::ssm::transition::{Squares, Transition};
 
 /// The kernels (C, H, len) in `kind`.
 pub fn kernel(ssm: &DiscreteSsm, len: i64, kind: Kind) -> Tensor {
+    if carried::is_served(ssm, kind) {
+        let (log_stride, count) = block_shape(len);
+        let kernel = carried::kernel(ssm, 1 << log_stride, count, kind);
+        return kernel.expect("kernels that compile can be started").narrow(-1, 0, len);
+    }
     let strides = Strides::of(&ssm.a, len);
     let (stride, count) = (strides.stride, (len + strides.stride - 1) / strides.stride);
     let columns = ssm.columns(stride, kind); // (H, N, T)

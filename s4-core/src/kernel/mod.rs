@@ -7,6 +7,7 @@
 //!   than both, exact to rounding at every length.
 
 pub mod block_powers;
+mod carried;
 pub mod cauchy;
 pub mod naive;
 pub mod vandermonde;

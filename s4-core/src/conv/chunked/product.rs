@@ -4,9 +4,9 @@
 //! Everything is kept as (H, B, …), so that each product is one batched product over the channels.
 
 use anyhow::{Context, Result, bail};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::scan::{Pass, scan};
+use super::scan::{Pass, exact_product, of_transition, scan};
 use super::tables::Tables;
 use crate::autograd::{self, Gradients};
 use crate::ssm::transition::{Rotation, Transition};
@@ -161,38 +161,13 @@ impl Matrices {
         let of_u = of_u.0.context("an output")?.view_as_chunks(u).unsqueeze(0);
         let of_u = self.sequence(&of_u, len).squeeze_dim(1);
         let mut gradients = vec![Some(of_u), Some(of_input), Some(of_output), Some(of_toeplitz)];
-        gradients.extend(self.carry_gradient(&of_v, &s_rows).into_iter().map(Some));
+        gradients.extend(
+            of_transition(&self.carry, &of_v, &s_rows, self.directions).into_iter().map(Some),
+        );
         if let Some(first) = first {
             gradients.push(Some(first.permute([1, 0, 2])));
         }
         Ok(gradients)
-    }
-
-    /// Σ g sᵀ over states s and gradients g (H, B·M, D·N) and over the directions, restricted to the
-    /// form of Āᵀ, in float64.
-    fn carry_gradient(&self, g: &Tensor, s: &Tensor) -> Vec<Tensor> {
-        let all = exact_product(&g.transpose(1, 2), s); // (H, D·N, D·N)
-        let n = g.size()[2] / self.directions;
-        let mut sum = all.narrow(1, 0, n).narrow(2, 0, n);
-        if self.directions == 2 {
-            sum = sum + all.narrow(1, n, n).narrow(2, n, n);
-        }
-        let sum = sum.to_kind(Kind::Double);
-        let Transition::Diagonal(_) = self.carry else { return vec![sum] };
-        let half = n / 2;
-        let diagonal = |offset| sum.diagonal(offset, 1, 2);
-        let on = diagonal(0);
-        vec![on.narrow(1, 0, half) + on.narrow(1, half, half), diagonal(-half) - diagonal(half)]
-    }
-}
-
-/// a b for batches of matrices, in float32 where they are bfloat16: sums over whole sequences, which
-/// become gradients of parameters.
-fn exact_product(a: &Tensor, b: &Tensor) -> Tensor {
-    match (a.kind(), a.device()) {
-        (Kind::BFloat16, Device::Cuda(_)) => a.bmm_dtype(b, Kind::Float),
-        (Kind::BFloat16, _) => a.to_kind(Kind::Float).bmm(&b.to_kind(Kind::Float)),
-        _ => a.bmm(b),
     }
 }
 

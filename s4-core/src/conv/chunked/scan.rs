@@ -57,6 +57,33 @@ pub fn scan(
     Ok(before_last)
 }
 
+/// The gradient of the form of A, in float64, from that of what the chunks add, g, and the states s:
+/// Σ g sᵀ over all chunks and directions. Both (H, B·M, D·N).
+pub fn of_transition(a: &Transition, g: &Tensor, s: &Tensor, directions: i64) -> Vec<Tensor> {
+    let all = exact_product(&g.transpose(1, 2), s); // (H, D·N, D·N)
+    let n = g.size()[2] / directions;
+    let mut sum = all.narrow(1, 0, n).narrow(2, 0, n);
+    if directions == 2 {
+        sum = sum + all.narrow(1, n, n).narrow(2, n, n);
+    }
+    let sum = sum.to_kind(Kind::Double);
+    let Transition::Diagonal(_) = a else { return vec![sum] };
+    let half = n / 2;
+    let diagonal = |offset| sum.diagonal(offset, 1, 2);
+    let on = diagonal(0);
+    vec![on.narrow(1, 0, half) + on.narrow(1, half, half), diagonal(-half) - diagonal(half)]
+}
+
+/// a b for batches of matrices, in float32 where they are bfloat16: sums over whole sequences, which
+/// become gradients of parameters.
+pub fn exact_product(a: &Tensor, b: &Tensor) -> Tensor {
+    match (a.kind(), a.device()) {
+        (Kind::BFloat16, Device::Cuda(_)) => a.bmm_dtype(b, Kind::Float),
+        (Kind::BFloat16, _) => a.to_kind(Kind::Float).bmm(&b.to_kind(Kind::Float)),
+        _ => a.bmm(b),
+    }
+}
+
 /// A state that goes in and out, and where that in front of the last chunk goes.
 type Carried<'a> = Option<(&'a Tensor, &'a Tensor)>;
 
