@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use training::exit::describe;
 
 use crate::options::Options;
 use crate::parts::{Part, Setting};
@@ -94,12 +95,16 @@ fn end_group(child: &Child) {
     }
 }
 
-/// Runs `part` in this process; its rows go to standard output.
+/// Runs `part` in this process; its rows go to standard output, and so does what ends it early.
 pub fn run(part: &Part, options: &Options) -> Result<()> {
-    let setting = Setting::new(options)?;
-    (part.run)(&setting, &mut |row| {
+    let mut found = |row: Row| {
         println!("{}", serde_json::to_string(&row).expect("a row is plain data"));
-    })
+    };
+    let result = Setting::new(options).and_then(|setting| (part.run)(&setting, &mut found));
+    if let Err(error) = result {
+        found(Row::new("the rest").failing(describe(&error)));
+    }
+    Ok(())
 }
 
 /// For parts of a fixed length.

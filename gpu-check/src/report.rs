@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use measure::{describe_machine, significant};
+use measure::describe_machine;
 use serde_json::{Value, json};
 
 use crate::child::Outcome;
@@ -125,19 +125,20 @@ fn table(rows: &[Row]) -> String {
 
 fn note(row: &Row) -> String {
     match &row.failure {
-        Some(why) => format!("FAILED: {why}"),
+        Some(why) => format!("FAILED: {}", why.replace('\n', " ")),
         None => row.note.clone(),
     }
 }
 
 /// Counts as they are, small errors by their exponent, the rest with three digits.
 fn number(value: f64) -> String {
-    if value.fract() == 0.0 {
-        format!("{value}")
-    } else if value.abs() < 1e-2 {
-        format!("{value:.1e}")
-    } else {
-        significant(value)
+    match value.abs() {
+        _ if value.fract() == 0.0 => format!("{value}"),
+        size if size < 0.01 => format!("{value:.1e}"),
+        size if size < 1.0 => format!("{value:.3}"),
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
     }
 }
 

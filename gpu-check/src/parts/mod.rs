@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tch::Device;
-use training::exit::usage;
+use training::exit::{describe, usage};
 
 use crate::child::seconds;
 use crate::clock::Clock;
@@ -150,10 +150,6 @@ pub fn find(name: &str) -> Result<&'static Part> {
 fn row(name: String, measure: impl FnOnce(Row) -> Result<Row>) -> Row {
     match measure(Row::new(name.clone())) {
         Ok(row) => row,
-        // The first line says it; libtorch's traces follow.
-        Err(error) => {
-            let text = format!("{error:#}");
-            Row::new(name).failing(text.lines().next().unwrap_or_default())
-        }
+        Err(error) => Row::new(name).failing(describe(&error)),
     }
 }
