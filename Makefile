@@ -23,6 +23,8 @@ build: tools libtorch ## all programs
 test: tools libtorch ## all tests
 	@if S4_TEST_PYTHON=$${S4_TEST_PYTHON:-$$(scripts/test-venv.sh)}; \
 	then export S4_TEST_PYTHON; else unset S4_TEST_PYTHON; fi; \
+	for file in target/test-venv/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.13; \
+	do [ ! -e "$$file" ] || export S4_NVRTC=$${S4_NVRTC:-$$PWD/$$file}; done; \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} cargo test --workspace $(ARGS)
 
 path-x smnist: STEPS ?= 200

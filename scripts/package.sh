@@ -19,11 +19,12 @@ say() { echo "package: $*" >&2; }
 # The whole workspace: what `make build` and `make test` have built is used again.
 cargo build --workspace --bins
 
-# Tests that can run on another device ask the crate `parity` which one it is. Lines of crate, name
-# and file.
+# Tests that can run on another device ask the crate `parity` which one it is; those that run kernels
+# on the CPU want a compiler. Lines of crate, name and file.
 tests() {
     local names
-    names=$(grep -lE 'parity::|^mod common;' */tests/*.rs | xargs -n 1 basename -s .rs | sort -u)
+    names=$(grep -lE 'parity::|^mod common;' */tests/*.rs | xargs grep -L 'cuda::host' |
+        xargs -n 1 basename -s .rs | sort -u)
     # shellcheck disable=SC2046
     cargo test --workspace --no-run --message-format json-render-diagnostics \
         $(printf -- '--test %s\n' $names) |

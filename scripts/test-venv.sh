@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes target/test-venv, the Python with TensorBoard by which tests read back what we wrote, and
 # prints its interpreter. Tests take it as S4_TEST_PYTHON; nothing else here uses Python. On Linux it
-# also holds NVRTC, CUDA's run-time compiler, with which tests compile the kernels for GPUs; they find
-# it beside the interpreter.
+# also holds NVRTC, CUDA's run-time compiler, with which tests compile the kernels for GPUs; `make test`
+# names it to them as S4_NVRTC.
 set -euo pipefail
 
 pins="tensorboard==2.21.0"

@@ -110,6 +110,9 @@ impl Objective for Classification {
     }
 
     fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
+        if self.model.recomputes() {
+            return None; // The generator's state, which it restores, is read by the host.
+        }
         let tensors = [&batch.x, &batch.labels].into_iter().chain(&batch.lengths).collect();
         Some(Recipe { tensors, numbers: Vec::new() })
     }

@@ -222,6 +222,9 @@ impl Objective for NextCode {
     }
 
     fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
+        if self.activations == Activations::Recomputed {
+            return None; // The generator's state, which it restores, is read by the host.
+        }
         let tensors = vec![&batch.codes, &batch.lengths];
         Some(Recipe { tensors, numbers: vec![batch.count as i64] })
     }

@@ -256,6 +256,11 @@ impl Classifier {
         self.stack.explain(len, &Pass { kernel: self.kernel, ..Pass::train() })
     }
 
+    /// Whether blocks are computed again for their gradients.
+    pub fn recomputes(&self) -> bool {
+        self.activations == Activations::Recomputed
+    }
+
     /// The residual blocks, between encoder and decoder.
     pub fn stack(&self) -> &Stack {
         &self.stack
