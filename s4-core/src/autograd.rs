@@ -20,8 +20,8 @@ pub type Gradients = Vec<Option<Tensor>>;
 type Closure = dyn Fn(&[Option<Tensor>]) -> Result<Gradients> + Send;
 
 /// Makes `outputs`, which were computed from `inputs` without gradients, differentiable:
-/// `backward` maps the gradients of the outputs to those of the inputs. It runs without gradients,
-/// at most once unless the graph is kept, and may run on another thread; whatever it owns is freed
+/// `backward` maps the gradients of the outputs, at least one of which is there, to those of the inputs. It
+/// runs without gradients, at most once unless the graph is kept, and may run on another thread; whatever it owns is freed
 /// with the graph.
 ///
 /// Without gradients, or where no input wants one, the outputs stay as they are.
@@ -125,6 +125,10 @@ unsafe extern "C" fn run(
             // SAFETY: not null, so a tensor, which is borrowed for the call.
             .map(|&g| (!g.is_null()).then(|| unsafe { Tensor::clone_from_ptr(g) }))
             .collect();
+        // Linear: without any gradient of the outputs, none of the inputs has one.
+        if gradients.iter().all(Option::is_none) {
+            return Ok(());
+        }
         let gradients = (node.backward)(&gradients)?;
         ensure!(
             gradients.len() == found.len(),
@@ -206,6 +210,16 @@ mod tests {
         let (square, _) = operation(&x, |x| Ok(x * 2.0));
         square.sum(Kind::Double).backward();
         assert_eq!(x.grad(), Tensor::from_slice(&[2.0, 4.0, 6.0]));
+    }
+
+    #[test]
+    fn zero_gradients_are_passed_on_without_the_closure() {
+        let x = input();
+        let (square, _) = operation(&x, |_| bail!("not asked for"));
+        let behind = square.detach();
+        attach(&[&square], &[&behind], |_| Ok(vec![None])).unwrap();
+        behind.sum(Kind::Double).backward();
+        assert!(!x.grad().defined());
     }
 
     #[test]

@@ -106,20 +106,24 @@ fn circular(u: &Tensor, k: &Tensor, skip: Option<&Tensor>, size: i64) -> Result<
         let [Some(g)] = gradients else { anyhow::bail!("one output has one gradient") };
         let spectrum = g.f_fft_rfft(size, -1, "backward")?; // (B, C, H, F)
         // Correlations: the other factor's spectrum conjugated.
-        let of_u = (&spectrum * spectrum_k.conj_physical()).sum_dim_intlist(
-            [1i64].as_slice(),
-            false,
-            None,
-        );
-        let of_u = irfft(&of_u, len)?;
+        let of_u = &spectrum * spectrum_k.conj_physical();
+        let of_u = irfft(&sum(&of_u, 1), len)?;
         // Σ_b Ĝ Û* as the conjugate of Σ_b Ĝ* Û, in place.
         let _ = spectrum.shallow_clone().conj_physical_().g_mul_(&spectrum_u);
-        let of_k = spectrum.sum_dim_intlist([0i64].as_slice(), false, None).conj_physical();
+        let of_k = sum(&spectrum, 0).conj_physical();
         let of_k = irfft(&of_k, taps)?;
         let of_skip = of_k.select(-1, 0);
         Ok([of_u, of_k, of_skip].into_iter().take(count).map(Some).collect())
     })?;
     Ok(y)
+}
+
+/// Along a dimension; a copy only where there is something to add.
+fn sum(x: &Tensor, dim: i64) -> Tensor {
+    match x.size()[dim as usize] {
+        1 => x.select(dim, 0),
+        _ => x.sum_dim_intlist([dim].as_slice(), false, None),
+    }
 }
 
 /// The smallest even size >= `at_least` whose only prime factors are 2, 3 and 5.

@@ -5,7 +5,7 @@
 //! only the last product runs in the model's kind.
 //!
 //! For the steps from row to row, S4's Āᵀ is a diagonal minus R T columns and rows while that is less
-//! work than a full matrix and its squares ([`Strides`]).
+//! work than a full matrix and its squares.
 
 use tch::{Device, Kind, Tensor};
 

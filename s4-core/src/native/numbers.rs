@@ -1,7 +1,7 @@
 //! The numbers of a tensor, for loops on several threads.
 
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Mul, Neg};
+use std::ops::{Add, Mul, Neg};
 
 use tch::{Device, Kind, Tensor};
 
@@ -15,15 +15,7 @@ unsafe impl<T> Sync for Numbers<T> {}
 
 /// A floating point kind of tensors.
 pub trait Element:
-    Copy
-    + Send
-    + Sync
-    + Default
-    + Add<Output = Self>
-    + AddAssign
-    + Mul<Output = Self>
-    + Neg<Output = Self>
-    + Sum
+    Copy + Send + Sync + Default + Add<Output = Self> + Mul<Output = Self> + Neg<Output = Self> + Sum
 {
     /// Its name in libtorch.
     const KIND: Kind;
