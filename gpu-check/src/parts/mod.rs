@@ -12,6 +12,7 @@ mod tail;
 mod train;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -146,8 +147,20 @@ pub fn find(name: &str) -> Result<&'static Part> {
     })
 }
 
-/// The row of `name` with what `measure` finds; a failure is the row's, and others follow.
+/// What the name of a wanted row contains.
+pub static WANTED: OnceLock<String> = OnceLock::new();
+
+/// Whether a row is wanted.
+pub fn is_wanted(name: &str) -> bool {
+    WANTED.get().is_none_or(|wanted| name.contains(wanted.as_str()))
+}
+
+/// The row of `name` with what `measure` finds; a failure is the row's, and others follow. Without
+/// figures where it is not wanted.
 fn row(name: String, measure: impl FnOnce(Row) -> Result<Row>) -> Row {
+    if !is_wanted(&name) {
+        return Row::new(name);
+    }
     match measure(Row::new(name.clone())) {
         Ok(row) => row,
         Err(error) => Row::new(name).failing(describe(&error)),

@@ -86,9 +86,11 @@ fn chunks_are_faster(size: Size, engine: Engine) -> bool {
 
 fn chunk(size: Size, engine: Engine) -> i64 {
     match engine {
-        // As measured on an H200: the Toeplitz matrix costs little where tensor cores multiply.
-        Engine::Kernels { reduced: true } => even_chunk(size.len, 256),
-        Engine::Kernels { reduced: false } => even_chunk(size.len, 128),
+        // As measured on an H200. The powers of a chunk and the states between chunks are both made
+        // one after another, so that the best chunk grows with the root of the length; the Toeplitz
+        // matrix costs little where tensor cores multiply.
+        Engine::Kernels { reduced: true } if size.len >= 8192 => even_chunk(size.len, 256),
+        Engine::Kernels { .. } => even_chunk(size.len, 128),
         Engine::Cpu | Engine::Tensors => chunk_of_least_work(size),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn gpu_kernels() -> Vec<cuda::Kernel> {
                 zoh: rank == 0,
             };
             let system = system::kernels(states, rank, kind, form, states == 2);
-            powers::kernels(states, rank, kind).into_iter().chain(system)
+            powers::kernels(states, rank, 4 + 2 * rank, kind).into_iter().chain(system)
         })
         .collect()
 }

@@ -7,7 +7,7 @@
 //   the next R         Dᵗ p, t < T, in falling order of t  part is -Σ Dᵗ P Q Ā^{T-1-t})
 //   the last           Dᵀ
 //
-// N: real states. R: rank, 0 for a diagonal Ā. VALUE: kind of columns, rows and taps.
+// N: real states. R: rank, 0 for a diagonal Ā. WARPS: of a block. VALUE: kind of columns, rows and taps.
 
 #define HALF (N / 2)
 #define K ((HALF + 31) / 32)
@@ -137,7 +137,7 @@ __device__ inline Map map(Role role, const double* re, const double* im, const d
 
 // columns (H, T, N), rows (C, H, T + 1, N), taps (C, H, T), low_rows and low_columns (H, R, T, N).
 // power: for R > 0 the zeroed (H, N, N), which gets Dᵀ as a matrix; else (2, H, N/2).
-extern "C" __global__ void powers(const double* re, const double* im, const double* p,
+extern "C" __global__ void __launch_bounds__(32 * WARPS) powers(const double* re, const double* im, const double* p,
                                   const double* q, const double* b, const double* c, VALUE* columns,
                                   VALUE* rows, VALUE* taps, double* low_rows, double* low_columns,
                                   double* power, int H, int C, int T) {
@@ -281,7 +281,7 @@ __device__ inline void accumulate(double* to, const Vector& v, double sign_im) {
 
 // Gradients of re, im (H, N/2), p, q (H, R, N), b (H, N), c (C, H, N) from those of all results. For
 // R > 0, that of the power is the one of the whole Āᵀ.
-extern "C" __global__ void powers_back(
+extern "C" __global__ void __launch_bounds__(32 * WARPS) powers_back(
     const double* re, const double* im, const double* p, const double* q, const double* b,
     const double* c, const VALUE* columns, const VALUE* rows, const double* low_rows,
     const double* low_columns, const VALUE* g_columns, const VALUE* g_rows, const VALUE* g_taps,

@@ -75,8 +75,11 @@ impl<'a> System<'a> {
         let launcher = gpu::launcher(&ssm.b)?;
         let fits = ssm.states() <= MOST_STATES && system.warps() <= MOST_WARPS;
         let fits = fits && system.rank() <= 4 && matches!(kind, Kind::Float | Kind::Double);
-        (fits && kernels(ssm.states(), system.rank(), kind).iter().all(|k| launcher.has(k)))
-            .then_some(system)
+        (fits
+            && kernels(ssm.states(), system.rank(), system.warps(), kind)
+                .iter()
+                .all(|k| launcher.has(k)))
+        .then_some(system)
     }
 
     fn rank(&self) -> i64 {
@@ -90,7 +93,7 @@ impl<'a> System<'a> {
 
     fn powers(&self, len: i64, kind: Kind) -> Result<Powers> {
         let plain = |x: &Tensor| x.detach().contiguous();
-        let [forward, backward] = kernels(self.ssm.states(), self.rank(), kind);
+        let [forward, backward] = kernels(self.ssm.states(), self.rank(), self.warps(), kind);
         let none = || Tensor::empty([0], (Kind::Double, self.ssm.b.device()));
         let tables = Tables {
             re: plain(&self.d.re),
@@ -125,13 +128,14 @@ impl<'a> System<'a> {
 }
 
 /// Forward and backward.
-pub(crate) fn kernels(states: i64, rank: i64, kind: Kind) -> [Kernel; 2] {
+pub(crate) fn kernels(states: i64, rank: i64, warps: i64, kind: Kind) -> [Kernel; 2] {
     ["powers", "powers_back"].map(|name| Kernel {
         name,
         source: include_str!("powers.cu"),
         constants: vec![
             ("N", Value::Number(states)),
             ("R", Value::Number(rank)),
+            ("WARPS", Value::Number(warps)),
             ("VALUE", Value::Type(gpu::type_name(kind).expect("float32 or float64"))),
         ],
     })

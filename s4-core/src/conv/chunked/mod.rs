@@ -91,6 +91,7 @@ pub(crate) fn gpu_kernels() -> Vec<cuda::Kernel> {
         (true, 64, Float, Float),
         (true, 64, BFloat16, Float),
         (true, 128, BFloat16, Float),
+        (true, 128, Float, Double),
         (false, 64, Float, Double),
     ];
     let scans = scans.map(|(dense, states, kind, real)| scan::kernel(dense, states, kind, real));

@@ -131,16 +131,23 @@ pub(crate) fn kernel(dense: bool, states: i64, v: Kind, real: Kind) -> Kernel {
         source: include_str!("scan.cu"),
         constants: vec![
             ("N", Value::Number(states)),
-            ("GROUPS", Value::Number(groups(states))),
+            ("GROUPS", Value::Number(block(states, real).0)),
+            ("SPLIT", Value::Number(block(states, real).1)),
             ("VALUE", value(v)),
             ("REAL", value(real)),
         ],
     }
 }
 
-/// Sequences of a block, in fours: larger states leave registers for fewer threads.
-fn groups(states: i64) -> i64 {
-    if states > 64 { 2 } else { 4 }
+/// How a block of the dense kernel is made: sequences, in fours, and threads that share a row. A row's
+/// part stays in registers, and a block has at most 512 threads.
+fn block(states: i64, real: Kind) -> (i64, i64) {
+    match (states > 64, real) {
+        (false, Kind::Double) => (4, 2),
+        (false, _) => (4, 1),
+        (true, Kind::Double) => (1, 4),
+        (true, _) => (2, 2),
+    }
 }
 
 /// In which kind the kernel carries the states of sequences in `kind`, whose products are exact or
@@ -153,14 +160,15 @@ fn carry_kind(kind: Kind) -> Kind {
     }
 }
 
-/// Whether the kernel can carry N = `states` states of sequences in `kind`: a thread keeps a row of a
-/// full A in its registers.
+/// Beyond, a row of a full A would not stay in registers.
+const MOST_STATES: i64 = 128;
+
+/// Whether the kernel can carry N = `states` states of sequences in `kind`.
 fn has_kernel(on: &Tensor, dense: bool, states: i64, kind: Kind) -> bool {
     let real = carry_kind(kind);
-    let most = if real == Kind::Double { 64 } else { 128 };
     let Some(launcher) = gpu::launcher(on) else { return false };
     gpu::type_name(kind).is_some()
-        && (!dense || states <= most)
+        && (!dense || states <= MOST_STATES)
         && launcher.has(&kernel(dense, states, kind, real))
 }
 
@@ -198,8 +206,8 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
         let mut arguments = vec![address(&a)];
         arguments.extend(ends);
         arguments.extend([int(b), int(m), int(d), flip]);
-        let groups = groups(n);
-        let threads = (n + 31) / 32 * 32 * groups;
+        let (groups, split) = block(n, carry_kind(v.kind()));
+        let threads = (n + 31) / 32 * 32 * split * groups;
         let sequences = 4 * groups;
         // SAFETY: the kernel's arguments, with the sizes that it is told.
         unsafe {
