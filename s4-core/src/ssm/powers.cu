@@ -84,12 +84,17 @@ __device__ inline Vector rotate(const Vector& d, const Vector& x, double sign) {
   return y;
 }
 
-__device__ inline Vector apply(const Map& a, const Vector& x) {
+// Also keeps the products right_r x, which the way back needs again.
+__device__ inline Vector apply(const Map& a, const Vector& x, double* products) {
   Vector y = rotate(a.d, x, 1);
 #if R > 0
   if (a.rank > 0) {
 #pragma unroll
-    for (int r = 0; r < R; r++) add(y, -dot(a.right[r], x), a.left[r]);
+    for (int r = 0; r < R; r++) {
+      double product = dot(a.right[r], x);
+      if (threadIdx.x % 32 == 0) products[r] = product;
+      add(y, -product, a.left[r]);
+    }
   }
 #endif
   return y;
@@ -135,22 +140,20 @@ __device__ inline Map map(Role role, const double* re, const double* im, const d
   return a;
 }
 
-// columns (H, T, N), rows (C, H, T + 1, N), taps (C, H, T), low_rows and low_columns (H, R, T, N).
+// columns (H, T, N), rows (C, H, T + 1, N), taps (C, H, T), low_rows and low_columns (H, R, T, N),
+// products (H, 1 + C + R, T, R).
 // power: for R > 0 the zeroed (H, N, N), which gets Dᵀ as a matrix; else (2, H, N/2).
 extern "C" __global__ void __launch_bounds__(32 * WARPS) powers(const double* re, const double* im, const double* p,
                                   const double* q, const double* b, const double* c, VALUE* columns,
                                   VALUE* rows, VALUE* taps, double* low_rows, double* low_columns,
-                                  double* power, int H, int C, int T) {
+                                  double* products, double* power, int H, int C, int T) {
   long long h = blockIdx.x;
-  int lane = threadIdx.x % 32;
-  Part me = part(threadIdx.x / 32, C);
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  Part me = part(warp, C);
   Map a = map(me.role, re, im, p, q, h);
-  Vector in = read(b + h * N), x = in;
-  if (me.role == ROW) x = read(c + (me.index * (long long)H + h) * N);
-  if (me.role == LOW_ROW) x = read(q + (h * R + me.index) * N);
-  if (me.role == LOW_COLUMN) x = read(p + (h * R + me.index) * N);
+  long long row = me.index * (long long)H + h;
   if (me.role == POWER) {
-    x = a.d;
+    Vector x = a.d;
     for (int t = 1; t < T; t++) x = rotate(a.d, x, 1);
 #pragma unroll
     for (int k = 0; k < K; k++) {
@@ -166,22 +169,29 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) powers(const double* re
         power[((long long)H + h) * HALF + n] = x.im[k];
       }
     }
-    return;
-  }
-  for (int t = 0; t < T; t++) {
-    if (me.role == COLUMN) write(columns + (h * T + t) * N, x);
-    if (me.role == ROW) {
-      long long row = me.index * (long long)H + h;
-      write(rows + (row * (T + 1) + t) * N, x);
-      double tap = dot(x, in);
-      if (lane == 0) round_to(taps[row * T + t], tap);
+  } else {
+    Vector x = read(b + h * N);
+    if (me.role == ROW) x = read(c + row * N);
+    if (me.role == LOW_ROW) x = read(q + (h * R + me.index) * N);
+    if (me.role == LOW_COLUMN) x = read(p + (h * R + me.index) * N);
+    double* kept = products + (h * (1 + C + R) + warp) * T * R;
+    for (int t = 0; t < T; t++, kept += R) {
+      if (me.role == COLUMN) write(columns + (h * T + t) * N, x);
+      if (me.role == ROW) write(rows + (row * (T + 1) + t) * N, x);
+      if (me.role == LOW_ROW) write(low_rows + ((h * R + me.index) * T + t) * N, x);
+      if (me.role == LOW_COLUMN) write(low_columns + ((h * R + me.index) * T + T - 1 - t) * N, x);
+      x = apply(a, x, kept);
     }
-    if (me.role == LOW_ROW) write(low_rows + ((h * R + me.index) * T + t) * N, x);
-    if (me.role == LOW_COLUMN) write(low_columns + ((h * R + me.index) * T + T - 1 - t) * N, x);
-    x = apply(a, x);
+    if (me.role == ROW) write(rows + (row * (T + 1) + T) * N, x);
   }
-  if (me.role == ROW) {
-    write(rows + ((me.index * (long long)H + h) * (T + 1) + T) * N, x);
+  // Off the warps' way from step to step: the columns are there, for all threads of the block.
+  __syncthreads();
+  for (int i = threadIdx.x; i < C * T; i += blockDim.x) {
+    const VALUE* column = columns + (h * T + i % T) * N;
+    long long output = (long long)(i / T) * H + h;
+    double sum = 0;
+    for (int n = 0; n < N; n++) sum += c[output * N + n] * number(column[n]);
+    round_to(taps[output * T + i % T], sum);
   }
 }
 
@@ -190,8 +200,8 @@ struct Sums {
   Vector d, left[RANK], right[RANK], in;
 };
 
-__device__ inline Vector step_back(const Map& a, const Vector& x, const Vector& of_next,
-                                   const Vector& of_x, Sums& sums) {
+__device__ inline Vector step_back(const Map& a, const Vector& x, const double* products,
+                                   const Vector& of_next, const Vector& of_x, Sums& sums) {
 #pragma unroll
   for (int k = 0; k < K; k++) {
     sums.d.re[k] += of_next.re[k] * x.re[k] + of_next.im[k] * x.im[k];
@@ -203,8 +213,8 @@ __device__ inline Vector step_back(const Map& a, const Vector& x, const Vector& 
   if (a.rank > 0) {
 #pragma unroll
     for (int r = 0; r < R; r++) {
-      double by_right = dot(a.right[r], x), by_left = dot(a.left[r], of_next);
-      add(sums.left[r], -by_right, of_next);
+      double by_left = dot(a.left[r], of_next);
+      add(sums.left[r], -products[r], of_next);
       add(sums.right[r], -by_left, x);
       add(y, -by_left, a.right[r]);
     }
@@ -216,14 +226,16 @@ __device__ inline Vector step_back(const Map& a, const Vector& x, const Vector& 
 // The state of step t and the gradient that comes to it from outside.
 struct Operands {
   Vector x, g;
-  double tap;
+  double tap, products[RANK];
 };
 
 template <typename T>
-__device__ inline Operands operands(const T* x, const T* g, const VALUE* taps, int t, int limit,
-                                    int stride) {
+__device__ inline Operands operands(const T* x, const T* g, const VALUE* taps,
+                                    const double* products, int t, int limit, int stride) {
   Operands o;
   o.tap = 0;
+#pragma unroll
+  for (int r = 0; r < R; r++) o.products[r] = products && t >= 0 && t < limit ? products[t * R + r] : 0;
   if (t < 0) {
     o.x = o.g = zero();
     return o;
@@ -237,16 +249,17 @@ __device__ inline Operands operands(const T* x, const T* g, const VALUE* taps, i
 // Through all steps from `last` down to 0; gives the gradient of the first state. With taps, their
 // gradients add to those of the states along `in`, and to that of `in` along the states.
 template <typename T>
-__device__ inline Vector run_back(const Map& a, const T* x, const T* g, const VALUE* taps, int last,
-                                  int limit, int stride, const Vector& in, Sums& sums) {
+__device__ inline Vector run_back(const Map& a, const T* x, const T* g, const VALUE* taps,
+                                  const double* products, int last, int limit, int stride,
+                                  const Vector& in, Sums& sums) {
   Vector lambda = zero();
   Operands now[AHEAD], next[AHEAD];
 #pragma unroll
-  for (int j = 0; j < AHEAD; j++) now[j] = operands(x, g, taps, last - j, limit, stride);
+  for (int j = 0; j < AHEAD; j++) now[j] = operands(x, g, taps, products, last - j, limit, stride);
   for (int t0 = last; t0 >= 0; t0 -= AHEAD) {
 #pragma unroll
     for (int j = 0; j < AHEAD; j++)
-      next[j] = operands(x, g, taps, t0 - AHEAD - j, limit, stride);
+      next[j] = operands(x, g, taps, products, t0 - AHEAD - j, limit, stride);
 #pragma unroll
     for (int j = 0; j < AHEAD; j++) {
       int t = t0 - j;
@@ -259,7 +272,7 @@ __device__ inline Vector run_back(const Map& a, const T* x, const T* g, const VA
       if (t == last) {
         lambda = of_x;
       } else {
-        lambda = step_back(a, now[j].x, lambda, of_x, sums);
+        lambda = step_back(a, now[j].x, now[j].products, lambda, of_x, sums);
       }
     }
 #pragma unroll
@@ -284,7 +297,7 @@ __device__ inline void accumulate(double* to, const Vector& v, double sign_im) {
 extern "C" __global__ void __launch_bounds__(32 * WARPS) powers_back(
     const double* re, const double* im, const double* p, const double* q, const double* b,
     const double* c, const VALUE* columns, const VALUE* rows, const double* low_rows,
-    const double* low_columns, const VALUE* g_columns, const VALUE* g_rows, const VALUE* g_taps,
+    const double* low_columns, const double* products, const VALUE* g_columns, const VALUE* g_rows, const VALUE* g_taps,
     const double* g_low_rows, const double* g_low_columns, const double* g_power, double* of_re,
     double* of_im, double* of_p, double* of_q, double* of_b, double* of_c, int H, int C, int T) {
   __shared__ double sum_d[N], sum_p[RANK * N], sum_q[RANK * N], sum_b[N];
@@ -300,21 +313,23 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) powers_back(
 #pragma unroll
   for (int r = 0; r < RANK; r++) sums.left[r] = sums.right[r] = zero();
   Vector first = zero(), in = read(b + h * N);
+  const double* kept = products + (h * (1 + C + R) + warp) * T * R;
   if (me.role == COLUMN) {
-    first = run_back(a, columns + h * T * N, g_columns + h * T * N, (const VALUE*)0, T - 1, 0, N,
-                     in, sums);
+    first = run_back(a, columns + h * T * N, g_columns + h * T * N, (const VALUE*)0, kept,
+                     T - 1, T, N, in, sums);
   } else if (me.role == ROW) {
     long long row = me.index * (long long)H + h, at = row * (T + 1) * N;
-    first = run_back(a, rows + at, g_rows + at, g_taps + row * T, T, T, N, in, sums);
+    first = run_back(a, rows + at, g_rows + at, g_taps + row * T, kept, T, T, N, in, sums);
     write(of_c + row * N, first);
   } else if (me.role == LOW_ROW) {
     long long at = (h * R + me.index) * T * N;
-    first = run_back(a, low_rows + at, g_low_rows + at, (const VALUE*)0, T - 1, 0, N, in, sums);
+    first = run_back(a, low_rows + at, g_low_rows + at, (const VALUE*)0, kept, T - 1, T, N,
+                     in, sums);
   } else if (me.role == LOW_COLUMN) {
     // They lie in falling order.
     long long at = ((h * R + me.index) * T + T - 1) * N;
-    first = run_back(a, low_columns + at, g_low_columns + at, (const VALUE*)0, T - 1, 0, -N, in,
-                     sums);
+    first = run_back(a, low_columns + at, g_low_columns + at, (const VALUE*)0,
+                     (const double*)0, T - 1, T, -N, in, sums);
   } else {
     // d(Dᵀ) = T Dᵀ⁻¹ dD
     Vector x = zero(), g = zero();

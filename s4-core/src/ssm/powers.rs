@@ -165,6 +165,8 @@ struct Found {
     /// q Āᵗ and, in falling order, Dᵗ p: (H, R·T, N).
     low_rows: Tensor,
     low_columns: Tensor,
+    /// What the transitions' factors made of each state, (H, 1 + C + R, T, R).
+    products: Tensor,
     /// One matrix, or real and imaginary parts.
     carry: Vec<Tensor>,
 }
@@ -179,6 +181,7 @@ impl Tables {
         let rows = empty(&[c, h, t + 1, n], kind);
         let taps = empty(&[c, h, t], kind);
         let [low_rows, low_columns] = [(); 2].map(|()| empty(&[h, r * t, n], Kind::Double));
+        let products = empty(&[h, 1 + c + r, t, r], Kind::Double);
         let power = if r > 0 {
             Tensor::zeros([h, n, n], (Kind::Double, device))
         } else {
@@ -196,6 +199,7 @@ impl Tables {
             address(&taps),
             address(&low_rows),
             address(&low_columns),
+            address(&products),
             address(&power),
             int(h),
             int(c),
@@ -208,7 +212,7 @@ impl Tables {
         } else {
             vec![power.select(0, 0), power.select(0, 1)]
         };
-        Ok(Found { columns, rows, taps, low_rows, low_columns, carry })
+        Ok(Found { columns, rows, taps, low_rows, low_columns, products, carry })
     }
 
     fn backward(&self, found: &Found, gradients: &[Option<Tensor>]) -> Result<Gradients> {
@@ -254,6 +258,7 @@ impl Tables {
             address(&found.rows),
             address(&found.low_rows),
             address(&found.low_columns),
+            address(&found.products),
             address(&of_columns),
             address(&of_rows),
             address(&of_taps),

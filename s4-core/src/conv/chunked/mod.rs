@@ -86,15 +86,16 @@ fn check(chunk: i64) -> Result<()> {
 pub(crate) fn gpu_kernels() -> Vec<cuda::Kernel> {
     use tch::Kind::{BFloat16, Double, Float};
     let scans = [
-        (true, 6, Double, Double),
-        (true, 64, Float, Double),
-        (true, 64, Float, Float),
-        (true, 64, BFloat16, Float),
-        (true, 128, BFloat16, Float),
-        (true, 128, Float, Double),
-        (false, 64, Float, Double),
+        (true, 6, 1, Double, Double),
+        (true, 64, 4, Float, Double),
+        (true, 64, 4, Float, Float),
+        (true, 64, 1, BFloat16, Float),
+        (true, 64, 4, BFloat16, Float),
+        (true, 128, 2, BFloat16, Float),
+        (false, 64, 1, Float, Double),
     ];
-    let scans = scans.map(|(dense, states, kind, real)| scan::kernel(dense, states, kind, real));
+    let scans =
+        scans.map(|(dense, n, groups, kind, real)| scan::kernel(dense, n, groups, kind, real));
     let tables = [(64, 2, Float, BFloat16), (6, 1, Double, Double)];
     let tables = tables.map(|(n, d, exact, kind)| tables::kernels((n, d), exact, kind));
     scans.into_iter().chain(tables.into_iter().flatten()).collect()

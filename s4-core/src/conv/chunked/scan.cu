@@ -3,106 +3,111 @@
 // `flip` turns both round and transposes A. `state` (H, B, N), if given, is where direction 0 starts
 // from, and gets where it ends; `before_last` gets its state in front of the last chunk.
 //
-// scan_dense: block (h, d, z) has channel h, direction d, the G sequences from z·G on. SPLIT threads
-// side by side share a row of A, which they keep in registers, and four sequences; all loops over
-// arrays have constant bounds, for an array that is indexed otherwise goes to slow memory.
+// scan_dense: block (h, d, z) has channel h, direction d, the 4·GROUPS sequences from z·4·GROUPS on.
+// Four lanes side by side work on four rows of A: each keeps a quarter of all four in registers, so
+// that a value that it reads from shared memory counts for four rows, and gets the sums of one of them
+// in the end. All loops over arrays have constant bounds, for an array that is indexed otherwise goes
+// to slow memory.
 // scan_diagonal: a thread a pair of states.
 //
-// N: real states. GROUPS: of four sequences in a block. SPLIT: 1, 2 or 4. VALUE: kind of v. REAL: kind
-// of the state.
+// N: real states. GROUPS: of four sequences in a block. VALUE: kind of v. REAL: kind of the state.
 
 #define HALF (N / 2)
 #define ROWS ((N + 31) / 32 * 32)
-#define PART ((N + SPLIT - 1) / SPLIT)
-#define G (4 * GROUPS)
+#define QUARTER ((N + 3) / 4)
 #define AHEAD 8  // steps between the wish for a value and its use
 
 struct __align__(4 * sizeof(REAL)) Four {
   REAL at[4];
 };
 
-// a (H, N, N). Threads: ROWS · SPLIT · GROUPS.
-extern "C" __global__ void __launch_bounds__(ROWS * SPLIT * GROUPS)
+// a (H, N, N). Threads: ROWS · GROUPS.
+extern "C" __global__ void __launch_bounds__(ROWS * GROUPS)
     scan_dense(const double* a, VALUE* v, double* state, double* before_last, int B, int M, int D,
                int flip) {
-  __shared__ Four S[2][PART * SPLIT * GROUPS];
+  __shared__ Four S[2][GROUPS][4 * QUARTER];  // states of four sequences each
   long long h = blockIdx.x;
-  int d = blockIdx.y, b0 = blockIdx.z * G, share = threadIdx.x % SPLIT;
-  int n = threadIdx.x / SPLIT % ROWS, g = threadIdx.x / (SPLIT * ROWS);
+  int d = blockIdx.y, b0 = blockIdx.z * 4 * GROUPS, n = threadIdx.x % ROWS, g = threadIdx.x / ROWS;
+  int lane = n % 4;
   bool is_row = n < N;
   long long ld = (long long)D * N;
-  REAL A[PART];  // every SPLIT-th entry of the row
+  REAL A[4][QUARTER];  // of the rows n - lane .. n - lane + 3, every fourth entry from `lane` on
 #pragma unroll
-  for (int i = 0; i < PART; i++) {
-    int k = SPLIT * i + share;
-    A[i] = is_row && k < N ? (REAL)a[(h * N + (flip ? k : n)) * N + (flip ? n : k)] : (REAL)0;
-  }
-  for (int i = threadIdx.x; i < 2 * PART * SPLIT * GROUPS; i += blockDim.x) {
-    (&S[0][0])[i] = Four{{0, 0, 0, 0}};
+  for (int r = 0; r < 4; r++)
+#pragma unroll
+    for (int i = 0; i < QUARTER; i++) {
+      int row = n - lane + r, k = 4 * i + lane;
+      bool is_in = row < N && k < N;
+      A[r][i] = is_in ? (REAL)a[(h * N + (flip ? k : row)) * N + (flip ? row : k)] : (REAL)0;
+    }
+  for (int i = threadIdx.x; i < 2 * GROUPS * 4 * QUARTER; i += blockDim.x) {
+    (&S[0][0][0])[i] = Four{{0, 0, 0, 0}};
   }
   __syncthreads();
-  // Of the four sequences, each of the threads that share a row reads and writes some.
   VALUE* base = v + (h * B + b0 + 4 * g) * M * ld + d * N + n;
   long long next_sequence = M * ld;
   int back = d ^ flip, m = back ? M - 1 : 0, step = back ? -1 : 1;
-  bool mine[4];
+  bool ok[4];
   REAL now[4];
   Four first;
 #pragma unroll
   for (int j = 0; j < 4; j++) {
-    bool ok = is_row && b0 + 4 * g + j < B;
-    mine[j] = ok && j % SPLIT == share;
-    now[j] = mine[j] ? (REAL)number(base[j * next_sequence + m * ld]) : (REAL)0;
-    first.at[j] = ok && state && d == 0 ? (REAL)state[(h * B + b0 + 4 * g + j) * N + n] : (REAL)0;
+    ok[j] = is_row && b0 + 4 * g + j < B;
+    now[j] = ok[j] ? (REAL)number(base[j * next_sequence + m * ld]) : (REAL)0;
+    first.at[j] = ok[j] && state && d == 0 ? (REAL)state[(h * B + b0 + 4 * g + j) * N + n] : (REAL)0;
   }
-  if (is_row && share == 0) S[0][n * GROUPS + g] = first;
+  if (is_row) S[0][g][n] = first;
   __syncthreads();
   int p = 0;
   for (int s = 0; s < M; s++, p ^= 1) {
     REAL next[4];
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      bool more = s + 1 < M && mine[j];
+      bool more = s + 1 < M && ok[j];
       next[j] = more ? (REAL)number(base[j * next_sequence + (m + step) * ld]) : (REAL)0;
-      if (s + AHEAD < M && mine[j]) prefetch(base + j * next_sequence + (m + AHEAD * step) * ld);
+      if (s + AHEAD < M && ok[j]) prefetch(base + j * next_sequence + (m + AHEAD * step) * ld);
     }
-    Four sum;
     if (is_row) {
-      Four old = S[p][n * GROUPS + g];
+      Four old = S[p][g][n];
 #pragma unroll
       for (int j = 0; j < 4; j++) {
-        sum.at[j] = now[j];
-        if (!mine[j]) continue;
+        if (!ok[j]) continue;
         round_to(base[j * next_sequence + m * ld], old.at[j]);
         if (s == M - 1 && state && d == 0) {
           before_last[(h * B + b0 + 4 * g + j) * N + n] = old.at[j];
         }
       }
-    } else {
-      sum = Four{{0, 0, 0, 0}};
     }
+    REAL sums[4][4] = {};
 #pragma unroll
-    for (int i = 0; i < PART; i++) {
-      Four q = S[p][(SPLIT * i + share) * GROUPS + g];
+    for (int i = 0; i < QUARTER; i++) {
+      Four q = S[p][g][4 * i + lane];
 #pragma unroll
-      for (int j = 0; j < 4; j++) sum.at[j] += A[i] * q.at[j];
+      for (int r = 0; r < 4; r++)
+#pragma unroll
+        for (int j = 0; j < 4; j++) sums[r][j] += A[r][i] * q.at[j];
     }
+    // Two rows, then one, change hands for two, then one: lane l is left with the whole of row l.
+    bool upper = lane & 2, odd = lane & 1;
+    Four sum;
 #pragma unroll
-    for (int k = 1; k < SPLIT; k *= 2) {
-#pragma unroll
-      for (int j = 0; j < 4; j++) sum.at[j] += __shfl_xor_sync(~0u, sum.at[j], k);
+    for (int j = 0; j < 4; j++) {
+      REAL low = upper ? sums[2][j] : sums[0][j], high = upper ? sums[3][j] : sums[1][j];
+      low += __shfl_xor_sync(~0u, upper ? sums[0][j] : sums[2][j], 2);
+      high += __shfl_xor_sync(~0u, upper ? sums[1][j] : sums[3][j], 2);
+      sum.at[j] = (odd ? high : low) + __shfl_xor_sync(~0u, odd ? low : high, 1) + now[j];
     }
-    if (is_row && share == 0) S[p ^ 1][n * GROUPS + g] = sum;
+    if (is_row) S[p ^ 1][g][n] = sum;
     __syncthreads();
     m += step;
 #pragma unroll
     for (int j = 0; j < 4; j++) now[j] = next[j];
   }
   if (state && d == 0 && is_row) {
-    Four last = S[p][n * GROUPS + g];
+    Four last = S[p][g][n];
 #pragma unroll
     for (int j = 0; j < 4; j++) {
-      if (mine[j]) state[(h * B + b0 + 4 * g + j) * N + n] = last.at[j];
+      if (ok[j]) state[(h * B + b0 + 4 * g + j) * N + n] = last.at[j];
     }
   }
 }

@@ -124,29 +124,28 @@ fn by_tensors(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) {
 }
 
 /// The kernel for states of this size and values of `v`'s kind (`scan.cu`).
-pub(crate) fn kernel(dense: bool, states: i64, v: Kind, real: Kind) -> Kernel {
+pub(crate) fn kernel(dense: bool, states: i64, groups: i64, v: Kind, real: Kind) -> Kernel {
     let value = |kind| Value::Type(gpu::type_name(kind).expect("a kind that kernels know"));
     Kernel {
         name: if dense { "scan_dense" } else { "scan_diagonal" },
         source: include_str!("scan.cu"),
         constants: vec![
             ("N", Value::Number(states)),
-            ("GROUPS", Value::Number(block(states, real).0)),
-            ("SPLIT", Value::Number(block(states, real).1)),
+            ("GROUPS", Value::Number(groups)),
             ("VALUE", value(v)),
             ("REAL", value(real)),
         ],
     }
 }
 
-/// How a block of the dense kernel is made: sequences, in fours, and threads that share a row. A row's
-/// part stays in registers, and a block has at most 512 threads.
-fn block(states: i64, real: Kind) -> (i64, i64) {
-    match (states > 64, real) {
-        (false, Kind::Double) => (4, 2),
-        (false, _) => (4, 1),
-        (true, Kind::Double) => (1, 4),
-        (true, _) => (2, 2),
+/// Groups of four sequences in a block of the dense kernel: few where there are few sequences, or where
+/// large states leave registers for few threads.
+fn groups(states: i64, batch: i64) -> i64 {
+    let most = if states > 64 { 2 } else { 4 };
+    match batch {
+        ..=4 => 1,
+        5..=8 => 2,
+        _ => most,
     }
 }
 
@@ -160,16 +159,15 @@ fn carry_kind(kind: Kind) -> Kind {
     }
 }
 
-/// Beyond, a row of a full A would not stay in registers.
-const MOST_STATES: i64 = 128;
-
-/// Whether the kernel can carry N = `states` states of sequences in `kind`.
+/// Whether the kernel can carry N = `states` states of sequences in `kind`: a thread keeps N entries of
+/// a full A in its registers.
 fn has_kernel(on: &Tensor, dense: bool, states: i64, kind: Kind) -> bool {
     let real = carry_kind(kind);
+    let most = if real == Kind::Double { 64 } else { 128 };
     let Some(launcher) = gpu::launcher(on) else { return false };
     gpu::type_name(kind).is_some()
-        && (!dense || states <= MOST_STATES)
-        && launcher.has(&kernel(dense, states, kind, real))
+        && (!dense || states <= most)
+        && launcher.has(&kernel(dense, states, 1, kind, real))
 }
 
 /// What convolves sequences in `kind` where `on` is.
@@ -186,7 +184,8 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
     if !has_kernel(v, dense, n, v.kind()) {
         return Ok(false);
     }
-    let kernel = kernel(dense, n, v.kind(), carry_kind(v.kind()));
+    let groups = if dense { groups(n, b) } else { 1 };
+    let kernel = kernel(dense, n, groups, v.kind(), carry_kind(v.kind()));
     let flip = int((pass == Pass::Backward).into());
     let ends = [
         address(v),
@@ -206,8 +205,7 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
         let mut arguments = vec![address(&a)];
         arguments.extend(ends);
         arguments.extend([int(b), int(m), int(d), flip]);
-        let (groups, split) = block(n, carry_kind(v.kind()));
-        let threads = (n + 31) / 32 * 32 * split * groups;
+        let threads = (n + 31) / 32 * 32 * groups;
         let sequences = 4 * groups;
         // SAFETY: the kernel's arguments, with the sizes that it is told.
         unsafe {

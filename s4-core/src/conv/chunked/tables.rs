@@ -96,7 +96,9 @@ pub(super) fn kernels((states, directions): (i64, i64), exact: Kind, kind: Kind)
     })
 }
 
-const THREADS: i64 = 512;
+/// Of a block, and blocks of a channel and output.
+const THREADS: i64 = 128;
+const BLOCKS: i64 = 4;
 
 impl Layout {
     /// N and D.
@@ -144,7 +146,9 @@ impl Layout {
         arguments.extend(found.iter().map(address));
         arguments.extend([int(h), int(self.outputs), int(t)]);
         // SAFETY: the kernel's arguments, with the sizes that it is told.
-        unsafe { gpu::launch(&given[0], &forward, (h, self.outputs, 1), THREADS, &arguments)? };
+        unsafe {
+            gpu::launch(&given[0], &forward, (h, self.outputs, BLOCKS), THREADS, &arguments)?
+        };
         Ok(found)
     }
 
@@ -179,7 +183,7 @@ impl Layout {
             }
             arguments.extend([int(h), int(c), int(t)]);
             // SAFETY: the kernel's arguments, with the sizes that it is told.
-            unsafe { gpu::launch(of_input, &backward, (h, c, 1), THREADS, &arguments)? };
+            unsafe { gpu::launch(of_input, &backward, (h, c, BLOCKS), THREADS, &arguments)? };
             return Ok(found.into_iter().map(Some).collect());
         }
         let diagonals = diagonal_sums(of_toeplitz); // (C, H, 2T - 1)
