@@ -12,7 +12,7 @@
 #define HALF (N / 2)
 #define K ((HALF + 31) / 32)
 #define RANK (R > 0 ? R : 1)
-#define AHEAD (K > 1 ? 2 : 4)  // steps whose operands are loaded before they are needed
+#define AHEAD (K > 1 || sizeof(VALUE) > 4 ? 2 : 4)  // steps whose operands are loaded before they are needed
 
 // A vector of N real coordinates in a warp's registers.
 struct Vector {
