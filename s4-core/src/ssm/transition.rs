@@ -65,7 +65,7 @@ impl Rotation {
         let mut rest = k - 1;
         while rest > 0 {
             if rest & 1 == 1 {
-                before = before * &square;
+                before *= &square;
             }
             rest >>= 1;
             if rest > 0 {
