@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 
+use super::bilinear;
 use super::krylov::krylov;
 use super::low_rank::LowRank;
 use super::transition::{Rotation, Squares, Transition};
@@ -45,24 +46,15 @@ impl Ssm {
     /// # Errors
     /// If a low-rank term meets a discretisation other than bilinear.
     pub fn discretise(&self, len: i64) -> Result<DiscreteSsm> {
-        let dt_a = &self.dt * &self.a;
+        let dt_a = || &self.dt * &self.a;
         let mut discrete = match (&self.p, self.disc) {
             (Some(p), Discretisation::Bilinear) => {
-                let resolvent = resolvent(&self.a, p, &(&self.dt * 0.5));
-                let b = real_columns(&(&self.dt * &self.b)).unsqueeze(-1);
-                let b = resolvent.apply_columns(&b).squeeze_dim(-1);
-                // Ā = 2 (1 - ΔA/2)⁻¹ - 1
-                let LowRank { d, p, q } = resolvent;
-                let d = Rotation { re: d.re * 2.0 - 1.0, im: d.im * 2.0 };
-                DiscreteSsm {
-                    a: Transition::LowRank(LowRank { d, p: p * 2.0, q }),
-                    b,
-                    c: real_rows(&self.c) * 2.0,
-                }
+                let (a, b) = bilinear::discretise(self).unwrap_or_else(|| self.woodbury(p));
+                DiscreteSsm { a: Transition::LowRank(a), b, c: real_rows(&self.c) * 2.0 }
             }
             (Some(_), _) => anyhow::bail!("a low-rank term needs the bilinear discretisation"),
             (None, Discretisation::Bilinear) => {
-                let d = (&dt_a * -0.5 + 1.0).reciprocal();
+                let d = (dt_a() * -0.5 + 1.0).reciprocal();
                 DiscreteSsm {
                     a: Transition::Diagonal(Rotation::new(&(&d * 2.0 - 1.0))),
                     b: real_columns(&(d * &self.dt * &self.b)),
@@ -70,7 +62,7 @@ impl Ssm {
                 }
             }
             (None, Discretisation::Zoh) => {
-                let a = dt_a.exp();
+                let a = dt_a().exp();
                 DiscreteSsm {
                     b: real_columns(&((&a - 1.0) / &self.a * &self.b)),
                     a: Transition::Diagonal(Rotation::new(&a)),
@@ -78,8 +70,8 @@ impl Ssm {
                 }
             }
             (None, Discretisation::Dss) => DiscreteSsm {
-                b: real_columns(&(&self.b * dss_scale(&self.a, &dt_a, len))),
-                a: Transition::Diagonal(Rotation::new(&dt_a.exp())),
+                b: real_columns(&(&self.b * dss_scale(&self.a, &dt_a(), len))),
+                a: Transition::Diagonal(Rotation::new(&dt_a().exp())),
                 // DSS takes Re(c z), not 2 Re(c z).
                 c: real_rows(&self.c),
             },
@@ -88,6 +80,17 @@ impl Ssm {
             discrete.c = undo_c_tilde(&discrete.a, &discrete.c, l);
         }
         Ok(discrete)
+    }
+
+    /// Ā and b̄ by the bilinear rule, of any rank.
+    fn woodbury(&self, p: &Tensor) -> (LowRank, Tensor) {
+        let resolvent = resolvent(&self.a, p, &(&self.dt * 0.5));
+        let b = real_columns(&(&self.dt * &self.b)).unsqueeze(-1);
+        let b = resolvent.apply_columns(&b).squeeze_dim(-1);
+        // Ā = 2 (1 - ΔA/2)⁻¹ - 1
+        let LowRank { d, p, q } = resolvent;
+        let d = Rotation { re: d.re * 2.0 - 1.0, im: d.im * 2.0 };
+        (LowRank { d, p: p * 2.0, q }, b)
     }
 }
 
@@ -174,4 +177,44 @@ fn dss_scale(a: &Tensor, dt_a: &Tensor, len: i64) -> Tensor {
 pub(crate) fn check_length(len: i64) -> Result<()> {
     ensure!(len >= 1, "a sequence needs at least one element, got length {len}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    /// The loop and the tensor operations: Ā, b̄, and the gradients of a random functional of them.
+    #[test]
+    fn rank_one_has_a_loop_of_its_own() {
+        for (h, n, steps) in [(1, 2, 1), (3, 6, 3), (2, 64, 1), (2, 128, 64)] {
+            let random = |shape: &[i64]| Tensor::randn(shape, (Kind::Double, Device::Cpu));
+            let complex = |shape: &[i64]| Tensor::randn(shape, (Kind::ComplexDouble, Device::Cpu));
+            let a = Tensor::complex(&-random(&[h, n / 2]).abs(), &(random(&[h, n / 2]) * 5.0));
+            let dt = random(&[h, steps]).abs() * 0.1;
+            let leaves = [dt, a, complex(&[h, n / 2]), complex(&[1, h, n / 2])]
+                .map(|x| x.set_requires_grad(true));
+            let weights =
+                [&[h, n / 2][..], &[h, n / 2], &[h, n, 1], &[h, 1, n], &[h, n]].map(random);
+            let outcome = |by: &dyn Fn(&Ssm) -> (LowRank, Tensor)| {
+                let [dt, a, b, p] = leaves.each_ref().map(|x| x * 1.0);
+                let disc = Discretisation::Bilinear;
+                let c = complex(&[1, h, n / 2]);
+                let (a, b) = by(&Ssm { dt, a, b, c, p: Some(p), disc, c_tilde_length: None });
+                let outputs = [a.d.re, a.d.im, a.p, a.q, b];
+                let sums = outputs.iter().zip(&weights).map(|(x, w)| (x * w).sum(Kind::Double));
+                let gradients =
+                    Tensor::run_backward(&[sums.sum::<Tensor>()], &leaves, false, false);
+                outputs.iter().map(Tensor::detach).chain(gradients).collect::<Vec<_>>()
+            };
+            let found = outcome(&|ssm| bilinear::discretise(ssm).expect("rank 1"));
+            let expected = outcome(&|ssm| ssm.woodbury(ssm.p.as_ref().expect("a low rank")));
+            for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                let scale = expected.abs().max().double_value(&[]);
+                let error = (found - expected).abs().max().double_value(&[]) / scale;
+                assert!(error < 1e-12, "H {h} N {n}, {i}: {error:e}");
+            }
+        }
+    }
 }

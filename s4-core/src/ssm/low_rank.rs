@@ -54,13 +54,13 @@ impl LowRank {
 
     /// Āᵏ = Dᵏ - Σ_j D^{k-1-j} P Q Āʲ, of rank R k, for k >= 1.
     pub fn power(&self, k: i64) -> Self {
-        let d = Transition::Diagonal(self.d.copy());
-        let columns = krylov(&d, &self.p.movedim_int(-1, 0), k, Kind::Double).flip([-1]); // (R, H, N, k)
+        let diagonal = Transition::Diagonal(self.d.copy());
+        let columns = krylov(&diagonal, &self.p.movedim_int(-1, 0), k, Kind::Double).flip([-1]); // (R, H, N, k)
         let transposed = Transition::LowRank(self.transposed());
         let rows = krylov(&transposed, &self.q.movedim_int(-2, 0), k, Kind::Double); // (R, H, N, k)
-        let Transition::Diagonal(d) = d.power(k) else { unreachable!("a power of a diagonal") };
         let side_by_side = |x: &Tensor| x.permute([1, 2, 0, 3]).flatten(-2, -1); // (H, N, R k)
-        Self { d, p: side_by_side(&columns), q: side_by_side(&rows).transpose(-1, -2) }
+        let (p, q) = (side_by_side(&columns), side_by_side(&rows).transpose(-1, -2));
+        Self { d: self.d.power(k), p, q }
     }
 
     /// Ā as a matrix, (H, N, N). With a backward pass of its own: as tensor operations, the diagonals

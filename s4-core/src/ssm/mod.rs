@@ -15,6 +15,7 @@
 //! a rounding error in Ā by l, and at this size double precision costs nothing. Only what has the
 //! size of the sequence is in the model's own kind.
 
+mod bilinear;
 pub mod discrete;
 pub mod init;
 pub mod krylov;

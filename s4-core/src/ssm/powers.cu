@@ -262,18 +262,10 @@ __device__ inline Vector run_back(const Map& a, const T* x, const T* g, const VA
       next[j] = operands(x, g, taps, products, t0 - AHEAD - j, limit, stride);
 #pragma unroll
     for (int j = 0; j < AHEAD; j++) {
-      int t = t0 - j;
-      if (t < 0) break;
       Vector of_x = now[j].g;
-      if (taps) {
-        add(of_x, now[j].tap, in);
-        add(sums.in, now[j].tap, now[j].x);
-      }
-      if (t == last) {
-        lambda = of_x;
-      } else {
-        lambda = step_back(a, now[j].x, now[j].products, lambda, of_x, sums);
-      }
+      add(of_x, now[j].tap, in);
+      add(sums.in, now[j].tap, now[j].x);
+      if (t0 - j >= 0) lambda = step_back(a, now[j].x, now[j].products, lambda, of_x, sums);
     }
 #pragma unroll
     for (int j = 0; j < AHEAD; j++) now[j] = next[j];
