@@ -117,9 +117,9 @@ impl Block {
         Ok(Self { store, block, pass: Pass { kernel, ..Pass::train() } })
     }
 
-    fn time(mut self, task: &Task, operation: &str, batch: i64, length: i64) -> Result<Measured> {
+    fn time(self, task: &Task, operation: &str, batch: i64, length: i64) -> Result<Measured> {
         let device = self.store.device();
-        let mut run = |x: &Tensor| match operation {
+        let run = |x: &Tensor| match operation {
             "forward" => tch::no_grad(|| self.block.forward(x, &self.pass)).map(drop),
             "backward" => {
                 self.store.zero_grad();

@@ -131,7 +131,7 @@ fn child(task: &Task) -> Result<()> {
         [model, operation, length, method] => {
             let method: KernelMethod = serde_json::from_value(json!(method))?;
             let systems = Systems::new(model, CHANNELS, device)?;
-            task.answer(&time(task, systems, operation, length.parse()?, method)?)
+            task.answer(&time(task, &systems, operation, length.parse()?, method)?)
         }
         _ => bail!("there is no entry {}", task.name()),
     }
@@ -139,13 +139,13 @@ fn child(task: &Task) -> Result<()> {
 
 fn time(
     task: &Task,
-    mut systems: Systems,
+    systems: &Systems,
     operation: &str,
     length: i64,
     method: KernelMethod,
 ) -> Result<Measured> {
     let device = systems.store.device();
-    let mut run = |length: i64| match operation {
+    let run = |length: i64| match operation {
         "forward" => tch::no_grad(|| systems.kernel(length, method, Kind::Float)).map(drop),
         "backward" => {
             systems.store.zero_grad();

@@ -346,7 +346,7 @@ fn tables_of_powers() {
 #[test]
 fn gradients_are_derivatives() {
     for (name, config, h, c, rate) in variants() {
-        let (mut store, parameters) = system(5, &config, h, c);
+        let (store, parameters) = system(5, &config, h, c);
         let weight = normal(6, &[c, h, 24], Kind::Double);
         let value = |method| {
             let k = parameters.ssm(rate).kernel(24, method, Kind::Double).expect("a kernel");

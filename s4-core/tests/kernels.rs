@@ -55,7 +55,7 @@ fn transition_parts(a: &Transition) -> Vec<Tensor> {
 }
 
 /// `parts`, and the gradients of a random functional of them.
-fn with_gradients(store: &mut ParamStore, parts: Vec<Tensor>, extra: &[&Tensor]) -> Vec<Tensor> {
+fn with_gradients(store: &mut ParamStore, parts: &[Tensor], extra: &[&Tensor]) -> Vec<Tensor> {
     store.zero_grad();
     tch::manual_seed(3);
     let total = parts
@@ -99,7 +99,7 @@ fn discretisation() {
                 let (mut store, parameters) = parameters(Kind::Double, h, outputs, &config);
                 let mut run = || {
                     let discrete = parameters.discrete(1.5, 10).unwrap();
-                    with_gradients(&mut store, parts(&discrete), &[])
+                    with_gradients(&mut store, &parts(&discrete), &[])
                 };
                 let (expected, found) = (run(), with_kernels(&mut run));
                 assert_close(&format!("{config:?}"), &found, &expected, 1e-9);
@@ -119,7 +119,7 @@ fn powers() {
                     let powers = Powers::new(&discrete, len, Kind::Double).unwrap();
                     let mut parts = vec![powers.columns, powers.rows, powers.taps];
                     parts.extend(transition_parts(&powers.carry));
-                    with_gradients(&mut store, parts, &[])
+                    with_gradients(&mut store, &parts, &[])
                 };
                 let (expected, found) = (run(), with_kernels(&mut run));
                 assert_close(&format!("{config:?}, {outputs}, {len}"), &found, &expected, 1e-9);
@@ -137,7 +137,7 @@ fn convolution_kernels() {
                 let mut run = || {
                     let discrete = parameters.discrete(1.0, len).unwrap();
                     let kernel = block_powers::kernel(&discrete, len, Kind::Double);
-                    with_gradients(&mut store, vec![kernel], &[])
+                    with_gradients(&mut store, &[kernel], &[])
                 };
                 let (expected, found) = (run(), with_kernels(&mut run));
                 assert_close(&format!("{config:?}, {outputs}, {len}"), &found, &expected, 1e-8);
@@ -161,11 +161,11 @@ fn convolve(
     let discrete = parameters.discrete(1.0, len)?;
     if directions == 2 {
         let y = chunked::bidirectional(&discrete, &u, Some(&skip), chunk)?;
-        return Ok(with_gradients(&mut store, vec![y], &[&u, &skip]));
+        return Ok(with_gradients(&mut store, &[y], &[&u, &skip]));
     }
     let state = draw(&[batch, *h, parameters.states()]).to_kind(kind).set_requires_grad(true);
     let (y, last) = chunked::convolve(&discrete, &u, &state, Some(&skip), chunk)?;
-    Ok(with_gradients(&mut store, vec![y, last], &[&u, &skip, &state]))
+    Ok(with_gradients(&mut store, &[y, last], &[&u, &skip, &state]))
 }
 
 #[test]

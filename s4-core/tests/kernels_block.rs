@@ -33,17 +33,17 @@ fn in_parts(store: &mut ParamStore, block: &S4Block, x: &Tensor, first: i64) -> 
     let (y1, state) =
         block.forward_with_state(&x.narrow(2, first, len - first), &state, &pass).unwrap();
     let y = Tensor::cat(&[y0, y1], 2);
-    finish(store, &x, vec![y, state[0].shallow_clone()])
+    finish(store, &x, &[y, state[0].shallow_clone()])
 }
 
 fn at_once(store: &mut ParamStore, block: &S4Block, x: &Tensor) -> Vec<Tensor> {
     store.zero_grad();
     let x = x.detach().set_requires_grad(true);
     let y = block.forward(&x, &Pass::train()).unwrap();
-    finish(store, &x, vec![y])
+    finish(store, &x, &[y])
 }
 
-fn finish(store: &ParamStore, x: &Tensor, parts: Vec<Tensor>) -> Vec<Tensor> {
+fn finish(store: &ParamStore, x: &Tensor, parts: &[Tensor]) -> Vec<Tensor> {
     let total = parts.iter().map(|part| (part * part.sin()).sum(Kind::Double));
     total.reduce(|a, b| a + b).unwrap().backward();
     let mut all: Vec<Tensor> = parts.iter().map(Tensor::detach).collect();

@@ -222,9 +222,9 @@ fn pieces_with_their_state_equal_one_pass() {
 #[test]
 fn gradients_flow_through_a_handed_on_state() {
     for (name, config, h, c, rate) in variants() {
-        let (mut store, parameters) = system(15, &config, h, c);
+        let (store, parameters) = system(15, &config, h, c);
         let weight = normal(28, &[2, c, h, 50], Kind::Double);
-        let mut gradients = |cut: Option<i64>| {
+        let gradients = |cut: Option<i64>| {
             let u = normal(29, &[2, h, 50], Kind::Double).set_requires_grad(true);
             let s = normal(30, &[2, h, parameters.states()], Kind::Double);
             let y = match cut {

@@ -260,7 +260,7 @@ fn duplicate_names_are_refused() {
 
 #[test]
 fn loading_keeps_the_parameters_trainable_and_shared() {
-    let (mut store, stack) = network(5);
+    let (store, stack) = network(5);
     let other = copy(&network(6).0.state_dict());
     store.load_state_dict(&other).unwrap();
     for entry in store.entries() {

@@ -128,7 +128,7 @@ fn sequences_of_any_length_are_finite_and_those_of_steps() -> Result<()> {
     {
         let settings = json!({"d_model": 4, "n_layers": 1, "pool": [2, 3], "variant": variant,
                               "unet": unet, "layer": {"ssm": {"d_state": 4}}});
-        let (mut store, model) = model(&serde_json::from_value(settings)?);
+        let (store, model) = model(&serde_json::from_value(settings)?);
         for len in [1, 5, 6, 7, 89] {
             let name = format!("{variant}, U-Net {unet}, {len} positions");
             let x = normal(&[2, 4, len]);
@@ -150,7 +150,7 @@ fn sequences_of_any_length_are_finite_and_those_of_steps() -> Result<()> {
 #[test]
 fn gradients_of_parts_are_those_of_the_whole() -> Result<()> {
     for (name, config) in variants() {
-        let (mut store, model) = model(&config);
+        let (store, model) = model(&config);
         let stride = model.stride();
         let x = normal(&[2, config.d_model, 4 * stride]);
         let weight = normal(&x.size());

@@ -63,7 +63,7 @@ fn parity_first_step_from_stored_gradients() {
 fn parity_five_steps() {
     parity::for_each_case("train_step", |case| {
         for backend in [Backend::Fused, Backend::Plain] {
-            let (mut store, config) = store(case, Kind::Double)?;
+            let (store, config) = store(case, Kind::Double)?;
             let mut optimizer = AdamW::with_backend(&store, config, backend)?;
             let x = case.tensor("in/x")?.to_kind(Kind::Double).to_device(store.device());
             let labels = case.tensor("in/labels")?.to_device(store.device());

@@ -34,7 +34,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         let x = enter(&x, &pass, true);
         found(row(format!("GELU, {kind}"), |row| {
             let store = ParamStore::new(setting.device, Kind::Float);
-            time(setting, store, &x, |x| Ok(Activation::Gelu.forward(x)), row)
+            time(setting, &store, &x, |x| Ok(Activation::Gelu.forward(x)), row)
         }));
         found(row(format!("map and GLU, {kind}"), |row| {
             let mut store = ParamStore::new(setting.device, Kind::Float);
@@ -43,20 +43,20 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
             let weight =
                 scope.parameter("weight", &draw(&[2 * channels, channels]), Hyper::GLOBAL)?;
             let bias = scope.parameter("bias", &draw(&[2 * channels]), Hyper::GLOBAL)?;
-            time(setting, store, &x, |x| Ok(linear_glu(x, &weight, &bias)), row)
+            time(setting, &store, &x, |x| Ok(linear_glu(x, &weight, &bias)), row)
         }));
         for (norm, norm_name) in NORMS {
             found(row(format!("{norm_name}, {kind}"), |row| {
                 let mut store = ParamStore::new(setting.device, Kind::Float);
                 let norm = Norm::new(&mut store.root(), norm, channels, Hyper::GLOBAL)?;
-                time(setting, store, &x, |x| Ok(norm.forward(x, true)), row)
+                time(setting, &store, &x, |x| Ok(norm.forward(x, true)), row)
             }));
             found(row(format!("S4 block, residual, {norm_name}, {kind}"), |row| {
                 let model = Model { diagonal: false, bidirectional: true, channels, states };
                 let (mut store, block) = model.block(Convolution::Auto, float)?;
                 let norm = Norm::new(&mut store.root().sub("norm"), norm, channels, Hyper::GLOBAL)?;
                 let block = Residual::new(Box::new(block), norm, true, NO_DROPOUT);
-                time(setting, store, &x, |x| block.forward(x, &pass), row)
+                time(setting, &store, &x, |x| block.forward(x, &pass), row)
             }));
         }
     }
@@ -65,7 +65,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
 
 fn time(
     setting: &Setting,
-    store: ParamStore,
+    store: &ParamStore,
     x: &Tensor,
     run: impl Fn(&Tensor) -> Result<Tensor>,
     row: Row,

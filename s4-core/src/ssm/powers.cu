@@ -170,19 +170,36 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) powers(const double* re
       }
     }
   } else {
-    Vector x = read(b + h * N);
-    if (me.role == ROW) x = read(c + row * N);
-    if (me.role == LOW_ROW) x = read(q + (h * R + me.index) * N);
-    if (me.role == LOW_COLUMN) x = read(p + (h * R + me.index) * N);
+    Vector x;
+    VALUE* to = 0;
+    double* low = 0;  // where they lie, rather than `to`
+    int step = N;
+    if (me.role == COLUMN) {
+      x = read(b + h * N);
+      to = columns + h * T * N;
+    } else if (me.role == ROW) {
+      x = read(c + row * N);
+      to = rows + row * (T + 1) * N;
+    } else if (me.role == LOW_ROW) {
+      x = read(q + (h * R + me.index) * N);
+      low = low_rows + (h * R + me.index) * T * N;
+    } else {
+      x = read(p + (h * R + me.index) * N);
+      low = low_columns + ((h * R + me.index) * T + T - 1) * N;
+      step = -N;
+    }
     double* kept = products + (h * (1 + C + R) + warp) * T * R;
     for (int t = 0; t < T; t++, kept += R) {
-      if (me.role == COLUMN) write(columns + (h * T + t) * N, x);
-      if (me.role == ROW) write(rows + (row * (T + 1) + t) * N, x);
-      if (me.role == LOW_ROW) write(low_rows + ((h * R + me.index) * T + t) * N, x);
-      if (me.role == LOW_COLUMN) write(low_columns + ((h * R + me.index) * T + T - 1 - t) * N, x);
+      if (low) {
+        write(low, x);
+        low += step;
+      } else {
+        write(to, x);
+        to += step;
+      }
       x = apply(a, x, kept);
     }
-    if (me.role == ROW) write(rows + (row * (T + 1) + T) * N, x);
+    if (me.role == ROW) write(to, x);
   }
   // Off the warps' way from step to step: the columns are there, for all threads of the block.
   __syncthreads();

@@ -206,7 +206,9 @@ impl Tables {
             int(t),
         ];
         // SAFETY: the kernel's arguments, with the sizes that it is told.
-        unsafe { gpu::launch(&self.b, kernel, (h, 1, 1), 32 * self.warps, &arguments)? };
+        unsafe {
+            gpu::launch(&self.b, kernel, (h, 1, 1), 32 * self.warps, &arguments)?;
+        };
         let carry = if r > 0 {
             vec![power.baddbmm(&low_columns.transpose(1, 2), &low_rows, 1, -1)]
         } else {
@@ -277,7 +279,9 @@ impl Tables {
         ];
         debug_assert_eq!(n, 2 * self.re.size()[1]);
         // SAFETY: the kernel's arguments, with the sizes that it is told.
-        unsafe { gpu::launch(&self.b, &self.backward, (h, 1, 1), 32 * self.warps, &arguments)? };
+        unsafe {
+            gpu::launch(&self.b, &self.backward, (h, 1, 1), 32 * self.warps, &arguments)?;
+        };
         let mut found = vec![Some(of_re), Some(of_im), Some(of_b), Some(of_c)];
         if r > 0 {
             found.extend([Some(of_p.transpose(1, 2)), Some(of_q)]);

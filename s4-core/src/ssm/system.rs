@@ -124,7 +124,9 @@ fn run(
     arguments.extend([&re, &im, &p, &q, &b, &c].map(address));
     arguments.extend([int(h), int(systems), int(outputs), cuda::Argument::Double(rate)]);
     // SAFETY: the kernel's arguments, with the sizes that it is told.
-    unsafe { gpu::launch(stored.c, &forward, blocks(h), THREADS, &arguments)? };
+    unsafe {
+        gpu::launch(stored.c, &forward, blocks(h), THREADS, &arguments)?;
+    };
 
     let p = p.transpose(1, 2); // (H, N, R)
     drop(guard);
@@ -179,7 +181,9 @@ fn back(
     arguments.extend(found.iter().map(address));
     arguments.extend([int(h), int(systems), int(outputs), cuda::Argument::Double(rate)]);
     // SAFETY: the kernel's arguments, with the sizes that it is told.
-    unsafe { gpu::launch(c, kernel, blocks(h), THREADS, &arguments)? };
+    unsafe {
+        gpu::launch(c, kernel, blocks(h), THREADS, &arguments)?;
+    };
     // Channels that share a system add up: channel h uses system h mod S.
     let shared = |x: Tensor, dim: i64| {
         if systems == h {

@@ -64,7 +64,7 @@ pub fn of_transition(a: &Transition, g: &Tensor, s: &Tensor, directions: i64) ->
     let n = g.size()[2] / directions;
     let mut sum = all.narrow(1, 0, n).narrow(2, 0, n);
     if directions == 2 {
-        sum = sum + all.narrow(1, n, n).narrow(2, n, n);
+        sum += all.narrow(1, n, n).narrow(2, n, n);
     }
     let sum = sum.to_kind(Kind::Double);
     let Transition::Diagonal(_) = a else { return vec![sum] };
@@ -199,7 +199,9 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
         arguments.extend([int(h), int(b), int(m), int(d), flip]);
         let blocks = (h * b * d * n / 2 + 127) / 128;
         // SAFETY: the kernel's arguments, with the sizes that it is told.
-        unsafe { gpu::launch(v, &kernel, (blocks, 1, 1), 128, &arguments)? };
+        unsafe {
+            gpu::launch(v, &kernel, (blocks, 1, 1), 128, &arguments)?;
+        };
     } else {
         let a = a.dense().contiguous();
         let mut arguments = vec![address(&a)];
@@ -209,7 +211,7 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
         let sequences = 4 * groups;
         // SAFETY: the kernel's arguments, with the sizes that it is told.
         unsafe {
-            gpu::launch(v, &kernel, (h, d, (b + sequences - 1) / sequences), threads, &arguments)?
+            gpu::launch(v, &kernel, (h, d, (b + sequences - 1) / sequences), threads, &arguments)?;
         };
     }
     Ok(true)

@@ -147,7 +147,7 @@ impl Layout {
         arguments.extend([int(h), int(self.outputs), int(t)]);
         // SAFETY: the kernel's arguments, with the sizes that it is told.
         unsafe {
-            gpu::launch(&given[0], &forward, (h, self.outputs, BLOCKS), THREADS, &arguments)?
+            gpu::launch(&given[0], &forward, (h, self.outputs, BLOCKS), THREADS, &arguments)?;
         };
         Ok(found)
     }
@@ -183,7 +183,9 @@ impl Layout {
             }
             arguments.extend([int(h), int(c), int(t)]);
             // SAFETY: the kernel's arguments, with the sizes that it is told.
-            unsafe { gpu::launch(of_input, &backward, (h, c, BLOCKS), THREADS, &arguments)? };
+            unsafe {
+                gpu::launch(of_input, &backward, (h, c, BLOCKS), THREADS, &arguments)?;
+            };
             return Ok(found.into_iter().map(Some).collect());
         }
         let diagonals = diagonal_sums(of_toeplitz); // (C, H, 2T - 1)
