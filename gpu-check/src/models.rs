@@ -53,7 +53,8 @@ impl Model {
         Ok((store, systems))
     }
 
-    /// A block with GLU, with the same parameters on every device and in every kind.
+    /// A block with GLU, with the same parameters on every device and in every kind: numbers of
+    /// float32.
     pub fn block(
         &self,
         convolution: Convolution,
@@ -68,6 +69,9 @@ impl Model {
             ..S4BlockConfig::default()
         };
         let block = S4Block::new(&mut store.root(), self.channels, &config, NO_DROPOUT)?;
+        for entry in store.entries().iter().filter(|entry| entry.tensor.is_floating_point()) {
+            entry.tensor.detach().f_copy_(&entry.tensor.detach().to_kind(Kind::Float))?;
+        }
         Ok((store, block))
     }
 }
