@@ -7,7 +7,7 @@
 //! Shapes: H channels, N states, C outputs a channel, R rank.
 
 use anyhow::{Result, bail};
-use cuda::{Kernel, Value};
+use cuda::{Argument, Kernel, Value};
 use tch::{Kind, Tensor};
 
 use super::discrete::DiscreteSsm;
@@ -172,6 +172,11 @@ struct Found {
 }
 
 impl Tables {
+    /// The arguments that both kernels begin with.
+    fn system(&self) -> Vec<Argument> {
+        [&self.re, &self.im, &self.p, &self.q, &self.b, &self.c].map(address).into()
+    }
+
     fn forward(&self, kernel: &Kernel, kind: Kind) -> Result<Found> {
         let (c, h, n) = self.c.size3()?;
         let (t, r) = (self.len, self.rank);
@@ -187,13 +192,8 @@ impl Tables {
         } else {
             empty(&[2, h, n / 2], Kind::Double)
         };
-        let arguments = [
-            address(&self.re),
-            address(&self.im),
-            address(&self.p),
-            address(&self.q),
-            address(&self.b),
-            address(&self.c),
+        let mut arguments = self.system();
+        arguments.extend([
             address(&columns),
             address(&rows),
             address(&taps),
@@ -204,7 +204,7 @@ impl Tables {
             int(h),
             int(c),
             int(t),
-        ];
+        ]);
         // SAFETY: the kernel's arguments, with the sizes that it is told.
         unsafe {
             gpu::launch(&self.b, kernel, (h, 1, 1), 32 * self.warps, &arguments)?;
@@ -249,13 +249,8 @@ impl Tables {
         let (of_re, of_im) = (empty(&self.re), empty(&self.im));
         let (of_p, of_q) = (empty(&self.p), empty(&self.q));
         let (of_b, of_c) = (empty(&self.b), empty(&self.c));
-        let arguments = [
-            address(&self.re),
-            address(&self.im),
-            address(&self.p),
-            address(&self.q),
-            address(&self.b),
-            address(&self.c),
+        let mut arguments = self.system();
+        arguments.extend([
             address(&found.columns),
             address(&found.rows),
             address(&found.low_rows),
@@ -276,7 +271,7 @@ impl Tables {
             int(h),
             int(c),
             int(t),
-        ];
+        ]);
         debug_assert_eq!(n, 2 * self.re.size()[1]);
         // SAFETY: the kernel's arguments, with the sizes that it is told.
         unsafe {
