@@ -1,7 +1,7 @@
 //! Kernels of our own on tensors: what a `.cu` file beside the Rust needs to be started.
 //!
 //! Each such kernel has a twin in tensor operations, which is used where [`launcher`] has none.
-//! Tests run the kernels on a CPU ([`cuda::host`]).
+//! Tests run the kernels on a CPU (the feature `host` of the crate `cuda`).
 
 use std::ffi::c_void;
 

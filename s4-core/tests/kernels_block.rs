@@ -89,28 +89,34 @@ fn blocks_agree() {
     });
 }
 
-/// What a block asks of libtorch, beside its own launches: on a GPU that is its time for small batches.
+/// What a block asks of libtorch, forward and backward, beside its own launches or loops: on a GPU that
+/// is its time for small batches.
 #[test]
 fn few_operations() {
     common::seeded(2, || {
-        for (settings, most) in [
-            (json!({"ssm": {"d_state": 64}, "bidirectional": true}), 60),
-            (json!({"ssm": {"d_state": 64, "mode": "s4d"}, "bidirectional": true}), 60),
-        ] {
-            let work = || {
-                // Fresh parameters: their gradients are the first, which nothing is added to.
-                let (_store, block) = block(4, &settings);
-                let x = Tensor::randn([2, 4, 256], (Kind::Double, Device::Cpu));
-                let x = s4_core::gpu::channel_major(&x).set_requires_grad(true);
+        for (mode, init) in [("s4", "legs"), ("s4d", "diag-lin")] {
+            for (bidirectional, len, by_loops) in
+                [(false, 1024, 130), (true, 1024, 145), (false, 4096, 145), (true, 4096, 160)]
+            {
+                let settings = json!({
+                    "ssm": {"d_state": 64, "mode": mode, "init": init},
+                    "bidirectional": bidirectional,
+                });
                 let count = || {
-                    let y = block.forward(&x, &Pass::train()).unwrap();
-                    y.sum(Kind::Double).backward();
+                    // Fresh parameters: their gradients are the first, which nothing is added to.
+                    let (_store, block) = block(4, &settings);
+                    let x = Tensor::randn([2, 4, len], (Kind::Double, Device::Cpu));
+                    let x = s4_core::gpu::channel_major(&x).set_requires_grad(true);
+                    let step = || {
+                        let y = block.forward(&x, &Pass::train()).unwrap();
+                        y.sum(Kind::Double).backward();
+                    };
+                    dispatched::count(step).unwrap().1
                 };
-                with_kernels(|| dispatched::count(count)).unwrap().1
-            };
-            let counts = work();
-            println!("{settings}\n{counts}");
-            assert!(counts.total() <= most, "{settings}: {counts}");
+                for (counts, most) in [(with_kernels(count), 40), (count(), by_loops)] {
+                    assert!(counts.total() <= most, "{settings} {len}: {counts}");
+                }
+            }
         }
     });
 }
