@@ -13,7 +13,7 @@ const FILES: [&str; 7] = [
     "src/native/dispatched.cpp",
     "src/native/graph.cpp",
     "src/native/parallel.cpp",
-    "src/native/precision.cpp",
+    "src/native/tf32.cpp",
 ];
 
 fn main() {

@@ -9,7 +9,6 @@
 //!
 //! A part that crashes or hangs takes none of the others with it, and what it said before counts.
 
-mod backward;
 mod child;
 mod clock;
 mod models;

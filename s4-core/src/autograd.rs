@@ -57,6 +57,24 @@ where
     }
 }
 
+/// Adds to the leaves' gradients what follows from those `of_outputs`, without a loss.
+///
+/// # Errors
+/// Those of the backward pass.
+pub fn back_propagate(outputs: &[&Tensor], of_outputs: &[Option<Tensor>]) -> Result<()> {
+    // A scalar whose gradients with respect to the outputs are the given ones.
+    let root = Tensor::zeros([], (outputs[0].kind(), outputs[0].device()));
+    let copies = |of: &[Option<Tensor>]| -> Gradients {
+        of.iter().map(|g| g.as_ref().map(Tensor::shallow_clone)).collect()
+    };
+    let given = copies(of_outputs);
+    attach(outputs, &[&root], move |_| Ok(copies(&given)))?;
+    if root.requires_grad() {
+        root.f_backward()?;
+    }
+    Ok(())
+}
+
 /// Whether an operation on `inputs` is to be differentiable.
 pub fn is_wanted(inputs: &[&Tensor]) -> bool {
     inputs.iter().any(|x| x.requires_grad()) && gradients_are_on()

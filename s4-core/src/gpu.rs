@@ -38,8 +38,20 @@ pub fn type_name(kind: Kind) -> Option<&'static str> {
 ///
 /// # Panics
 /// If [`type_name`] has no name for it.
-pub fn type_of(x: &Tensor) -> Value {
-    Value::Type(type_name(x.kind()).expect("a kind that kernels know"))
+pub fn type_value(kind: Kind) -> Value {
+    Value::Type(type_name(kind).expect("a kind that kernels know"))
+}
+
+/// a b for matrices or batches of them, in float32 where they are bfloat16: sums over whole sequences,
+/// which become gradients of parameters. A GPU has the float32 sums at hand.
+pub fn exact_product(a: &Tensor, b: &Tensor) -> Tensor {
+    let plain = |a: &Tensor, b: &Tensor| if a.dim() == 2 { a.mm(b) } else { a.bmm(b) };
+    match (a.kind(), a.device(), a.dim()) {
+        (Kind::BFloat16, Device::Cuda(_), 2) => a.mm_dtype(b, Kind::Float),
+        (Kind::BFloat16, Device::Cuda(_), _) => a.bmm_dtype(b, Kind::Float),
+        (Kind::BFloat16, ..) => plain(&a.to_kind(Kind::Float), &b.to_kind(Kind::Float)),
+        _ => plain(a, b),
+    }
 }
 
 /// The address of a tensor's first element, as an argument; the tensor must be contiguous.

@@ -44,3 +44,4 @@ pub mod recompute;
 pub mod recurrence;
 pub mod ssm;
 pub mod state_dict;
+pub mod tf32;

@@ -5,7 +5,7 @@
 use anyhow::Result;
 use tch::Tensor;
 
-use crate::autograd::{self, Gradients};
+use crate::autograd;
 use crate::generator::GeneratorState;
 
 /// `part(inputs, false)`, differentiable in the inputs and in the parameters that `part` uses,
@@ -40,28 +40,11 @@ where
             kept.iter().map(|(x, wanted)| x.detach().set_requires_grad(*wanted)).collect();
         tch::with_grad(|| {
             let outputs = random.replay(|| part(&leaves, true))?;
-            back_propagate(&outputs, of_outputs)
+            autograd::back_propagate(&outputs.iter().collect::<Vec<_>>(), of_outputs)
         })?;
         Ok(leaves.iter().map(gradient).collect())
     })?;
     Ok(outputs)
-}
-
-/// Adds to the leaves' gradients what follows from those `of_outputs`.
-fn back_propagate(outputs: &[Tensor], of_outputs: &[Option<Tensor>]) -> Result<()> {
-    let outputs: Vec<&Tensor> = outputs.iter().collect();
-    // A scalar whose gradients with respect to the outputs are the given ones.
-    let root = Tensor::zeros([], (outputs[0].kind(), outputs[0].device()));
-    let given = copies(of_outputs);
-    autograd::attach(&outputs, &[&root], move |_| Ok(copies(&given)))?;
-    if root.requires_grad() {
-        root.f_backward()?;
-    }
-    Ok(())
-}
-
-fn copies(gradients: &[Option<Tensor>]) -> Gradients {
-    gradients.iter().map(|g| g.as_ref().map(Tensor::shallow_clone)).collect()
 }
 
 fn gradient(leaf: &Tensor) -> Option<Tensor> {

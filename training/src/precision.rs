@@ -1,7 +1,8 @@
 //! How exactly a training run multiplies.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use s4_core::layer::linear::DenseKind;
+use s4_core::tf32;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -36,12 +37,17 @@ impl Precision {
     /// Sets libtorch up for it, and gives a line to tell the user where it is not plain float32.
     ///
     /// # Errors
-    /// If TF32 is wanted on a CUDA device and this libtorch has no switch for it.
+    /// If TF32 is wanted on a CUDA device and libtorch does not switch it on.
     pub fn prepare(self, device: Device) -> Result<Option<&'static str>> {
         Ok(match (self, device.is_cuda()) {
             (Precision::Float32, _) => None,
             (Precision::Tf32, true) => {
-                allow_tf32().context("train.precision = \"tf32\" (use float32 or bf16 instead)")?;
+                tf32::allow();
+                ensure!(
+                    tf32::is_allowed(),
+                    "train.precision = \"tf32\": libtorch did not switch TF32 on (use float32 or bf16 \
+                     instead)"
+                );
                 Some("precision: TF32 in matrix products")
             }
             (Precision::Tf32, false) => Some(
@@ -59,55 +65,15 @@ impl Precision {
     }
 }
 
-/// Lets cuBLAS use TF32 for float32 matrix products: `at::globalContext().setAllowTF32CuBLAS(true)`.
-///
-/// Neither tch nor libtorch's C interface has it. (There is an environment variable, but setting one
-/// is unsafe once threads run.) So the functions are looked up by their C++ names, as the Itanium ABI
-/// of Linux and macOS forms them, where a member function takes its object as a first argument.
-#[cfg(unix)]
-fn allow_tf32() -> Result<()> {
-    use libloading::os::unix::Library;
-    use std::ffi::{CStr, c_void};
-
-    type GlobalContext = unsafe extern "C" fn() -> *mut c_void;
-    type Set = unsafe extern "C" fn(*mut c_void, bool);
-    type Get = unsafe extern "C" fn(*const c_void) -> bool;
-    const GLOBAL_CONTEXT: &CStr = c"_ZN2at13globalContextEv";
-    const SET: &CStr = c"_ZN2at7Context18setAllowTF32CuBLASEb";
-    const GET: &CStr = c"_ZNK2at7Context15allowTF32CuBLASEv";
-
-    let process = Library::this();
-    // SAFETY: the types are those of ATen/Context.h.
-    let found = unsafe {
-        let functions = process.get::<GlobalContext>(GLOBAL_CONTEXT).and_then(|context| {
-            Ok((*context, *process.get::<Set>(SET)?, *process.get::<Get>(GET)?))
-        });
-        let Ok((context, set, get)) = functions else {
-            bail!("this libtorch does not export its switch for TF32");
-        };
-        // The context lives as long as the process.
-        let context = context();
-        set(context, true);
-        get(context)
-    };
-    ensure!(found, "libtorch did not switch TF32 on");
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn allow_tf32() -> Result<()> {
-    bail!("switching TF32 on is implemented for Unix only")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The switch exists and moves; without a CUDA device nothing depends on it.
-    #[cfg(unix)]
+    /// The switch moves; without a CUDA device nothing depends on it.
     #[test]
-    fn the_switch_for_tf32_is_found() {
-        allow_tf32().unwrap();
+    fn tf32_can_be_allowed() {
+        tf32::allow();
+        assert!(tf32::is_allowed());
     }
 
     #[test]

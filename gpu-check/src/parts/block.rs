@@ -1,6 +1,7 @@
 //! Whole S4 blocks: kernel, convolution, GELU, map, GLU.
 
 use anyhow::Result;
+use s4_core::autograd::back_propagate;
 use s4_core::conv::plan::Convolution;
 use s4_core::layer::SequenceLayer;
 use s4_core::layer::stack::enter;
@@ -8,17 +9,12 @@ use tch::{Kind, Tensor};
 use training::precision::Precision;
 
 use super::{Setting, row};
-use crate::backward::backward;
 use crate::models::Model;
 use crate::precision;
 use crate::row::Row;
 
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
-    let (channels, states, sizes): (_, _, &[(i64, i64)]) = if setting.quick {
-        (16, 16, &[(2, 256)])
-    } else {
-        (256, 64, &[(1, 16_384), (16, 16_384), (64, 1024)])
-    };
+    let (channels, states, sizes) = setting.sizes();
     for (precision, kind) in precision::ALL {
         if !precision::prepare(precision, setting.device)? {
             continue;
@@ -50,7 +46,7 @@ fn time(
     let mut step = || {
         store.zero_grad();
         let x = x.detach().set_requires_grad(true);
-        backward(&[&block.forward(&x, &pass)?], &[&dy])
+        back_propagate(&[&block.forward(&x, &pass)?], &[Some(dy.shallow_clone())])
     };
     let backward = setting.clock.ms(&mut step)?;
     let row = row.with("forward, ms", forward).with("with backward, ms", backward);

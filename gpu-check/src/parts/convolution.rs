@@ -1,6 +1,7 @@
 //! Convolutions of sequences (B, H, L).
 
 use anyhow::Result;
+use s4_core::autograd::back_propagate;
 use s4_core::conv::plan::Plan;
 use s4_core::conv::{chunked, fft};
 use s4_core::kernel::KernelMethod;
@@ -9,17 +10,12 @@ use tch::{Kind, Tensor};
 use training::precision::Precision;
 
 use super::{Setting, row};
-use crate::backward::backward;
 use crate::models::Model;
 use crate::precision;
 use crate::row::Row;
 
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
-    let (channels, states, sizes): (_, _, &[(i64, i64)]) = if setting.quick {
-        (16, 16, &[(2, 256)])
-    } else {
-        (256, 64, &[(1, 16_384), (16, 16_384), (64, 1024)])
-    };
+    let (channels, states, sizes) = setting.sizes();
     for (precision, kind) in precision::ALL {
         if !precision::prepare(precision, setting.device)? {
             continue;
@@ -66,6 +62,8 @@ fn time(
     };
     let forward = setting.clock.ms(|| tch::no_grad(|| convolve(&u).map(drop)))?;
     let dy = u.f_rand_like()?.unsqueeze(1);
-    let with_backward = setting.clock.ms(|| backward(&[&convolve(&leaf(&u))?], &[&dy]))?;
+    let with_backward = setting
+        .clock
+        .ms(|| back_propagate(&[&convolve(&leaf(&u))?], &[Some(dy.shallow_clone())]))?;
     Ok(row.with("forward, ms", forward).with("with backward, ms", with_backward))
 }

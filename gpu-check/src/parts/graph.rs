@@ -1,6 +1,7 @@
 //! Blocks as CUDA graphs, recorded and replayed: what is left of their time without launches.
 
 use anyhow::{Result, ensure};
+use s4_core::autograd::back_propagate;
 use s4_core::conv::plan::Convolution;
 use s4_core::graph::Graph;
 use s4_core::layer::SequenceLayer;
@@ -9,7 +10,6 @@ use tch::{Device, Kind, Tensor};
 use training::precision::Precision;
 
 use super::{Setting, row};
-use crate::backward::backward;
 use crate::models::Model;
 use crate::precision;
 use crate::row::Row;
@@ -44,7 +44,7 @@ fn time(setting: &Setting, model: Model, batch: i64, row: Row) -> Result<Row> {
         if x.grad().defined() {
             let _ = x.grad().zero_();
         }
-        backward(&[&block.forward(&x, &pass)?], &[&dy])
+        back_propagate(&[&block.forward(&x, &pass)?], &[Some(dy.shallow_clone())])
     };
     let launched = setting.clock.ms(&mut work)?;
     let expected = x.grad().copy();

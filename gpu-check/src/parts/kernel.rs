@@ -1,13 +1,13 @@
 //! Kernels of a layer from its parameters, and the gradients of these.
 
 use anyhow::Result;
+use s4_core::autograd::back_propagate;
 use s4_core::kernel::block_powers;
 use s4_core::ssm::powers::Powers;
 use s4_core::ssm::transition::Transition;
 use tch::{Kind, Tensor};
 
 use super::{Setting, row};
-use crate::backward::backward;
 use crate::models::Model;
 use crate::row::Row;
 
@@ -42,8 +42,7 @@ fn tables(setting: &Setting, model: Model, chunk: i64, row: Row) -> Result<Row> 
             carry => carry.dense(),
         };
         let all = [&columns, &rows, &taps, &carry];
-        let of = all.map(Tensor::ones_like);
-        backward(&all, &of.each_ref())
+        back_propagate(&all, &all.map(|x| Some(x.ones_like())))
     })?;
     Ok(row.with("forward, ms", forward).with("with backward, ms", with_backward))
 }

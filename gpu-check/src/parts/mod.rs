@@ -65,6 +65,15 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Channels, states, and batches and lengths that blocks and convolutions are timed with.
+    fn sizes(&self) -> (i64, i64, &'static [(i64, i64)]) {
+        if self.quick {
+            (16, 16, &[(2, 256)])
+        } else {
+            (256, 64, &[(1, 16_384), (16, 16_384), (64, 1024)])
+        }
+    }
+
     /// As the options say. To be called before any other call of libtorch.
     pub fn new(options: &Options) -> Result<Self> {
         let device = options.device.choose()?.device;

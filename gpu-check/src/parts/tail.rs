@@ -2,6 +2,7 @@
 //! the block together.
 
 use anyhow::Result;
+use s4_core::autograd::back_propagate;
 use s4_core::conv::plan::Convolution;
 use s4_core::layer::SequenceLayer;
 use s4_core::layer::activation::Activation;
@@ -13,7 +14,6 @@ use s4_core::params::{Hyper, ParamStore};
 use tch::{Device, Kind, Tensor};
 
 use super::{Setting, row};
-use crate::backward::backward;
 use crate::models::{Model, NO_DROPOUT};
 use crate::precision;
 use crate::row::Row;
@@ -75,7 +75,7 @@ fn time(
     let with_backward = setting.clock.ms(|| {
         store.zero_grad();
         let x = x.detach().set_requires_grad(true);
-        backward(&[&run(&x)?], &[&dy])
+        back_propagate(&[&run(&x)?], &[Some(dy.shallow_clone())])
     })?;
     Ok(row.with("forward, ms", forward).with("with backward, ms", with_backward))
 }

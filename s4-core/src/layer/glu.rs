@@ -107,14 +107,7 @@ impl Saved {
         // SAFETY: as in the forward pass; a part for each block of both halves.
         unsafe { gpu::launch(&of_z, &kernel, shape.grid(), THREADS, &arguments)? };
         let of_bias = parts.sum_dim_intlist([1i64].as_slice(), false, None);
-        let of_matrix = product_in(self.kinds.0, &of_z, &self.x.tr());
+        let of_matrix = gpu::exact_product(&of_z, &self.x.tr()).to_kind(self.kinds.0);
         Ok([self.matrix.tr().mm(&of_z), of_matrix, of_bias.to_kind(self.kinds.1)])
     }
-}
-
-/// a b in a kind. A GPU's product of bfloat16 has its float32 sums at hand.
-fn product_in(kind: Kind, a: &Tensor, b: &Tensor) -> Tensor {
-    let exact =
-        (a.kind() != kind && a.device().is_cuda()).then(|| a.f_mm_dtype(b, kind).ok()).flatten();
-    exact.unwrap_or_else(|| a.mm(b).to_kind(kind))
 }

@@ -56,9 +56,11 @@ pub(super) fn sum_kind(kind: Kind) -> Kind {
 
 /// A kernel on rows of a kind.
 pub(super) fn kernel(name: &'static str, source: &'static str, kind: Kind, pack: i64) -> Kernel {
-    let named = |kind| Value::Type(gpu::type_name(kind).expect("a kind that kernels know"));
-    let constants =
-        vec![("VALUE", named(kind)), ("SUM", named(sum_kind(kind))), ("PACK", Value::Number(pack))];
+    let constants = vec![
+        ("VALUE", gpu::type_value(kind)),
+        ("SUM", gpu::type_value(sum_kind(kind))),
+        ("PACK", Value::Number(pack)),
+    ];
     Kernel { name, source, constants }
 }
 

@@ -4,5 +4,4 @@
 pub mod message;
 pub mod numbers;
 pub mod parallel;
-pub mod precision;
 pub mod vector;

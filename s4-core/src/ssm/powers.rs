@@ -136,7 +136,7 @@ pub(crate) fn kernels(states: i64, rank: i64, warps: i64, kind: Kind) -> [Kernel
             ("N", Value::Number(states)),
             ("R", Value::Number(rank)),
             ("WARPS", Value::Number(warps)),
-            ("VALUE", Value::Type(gpu::type_name(kind).expect("float32 or float64"))),
+            ("VALUE", gpu::type_value(kind)),
         ],
     })
 }

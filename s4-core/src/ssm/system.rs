@@ -74,7 +74,7 @@ pub(crate) fn kernels(states: i64, rank: i64, kind: Kind, form: Form, each: bool
         constants: vec![
             ("N", Value::Number(states)),
             ("R", Value::Number(rank)),
-            ("VALUE", Value::Type(gpu::type_name(kind).expect("float32 or float64"))),
+            ("VALUE", gpu::type_value(kind)),
             ("ZOH", Value::Number(form.zoh.into())),
             ("EACH", Value::Number(each.into())),
             ("FAST", Value::Number(form.dt_fast.into())),

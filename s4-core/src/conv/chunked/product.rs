@@ -6,9 +6,10 @@
 use anyhow::{Context, Result, bail};
 use tch::{Kind, Tensor};
 
-use super::scan::{Pass, exact_product, of_transition, scan};
+use super::scan::{Pass, of_transition, scan};
 use super::tables::Tables;
 use crate::autograd::{self, Gradients};
+use crate::gpu::exact_product;
 use crate::ssm::transition::{Rotation, Transition};
 
 /// Inputs u (B, H, L) and the initial state (B, H, N), absent: zero, to the outputs (B, C, H, L) and,

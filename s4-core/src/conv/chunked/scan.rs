@@ -12,9 +12,9 @@ use crate::conv::plan::Engine;
 use crate::gpu::{self, address, address_or_null, int};
 use crate::native::numbers::{Element, Numbers};
 use crate::native::parallel;
-use crate::native::precision;
 use crate::native::vector::{self, Loop};
 use crate::ssm::transition::{Rotation, Transition};
+use crate::tf32;
 
 /// Which of the two recurrences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub fn scan(
 /// The gradient of the form of A, in float64, from that of what the chunks add, g, and the states s:
 /// Σ g sᵀ over all chunks and directions. Both (H, B·M, D·N).
 pub fn of_transition(a: &Transition, g: &Tensor, s: &Tensor, directions: i64) -> Vec<Tensor> {
-    let all = exact_product(&g.transpose(1, 2), s); // (H, D·N, D·N)
+    let all = gpu::exact_product(&g.transpose(1, 2), s); // (H, D·N, D·N)
     let n = g.size()[2] / directions;
     let mut sum = all.narrow(1, 0, n).narrow(2, 0, n);
     if directions == 2 {
@@ -72,16 +72,6 @@ pub fn of_transition(a: &Transition, g: &Tensor, s: &Tensor, directions: i64) ->
     let diagonal = |offset| sum.diagonal(offset, 1, 2);
     let on = diagonal(0);
     vec![on.narrow(1, 0, half) + on.narrow(1, half, half), diagonal(-half) - diagonal(half)]
-}
-
-/// a b for batches of matrices, in float32 where they are bfloat16: sums over whole sequences, which
-/// become gradients of parameters.
-pub fn exact_product(a: &Tensor, b: &Tensor) -> Tensor {
-    match (a.kind(), a.device()) {
-        (Kind::BFloat16, Device::Cuda(_)) => a.bmm_dtype(b, Kind::Float),
-        (Kind::BFloat16, _) => a.to_kind(Kind::Float).bmm(&b.to_kind(Kind::Float)),
-        _ => a.bmm(b),
-    }
 }
 
 /// A state that goes in and out, and where that in front of the last chunk goes.
@@ -125,15 +115,14 @@ fn by_tensors(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) {
 
 /// The kernel for states of this size and values of `v`'s kind (`scan.cu`).
 pub(crate) fn kernel(dense: bool, states: i64, groups: i64, v: Kind, real: Kind) -> Kernel {
-    let value = |kind| Value::Type(gpu::type_name(kind).expect("a kind that kernels know"));
     Kernel {
         name: if dense { "scan_dense" } else { "scan_diagonal" },
         source: include_str!("scan.cu"),
         constants: vec![
             ("N", Value::Number(states)),
             ("GROUPS", Value::Number(groups)),
-            ("VALUE", value(v)),
-            ("REAL", value(real)),
+            ("VALUE", gpu::type_value(v)),
+            ("REAL", gpu::type_value(real)),
         ],
     }
 }
@@ -154,7 +143,7 @@ fn groups(states: i64, batch: i64) -> i64 {
 fn carry_kind(kind: Kind) -> Kind {
     match kind {
         Kind::BFloat16 => Kind::Float,
-        Kind::Float if precision::is_tf32_allowed() => Kind::Float,
+        Kind::Float if tf32::is_allowed() => Kind::Float,
         _ => Kind::Double,
     }
 }

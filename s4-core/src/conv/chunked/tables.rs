@@ -83,15 +83,14 @@ struct Layout {
 /// Forward and backward (`matrices.cu`): matrices in `kind` from powers in `exact`, for N states and
 /// D directions.
 pub(super) fn kernels((states, directions): (i64, i64), exact: Kind, kind: Kind) -> [Kernel; 2] {
-    let value = |kind| Value::Type(gpu::type_name(kind).expect("a kind that kernels know"));
     ["matrices", "matrices_back"].map(|name| Kernel {
         name,
         source: include_str!("matrices.cu"),
         constants: vec![
             ("N", Value::Number(states)),
             ("D", Value::Number(directions)),
-            ("VALUE", value(exact)),
-            ("OUT", value(kind)),
+            ("VALUE", gpu::type_value(exact)),
+            ("OUT", gpu::type_value(kind)),
         ],
     })
 }
