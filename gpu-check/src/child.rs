@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use training::exit::describe;
+use program::exit::describe;
 
 use crate::options::Options;
 use crate::parts::{self, Part, Setting};

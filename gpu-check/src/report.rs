@@ -80,7 +80,7 @@ impl Report {
             ("gpu-check.json", serde_json::to_string_pretty(&figures)? + "\n"),
         ] {
             let path = self.folder.join(name);
-            training::atomic_file::write(&path, text.as_bytes())
+            program::files::write(&path, text.as_bytes())
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())

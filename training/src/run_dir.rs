@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::atomic_file;
+use program::files;
 
 const CONFIG: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
@@ -60,7 +60,7 @@ impl RunDir {
         let lock = Lock::take(path)?;
         // Nobody else writes here now.
         for folder in [path.to_owned(), path.join(CHECKPOINTS)] {
-            atomic_file::remove_partial(&folder)
+            files::remove_partial(&folder)
                 .with_context(|| format!("cannot tidy up {}", folder.display()))?;
         }
         Ok(Self { path: path.to_owned(), resumed: true, lock })
@@ -81,7 +81,7 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn write_config(&self, toml: &str) -> Result<()> {
-        atomic_file::write(&config_file(&self.path), toml.as_bytes())
+        files::write(&config_file(&self.path), toml.as_bytes())
     }
 }
 
@@ -110,7 +110,7 @@ pub fn make_numbered(root: &Path, task: &str, stem: &str) -> Result<PathBuf> {
         match fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(atomic_file::explain(&error, &path, 0)),
+            Err(error) => return Err(files::explain(&error, &path, 0)),
         }
     }
     unreachable!("there is always another number")
@@ -205,7 +205,7 @@ fn is_run(path: &Path) -> bool {
 }
 
 fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| atomic_file::explain(&error, path, 0))
+    fs::create_dir_all(path).map_err(|error| files::explain(&error, path, 0))
 }
 
 /// Keeps a second process out. The kernel gives the lock back when its holder ends, however that
@@ -225,7 +225,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|error| atomic_file::explain(&error, &path, 0))?;
+            .map_err(|error| files::explain(&error, &path, 0))?;
         match try_lock(&file) {
             Ok(true) => {}
             Ok(false) => {

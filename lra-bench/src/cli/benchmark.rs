@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, value_parser};
+use program::exit::{Exit, usage};
+use program::progress::Progress;
 use serde_json::json;
 use tch::Device;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, usage};
-use training::progress::Progress;
 
 use crate::benchmark::entry::{Entry, Model};
 use crate::benchmark::work::measure;

@@ -8,15 +8,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
+use program::config;
+use program::exit::Exit;
+use program::interrupt;
+use program::progress::Progress;
 use serde_json::json;
 use training::checkpoint::Checkpoint;
-use training::config;
 use training::device::{Chosen, DeviceRequest};
 use training::evaluate::{EvalOptions, evaluate};
-use training::exit::Exit;
 use training::objective::Objective;
-use training::progress::Progress;
-use training::{interrupt, run_dir};
+use training::run_dir;
 
 use super::decimate::decimate;
 use super::runs_root;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args as ClapArgs;
-use training::exit::Exit;
-use training::interrupt;
+use program::exit::Exit;
+use program::interrupt;
 
 use crate::fetch::download::Outcome;
 use crate::fetch::{Request, fetch, table};

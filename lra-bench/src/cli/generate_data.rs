@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use training::exit::{self, Exit, usage};
-use training::interrupt;
-use training::progress::Progress;
+use program::exit::{self, Exit, usage};
+use program::interrupt;
+use program::progress::Progress;
 
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::pathfinder::{Difficulty, Spec, write_release};

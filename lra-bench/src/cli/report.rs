@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use training::exit::{Exit, describe, usage};
+use program::exit::{Exit, describe, usage};
 use training::run_dir;
 
 use super::runs_root;

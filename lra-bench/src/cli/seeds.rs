@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use program::config;
+use program::exit::{Exit, usage};
 use tch::Device;
-use training::config;
-use training::exit::{Exit, usage};
 use training::run_dir::{self, RunDir};
 use training::train_args::TrainArgs;
 use training::trainer::Outcome;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use training::exit::Exit;
+use program::exit::Exit;
 
 use crate::tasks::TASKS;
 

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::HumanBytes;
-use training::atomic_file;
+use program::files;
 
 use checksum::Sum;
 use download::Outcome;
@@ -85,7 +85,7 @@ pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
                 what_is_known(archive)
             );
         }
-        fs::rename(&part, &file).map_err(|error| atomic_file::explain(&error, &file, 0))?;
+        fs::rename(&part, &file).map_err(|error| files::explain(&error, &file, 0))?;
     }
     display.line(&format!("{}: {}", archive.file, what_was_checked(archive)));
     let Packing::TarGz { folder, bare } = archive.packing else { return Ok(Outcome::Complete) };

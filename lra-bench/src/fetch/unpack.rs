@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Error, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
+use program::{files, interrupt};
 use tar::{Archive, Entry, EntryType};
-use training::{atomic_file, interrupt};
 
 use super::download::Outcome;
 
@@ -41,8 +41,7 @@ pub fn tar_gz(
                 names_in(&aside)
             );
             let target = dir.join(folder);
-            fs::rename(&unpacked, &target)
-                .map_err(|error| atomic_file::explain(&error, &target, 0))?;
+            fs::rename(&unpacked, &target).map_err(|error| files::explain(&error, &target, 0))?;
         }
         Ok(outcome)
     });
@@ -80,7 +79,7 @@ fn unpack(file: &Path, aside: &Path, on_bytes: &mut dyn FnMut((u64, u64))) -> Re
             make_folder(parent)?;
         }
         let missing = entry.size();
-        let unwritable = |error: io::Error| atomic_file::explain(&error, &path, missing);
+        let unwritable = |error: io::Error| files::explain(&error, &path, missing);
         let mut target = File::create(&path).map_err(unwritable)?;
         loop {
             if interrupt::requested() {
@@ -118,7 +117,7 @@ fn destination<R: Read>(entry: &Entry<'_, R>, root: &Path) -> Result<Option<Path
 }
 
 fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| atomic_file::explain(&error, path, 0))
+    fs::create_dir_all(path).map_err(|error| files::explain(&error, path, 0))
 }
 
 fn remove(folder: &Path) -> Result<()> {

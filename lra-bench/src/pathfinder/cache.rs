@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 
-use training::atomic_file::free_space;
+use program::files::free_space;
 
 use super::durable::{aside, create_folder, explain, sync_folder_of};
 use super::source::{Generated, ImageSource, check_request};

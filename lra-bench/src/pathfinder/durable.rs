@@ -1,4 +1,4 @@
-//! What `training::atomic_file` does not: files of a batch that are renamed together, and errors of
+//! What `program::files` does not: files of a batch that are renamed together, and errors of
 //! reading that say what to do.
 
 use std::fs::{self, File};

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use training::atomic_file;
+use program::files;
 
 use super::durable::{create_folder, explain, sync_folder_of, write_synced};
 use super::image::{Description, Generator};
@@ -169,7 +169,7 @@ fn prepare(folder: &Path, wanted: &Manifest) -> Result<()> {
         }
         Err(error) => return Err(explain(error, "read the manifest", &path)),
     }
-    atomic_file::write(&path, &serde_json::to_vec_pretty(wanted)?)
+    files::write(&path, &serde_json::to_vec_pretty(wanted)?)
 }
 
 /// Whether a batch is there with so many images.
@@ -235,7 +235,7 @@ fn write_batch(
     };
     fs::rename(&aside, &place).map_err(|e| explain(e, "rename to", &place))?;
     sync_folder_of(&place)?;
-    atomic_file::write(&metadata, lines.concat().as_bytes())?;
+    files::write(&metadata, lines.concat().as_bytes())?;
     Ok(true)
 }
 

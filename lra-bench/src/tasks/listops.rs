@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use program::progress::Progress;
+use program::{exit, interrupt};
 use sha2::{Digest, Sha256};
-use training::progress::Progress;
-use training::{exit, interrupt};
 
 use super::{Split, Splits, Task};
 use crate::data::locate::{listed, locate};

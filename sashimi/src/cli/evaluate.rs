@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use audio_data::split::Split;
 use clap::{Args as ClapArgs, ValueEnum};
+use program::exit::Exit;
+use program::interrupt;
+use program::progress::Progress;
 use serde_json::json;
 use training::device::{Chosen, DeviceRequest};
 use training::evaluate::{EvalOptions, evaluate};
-use training::exit::Exit;
-use training::progress::Progress;
-use training::{dataset::Dataset, interrupt, run_dir};
+use training::{dataset::Dataset, run_dir};
 
 use super::{load, runs_root, say};
 use crate::baseline::{self, Baselines};

@@ -6,12 +6,13 @@ use anyhow::{Context, Result, ensure};
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
+use program::exit::{Exit, describe};
+use program::interrupt;
+use program::progress::Progress;
 use s4_stream::Precision;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, describe};
 use training::objective::Objective;
-use training::progress::Progress;
-use training::{interrupt, run_dir};
+use training::run_dir;
 
 use super::{load, runs_root, say};
 use crate::data::file;

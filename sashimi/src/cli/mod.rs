@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use program::config;
+use program::exit::Exit;
 use tch::Device;
 use training::checkpoint::Checkpoint;
-use training::config;
-use training::exit::Exit;
 use training::objective::Objective;
 
 use crate::experiment::Experiment;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
+use program::exit::{Exit, describe};
+use program::interrupt;
 use serde_json::json;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, describe};
-use training::{interrupt, run_dir};
+use training::run_dir;
 
 use super::{load, runs_root, say};
 use crate::data::batch::CodeBatch;

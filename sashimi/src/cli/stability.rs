@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
+use program::exit::{Exit, describe};
+use program::progress::Progress;
+use program::{files, interrupt};
 use s4_core::layer::SequenceLayer;
 use serde::Serialize;
 use serde_json::json;
 use tch::Device;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, describe};
-use training::progress::Progress;
-use training::{atomic_file, interrupt, run_dir};
+use training::run_dir;
 
 use super::{load, runs_root, say};
 use crate::experiment::Experiment;
@@ -101,7 +102,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         studies.push(study);
     }
     if let Some(file) = &args.plot {
-        atomic_file::write(file, chart(&studies).to_svg().as_bytes())?;
+        files::write(file, chart(&studies).to_svg().as_bytes())?;
         eprintln!("chart: {}", file.display());
     }
     Ok(Exit::Done)
