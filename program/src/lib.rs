@@ -5,5 +5,6 @@ pub mod config;
 pub mod exit;
 pub mod files;
 pub mod interrupt;
+pub mod output;
 pub mod panics;
 pub mod progress;

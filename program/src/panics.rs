@@ -20,6 +20,14 @@ thread_local! {
 /// # Errors
 /// Those of `f`, and its panic.
 pub fn as_errors<T>(what: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    caught(f).unwrap_or_else(|panic| Err(anyhow!("{what} panicked: {panic}")))
+}
+
+/// `f()`, or the message of the panic that ended it. Nothing is printed.
+///
+/// # Errors
+/// If `f` panics.
+pub fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let default = panic::take_hook();
@@ -32,7 +40,7 @@ pub fn as_errors<T>(what: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let outer = CAUGHT.replace(true);
     let result = catch_unwind(AssertUnwindSafe(f));
     CAUGHT.set(outer);
-    result.unwrap_or_else(|payload| Err(anyhow!("{what} panicked: {}", message(&*payload))))
+    result.map_err(|payload| message(&*payload).to_owned())
 }
 
 fn message(payload: &(dyn Any + Send)) -> &str {

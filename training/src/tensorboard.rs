@@ -62,7 +62,7 @@ impl EventWriter {
             .write(true)
             .create_new(true)
             .open(&path)
-            .map_err(|error| files::explain(&error, &path, 0))?;
+            .map_err(files::cannot("write", &path))?;
         let mut writer = Self { path, file, written: 0, pending: Vec::new() };
         let mut version = Event::new();
         version.set_file_version("brain.Event:2".to_owned());
@@ -187,7 +187,7 @@ impl EventWriter {
                 use std::io::{Seek, SeekFrom};
                 let _ = self.file.set_len(self.written);
                 let _ = self.file.seek(SeekFrom::Start(self.written));
-                Err(files::explain(&error, &self.path, pending.len() as u64))
+                Err(files::cannot_write(&self.path, pending.len() as u64)(error))
             }
         }
     }

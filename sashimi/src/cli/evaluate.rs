@@ -7,13 +7,14 @@ use audio_data::split::Split;
 use clap::{Args as ClapArgs, ValueEnum};
 use program::exit::Exit;
 use program::interrupt;
+use program::output::say;
 use program::progress::Progress;
 use serde_json::json;
 use training::device::{Chosen, DeviceRequest};
 use training::evaluate::{EvalOptions, evaluate};
 use training::{dataset::Dataset, run_dir};
 
-use super::{load, runs_root, say};
+use super::{load, runs_root};
 use crate::baseline::{self, Baselines};
 use crate::data::batch::Sequences;
 use crate::data::{self, Audio};
