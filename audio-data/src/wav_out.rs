@@ -1,12 +1,12 @@
 //! 16-bit WAV files, playable while they grow.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Cursor, ErrorKind};
+use std::io::{self, BufWriter, Cursor};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use hound::{SampleFormat, WavSpec};
+use program::files;
 
 /// What fits behind a header whose sizes have 32 bits, in samples.
 const MOST: u64 = (u32::MAX as u64 - 64) / 2;
@@ -33,9 +33,9 @@ impl WavWriter {
     /// # Errors
     /// With path, cause and remedy, if it cannot be created.
     pub fn create(path: &Path, rate: u32) -> Result<Self> {
-        let aside = aside(path);
-        let file = File::create(&aside).map_err(|error| explain(&error.into(), path))?;
-        let handle = file.try_clone().map_err(|error| explain(&error.into(), path));
+        let aside = files::aside(path);
+        let file = File::create(&aside).map_err(files::cannot("write", path))?;
+        let handle = file.try_clone().map_err(files::cannot("write", path));
         let opened = handle.and_then(|handle| {
             let wav =
                 hound::WavWriter::new(BufWriter::new(file), spec(rate)).and_then(|mut wav| {
@@ -43,7 +43,7 @@ impl WavWriter {
                     wav.flush()?;
                     Ok(wav)
                 });
-            Ok((handle, wav.map_err(|error| explain(&error, path))?))
+            Ok((handle, wav.map_err(|error| explain(error, path))?))
         });
         let (file, wav) = opened.inspect_err(|_| remove(&aside))?;
         let path = path.to_owned();
@@ -64,10 +64,10 @@ impl WavWriter {
             MOST as f64 / f64::from(self.rate) / 3600.0,
             self.rate
         );
-        append(wav, samples).map_err(|error| explain(&error, &self.path))?;
+        append(wav, samples).map_err(|error| explain(error, &self.path))?;
         self.unflushed += samples.len();
         if self.unflushed >= self.rate as usize {
-            wav.flush().map_err(|error| explain(&error, &self.path))?;
+            wav.flush().map_err(|error| explain(error, &self.path))?;
             self.unflushed = 0;
         }
         Ok(())
@@ -81,11 +81,11 @@ impl WavWriter {
         let wav = self.wav.take().context("the file is finished")?;
         let finished = wav.finalize().and_then(|()| {
             self.file.sync_all()?;
-            Ok(fs::rename(&self.aside, &self.path)?)
+            Ok(files::rename(&self.aside, &self.path)?)
         });
         finished.map_err(|error| {
             remove(&self.aside);
-            explain(&error, &self.path)
+            explain(error, &self.path)
         })
     }
 }
@@ -130,46 +130,23 @@ fn spec(rate: u32) -> WavSpec {
     }
 }
 
-/// The process id keeps two writers apart; the dot keeps globs away.
-fn aside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.partial", std::process::id()));
-    path.with_file_name(name)
-}
-
 fn remove(aside: &Path) {
     // There is an error to report already, or nobody to report this one to.
     let _ = fs::remove_file(aside);
 }
 
 /// The failure to write `path`, with what to do about it.
-fn explain(error: &hound::Error, path: &Path) -> Error {
-    let remedy = match error {
-        hound::Error::IoError(error) => match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                "the disk or your quota is full; make room or choose another folder".to_owned()
-            }
-            ErrorKind::PermissionDenied => {
-                "you may not write there; change the folder's permissions or choose another one"
-                    .to_owned()
-            }
-            ErrorKind::ReadOnlyFilesystem => {
-                "the file system is read-only; choose a folder on another one".to_owned()
-            }
-            ErrorKind::NotFound => "its folder does not exist; create it first".to_owned(),
-            ErrorKind::IsADirectory => {
-                "a folder has that name; choose another name or remove it".to_owned()
-            }
-            _ => error.to_string(),
-        },
-        error => error.to_string(),
-    };
-    anyhow!("cannot write {}: {remedy}", path.display())
+fn explain(error: hound::Error, path: &Path) -> Error {
+    match error {
+        hound::Error::IoError(error) => files::cannot("write", path)(error),
+        error => anyhow!("cannot write {}: {error}", path.display()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     fn names(folder: &Path) -> Vec<OsString> {
@@ -224,7 +201,7 @@ mod tests {
         for (i, block) in samples.chunks(1000).enumerate() {
             writer.write(block).unwrap();
             // hound refuses a file whose header it cannot trust.
-            let playable = codes(&fs::read(aside(&path)).unwrap());
+            let playable = codes(&fs::read(files::aside(&path)).unwrap());
             let written = 1000 * (i + 1);
             assert!(playable.len() + 16_000 > written, "{} of {written}", playable.len());
         }
@@ -245,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let message = |error: Error| error.to_string();
         let missing = WavWriter::create(&folder.path().join("no/a.wav"), 16_000).err().unwrap();
-        assert!(message(missing).contains("folder does not exist"));
+        assert!(message(missing).contains("/no does not exist; make it"));
         let taken = folder.path().join("taken.wav");
         fs::create_dir(&taken).unwrap();
         let mut writer = WavWriter::create(&taken, 16_000).unwrap();
@@ -261,9 +238,9 @@ mod tests {
     fn a_full_disk_is_explained() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        std::os::unix::fs::symlink("/dev/full", aside(&path)).unwrap();
+        std::os::unix::fs::symlink("/dev/full", files::aside(&path)).unwrap();
         let error = WavWriter::create(&path, 16_000).err().unwrap().to_string();
-        assert!(error.contains("a.wav: the disk or your quota is full; make room"), "{error}");
+        assert!(error.contains("a.wav: the disk is full: "), "{error}");
         assert!(names(folder.path()).is_empty());
     }
 }

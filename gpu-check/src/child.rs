@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use training::exit::describe;
+use program::exit::describe;
+use program::output::say;
 
 use crate::options::Options;
 use crate::parts::{self, Part, Setting};
@@ -103,7 +104,9 @@ pub fn run(part: &Part, options: &Options) -> Result<()> {
         if row.failure.is_none() && !parts::is_wanted(&row.name) {
             return;
         }
-        println!("{}", serde_json::to_string(&row).expect("a row is plain data"));
+        if let Err(error) = say(serde_json::to_string(&row).expect("a row is plain data")) {
+            eprintln!("{error:#}");
+        }
     };
     let result = Setting::new(options).and_then(|setting| (part.run)(&setting, &mut found));
     if let Err(error) = result {

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use training::exit;
+use program::exit;
 
 use options::Options;
 use report::Report;

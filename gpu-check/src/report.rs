@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use measure::describe_machine;
+use program::files;
+use program::output::say_all;
 use serde_json::{Value, json};
 
 use crate::child::Outcome;
@@ -40,7 +42,7 @@ impl Report {
             Self { folder, header, text: String::new(), parts: Vec::new(), failures: 0 };
         let lines: Vec<_> =
             report.header.iter().map(|(name, value)| format!("- {name}: {value}")).collect();
-        report.print(&(lines.join("\n") + "\n"));
+        report.print(&(lines.join("\n") + "\n"))?;
         Ok(report)
     }
 
@@ -51,7 +53,7 @@ impl Report {
         let title = format!("\n## {}: {} ({:.0} s)\n", part.name, part.about, outcome.seconds);
         let failure = outcome.failure.as_ref().map(|why| format!("\nFAILED: {why}\n"));
         let text = format!("{title}\n{}{}", table(&outcome.rows), failure.unwrap_or_default());
-        self.print(&text);
+        self.print(&text)?;
         self.parts.push(json!({
             "part": part.name, "seconds": outcome.seconds, "failure": outcome.failure,
             "rows": outcome.rows,
@@ -66,9 +68,9 @@ impl Report {
         Ok(())
     }
 
-    fn print(&mut self, text: &str) {
-        print!("{text}");
+    fn print(&mut self, text: &str) -> Result<()> {
         self.text.push_str(text);
+        say_all(text)
     }
 
     fn write(&self) -> Result<()> {
@@ -80,8 +82,7 @@ impl Report {
             ("gpu-check.json", serde_json::to_string_pretty(&figures)? + "\n"),
         ] {
             let path = self.folder.join(name);
-            training::atomic_file::write(&path, text.as_bytes())
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            files::write(&path, text.as_bytes())?;
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use program::config::{self, Loaded};
 use serde::{Deserialize, Serialize};
-use training::config::{self, Loaded};
 use training::train_config::TrainConfig;
 
 use crate::data::recordings::Scale;

@@ -55,6 +55,27 @@ fn trains_evaluates_and_leaves_everything_in_the_run_folder() {
 }
 
 #[test]
+fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = lra_bench(folder.path())
+        .arg("tasks")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    #[cfg(target_os = "linux")]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = lra_bench(folder.path());
+        fail(command.arg("tasks").stdout(full), 1, &["cannot write to standard output"]);
+    }
+}
+
+#[test]
 fn a_run_killed_at_any_moment_resumes_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -33,7 +33,7 @@ struct Run<'a> {
 }
 
 fn toml(config: &ModelConfig) -> String {
-    training::config::to_toml(&Run { model: config }).unwrap()
+    program::config::to_toml(&Run { model: config }).unwrap()
 }
 
 /// Moves every parameter, and what batch norm has kept, away from where training begins.
@@ -292,7 +292,7 @@ fn a_runs_configuration_is_understood() {
         let shape = Shape { input, classes: 10, pairs: false };
         let objective = Classification::new(&experiment, shape, Device::Cpu).unwrap();
         let weights = objective.params().state_dict().to_safetensors(&[]).unwrap();
-        let toml = training::config::to_toml(&experiment).unwrap();
+        let toml = program::config::to_toml(&experiment).unwrap();
         s4_stream::Stack::new(&toml, &weights)
     };
     let error = format!("{:#}", preset(&[]).unwrap_err());

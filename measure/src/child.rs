@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use program::output::say;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -99,8 +100,7 @@ impl Task {
     /// # Errors
     /// If it cannot be written as JSON.
     pub fn answer(&self, answer: &impl Serialize) -> Result<()> {
-        println!("{}", serde_json::to_string(answer)?);
-        Ok(())
+        say(serde_json::to_string(answer)?)
     }
 
     /// The arguments of a process for this task.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use program::files;
+use program::output::say;
 use serde_json::Value;
 
 /// Markdown that is printed as it comes.
@@ -13,10 +15,10 @@ pub(crate) struct Report {
 
 impl Report {
     /// Adds a line.
-    pub(crate) fn line(&mut self, line: &str) {
-        println!("{line}");
+    pub(crate) fn line(&mut self, line: &str) -> Result<()> {
         self.text.push_str(line);
         self.text.push('\n');
+        say(line)
     }
 
     /// Writes `NAME.md` and `NAME.json` to the folder `out`, and the latter to the file `json`.
@@ -30,13 +32,12 @@ impl Report {
         let figures = serde_json::to_string_pretty(figures)? + "\n";
         if let Some(out) = out {
             let out = in_workspace(out);
-            std::fs::create_dir_all(&out)
-                .with_context(|| format!("cannot make the folder {}", out.display()))?;
-            write(&out.join(format!("{name}.md")), &self.text)?;
-            write(&out.join(format!("{name}.json")), &figures)?;
+            files::create_folder(&out)?;
+            files::write(&out.join(format!("{name}.md")), self.text.as_bytes())?;
+            files::write(&out.join(format!("{name}.json")), figures.as_bytes())?;
         }
         if let Some(json) = json {
-            write(&in_workspace(json), &figures)?;
+            files::write(&in_workspace(json), figures.as_bytes())?;
         }
         Ok(())
     }
@@ -49,13 +50,4 @@ fn in_workspace(path: &Path) -> PathBuf {
         Some(workspace) => workspace.join(path),
         None => path.to_owned(),
     }
-}
-
-/// Writes a file whole or not at all.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".partial");
-    std::fs::write(&aside, text)
-        .and_then(|()| std::fs::rename(&aside, path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -136,9 +136,9 @@ impl Session {
         if wanted.is_empty() {
             return Ok(());
         }
-        self.head();
+        self.head()?;
         for line in table.head() {
-            self.report.line(&line);
+            self.report.line(&line)?;
         }
         let mut skipped = Vec::new();
         for entry in &wanted {
@@ -152,7 +152,7 @@ impl Session {
                 peak: entry.work.and_then(|work| self.peak_of(work.bound)),
             };
             let (row, record) = table.row(entry, &outcome, &context);
-            self.report.line(&row);
+            self.report.line(&row)?;
             self.records.push(record);
             if let Outcome::Skipped(reason) = outcome {
                 skipped.push(format!("- {}: {reason}", entry.name));
@@ -160,23 +160,26 @@ impl Session {
         }
         let baseline = wanted.iter().find_map(|entry| entry.baseline.as_deref());
         let baseline = baseline.and_then(|name| name.rsplit('/').next());
-        self.report.line("");
-        self.report.line(&table.foot(baseline));
+        self.report.line("")?;
+        self.report.line(&table.foot(baseline))?;
         if !skipped.is_empty() {
-            self.report.line("\nSkipped:\n");
+            self.report.line("\nSkipped:\n")?;
             for line in skipped {
-                self.report.line(&line);
+                self.report.line(&line)?;
             }
         }
-        self.report.line("");
-        Ok(())
+        self.report.line("")
     }
 
     /// Prints Markdown of the benchmark's own, and keeps its `figures` under `name`.
-    pub fn section(&mut self, name: &str, text: &str, figures: Value) {
-        self.head();
-        self.report.line(text);
+    ///
+    /// # Errors
+    /// If standard output cannot be written to.
+    pub fn section(&mut self, name: &str, text: &str, figures: Value) -> Result<()> {
+        self.head()?;
+        self.report.line(text)?;
         self.sections.insert(name.to_owned(), figures);
+        Ok(())
     }
 
     /// Writes the files that the user asked for.
@@ -208,14 +211,14 @@ impl Session {
     }
 
     /// What was measured where, before the first figures.
-    fn head(&mut self) {
+    fn head(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.is_headed, true) {
-            return;
+            return Ok(());
         }
         for (name, value) in &self.header {
-            self.report.line(&format!("- {name}: {value}"));
+            self.report.line(&format!("- {name}: {value}"))?;
         }
-        self.report.line("");
+        self.report.line("")
     }
 
     fn outcome(&mut self, name: &str) -> Outcome {

@@ -116,7 +116,7 @@ fn precision(session: &mut Session) -> Result<()> {
              Norm of the difference over norm; {PRECISION_CHANNELS} channels.\n\n\
              | model | L | block-powers | {BASELINE} |\n|---|---:|---:|---:|\n{rows}"
         );
-        session.section("precision", &text, records.into());
+        session.section("precision", &text, records.into())?;
     }
     Ok(())
 }

@@ -140,7 +140,7 @@ fn engine(store: &ParamStore) -> Result<Model> {
     struct Run {
         model: SashimiConfig,
     }
-    let config = training::config::to_toml(&Run { model: SashimiConfig::default() })?;
+    let config = program::config::to_toml(&Run { model: SashimiConfig::default() })?;
     Model::new(&config, &store.state_dict().to_safetensors(&[])?)
 }
 

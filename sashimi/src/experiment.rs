@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
 use audio_data::split::SplitBy;
+use program::config::{self, Loaded};
+use program::exit::usage;
 use serde::{Deserialize, Serialize};
-use training::config::{self, Loaded};
-use training::exit::usage;
 use training::train_config::TrainConfig;
 
 use crate::model::SashimiConfig;

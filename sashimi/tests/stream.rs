@@ -31,7 +31,7 @@ struct Run<'a> {
 }
 
 fn toml(config: &SashimiConfig) -> String {
-    training::config::to_toml(&Run { model: config }).unwrap()
+    program::config::to_toml(&Run { model: config }).unwrap()
 }
 
 /// A random model, every parameter of which differs from where training would begin.

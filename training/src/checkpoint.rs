@@ -15,10 +15,10 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::atomic_file;
-use crate::config;
 use crate::run_dir;
 use crate::schedule::ScheduleState;
+use program::config;
+use program::files;
 
 /// Version of the file's layout and of [`Meta`].
 const FORMAT: u32 = 2;
@@ -197,7 +197,7 @@ impl Checkpoint {
 /// # Errors
 /// If the file cannot be written.
 pub fn export_weights(path: &Path, weights: &StateDict) -> Result<()> {
-    atomic_file::write(path, &weights.to_safetensors(&[])?)
+    files::write(path, &weights.to_safetensors(&[])?)
 }
 
 /// Reads weights from a checkpoint ([`Checkpoint::weights`]) or from a file of weights alone.
@@ -276,7 +276,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("last.safetensors");
         let saved = checkpoint();
-        atomic_file::write(&path, &saved.to_bytes().unwrap()).unwrap();
+        files::write(&path, &saved.to_bytes().unwrap()).unwrap();
         let loaded = Checkpoint::load(&path).unwrap();
         assert_eq!(loaded.meta, saved.meta);
         assert_eq!(loaded.meters.get("loss").unwrap().double_value(&[]), 1.0 / 3.0);
@@ -293,7 +293,7 @@ mod tests {
         let average = store(3);
         let _ = average.get("w").unwrap().detach().fill_(0.5);
         let saved = Checkpoint { ema: Some(average.state_dict()), ..checkpoint() };
-        atomic_file::write(&path, &saved.to_bytes().unwrap()).unwrap();
+        files::write(&path, &saved.to_bytes().unwrap()).unwrap();
         let loaded = Checkpoint::load(&path).unwrap();
         let value = |weights: &StateDict| weights.get("w").unwrap().double_value(&[0]);
         assert_eq!((value(&loaded.model), value(loaded.weights())), (1.0, 0.5));
@@ -316,7 +316,7 @@ mod tests {
         {
             let mut saved = checkpoint();
             saved.meta.state.step = step;
-            atomic_file::write(&path, &saved.to_bytes().unwrap()).unwrap();
+            files::write(&path, &saved.to_bytes().unwrap()).unwrap();
             assert_eq!(Checkpoint::load_best(run.path()).unwrap().meta.state.step, step);
         }
     }

@@ -75,7 +75,7 @@ impl DeviceRequest {
                     Chosen { device, reason: format!("cuda:0, the first of {count} found") }
                 }
                 Err(error) => {
-                    let error = crate::exit::describe(&error);
+                    let error = program::exit::describe(&error);
                     Chosen { device: Device::Cpu, reason: format!("cpu, as CUDA is out: {error}") }
                 }
             }),

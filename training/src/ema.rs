@@ -188,7 +188,7 @@ mod tests {
             anyhow::bail!("as models do")
         };
         for panics in [false, true] {
-            crate::panics::as_errors("the model", || evaluate(panics)).unwrap_err();
+            program::panics::as_errors("the model", || evaluate(panics)).unwrap_err();
             assert_eq!(values(&store.state_dict(), "matrix"), [7.0; 4]);
             assert_eq!(values(&ema.state_dict(&store).unwrap(), "matrix"), average);
         }

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
-use crate::interrupt;
 use crate::meters::Meters;
 use crate::objective::{Objective, Phase};
-use crate::panics;
 use crate::prefetch::Prefetch;
 use crate::sampler::InOrder;
 use crate::seed::seed_torch;
+use program::interrupt;
+use program::panics;
 
 /// How a split is evaluated.
 #[derive(Debug, Clone, Copy)]

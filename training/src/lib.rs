@@ -12,7 +12,8 @@
 //! use training::train_config::TrainConfig;
 //! use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 //! use s4_core::heap;
-//! use training::{config, exit, interrupt, seed};
+//! use program::{config, exit, interrupt};
+//! use training::seed;
 //!
 //! #[derive(Serialize, Deserialize)]
 //! #[serde(deny_unknown_fields)]
@@ -50,24 +51,18 @@
 //! }
 //! ```
 
-pub mod atomic_file;
 pub mod checkpoint;
-pub mod config;
 pub mod dataset;
 pub mod device;
 mod ema;
 pub mod evaluate;
-pub mod exit;
 pub mod guard;
-pub mod interrupt;
 pub mod memory;
 mod meters;
 pub mod objective;
 pub mod optim;
-mod panics;
 pub mod precision;
 pub mod prefetch;
-pub mod progress;
 pub mod recorded;
 pub mod run_dir;
 pub mod sampler;

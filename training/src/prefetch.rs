@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result};
 
 use crate::dataset::Dataset;
-use crate::panics;
 use crate::sampler::Sampler;
+use program::panics;
 
 /// Batches a worker may have ready beyond the one it is building.
 const AHEAD: usize = 2;

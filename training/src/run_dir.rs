@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::atomic_file;
+use program::files;
 
 const CONFIG: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
@@ -35,7 +35,7 @@ impl RunDir {
                 "{path} holds a run already; continue it with --resume {path}, or choose another"
             );
         }
-        make_folder(&path.join(CHECKPOINTS))?;
+        files::create_folder(&path.join(CHECKPOINTS))?;
         let lock = Lock::take(path)?;
         Ok(Self { path: path.to_owned(), resumed: false, lock })
     }
@@ -56,11 +56,11 @@ impl RunDir {
         if !is_run(path) {
             bail!("{} holds no run: there is no {CONFIG}", path.display());
         }
-        make_folder(&path.join(CHECKPOINTS))?;
+        files::create_folder(&path.join(CHECKPOINTS))?;
         let lock = Lock::take(path)?;
         // Nobody else writes here now.
         for folder in [path.to_owned(), path.join(CHECKPOINTS)] {
-            atomic_file::remove_partial(&folder)
+            files::remove_partial(&folder)
                 .with_context(|| format!("cannot tidy up {}", folder.display()))?;
         }
         Ok(Self { path: path.to_owned(), resumed: true, lock })
@@ -81,7 +81,7 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn write_config(&self, toml: &str) -> Result<()> {
-        atomic_file::write(&config_file(&self.path), toml.as_bytes())
+        files::write(&config_file(&self.path), toml.as_bytes())
     }
 }
 
@@ -103,14 +103,14 @@ impl Drop for RunDir {
 /// If it cannot be made.
 pub fn make_numbered(root: &Path, task: &str, stem: &str) -> Result<PathBuf> {
     let folder = root.join(task);
-    make_folder(&folder)?;
+    files::create_folder(&folder)?;
     for number in 1.. {
         let path = folder.join(format!("{stem}-{number:03}"));
         // create_dir fails for all but one of several processes that start together.
         match fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(atomic_file::explain(&error, &path, 0)),
+            Err(error) => return Err(files::cannot("make the folder", &path)(error)),
         }
     }
     unreachable!("there is always another number")
@@ -204,10 +204,6 @@ fn is_run(path: &Path) -> bool {
     config_file(path).is_file()
 }
 
-fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| atomic_file::explain(&error, path, 0))
-}
-
 /// Keeps a second process out. The kernel gives the lock back when its holder ends, however that
 /// happens, so none is ever stale.
 #[derive(Debug)]
@@ -225,7 +221,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .open(&path)
-            .map_err(|error| atomic_file::explain(&error, &path, 0))?;
+            .map_err(files::cannot("write", &path))?;
         match try_lock(&file) {
             Ok(true) => {}
             Ok(false) => {

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::atomic_file;
 use crate::evaluate::Evaluation;
+use program::files;
 
 const FILE: &str = "summary.json";
 
@@ -57,7 +57,7 @@ impl Summary {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, run: &Path) -> Result<()> {
-        atomic_file::write(&run.join(FILE), &serde_json::to_vec_pretty(self)?)
+        files::write(&run.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
 
     /// Reads that of the folder `run`; `None` where the run has not come to an evaluation.

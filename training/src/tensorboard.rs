@@ -23,8 +23,8 @@ use tensorboard_proto::tensor::TensorProto;
 use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 
-use crate::atomic_file;
 use crate::objective::Picture;
+use program::files;
 
 /// Writes one event file. What is added is kept in memory until [`flush`](Self::flush).
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl EventWriter {
             .write(true)
             .create_new(true)
             .open(&path)
-            .map_err(|error| atomic_file::explain(&error, &path, 0))?;
+            .map_err(files::cannot("write", &path))?;
         let mut writer = Self { path, file, written: 0, pending: Vec::new() };
         let mut version = Event::new();
         version.set_file_version("brain.Event:2".to_owned());
@@ -187,7 +187,7 @@ impl EventWriter {
                 use std::io::{Seek, SeekFrom};
                 let _ = self.file.set_len(self.written);
                 let _ = self.file.seek(SeekFrom::Start(self.written));
-                Err(atomic_file::explain(&error, &self.path, pending.len() as u64))
+                Err(files::cannot_write(&self.path, pending.len() as u64)(error))
             }
         }
     }

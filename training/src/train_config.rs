@@ -265,6 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_override_is_named_with_what_it_may_be() {
+        let given = ["eval_every=sometimes".to_owned()];
+        let error = program::config::parse::<TrainConfig>("a.toml", "", &given).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "--set eval_every=sometimes: `eval_every`: invalid value: string \"sometimes\", \
+             expected a number of steps or \"epoch\""
+        );
+    }
+
+    #[test]
     fn every_is_a_number_or_epoch() {
         let config: TrainConfig =
             toml::from_str("eval_every = 5\ncheckpoint_every = \"epoch\"").unwrap();

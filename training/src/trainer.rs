@@ -29,9 +29,7 @@ use crate::checkpoint::TrainState;
 use crate::dataset::Dataset;
 use crate::ema::Ema;
 use crate::evaluate::Evaluation;
-use crate::exit::Exit;
 use crate::guard::{Decision, Divergence, Guard};
-use crate::interrupt;
 use crate::meters::Meters;
 use crate::objective::Objective;
 use crate::optim::AdamW;
@@ -41,6 +39,8 @@ use crate::sampler::Shuffled;
 use crate::schedule::{Schedule, ScheduleState};
 use crate::summary::Summary;
 use crate::train_config::TrainConfig;
+use program::exit::Exit;
+use program::interrupt;
 
 use clock::Clock;
 use feed::Feed;
@@ -74,7 +74,7 @@ pub struct RunSetup {
     /// Its folder. If that was opened with [`RunDir::resume`], training goes on from the last
     /// checkpoint.
     pub dir: RunDir,
-    /// The complete configuration as TOML ([`crate::config::to_toml`]), from which the model was
+    /// The complete configuration as TOML ([`program::config::to_toml`]), from which the model was
     /// built. Saved as `config.toml` and in every checkpoint.
     pub config: String,
     /// Whether to show a bar, where there is a terminal.

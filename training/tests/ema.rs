@@ -3,19 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use program::config;
 use training::checkpoint::Checkpoint;
-use training::config;
 use training::evaluate::{EvalOptions, evaluate};
 use training::objective::Objective;
 use training::run_dir::{best_checkpoint, last_checkpoint};
 use training::summary::Summary;
 
-mod program;
-use program::{CONFIG, Config, Mlp, Order, assert_same, assert_same_bits, run, run_well, stderr};
+mod perceptron;
+use perceptron::{
+    CONFIG, Config, Mlp, Order, assert_same, assert_same_bits, run, run_well, stderr,
+};
 
 #[test]
 fn child() {
-    program::child();
+    perceptron::child();
 }
 
 fn order(run: &Path, overrides: &[&str]) -> Order {
@@ -53,7 +55,7 @@ fn the_average_is_evaluated_and_training_does_not_see_it() {
         let mut model = Mlp::new(&config.model, Order::default()).unwrap();
         model.params().load_state_dict(weights).unwrap();
         let options = EvalOptions { batch_size: 4, workers: 0, seed: 0 };
-        evaluate(&mut model, Arc::new(program::val()), options, |_, _| {}).unwrap().unwrap().loss
+        evaluate(&mut model, Arc::new(perceptron::val()), options, |_, _| {}).unwrap().unwrap().loss
     };
     let evaluated = Summary::read(&path).unwrap().unwrap().val.unwrap().loss;
     assert_eq!(loss_with(averaged.ema.as_ref().unwrap()), evaluated);

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use training::checkpoint::Checkpoint;
 use training::run_dir::{RunDir, last_checkpoint};
 
-mod program;
-use program::{Order, assert_same, run, run_well, stderr};
+mod perceptron;
+use perceptron::{Order, assert_same, run, run_well, stderr};
 
 #[test]
 fn child() {
-    program::child();
+    perceptron::child();
 }
 
 fn order(run: &Path) -> Order {
@@ -24,7 +24,7 @@ fn order(run: &Path) -> Order {
 /// Starts the program and waits until it has reported a step.
 fn start(order: &Order) -> (Child, thread::JoinHandle<String>) {
     let mut child =
-        program::command(order).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        perceptron::command(order).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut text = String::new();
     for line in lines.by_ref() {
@@ -128,7 +128,7 @@ fn a_full_disk_ends_in_a_message_and_spares_the_old_checkpoint() {
     std::fs::create_dir(&disk).unwrap();
     let path = disk.join("run");
     let order = Order { fill: Some((16, 4 << 20)), ..order_without_evaluation(&path) };
-    let program = program::command(&order);
+    let program = perceptron::command(&order);
     // A disk of 1 MiB, which vanishes with its mount namespace: hence the copy.
     let script = format!(
         "mount -t tmpfs -o size=1m tmpfs '{}' || exit 99

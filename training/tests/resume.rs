@@ -8,12 +8,12 @@ use training::run_dir::{best_checkpoint, last_checkpoint};
 use training::seed::derive;
 use training::summary::Summary;
 
-mod program;
-use program::{Order, assert_same, run, run_well, stderr};
+mod perceptron;
+use perceptron::{Order, assert_same, run, run_well, stderr};
 
 #[test]
 fn child() {
-    program::child();
+    perceptron::child();
 }
 
 /// A run from start to end.
@@ -75,7 +75,7 @@ fn killed_over_and_over_at_any_moment() {
     let (mut kills, mut resume) = (0, false);
     loop {
         let order = Order { resume, delay_ms: 1, ..order(&path, &overrides) };
-        let mut child = program::command(&order)
+        let mut child = perceptron::command(&order)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
             .spawn()

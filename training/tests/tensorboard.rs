@@ -11,12 +11,12 @@ use tch::{Device, Kind, Tensor};
 use training::objective::Picture;
 use training::tensorboard::{EventWriter, Sound};
 
-mod program;
-use program::{Order, run, run_well};
+mod perceptron;
+use perceptron::{Order, run, run_well};
 
 #[test]
 fn child() {
-    program::child();
+    perceptron::child();
 }
 
 /// What TensorBoard finds about `run` in `folder`; `None` where it cannot be asked.

@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Error, Result, anyhow, ensure};
+use program::files;
 use rayon::prelude::*;
 use tempfile::{SpooledTempFile, TempDir};
 
 use super::index::{INDEX, Index, Recording, SAMPLES, Skipped};
-use super::{explain, none_readable};
+use super::none_readable;
 use crate::layout::Listing;
 use crate::read::Reader;
 use crate::resample::Resampler;
@@ -54,14 +55,16 @@ pub(super) fn build(
     progress: &(dyn Fn(usize, usize) + Sync),
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Built>> {
-    let disk = |error: io::Error| explain(&error, cache);
-    fs::create_dir_all(cache).map_err(disk)?;
+    let disk = files::cannot("write the audio cache in", cache);
+    fs::create_dir_all(cache).map_err(&disk)?;
     remove_abandoned(cache);
-    let temporary = tempfile::Builder::new().prefix(BUILDING).tempdir_in(cache).map_err(disk)?;
+    let temporary = tempfile::Builder::new().prefix(BUILDING).tempdir_in(cache).map_err(&disk)?;
     let folder = temporary.path().join(INNER);
-    fs::create_dir(&folder).map_err(disk)?;
-    let all =
-        Mutex::new(Appended { file: File::create(folder.join(SAMPLES)).map_err(disk)?, frames: 0 });
+    fs::create_dir(&folder).map_err(&disk)?;
+    let all = Mutex::new(Appended {
+        file: File::create(folder.join(SAMPLES)).map_err(&disk)?,
+        frames: 0,
+    });
 
     let total = listing.entries.len();
     let done = AtomicUsize::new(0);
@@ -107,13 +110,8 @@ pub(super) fn build(
     ensure!(!recordings.is_empty(), "no audio files in {}", listing.dir.display());
     let all = all.into_inner().expect("no thread panics while it appends");
     let index = serde_json::to_vec_pretty(&Index::new(rate, recordings, skipped))?;
-    let complete = || -> io::Result<()> {
-        all.file.sync_all()?;
-        let mut file = File::create(folder.join(INDEX))?;
-        file.write_all(&index)?;
-        file.sync_all()
-    };
-    complete().map_err(disk)?;
+    all.file.sync_all().map_err(&disk)?;
+    files::write_synced(&folder.join(INDEX), &index)?;
     Ok(Some(Built { temporary, cache: cache.to_owned() }))
 }
 
@@ -202,14 +200,11 @@ fn decode(
 impl Built {
     /// Moves the corpus to its place, or drops it where another process has put one there.
     pub(super) fn install(self, folder: &Path) -> Result<()> {
-        match fs::rename(self.temporary.path().join(INNER), folder) {
-            Err(_) if folder.join(INDEX).is_file() => Ok(()),
-            Err(error) => Err(explain(&error, &self.cache)),
-            Ok(()) => {
-                // Makes the new name durable. Not every file system can.
-                let _ = File::open(&self.cache).and_then(|cache| cache.sync_all());
-                Ok(())
+        match files::rename(&self.temporary.path().join(INNER), folder) {
+            Err(error) if !folder.join(INDEX).is_file() => {
+                Err(files::cannot("write the audio cache in", &self.cache)(error))
             }
+            _ => Ok(()),
         }
     }
 }
@@ -225,7 +220,7 @@ pub(super) fn discard(folder: &Path) -> Result<()> {
             renamed => renamed,
         }
     };
-    discard().map_err(|error| explain(&error, cache))
+    discard().map_err(files::cannot("write the audio cache in", cache))
 }
 
 /// Removes what killed processes left: a living one writes more than once a day.

@@ -16,8 +16,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Result;
+use program::exit::{describe, usage};
 use tch::Device;
-use training::exit::{describe, usage};
 
 use crate::child::seconds;
 use crate::clock::Clock;

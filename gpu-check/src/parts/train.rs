@@ -165,7 +165,7 @@ impl Programs<'_> {
 fn end(process: &mut Process) -> Result<()> {
     process.interrupt();
     let status = process.wait(PATIENCE)?;
-    let code = i32::from(training::exit::INTERRUPTED);
+    let code = i32::from(program::exit::INTERRUPTED);
     ensure!(status.code() == Some(code), "an interrupted run ends with {code}, this with {status}");
     Ok(())
 }

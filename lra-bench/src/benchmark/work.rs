@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use measure::median;
+use program::config::to_toml;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use serde::Serialize;
 use tch::{Cuda, Device, Kind, Reduction, Tensor};
-use training::config::to_toml;
 use training::optim::{AdamW, AdamWConfig};
 use training::seed;
 

@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, value_parser};
+use program::exit::{Exit, usage};
+use program::output::{say, say_all};
+use program::progress::Progress;
 use serde_json::json;
 use tch::Device;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, usage};
-use training::progress::Progress;
 
 use crate::benchmark::entry::{Entry, Model};
 use crate::benchmark::work::measure;
@@ -66,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(entry) = &args.entry {
         let entry: Entry = serde_json::from_str(entry).context("--entry")?;
         let device = entry.device.parse::<DeviceRequest>()?.choose()?.device;
-        println!("{}", serde_json::to_string(&measure(&entry, device)?)?);
+        say(serde_json::to_string(&measure(&entry, device)?)?)?;
         return Ok(Exit::Done);
     }
     let seconds = args.seconds_per_entry;
@@ -96,17 +97,17 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             "n_layers": args.n_layers,
             "entries": table::json(&rows),
         });
-        println!("{object}");
+        say(object)?;
         return Ok(Exit::Done);
     }
-    println!(
+    say(format_args!(
         "{}, {threads} threads; batch {}, {} layers of {} channels, float32\n",
         name(device),
         args.batch,
         args.n_layers,
         args.d_model
-    );
-    print!("{}", if args.markdown { table::markdown(&rows) } else { table::text(&rows) });
+    ))?;
+    say_all(if args.markdown { table::markdown(&rows) } else { table::text(&rows) })?;
     Ok(Exit::Done)
 }
 

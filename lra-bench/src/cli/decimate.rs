@@ -1,7 +1,7 @@
 //! Evaluation at another sampling rate than the one that a run was trained at.
 
 use anyhow::Result;
-use training::exit::usage;
+use program::exit::usage;
 
 use crate::experiment::Experiment;
 

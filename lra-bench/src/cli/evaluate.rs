@@ -8,15 +8,17 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
+use program::config;
+use program::exit::Exit;
+use program::interrupt;
+use program::output::{say, say_all};
+use program::progress::Progress;
 use serde_json::json;
 use training::checkpoint::Checkpoint;
-use training::config;
 use training::device::{Chosen, DeviceRequest};
 use training::evaluate::{EvalOptions, evaluate};
-use training::exit::Exit;
 use training::objective::Objective;
-use training::progress::Progress;
-use training::{interrupt, run_dir};
+use training::run_dir;
 
 use super::decimate::decimate;
 use super::runs_root;
@@ -130,9 +132,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             "expected_calibration_error": calibration_error,
             "accuracy_by_length": buckets,
         });
-        println!("{object}");
+        say(object)?;
     } else {
-        println!(
+        say(format_args!(
             "{} {}: accuracy {:.2}% (loss {:.4}) on {} examples, after step {step}, in {:.1} s",
             task.name,
             args.split.name(),
@@ -140,13 +142,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             result.loss,
             result.samples,
             result.seconds
-        );
+        ))?;
         if let Some(error) = calibration_error {
-            println!("expected calibration error {error:.4} ({BINS} bins)");
+            say(format_args!("expected calibration error {error:.4} ({BINS} bins)"))?;
         }
-        print!("\n{}", confusion.table(&class_names));
+        say_all(format_args!("\n{}", confusion.table(&class_names)))?;
         if !buckets.is_empty() {
-            print!("\n{}", by_length::table(&buckets));
+            say_all(format_args!("\n{}", by_length::table(&buckets)))?;
         }
     }
     Ok(Exit::Done)

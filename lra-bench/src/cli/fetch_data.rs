@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args as ClapArgs;
-use training::exit::Exit;
-use training::interrupt;
+use program::exit::Exit;
+use program::interrupt;
+use program::output::say;
 
 use crate::fetch::download::Outcome;
 use crate::fetch::{Request, fetch, table};
@@ -51,6 +52,6 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         task.name
     );
     eprintln!("train with: lra-bench --task {} --data {data}", task.name);
-    println!("{data}");
+    say(data)?;
     Ok(Exit::Done)
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use training::exit::{self, Exit, usage};
-use training::interrupt;
-use training::progress::Progress;
+use program::exit::{self, Exit, usage};
+use program::interrupt;
+use program::output::say;
+use program::progress::Progress;
 
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::pathfinder::{Difficulty, Spec, write_release};
@@ -69,7 +70,7 @@ fn pathfinder(args: &Args, default_side: usize) -> Result<Exit> {
         );
         return Ok(Exit::Stopped);
     }
-    println!("{folder}");
+    say(folder)?;
     eprintln!("{} images written, {} found complete", summary.written, summary.kept);
     Ok(Exit::Done)
 }
@@ -86,7 +87,7 @@ fn listops(args: &Args) -> Result<Exit> {
     tsv::ensure_absent(&args.out)?;
     interrupt::install()?;
     let total = counts.iter().sum();
-    let mut progress = Progress::new(!args.no_progress, 0, total);
+    let progress = Progress::new(!args.no_progress, 0, total);
     let parts = recipe.generate(|done| {
         progress.step(done);
         progress.figures("expressions", &format!("expressions generated: {done} of {total}"));
@@ -95,7 +96,7 @@ fn listops(args: &Args) -> Result<Exit> {
     progress.finish();
     let Some(parts) = parts else { return Err(exit::interrupted()) };
     let folder = tsv::write(&args.out, &parts)?;
-    println!("{}", folder.display());
+    say(folder.display())?;
     eprintln!("{} + {eval_count} + {eval_count} expressions written", args.count);
     Ok(Exit::Done)
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use training::exit::Exit;
+use program::exit::Exit;
 
 /// Train and evaluate S4 on the Long Range Arena and other long-sequence classification tasks.
 ///

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use training::exit::{Exit, describe, usage};
+use program::exit::{Exit, describe, usage};
+use program::output::{say, say_all};
 use training::run_dir;
 
 use super::runs_root;
@@ -30,10 +31,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let report =
         if args.runs.is_empty() { report_of_all()? } else { Report::of(&named(&args.runs)?)? };
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say(serde_json::to_string(&report)?)?;
     } else {
         let style = if args.markdown { Style::Markdown } else { Style::Terminal };
-        print!("{}", render(&report, style));
+        say_all(render(&report, style))?;
     }
     Ok(Exit::Done)
 }

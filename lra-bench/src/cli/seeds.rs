@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use program::config;
+use program::exit::{Exit, usage};
+use program::output::say_all;
 use tch::Device;
-use training::config;
-use training::exit::{Exit, usage};
 use training::run_dir::{self, RunDir};
 use training::train_args::TrainArgs;
 use training::trainer::Outcome;
@@ -89,6 +90,6 @@ pub(super) fn resume(args: &Args, folder: &Path, device: Device) -> Result<Exit>
             return Ok(Exit::Interrupted { step, run: folder.to_owned() });
         }
     }
-    print!("{}", render(&Report::of(&runs)?, Style::Terminal));
+    say_all(render(&Report::of(&runs)?, Style::Terminal))?;
     Ok(Exit::Done)
 }

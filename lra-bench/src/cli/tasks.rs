@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
-use training::exit::Exit;
+use program::exit::Exit;
+use program::output::say;
 
 use crate::tasks::TASKS;
 
@@ -17,15 +18,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    println!(
+    say(format_args!(
         "{:<15} {:>7} {:>8} {:>7}  {:<8} {:<50} source",
         "task", "length", "classes", "paper", "data", "what"
-    );
+    ))?;
     for task in TASKS {
         let there = [args.data.clone(), args.data.join(task.name)]
             .iter()
             .any(|folder| (task.is_there)(folder));
-        println!(
+        say(format_args!(
             "{:<15} {:>7} {:>8} {:>7}  {:<8} {:<50} {}",
             task.name,
             or_as_the_data(task.length),
@@ -34,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             if there { "there" } else { "missing" },
             task.about,
             task.source
-        );
+        ))?;
     }
     Ok(Exit::Done)
 }

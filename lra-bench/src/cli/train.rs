@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, ValueEnum};
+use program::config;
+use program::exit::{Exit, usage};
+use program::interrupt;
 use s4_core::conv::plan;
 use tch::Device;
-use training::config;
 use training::device::Chosen;
-use training::exit::{Exit, usage};
-use training::interrupt;
 use training::run_dir::{self, RunDir};
 use training::train_args::TrainArgs;
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};

@@ -9,8 +9,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use program::files;
 use sha2::{Digest, Sha256};
-use training::atomic_file;
 
 use super::tokens::TokenSet;
 
@@ -97,7 +97,7 @@ fn write(path: &Path, fingerprint: &Fingerprint, set: &TokenSet) -> Result<()> {
     content.iter().for_each(|part| checksum.update(part));
     let header = [&MAGIC[..], &VERSION.to_le_bytes(), fingerprint, &checksum.finalize()].concat();
     let size = HEADER + content.iter().map(|part| part.len()).sum::<usize>();
-    atomic_file::write_with(path, size as u64, |file| {
+    files::write_with(path, size as u64, |file| {
         file.write_all(&header)?;
         content.iter().try_for_each(|part| file.write_all(part))
     })

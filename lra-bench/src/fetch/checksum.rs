@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use md5::Md5;
+use program::{exit, interrupt};
 use sha2::Sha256;
 use sha2::digest::Digest;
-use training::{exit, interrupt};
 
 /// A sum in lower-case hexadecimal digits.
 ///

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, anyhow, bail, ensure};
 use indicatif::HumanBytes;
-use training::{atomic_file, interrupt};
+use program::{files, interrupt};
 use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
@@ -70,7 +70,7 @@ pub fn download(
                     "{url} is served in a way that makes no sense; try again later"
                 );
                 restarted = true;
-                fs::remove_file(part).map_err(|error| atomic_file::explain(&error, part, 0))?;
+                files::remove(part)?;
                 continue;
             }
             Attempt::Broken(error) => error,
@@ -139,7 +139,7 @@ fn attempt(
     }
     let total = total.or(size);
     make_room(part, total.map_or(0, |total| total.saturating_sub(start)))?;
-    let file = open(part, start).map_err(|error| atomic_file::explain(&error, part, 0))?;
+    let file = open(part, start).map_err(files::cannot("write", part))?;
     receive(response, file, part, Position { done: start, total }, on_bytes)
 }
 
@@ -159,8 +159,7 @@ fn receive(
         }
         match chunks.recv_timeout(LOOK_EVERY) {
             Ok(Ok(chunk)) => {
-                file.write_all(&chunk)
-                    .map_err(|error| atomic_file::explain(&error, part, missing(at)))?;
+                file.write_all(&chunk).map_err(files::cannot_write(part, missing(at)))?;
                 at.done += chunk.len() as u64;
                 heard = Instant::now();
                 on_bytes(at);
@@ -174,7 +173,7 @@ fn receive(
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    file.sync_all().map_err(|error| atomic_file::explain(&error, part, missing(at)))?;
+    file.sync_all().map_err(files::cannot_write(part, missing(at)))?;
     Ok(match at.total {
         Some(total) if at.done < total => {
             Attempt::Broken(anyhow!("{} of {} came", HumanBytes(at.done), HumanBytes(total)))
@@ -225,17 +224,17 @@ fn length(part: &Path) -> Result<u64> {
     match fs::metadata(part) {
         Ok(meta) => Ok(meta.len()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error).map_err(|error| atomic_file::explain(&error, part, 0)),
+        Err(error) => Err(files::cannot("read", part)(error)),
     }
 }
 
 /// The folder for `part`, on a disk that takes `needed` bytes.
 fn make_room(part: &Path, needed: u64) -> Result<()> {
     let folder = part.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(|error| atomic_file::explain(&error, folder, 0))?;
-    match atomic_file::free_space(folder) {
+    files::create_folder(folder)?;
+    match files::free_space(folder) {
         Some(free) if free < needed => {
-            Err(atomic_file::explain(&ErrorKind::StorageFull.into(), part, needed))
+            Err(files::cannot_write(part, needed)(ErrorKind::StorageFull.into()))
         }
         _ => Ok(()),
     }

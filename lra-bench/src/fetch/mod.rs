@@ -19,7 +19,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::HumanBytes;
-use training::atomic_file;
+use program::files;
 
 use checksum::Sum;
 use download::Outcome;
@@ -77,7 +77,7 @@ pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
             return Ok(Outcome::Interrupted);
         }
         if !is_official(archive, &part, &mut display)? {
-            fs::remove_file(&part).with_context(|| format!("cannot remove {}", part.display()))?;
+            files::remove(&part)?;
             bail!(
                 "what came from {url} is not the official file ({}): it was damaged on its way, or \
                  another file is there now. It was removed; try again, or name another copy with \
@@ -85,7 +85,7 @@ pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
                 what_is_known(archive)
             );
         }
-        fs::rename(&part, &file).map_err(|error| atomic_file::explain(&error, &file, 0))?;
+        files::rename(&part, &file).map_err(files::cannot("write", &file))?;
     }
     display.line(&format!("{}: {}", archive.file, what_was_checked(archive)));
     let Packing::TarGz { folder, bare } = archive.packing else { return Ok(Outcome::Complete) };
@@ -94,7 +94,7 @@ pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
         return Ok(Outcome::Interrupted);
     }
     if !by_hand {
-        fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        files::remove(&file)?;
     }
     Ok(Outcome::Complete)
 }

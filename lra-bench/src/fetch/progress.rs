@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration};
-use training::progress::Progress;
+use program::progress::Progress;
 
 use super::download::Position;
 

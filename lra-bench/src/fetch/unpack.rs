@@ -1,15 +1,15 @@
 //! A gzipped tar archive made a folder: all of it or nothing, and nothing outside.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Error, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
+use program::{files, interrupt};
 use tar::{Archive, Entry, EntryType};
-use training::{atomic_file, interrupt};
 
 use super::download::Outcome;
 
@@ -30,7 +30,7 @@ pub fn tar_gz(
 ) -> Result<Outcome> {
     let aside = dir.join(format!(".{folder}.unpacking"));
     // What a killed process left.
-    remove(&aside)?;
+    files::remove(&aside)?;
     let result = unpack(file, &aside, on_bytes).and_then(|outcome| {
         if outcome == Outcome::Complete {
             let unpacked = if bare { aside.clone() } else { aside.join(folder) };
@@ -41,12 +41,11 @@ pub fn tar_gz(
                 names_in(&aside)
             );
             let target = dir.join(folder);
-            fs::rename(&unpacked, &target)
-                .map_err(|error| atomic_file::explain(&error, &target, 0))?;
+            files::rename(&unpacked, &target).map_err(files::cannot("write", &target))?;
         }
         Ok(outcome)
     });
-    remove(&aside)?;
+    files::remove(&aside)?;
     result
 }
 
@@ -63,7 +62,7 @@ fn unpack(file: &Path, aside: &Path, on_bytes: &mut dyn FnMut((u64, u64))) -> Re
             file.display()
         ))
     };
-    make_folder(aside)?;
+    files::create_folder(aside)?;
     let mut buffer = vec![0; 1 << 16];
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
@@ -73,15 +72,15 @@ fn unpack(file: &Path, aside: &Path, on_bytes: &mut dyn FnMut((u64, u64))) -> Re
             continue;
         };
         if entry.header().entry_type().is_dir() {
-            make_folder(&path)?;
+            files::create_folder(&path)?;
             continue;
         }
         if let Some(parent) = path.parent() {
-            make_folder(parent)?;
+            files::create_folder(parent)?;
         }
         let missing = entry.size();
-        let unwritable = |error: io::Error| atomic_file::explain(&error, &path, missing);
-        let mut target = File::create(&path).map_err(unwritable)?;
+        let unwritable = files::cannot_write(&path, missing);
+        let mut target = File::create(&path).map_err(&unwritable)?;
         loop {
             if interrupt::requested() {
                 return Ok(Outcome::Interrupted);
@@ -89,7 +88,7 @@ fn unpack(file: &Path, aside: &Path, on_bytes: &mut dyn FnMut((u64, u64))) -> Re
             on_bytes((read.load(Ordering::Relaxed), size));
             match entry.read(&mut buffer).map_err(damaged)? {
                 0 => break,
-                count => target.write_all(&buffer[..count]).map_err(unwritable)?,
+                count => target.write_all(&buffer[..count]).map_err(&unwritable)?,
             }
         }
     }
@@ -115,19 +114,6 @@ fn destination<R: Read>(entry: &Entry<'_, R>, root: &Path) -> Result<Option<Path
         }
     }
     Ok(Some(inside))
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| atomic_file::explain(&error, path, 0))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// A few names, for a message.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use training::atomic_file;
+use program::files;
 
 use super::grammar::{self, VALUES};
 use crate::data::rows;
@@ -65,7 +65,7 @@ pub fn write(dir: &Path, parts: &[Vec<Vec<u8>>; 3]) -> Result<PathBuf> {
     for (name, expressions) in FILES.iter().zip(parts).rev() {
         let tokens: usize = expressions.iter().map(Vec::len).sum();
         // About 6.4 bytes a token in the published files.
-        atomic_file::write_with(&folder.join(name), 13 * tokens as u64 / 2, |file| {
+        files::write_with(&folder.join(name), 13 * tokens as u64 / 2, |file| {
             write!(file, "{}\r\n", HEADING.join("\t"))?;
             for expression in expressions {
                 let value = grammar::evaluate(expression).map_err(std::io::Error::other)?;

@@ -11,12 +11,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use rayon::prelude::*;
 
-use training::atomic_file::free_space;
+use program::files::{self, cannot, read_at, write_at};
 
-use super::durable::{aside, create_folder, explain, sync_folder_of};
 use super::source::{Generated, ImageSource, check_request};
 
 const MAGIC: [u8; 8] = *b"S4PFIMGS";
@@ -101,13 +100,13 @@ impl Cached {
                 create(path, &header, length(&generated), 0)?;
                 Opened::Created
             }
-            Err(error) => return Err(explain(error, "open the cache", path)),
+            Err(error) => return Err(cannot("open the cache", path)(error)),
         };
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(path)
-            .map_err(|e| explain(e, "open the cache", path))?;
+            .map_err(cannot("open the cache", path))?;
         Ok(Self {
             generated,
             file,
@@ -215,7 +214,7 @@ impl ImageSource for Cached {
             eprintln!(
                 "warning: {:#}. Training goes on; images that are not in the cache are generated \
                  each time.",
-                explain(error, "write to the cache", &self.path)
+                cannot("write to the cache", &self.path)(error)
             );
         }
         Ok(label)
@@ -253,7 +252,7 @@ fn mismatch(path: &Path, wanted: &[u8; HEADER], length: u64) -> Result<Option<St
         read_at(&file, &mut header[..readable], 0)?;
         Ok((found, header))
     };
-    let (found, header) = open().map_err(|e| explain(e, "read the cache", path))?;
+    let (found, header) = open().map_err(cannot("read the cache", path))?;
     ensure!(
         found == 0 || header[..8] == MAGIC,
         "{} is not a cache of Pathfinder images and was left alone: move it away or choose another \
@@ -285,8 +284,8 @@ fn mismatch(path: &Path, wanted: &[u8; HEADER], length: u64) -> Result<Option<St
 /// Makes an empty cache: aside, flushed, renamed. `replaced` bytes of an older one become free.
 fn create(path: &Path, header: &[u8; HEADER], length: u64, replaced: u64) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_folder(folder)?;
-    if let Some(free) = free_space(folder)
+    files::create_folder(folder)?;
+    if let Some(free) = files::free_space(folder)
         && free.saturating_add(replaced) < length
     {
         bail!(
@@ -297,20 +296,19 @@ fn create(path: &Path, header: &[u8; HEADER], length: u64, replaced: u64) -> Res
             free / 1_000_000
         );
     }
-    let aside = aside(path);
+    let aside = files::aside(path);
     let make = || -> io::Result<()> {
         let file = File::create(&aside)?;
         write_at(&file, header, 0)?;
         // Takes no space yet where the file system knows sparse files.
         file.set_len(length)?;
         file.sync_all()?;
-        fs::rename(&aside, path)
+        files::rename(&aside, path)
     };
-    if let Err(error) = make() {
+    make().map_err(|error| {
         let _ = fs::remove_file(&aside);
-        return Err(explain(error, "create the cache", path));
-    }
-    sync_folder_of(path).context("the cache was created")
+        cannot("create the cache", path)(error)
+    })
 }
 
 /// FNV-1a, 64 bits, over number, label and image taken eight bytes at a time; never 0.
@@ -332,39 +330,6 @@ fn checksum(index: usize, label: u8, pixels: &[u8]) -> u64 {
         add(u64::from(byte));
     }
     hash.max(1)
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, bytes, offset)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        bytes = &mut bytes[read..];
-        offset += read as u64;
-    }
-    Ok(())
-}
-
-#[cfg(windows)]
-fn write_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
-        bytes = &bytes[written..];
-        offset += written as u64;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

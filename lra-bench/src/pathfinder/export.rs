@@ -15,9 +15,8 @@ use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use training::atomic_file;
+use program::files::{self, cannot, create_folder, write_synced};
 
-use super::durable::{create_folder, explain, sync_folder_of, write_synced};
 use super::image::{Description, Generator};
 use super::png_image;
 use super::spec::{GENERATOR_VERSION, Spec};
@@ -158,7 +157,7 @@ fn prepare(folder: &Path, wanted: &Manifest) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             for part in ["imgs", "metadata"] {
                 let part = folder.join(part);
-                let mut list = fs::read_dir(&part).map_err(|e| explain(e, "read", &part))?;
+                let mut list = fs::read_dir(&part).map_err(cannot("read", &part))?;
                 ensure!(
                     list.next().is_none(),
                     "{} already holds images that this program did not make (there is no {MANIFEST}): \
@@ -167,9 +166,9 @@ fn prepare(folder: &Path, wanted: &Manifest) -> Result<()> {
                 );
             }
         }
-        Err(error) => return Err(explain(error, "read the manifest", &path)),
+        Err(error) => return Err(cannot("read the manifest", &path)(error)),
     }
-    atomic_file::write(&path, &serde_json::to_vec_pretty(wanted)?)
+    files::write(&path, &serde_json::to_vec_pretty(wanted)?)
 }
 
 /// Whether a batch is there with so many images.
@@ -179,7 +178,7 @@ fn is_complete(folder: &Path, batch: u64, images: u64) -> Result<bool> {
         Ok(text) => Ok(text.lines().count() as u64 == images
             && folder.join("imgs").join(batch.to_string()).is_dir()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(explain(error, "read the metadata", &path)),
+        Err(error) => Err(cannot("read the metadata", &path)(error)),
     }
 }
 
@@ -200,9 +199,9 @@ fn write_batch(
     let aside = folder.join("imgs").join(format!(".{batch}.partial"));
     let metadata = metadata_path(folder, batch);
     // An incomplete batch, or a shorter one that grows: first it stops being listed.
-    remove(&metadata, |p| fs::remove_file(p))?;
-    remove(&place, |p| fs::remove_dir_all(p))?;
-    remove(&aside, |p| fs::remove_dir_all(p))?;
+    for left_over in [&metadata, &place, &aside] {
+        files::remove(left_over)?;
+    }
     create_folder(&aside)?;
 
     let written: Result<Vec<Option<String>>> = (0..images)
@@ -230,21 +229,12 @@ fn write_batch(
         }
     };
     let Some(lines) = lines else {
-        remove(&aside, |p| fs::remove_dir_all(p))?;
+        files::remove(&aside)?;
         return Ok(false);
     };
-    fs::rename(&aside, &place).map_err(|e| explain(e, "rename to", &place))?;
-    sync_folder_of(&place)?;
-    atomic_file::write(&metadata, lines.concat().as_bytes())?;
+    files::rename(&aside, &place).map_err(cannot("rename to", &place))?;
+    files::write(&metadata, lines.concat().as_bytes())?;
     Ok(true)
-}
-
-/// Removes what may be there.
-fn remove(path: &Path, how: fn(&Path) -> std::io::Result<()>) -> Result<()> {
-    match how(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(explain(error, "remove", path)),
-        _ => Ok(()),
-    }
 }
 
 /// An image's line of metadata, with numbers written as the published files have them.

@@ -34,7 +34,6 @@
 
 pub mod cache;
 pub mod contour;
-mod durable;
 pub mod export;
 pub mod image;
 pub mod mask;

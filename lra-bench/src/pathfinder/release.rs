@@ -15,7 +15,8 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::durable::explain;
+use program::files::cannot;
+
 use super::png_image;
 use super::source::{ImageSource, check_request};
 use super::spec::Difficulty;
@@ -54,7 +55,7 @@ impl Release {
         let level_folder = find_level(dir, size, level)?;
         let mut entries = Vec::new();
         for file in metadata_files(&level_folder, size, level)? {
-            let bytes = fs::read(&file).map_err(|e| explain(e, "read the metadata", &file))?;
+            let bytes = fs::read(&file).map_err(cannot("read the metadata", &file))?;
             read_metadata(&file, &bytes, &mut entries)?;
         }
         if size == 32 && level.folder() == EMPTY_IMAGE.0 {
@@ -102,7 +103,7 @@ impl ImageSource for Release {
         let path = self.path(index);
         let bytes = fs::read(&path).map_err(|error| {
             let missing = error.kind() == ErrorKind::NotFound;
-            let error = explain(error, "read the image", &path);
+            let error = cannot("read the image", &path)(error);
             if missing {
                 error.context(format!(
                     "an image listed in {} is not there: unpack the archive again",
@@ -153,11 +154,10 @@ fn find_level(dir: &Path, size: usize, level: Difficulty) -> Result<PathBuf> {
 /// The metadata files in the order of their numbers.
 fn metadata_files(level_folder: &Path, size: usize, level: Difficulty) -> Result<Vec<PathBuf>> {
     let folder = level_folder.join("metadata");
-    let list =
-        fs::read_dir(&folder).map_err(|e| explain(e, "read the metadata folder", &folder))?;
+    let list = fs::read_dir(&folder).map_err(cannot("read the metadata folder", &folder))?;
     let mut files = Vec::new();
     for item in list {
-        let path = item.map_err(|e| explain(e, "read the metadata folder", &folder))?.path();
+        let path = item.map_err(cannot("read the metadata folder", &folder))?.path();
         if path.extension().is_none_or(|e| e != "npy") {
             continue;
         }

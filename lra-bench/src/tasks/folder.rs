@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use audio_data::corpus::default_rate;
 use audio_data::layout::{Entry, LAYOUTS, Listing};
 use audio_data::split::Split as Part;
-use training::exit::usage;
+use program::exit::usage;
 
 use super::audio::{Labels, open as open_audio};
 use super::{Split, Splits, Task};

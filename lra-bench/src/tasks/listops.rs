@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use program::progress::Progress;
+use program::{exit, interrupt};
 use sha2::{Digest, Sha256};
-use training::progress::Progress;
-use training::{exit, interrupt};
 
 use super::{Split, Splits, Task};
 use crate::data::locate::{listed, locate};
@@ -119,7 +119,7 @@ fn generated(config: &DataConfig, cache: &Path) -> Result<(TokenSet, String)> {
     );
     let set = cached(&cache.join(name), &recipe.fingerprint(), || {
         let total = recipe.counts.iter().sum();
-        let mut progress = Progress::new(true, 0, total);
+        let progress = Progress::new(true, 0, total);
         let parts = recipe.generate(|done| {
             progress.step(done);
             progress.figures("expressions", &format!("expressions generated: {done} of {total}"));

@@ -103,6 +103,6 @@ pub const TASKS: &[Task] = &[
 pub fn find(name: &str) -> Result<&'static Task> {
     TASKS.iter().find(|task| task.name == name).ok_or_else(|| {
         let names: Vec<_> = TASKS.iter().map(|task| task.name).collect();
-        training::exit::usage(format!("there is no task `{name}`; tasks: {}", names.join(", ")))
+        program::exit::usage(format!("there is no task `{name}`; tasks: {}", names.join(", ")))
     })
 }

@@ -6,14 +6,16 @@ use anyhow::{Context, Result, ensure};
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
+use program::exit::{Exit, describe};
+use program::interrupt;
+use program::output::say;
+use program::progress::Progress;
 use s4_stream::Precision;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, describe};
 use training::objective::Objective;
-use training::progress::Progress;
-use training::{interrupt, run_dir};
+use training::run_dir;
 
-use super::{load, runs_root, say};
+use super::{load, runs_root};
 use crate::data::file;
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
@@ -104,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         })
         .collect::<Result<Vec<_>>>()?;
     let samples = (seconds * f64::from(rate)).round().max(1.0) as u64;
-    let mut progress = Progress::new(!args.no_progress, 0, samples);
+    let progress = Progress::new(!args.no_progress, 0, samples);
     for sample in 0..samples {
         if interrupt::requested() {
             break;

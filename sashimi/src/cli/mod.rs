@@ -6,16 +6,14 @@ mod score;
 mod stability;
 mod train;
 
-use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+use program::config;
+use program::exit::Exit;
 use tch::Device;
 use training::checkpoint::Checkpoint;
-use training::config;
-use training::exit::Exit;
 use training::objective::Objective;
 
 use crate::experiment::Experiment;
@@ -54,14 +52,6 @@ pub fn run() -> Result<Exit> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Stability(args) => stability::run(&args),
-    }
-}
-
-/// Writes a line to standard output. Who closed the pipe has read enough.
-fn say(line: impl Display) -> Result<()> {
-    match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
     }
 }
 

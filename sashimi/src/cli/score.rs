@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
+use program::exit::{Exit, describe};
+use program::interrupt;
+use program::output::say;
 use serde_json::json;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, describe};
-use training::{interrupt, run_dir};
+use training::run_dir;
 
-use super::{load, runs_root, say};
+use super::{load, runs_root};
 use crate::data::batch::CodeBatch;
 use crate::data::file;
 use crate::experiment::Experiment;

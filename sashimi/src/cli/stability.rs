@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
+use program::exit::{Exit, describe};
+use program::output::say;
+use program::progress::Progress;
+use program::{files, interrupt};
 use s4_core::layer::SequenceLayer;
 use serde::Serialize;
 use serde_json::json;
 use tch::Device;
 use training::device::{Chosen, DeviceRequest};
-use training::exit::{Exit, describe};
-use training::progress::Progress;
-use training::{atomic_file, interrupt, run_dir};
+use training::run_dir;
 
-use super::{load, runs_root, say};
+use super::{load, runs_root};
 use crate::experiment::Experiment;
 use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
@@ -101,7 +103,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         studies.push(study);
     }
     if let Some(file) = &args.plot {
-        atomic_file::write(file, chart(&studies).to_svg().as_bytes())?;
+        files::write(file, chart(&studies).to_svg().as_bytes())?;
         eprintln!("chart: {}", file.display());
     }
     Ok(Exit::Done)
@@ -148,7 +150,7 @@ fn generate(
     let quantiser = experiment.data.quantiser()?;
     let start = Tensors::after(model, &[quantiser.zero()], args.count as usize)?;
     let mut generator = Generator::new(start, Sampling::default(), args.seed, 0..args.count)?;
-    let mut progress = Progress::new(!args.no_progress, 0, samples);
+    let progress = Progress::new(!args.no_progress, 0, samples);
     let every = samples.div_ceil(POINTS);
     let (mut power, mut heard) = (0.0, 0);
     for sample in 1..=samples {

@@ -12,8 +12,8 @@ use audio_data::layout::{self, LAYOUTS, Listing};
 use audio_data::quantise::Quantiser;
 use audio_data::split::{Divided, Shares, Split, divide};
 use audio_data::windows::{Cut, Windows};
-use training::interrupt;
-use training::progress::Progress;
+use program::interrupt;
+use program::progress::Progress;
 
 use crate::experiment::{CutBy, DataConfig};
 

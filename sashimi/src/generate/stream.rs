@@ -1,10 +1,10 @@
 //! Steps by the streaming engine, on the CPU: many times faster than by libtorch.
 
 use anyhow::Result;
+use program::config;
 use s4_core::params::ParamStore;
 use s4_stream::{Engine, Model};
 use tch::Device;
-use training::config;
 
 use super::Scores;
 use super::prefill::prefill;

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 
 use crate::objective::Objective;
-use crate::panics;
 use crate::prefetch::Prefetch;
+use program::panics;
 
 /// Training batches from some position on.
 pub(super) struct Feed<O: Objective> {

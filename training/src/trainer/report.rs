@@ -8,15 +8,15 @@ use indicatif::HumanDuration;
 use tch::Device;
 
 use super::clock::Throughput;
-use crate::config;
 use crate::evaluate::Evaluation;
-use crate::exit::describe;
 use crate::memory;
 use crate::meters::Means;
 use crate::objective::Objective;
-use crate::panics;
-use crate::progress::Progress;
 use crate::tensorboard::EventWriter;
+use program::config;
+use program::exit::describe;
+use program::panics;
+use program::progress::Progress;
 
 pub(super) struct Report {
     progress: Progress,

@@ -7,9 +7,7 @@ use anyhow::{Context, Result};
 use s4_core::state_dict::StateDict;
 
 use super::Trainer;
-use crate::atomic_file;
 use crate::checkpoint::{Checkpoint, Meta, TrainState};
-use crate::config;
 use crate::ema::Ema;
 use crate::meters::Meters;
 use crate::objective::Objective;
@@ -17,6 +15,8 @@ use crate::optim::AdamW;
 use crate::run_dir::{self, RunDir};
 use crate::schedule::ScheduleState;
 use crate::seed;
+use program::config;
+use program::files;
 
 /// What a resumed run starts from, apart from the tensors of model and optimiser.
 pub(super) struct Resumed {
@@ -143,7 +143,7 @@ impl<O: Objective> Trainer<O> {
             optimizer: self.optimizer.state_dict(),
             meters: self.meters.state_dict(),
         };
-        atomic_file::write(path, &checkpoint.to_bytes()?).with_context(|| {
+        files::write(path, &checkpoint.to_bytes()?).with_context(|| {
             format!("step {} cannot be saved; older checkpoints are intact", self.state.step)
         })
     }

@@ -9,8 +9,8 @@ use super::report::Lap;
 use crate::guard::Divergence;
 use crate::objective::Objective;
 use crate::optim::clip_grad_norm;
-use crate::panics;
 use crate::seed::seed_torch;
+use program::panics;
 
 impl<O: Objective> Trainer<O> {
     /// Makes the next step. Only every `log_every` steps the host waits for the device: to report,

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use program::config;
+use program::exit::exit_code;
+use program::interrupt;
 use s4_core::params::{Hyper, ParamStore};
 use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
-use training::config;
 use training::dataset::Dataset;
-use training::exit::exit_code;
-use training::interrupt;
 use training::objective::{Objective, Phase, Picture, StepOutput};
 use training::run_dir::{self, RunDir};
 use training::seed::{derive, seed_torch};

@@ -1,12 +1,18 @@
-//! Files that are either the old or the new version, never half of one.
+//! Files that are either the old or the new version, never half of one, and messages for people
+//! where the system refuses.
+
+mod failure;
+mod positioned;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IntoInnerError, Write};
+use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Error, Result, anyhow};
-use indicatif::HumanBytes;
+use anyhow::Result;
+
+pub use failure::{cannot, cannot_write};
+pub use positioned::{read_at, write_at};
 
 /// Marks a file that is still being written.
 const PARTIAL: &str = ".partial";
@@ -24,7 +30,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// [`write()`] for what is too large to be had as one slice: `fill` writes about `size` bytes, a
-/// figure that is only told where they do not fit.
+/// figure for the message where they do not fit.
 ///
 /// # Errors
 /// As [`write()`].
@@ -33,20 +39,62 @@ pub fn write_with(
     size: u64,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<()> {
-    let folder = folder_of(path);
     let aside = aside(path);
     let written = File::create(&aside).and_then(|file| {
         let mut file = BufWriter::new(file);
         fill(&mut file)?;
         file.into_inner().map_err(IntoInnerError::into_error)?.sync_all()
     });
-    written.and_then(|()| fs::rename(&aside, path)).map_err(|error| {
+    written.and_then(|()| rename(&aside, path)).map_err(|error| {
+        // The first error is the one to report.
         let _ = fs::remove_file(&aside);
-        explain(&error, path, size)
-    })?;
-    // Makes the new name durable. Not every file system can, and the content is safe already.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        cannot_write(path, size)(error)
+    })
+}
+
+/// Writes a new file and waits until it is on the disk: for a folder that is filled under another
+/// name and renamed as a whole.
+///
+/// # Errors
+/// With path, cause and remedy.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(cannot_write(path, bytes.len() as u64))
+}
+
+/// Gives a complete file or folder its name, durably where the file system can.
+///
+/// # Errors
+/// As [`fs::rename`].
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    // Not every file system can sync a folder, and the content is safe already.
+    let _ = File::open(folder_of(to)).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+/// Makes a folder and those it lies in.
+///
+/// # Errors
+/// With path, cause and remedy.
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(cannot("make the folder", path))
+}
+
+/// Removes a file, or a folder with all that is in it, if there is one.
+///
+/// # Errors
+/// With path, cause and remedy.
+pub fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Removes from `folder` what killed processes left half-written.
@@ -65,36 +113,6 @@ pub fn remove_partial(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The failure to write `needed` bytes to `path`, with what to do about it.
-pub fn explain(error: &io::Error, path: &Path, needed: u64) -> Error {
-    let folder = folder_of(path);
-    let remedy = match error.kind() {
-        io::ErrorKind::StorageFull => {
-            let free = free_space(folder).unwrap_or(0);
-            format!(
-                "the disk is full: {} free, {} needed; make room or choose another folder",
-                HumanBytes(free),
-                HumanBytes(needed)
-            )
-        }
-        io::ErrorKind::QuotaExceeded => {
-            "your disk quota is used up; make room or choose another folder".to_owned()
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("no permission to write in {}; choose another folder", folder.display())
-        }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            format!("{} is read-only; choose another folder", folder.display())
-        }
-        io::ErrorKind::NotFound => format!("{} does not exist", folder.display()),
-        io::ErrorKind::FileTooLarge => {
-            format!("{} is more than a file may have here (ulimit -f)", HumanBytes(needed))
-        }
-        _ => error.to_string(),
-    };
-    anyhow!("cannot write {}: {remedy}", path.display())
-}
-
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -102,8 +120,10 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// The name under which a file is written before it takes the name `path`.
+///
 /// The process id keeps two writers apart; the dot keeps globs away.
-fn aside(path: &Path) -> PathBuf {
+pub fn aside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}{PARTIAL}", std::process::id()));
@@ -128,6 +148,7 @@ pub fn free_space(folder: &Path) -> Option<u64> {
     Some(stat.f_bavail as u64 * stat.f_frsize as u64)
 }
 
+/// Bytes that this user may still write below `folder`: unknown here.
 #[cfg(not(unix))]
 pub fn free_space(_folder: &Path) -> Option<u64> {
     None
@@ -169,11 +190,24 @@ mod tests {
         assert!(message.contains("/no does not exist"), "{message}");
     }
 
+    /// `/dev/full` answers every write as a full disk does.
+    #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_says_how_much_is_free_and_needed() {
-        let full = io::Error::from(io::ErrorKind::StorageFull);
-        let message = explain(&full, Path::new("/tmp/x"), 3 << 20).to_string();
-        assert!(message.contains(" free, 3.00 MiB needed"), "{message}");
+    fn writing_to_a_full_disk_fails_with_a_remedy() {
+        let error = write_synced(Path::new("/dev/full"), b"x").unwrap_err().to_string();
+        assert!(error.contains("the disk is full: ") && error.contains("make room"), "{error}");
+    }
+
+    #[test]
+    fn files_and_folders_are_removed_and_may_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, inner) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&file, "").unwrap();
+        create_folder(&inner.join("c")).unwrap();
+        for path in [&file, &inner, &inner] {
+            remove(path).unwrap();
+            assert!(!path.exists());
+        }
     }
 
     #[test]

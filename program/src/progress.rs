@@ -2,6 +2,7 @@
 //! to standard error.
 
 use std::io::IsTerminal;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,11 +10,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Without a bar, figures come at most this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// The display of one run.
+/// The display of one piece of work, which several threads may move on.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
-    last_plain: Option<Instant>,
+    start: Instant,
+    last_plain: Mutex<Option<Instant>>,
 }
 
 impl Progress {
@@ -29,7 +31,7 @@ impl Progress {
             bar.reset_eta();
             bar
         });
-        Self { bar, last_plain: None }
+        Self { bar, start: Instant::now(), last_plain: Mutex::new(None) }
     }
 
     /// Moves the bar.
@@ -39,15 +41,38 @@ impl Progress {
         }
     }
 
+    /// Says that `done` of `total` are done, "files" for example: on the bar, or on a line now and
+    /// then. Work that is soon over is not mentioned.
+    pub fn count(&self, done: u64, total: u64, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+            bar.set_message(what.to_owned());
+        } else if self.is_due(Some(self.start)) {
+            eprintln!("{done} of {total} {what}");
+        }
+    }
+
     /// Shows figures that will be out of date soon: on the bar, or on a line unless there was one a
-    /// short while ago. `plain` is for the line, where there is no bar to tell the step.
-    pub fn figures(&mut self, on_bar: &str, plain: &str) {
+    /// short while ago. `plain` is for the line, where no bar shows the step.
+    pub fn figures(&self, on_bar: &str, plain: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(on_bar.to_owned());
-        } else if self.last_plain.is_none_or(|last| last.elapsed() >= PLAIN_EVERY) {
+        } else if self.is_due(None) {
             eprintln!("{plain}");
-            self.last_plain = Some(Instant::now());
         }
+    }
+
+    /// Whether it is time for a line, the last one or `since` being a while ago; then it is written
+    /// now.
+    fn is_due(&self, since: Option<Instant>) -> bool {
+        // If locked, skip: another thread is already printing.
+        let Ok(mut last) = self.last_plain.try_lock() else { return false };
+        let due = last.or(since).is_none_or(|last| last.elapsed() >= PLAIN_EVERY);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
     }
 
     /// Writes a line that stays.

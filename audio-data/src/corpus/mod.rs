@@ -13,14 +13,13 @@
 
 mod build;
 mod index;
-mod positioned;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use program::files;
 use rayon::prelude::*;
 
 use crate::layout::Listing;
@@ -169,7 +168,7 @@ impl Corpus {
         let mut bytes = [0; 1 << 14];
         for block in out.chunks_mut(bytes.len() / 4) {
             let bytes = &mut bytes[..block.len() * 4];
-            positioned::read_exact_at(&self.samples, bytes, offset).with_context(|| {
+            files::read_at(&self.samples, bytes, offset).with_context(|| {
                 format!("cannot read {}; delete its folder, it is made anew", self.path.display())
             })?;
             for (sample, bytes) in block.iter_mut().zip(bytes.as_chunks().0) {
@@ -178,35 +177,5 @@ impl Corpus {
             offset += bytes.len() as u64;
         }
         Ok(())
-    }
-}
-
-/// The failure to write below `cache`, with what to do about it.
-fn explain(error: &io::Error, cache: &Path) -> Error {
-    let remedy = match error.kind() {
-        io::ErrorKind::StorageFull => {
-            "the disk is full; make room, or choose a folder on another disk".to_owned()
-        }
-        io::ErrorKind::QuotaExceeded => {
-            "your disk quota is used up; make room, or choose another folder".to_owned()
-        }
-        io::ErrorKind::PermissionDenied => "no permission; choose another folder".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "it is read-only; choose another folder".to_owned(),
-        io::ErrorKind::FileTooLarge => {
-            "the samples are more than a file may have here (ulimit -f)".to_owned()
-        }
-        _ => error.to_string(),
-    };
-    anyhow!("cannot write the audio cache in {}: {remedy}", cache.display())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_explained() {
-        let message = explain(&io::ErrorKind::StorageFull.into(), Path::new("cache")).to_string();
-        assert!(message.contains("in cache: the disk is full; make room"), "{message}");
     }
 }

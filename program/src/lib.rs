@@ -1,0 +1,10 @@
+//! What every program here does alike, without libtorch: how it is configured, what it shows, how
+//! it writes files, and how it ends.
+
+pub mod config;
+pub mod exit;
+pub mod files;
+pub mod interrupt;
+pub mod output;
+pub mod panics;
+pub mod progress;
