@@ -2,15 +2,16 @@
 
 use anyhow::{Context, Result, ensure};
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::model::decoder::{Decoder, Pooling};
+use lra_bench::model::decoder::Decoder;
 use lra_bench::model::encoder::Encoder;
 use lra_bench::model::{Classifier, InputKind, ModelConfig, Shape};
 use lra_bench::objective::Classification;
 use lra_bench::tasks;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use s4_config::{Pooling, StackConfig};
 use s4_core::layer::s4_block::S4Block;
-use s4_core::layer::stack::{Stack, StackConfig};
+use s4_core::layer::stack::Stack;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{ParamStore, Role};
 use s4_stream::Engine;

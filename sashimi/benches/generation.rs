@@ -16,6 +16,7 @@
 #[path = "../../s4-core/benches/support/libtorch.rs"]
 mod libtorch;
 
+use s4_config::SashimiConfig;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use s4_core::params::ParamStore;
 use s4_stream::Model;
 use sashimi::generate::Scores;
 use sashimi::generate::tensors::Tensors;
-use sashimi::model::{CodeModel, SashimiConfig};
+use sashimi::model::CodeModel;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 

@@ -1,5 +1,6 @@
 //! What one run is: audio, a model and how it is trained; one TOML file.
 
+use s4_config::SashimiConfig;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -9,8 +10,6 @@ use program::config::{self, Loaded};
 use program::exit::usage;
 use serde::{Deserialize, Serialize};
 use training::train_config::TrainConfig;
-
-use crate::model::SashimiConfig;
 
 /// A complete experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

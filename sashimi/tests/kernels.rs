@@ -1,10 +1,11 @@
 //! The model with kernels, as on a GPU, and without: outputs, states and gradients agree.
 
 use cuda::host::with_kernels;
+use s4_config::SashimiConfig;
 use s4_core::gpu;
 use s4_core::layer::Pass;
 use s4_core::params::ParamStore;
-use sashimi::model::{Sashimi, SashimiConfig};
+use sashimi::model::Sashimi;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 

@@ -1,6 +1,7 @@
 //! One model, three ways: whole sequences by convolution, parts with a state, single steps. Outputs,
 //! states and gradients agree.
 
+use s4_config::SashimiConfig;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
@@ -13,7 +14,9 @@ use sashimi::experiment::{Experiment, Preset};
 use sashimi::generate::sampling::Sampling;
 use sashimi::generate::tensors::Tensors;
 use sashimi::generate::{Generator, agreement};
-use sashimi::model::{CodeModel, Sashimi, SashimiConfig, SashimiState};
+use sashimi::model::CodeModel;
+use sashimi::model::Sashimi;
+use sashimi::model::SashimiState;
 use sashimi::objective::NextCode;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};

@@ -3,12 +3,13 @@
 
 use anyhow::{Context, Result};
 use parity::{Case, for_each_case};
+use s4_config::{SashimiConfig, Variant};
 use s4_core::layer::Pass;
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use s4_core::ssm::parameters::SsmParameters;
 use s4_core::state_dict::StateDict;
-use sashimi::model::{Sashimi, SashimiConfig, Variant};
+use sashimi::model::Sashimi;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 

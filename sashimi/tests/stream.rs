@@ -1,5 +1,6 @@
 //! The engine without libtorch against the convolution of the model that it steps.
 
+use s4_config::SashimiConfig;
 use std::fs;
 
 use anyhow::{Context, Result};
@@ -11,7 +12,7 @@ use s4_core::recurrence::StepMode;
 use s4_core::state_dict::StateDict;
 use s4_stream::Engine;
 use sashimi::generate::{agreement, stream};
-use sashimi::model::{CodeModel, SashimiConfig};
+use sashimi::model::CodeModel;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};

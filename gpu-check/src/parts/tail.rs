@@ -2,12 +2,13 @@
 //! the block together.
 
 use anyhow::Result;
+use s4_config::{Activation, Convolution, NormKind};
 use s4_core::autograd::back_propagate;
-use s4_core::conv::plan::Convolution;
+
 use s4_core::layer::SequenceLayer;
-use s4_core::layer::activation::Activation;
+
 use s4_core::layer::glu::linear_glu;
-use s4_core::layer::norm::{Norm, NormKind};
+use s4_core::layer::norm::Norm;
 use s4_core::layer::residual::Residual;
 use s4_core::layer::stack::enter;
 use s4_core::params::{Hyper, ParamStore};

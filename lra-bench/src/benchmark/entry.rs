@@ -1,7 +1,8 @@
 //! What is measured, and what comes out.
 
 use clap::ValueEnum;
-use s4_core::ssm::parameters::Mode;
+use s4_config::Mode;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::ModelConfig;

@@ -7,21 +7,6 @@ use s4_core::params::{Hyper, Scope};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-/// How a sequence becomes one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// Mean over the valid positions.
-    #[default]
-    Pool,
-    /// Sum over the valid positions.
-    Sum,
-    /// The last valid position.
-    Last,
-    /// The first position.
-    First,
-}
-
 impl Pooling {
     /// x (B, H, L) to (B, H), with lengths (B) where sequences are padded.
     pub fn forward(self, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {

@@ -3,11 +3,12 @@
 //! Shapes: B batch, H channels, L length.
 
 use anyhow::{Context, Result, ensure};
+use s4_config::{EncoderInit, NormKind, S4BlockConfig};
 use s4_core::layer::dropout::Dropout;
 use s4_core::layer::feed_forward::FeedForward;
-use s4_core::layer::norm::{Norm, NormKind};
+use s4_core::layer::norm::Norm;
 use s4_core::layer::residual::Residual;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+use s4_core::layer::s4_block::S4Block;
 use s4_core::layer::stack::enter;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, Scope};
@@ -15,112 +16,9 @@ use s4_core::recurrence::StepMode;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::encoder::EncoderInit;
 use super::pool::{DownPool, UpPool};
 use super::stage::{Level, PlacedBlock, Stage, StageState};
 use super::step::StageStepper;
-
-/// Which of the two official models the tensors and normalisations are those of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Variant {
-    /// The stand-alone model (`models/sashimi`): layer norm, plain pooling.
-    #[default]
-    Standalone,
-    /// The one of the audio experiments: norms with one scale and one shift, weight-normed pooling.
-    Audio,
-}
-
-/// Depth, width and wiring of the model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SashimiConfig {
-    /// Channels H at the finest resolution.
-    pub d_model: i64,
-    /// S4 blocks at each resolution, on each side.
-    pub n_layers: i64,
-    /// Positions that are pooled into one, from fine to coarse.
-    pub pool: Vec<i64>,
-    /// Factor by which channels grow with each pooling.
-    pub expand: i64,
-    /// Hidden channels of the feed-forward blocks, in multiples of their width; 0: no such blocks.
-    pub ff: i64,
-    /// Blocks on the way down as well, with a skip connection from each.
-    pub unet: bool,
-    /// `standalone` or `audio`.
-    pub variant: Variant,
-    /// How the embedding of the codes begins: `normal` (official) or `fourier`.
-    pub encoder: EncoderInit,
-    /// Probability of dropping an activation.
-    pub dropout: f64,
-    /// One dropout mask for all positions of a sequence.
-    pub tie_dropout: bool,
-    /// Activation checkpointing: while training, a block keeps only its input and is computed again
-    /// for its gradient. Costs the time of one more forward pass and saves most of the memory; results
-    /// are the same up to rounding.
-    pub recompute: bool,
-    /// The S4 blocks.
-    pub layer: S4BlockConfig,
-}
-
-impl Default for SashimiConfig {
-    fn default() -> Self {
-        Self {
-            d_model: 64,
-            n_layers: 8,
-            pool: vec![4, 4],
-            expand: 2,
-            ff: 2,
-            unet: false,
-            variant: Variant::default(),
-            encoder: EncoderInit::default(),
-            dropout: 0.0,
-            tie_dropout: true,
-            recompute: false,
-            layer: S4BlockConfig::default(),
-        }
-    }
-}
-
-impl SashimiConfig {
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// With the offending value and what is allowed.
-    pub fn validate(&self) -> Result<()> {
-        for (name, value) in
-            [("d_model", self.d_model), ("n_layers", self.n_layers), ("expand", self.expand)]
-        {
-            ensure!(value >= 1, "{name} must be positive, got {value}");
-        }
-        ensure!(self.ff >= 0, "ff must not be negative, got {}", self.ff);
-        ensure!(
-            self.pool.iter().all(|&factor| (1..=1024).contains(&factor)),
-            "pool must hold factors of 1 to 1024, got {:?}",
-            self.pool
-        );
-        ensure!(
-            self.pool.iter().try_fold(1i64, |product, &f| product.checked_mul(f)).is_some(),
-            "the factors of pool are too large together: {:?}",
-            self.pool
-        );
-        ensure!(
-            (0.0..1.0).contains(&self.dropout),
-            "dropout must be in [0, 1), got {}",
-            self.dropout
-        );
-        ensure!(
-            self.layer.l_max.is_none(),
-            "layer.l_max is not for SaShiMi, whose layers see sequences of several lengths"
-        );
-        self.layer.ssm.validate().context("layer.ssm")
-    }
-
-    /// All pooling factors together: lengths are multiples of it.
-    pub fn stride(&self) -> i64 {
-        self.pool.iter().product()
-    }
-}
 
 /// The model without encoder and decoder: sequences (B, H, L) to sequences (B, H, L).
 ///

@@ -5,19 +5,6 @@ use std::f64::consts::{SQRT_2, TAU};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-/// Initial values of the embedding, and of the map to scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EncoderInit {
-    /// Normal values: codes that have nothing to do with each other, as officially.
-    #[default]
-    Normal,
-    /// Random Fourier features of the code's place between the lowest and the highest (Rahimi and
-    /// Recht 2007), for embedding and scores: codes of similar samples begin alike, and the next
-    /// code begins as one near the last. The model need not learn that then.
-    Fourier,
-}
-
 /// Lowest and highest angular frequency of a feature over half the range of codes. At the highest,
 /// codes that are 1/100 of that apart are different.
 const FREQUENCIES: (f64, f64) = (0.5, 100.0);

@@ -4,12 +4,11 @@
 //! Shapes: B batch, H channels, L length, s positions pooled into one.
 
 use anyhow::Result;
+use s4_config::Variant;
 use s4_core::gpu;
 use s4_core::layer::linear::{DenseKind, Linear};
 use s4_core::params::{Hyper, Scope};
 use tch::Tensor;
-
-use super::Variant;
 
 /// s positions of H channels to one of `output` channels, by a linear map.
 #[derive(Debug)]

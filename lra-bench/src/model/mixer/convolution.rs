@@ -9,49 +9,6 @@ use tch::{Device, Kind, Tensor};
 
 use super::baseline::Mix;
 
-/// Settings of a convolution network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ConvolutionConfig {
-    /// Taps K of each filter.
-    pub kernel: i64,
-    /// Distance between the taps, of the first layer, the second, … and over again.
-    pub dilations: Vec<i64>,
-    /// Filters look ahead as far as back; needs an odd kernel.
-    pub bidirectional: bool,
-}
-
-impl Default for ConvolutionConfig {
-    fn default() -> Self {
-        Self {
-            kernel: 3,
-            dilations: (0..10).map(|power| 1 << power).collect(),
-            bidirectional: false,
-        }
-    }
-}
-
-impl ConvolutionConfig {
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// With the offending value and what is allowed.
-    pub fn validate(&self) -> Result<()> {
-        ensure!(self.kernel >= 1, "kernel must be positive, got {}", self.kernel);
-        ensure!(
-            !self.bidirectional || self.kernel % 2 == 1,
-            "kernel must be odd where it is bidirectional, got {}",
-            self.kernel
-        );
-        ensure!(
-            !self.dilations.is_empty() && self.dilations.iter().all(|&dilation| dilation >= 1),
-            "dilations must be positive numbers, at least one, got {:?}",
-            self.dilations
-        );
-        Ok(())
-    }
-}
-
 /// W (tanh(f ∗ x) ∘ σ(g ∗ x)).
 ///
 /// Its state is what its filters still see: the last (K - 1)·dilation inputs, (B, H, ·).

@@ -8,40 +8,6 @@ use s4_core::params::{Hyper, Scope};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-/// Settings of softmax and linear attention.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AttentionConfig {
-    /// Heads, each with d_model / heads channels.
-    pub heads: i64,
-    /// Hidden channels of the position-wise network, as a multiple of d_model.
-    pub expand: i64,
-    /// Every position sees all others, not only those before it.
-    pub bidirectional: bool,
-}
-
-impl Default for AttentionConfig {
-    fn default() -> Self {
-        Self { heads: 4, expand: 4, bidirectional: false }
-    }
-}
-
-impl AttentionConfig {
-    /// Checks what the types cannot, for a model of `d_model` channels.
-    ///
-    /// # Errors
-    /// With the offending value and what is allowed.
-    pub fn validate(&self, d_model: i64) -> Result<()> {
-        ensure!(
-            self.heads >= 1 && d_model % self.heads == 0,
-            "heads must divide d_model = {d_model}, got {}",
-            self.heads
-        );
-        ensure!(self.expand >= 1, "expand must be positive, got {}", self.expand);
-        Ok(())
-    }
-}
-
 /// What attention works on, each (B, heads, L, D).
 #[derive(Debug)]
 pub struct Projected {

@@ -26,55 +26,6 @@ use heads::Heads;
 use linear_attention::LinearAttention;
 use recurrent::{Cell, Recurrent};
 
-/// Which layer mixes the positions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mixer {
-    /// S4 or S4D, as `[model.layer]` says.
-    #[default]
-    S4,
-    /// Softmax attention (Vaswani et al. 2017); `[model.attention]`.
-    Transformer,
-    /// Attention without the softmax (Katharopoulos et al. 2020); `[model.attention]`.
-    LinearAttention,
-    /// Long short-term memory (Hochreiter & Schmidhuber 1997); `[model.recurrent]`.
-    Lstm,
-    /// Gated recurrent unit (Cho et al. 2014); `[model.recurrent]`.
-    Gru,
-    /// Gated dilated convolutions, as in WaveNet (van den Oord et al. 2016);
-    /// `[model.convolution]`.
-    Convolution,
-}
-
-impl Mixer {
-    /// Its name in configs.
-    pub fn key(self) -> &'static str {
-        match self {
-            Mixer::S4 => "s4",
-            Mixer::Transformer => "transformer",
-            Mixer::LinearAttention => "linear-attention",
-            Mixer::Lstm => "lstm",
-            Mixer::Gru => "gru",
-            Mixer::Convolution => "convolution",
-        }
-    }
-
-    /// Whether it is S4, which has its own section and the rates of other sampling frequencies.
-    pub fn is_s4(&self) -> bool {
-        *self == Mixer::S4
-    }
-
-    /// Whether it looks by content only, and has to be told the positions.
-    pub fn attends(self) -> bool {
-        matches!(self, Mixer::Transformer | Mixer::LinearAttention)
-    }
-
-    /// Residual blocks of `layers` layers.
-    pub(super) fn blocks(self, layers: i64) -> i64 {
-        if self.attends() { 2 * layers } else { layers }
-    }
-}
-
 /// The layer inside the `i`-th residual block.
 ///
 /// # Errors

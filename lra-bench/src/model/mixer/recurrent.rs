@@ -9,14 +9,6 @@ use tch::{Cuda, Device, Kind, Tensor};
 
 use super::baseline::Mix;
 
-/// Settings of recurrent networks.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RecurrentConfig {
-    /// A second recurrence from the end, and a map of both to the model's width.
-    pub bidirectional: bool,
-}
-
 /// The recurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {

@@ -1,12 +1,12 @@
-//! Names of initialisations.
+//! What (A, B, P) start from: names of initialisations, and their details.
 
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::hippo::Measure;
+use crate::measure::Measure;
 
 /// The name of an initialisation: one, or a mix of several.
 ///
@@ -20,22 +20,34 @@ pub struct Init {
 
 /// One initialisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// The NPLR form of a HiPPO measure.
     Hippo(Measure),
     /// An S4D family, with a random low-rank term (`dplr-`) or without (`diag-`).
-    Diagonal { family: Family, low_rank: bool },
+    Diagonal {
+        /// Which.
+        family: Family,
+        /// Whether it has the random term.
+        low_rank: bool,
+    },
 }
 
-/// The S4D families.
+/// The S4D families (S4D, section 4), by their frequencies -Im A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub enum Family {
+    /// The eigenvalues of LegS.
     LegS,
+    /// Inverse.
     Inv,
+    /// Another inverse.
     Inv2,
+    /// Linear.
     Lin,
+    /// Quadratic.
     Quad,
+    /// No oscillation.
     Real,
+    /// Log-normal.
     Rand,
 }
 
@@ -59,7 +71,7 @@ const MIXES: [(&str, &[&str]); 3] = [
 
 impl Init {
     /// What is mixed, in order; not empty.
-    pub(super) fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 }
@@ -128,6 +140,77 @@ impl From<Init> for String {
     fn from(init: Init) -> Self {
         init.name
     }
+}
+
+/// Input vectors B of the S4D families, except `legs`, which has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BInit {
+    /// Ones.
+    #[default]
+    Constant,
+    /// Complex normal.
+    Random,
+    /// 1, -1, 1, -1, ….
+    Alternating,
+    /// e^(-2πin/N): clockwise on the unit circle.
+    UnitCw,
+    /// e^(2πin/N): counter-clockwise.
+    UnitCcw,
+    /// B of LegS, for the family `legs` alone; `dplr-legs` then takes its P from LegS as well.
+    #[serde(alias = "hippo")]
+    Legs,
+}
+
+/// Details of an initialisation, under the names of the official `init_args`.
+///
+/// All but `B_clip` are for `diag-` and `dplr-`, and refused where a HiPPO measure would ignore
+/// them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InitArgs {
+    /// -Re A uniform in [0, 1), or in [0, N/2) for `real`, instead of fixed.
+    pub real_random: bool,
+    /// Factor of Re A (but `real` stays as it is defined).
+    pub real_scale: f64,
+    /// n uniform in [0, N/2) instead of 0, 1, 2, … in the formula of Im A.
+    pub imag_random: bool,
+    /// Factor of Im A.
+    pub imag_scale: f64,
+    /// Which B.
+    #[serde(rename = "B_init")]
+    pub b_init: BInit,
+    /// Factor of B.
+    #[serde(rename = "B_scale")]
+    pub b_scale: f64,
+    /// Factor of the random P of `dplr-`.
+    #[serde(rename = "P_scale")]
+    pub p_scale: f64,
+    /// Scales B so that with random C the response to a constant input 1 tends to variance 1.
+    pub normalize: bool,
+    /// Limit of |Im B| for the HiPPO measures and `legs`; `inf` (or null, in JSON) for none.
+    #[serde(rename = "B_clip", deserialize_with = "limit_or_null")]
+    pub b_clip: f64,
+}
+
+impl Default for InitArgs {
+    fn default() -> Self {
+        Self {
+            real_random: false,
+            real_scale: 1.0,
+            imag_random: false,
+            imag_scale: 1.0,
+            b_init: BInit::Constant,
+            b_scale: 1.0,
+            p_scale: 1.0,
+            normalize: false,
+            b_clip: 2.0,
+        }
+    }
+}
+
+fn limit_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 #[cfg(test)]
