@@ -114,6 +114,10 @@ impl Drop for Kept {
 }
 
 impl SequenceLayer for Keeps {
+    fn state_len(&self) -> usize {
+        0
+    }
+
     fn forward(&self, x: &Tensor, _: &Pass) -> Result<Tensor> {
         let y = tch::no_grad(|| x + 1.0);
         let now = self.alive.fetch_add(1, Ordering::SeqCst) + 1;

@@ -52,6 +52,10 @@ impl SequenceLayer for FeedForward {
         Ok((self.forward(x, pass)?, State::new()))
     }
 
+    fn state_len(&self) -> usize {
+        0
+    }
+
     fn takes_bf16(&self) -> bool {
         true
     }

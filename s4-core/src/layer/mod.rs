@@ -92,9 +92,10 @@ impl Pass {
         Self { lengths, condition, ..*self }
     }
 
-    /// The same pass, unconditional, with another answer to what becomes of the activations.
-    pub(crate) fn with_activations(&self, activations: Activations) -> Self {
-        Self { activations, ..self.with_condition(None) }
+    /// The same pass with another answer to what becomes of the activations.
+    pub fn with_activations(&self, activations: Activations) -> Self {
+        let condition = self.condition.as_ref().map(Tensor::shallow_clone);
+        Self { activations, ..self.with_condition(condition) }
     }
 }
 
@@ -131,6 +132,9 @@ pub trait SequenceLayer: std::fmt::Debug {
     fn takes_bf16(&self) -> bool {
         false
     }
+
+    /// Number of tensors of a state.
+    fn state_len(&self) -> usize;
 
     /// Calls `see` with every part that has something to show and its place, which is `place` or below
     /// it.

@@ -77,7 +77,7 @@ impl Residual {
             block: self.0.clone(),
             with_condition: condition.is_some(),
             with_state: state.is_some(),
-            pass: pass.with_activations(Activations::Kept),
+            pass: Pass { activations: Activations::Kept, ..pass.with_condition(None) },
         };
         let mut outputs = recomputed(&tracked, move |inputs, again| call.make(inputs, again))?;
         let y = outputs.remove(0);
@@ -201,6 +201,10 @@ impl SequenceLayer for Residual {
             layer: self.0.layer.stepper(mode, rate)?,
             pass: Pass::eval(),
         }))
+    }
+
+    fn state_len(&self) -> usize {
+        self.0.layer.state_len()
     }
 
     fn visit<'a>(&'a self, place: Place, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {

@@ -336,6 +336,10 @@ impl SequenceLayer for S4Block {
         Ok(Box::new(S4Stepper { block: self, recurrence }))
     }
 
+    fn state_len(&self) -> usize {
+        1
+    }
+
     fn visit<'a>(&'a self, place: Place, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {
         see(place, self);
     }

@@ -49,11 +49,6 @@ impl Stack {
         Ok(Self { blocks, final_norm })
     }
 
-    /// How many tensors of a state belong to each block.
-    fn state_counts(&self) -> Result<Vec<usize>> {
-        self.blocks.iter().map(|block| Ok(block.default_state(0)?.len())).collect()
-    }
-
     /// What the first block gets.
     fn enter(&self, x: &Tensor, pass: &Pass) -> Tensor {
         enter(x, pass, self.blocks.iter().all(Residual::takes_bf16))
@@ -105,14 +100,13 @@ impl SequenceLayer for Stack {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        let counts = self.state_counts()?;
-        let total: usize = counts.iter().sum();
+        let total = self.state_len();
         ensure!(state.len() == total, "this stack has {total} states, got {}", state.len());
         let mut y = self.enter(x, pass);
         let mut next = State::new();
         let mut states = state.iter().map(Tensor::shallow_clone);
-        for (block, count) in self.blocks.iter().zip(counts) {
-            let before = states.by_ref().take(count).collect();
+        for block in &self.blocks {
+            let before = states.by_ref().take(block.state_len()).collect();
             let after;
             (y, after) = block.forward_with_state(&y, &before, pass)?;
             next.extend(after);
@@ -129,12 +123,15 @@ impl SequenceLayer for Stack {
     }
 
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
-        let steppers = self.blocks.iter().map(|block| block.stepper(mode, rate));
-        let blocks = steppers
-            .zip(self.state_counts()?)
-            .map(|(stepper, count)| Ok((stepper?, count)))
-            .collect::<Result<_>>()?;
+        let mut blocks = Vec::new();
+        for block in &self.blocks {
+            blocks.push((block.stepper(mode, rate)?, block.state_len()));
+        }
         Ok(Box::new(StackStepper { stack: self, blocks }))
+    }
+
+    fn state_len(&self) -> usize {
+        self.blocks.iter().map(Residual::state_len).sum()
     }
 
     fn visit<'a>(&'a self, place: Place, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {

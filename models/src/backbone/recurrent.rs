@@ -1,10 +1,10 @@
 //! LSTM and GRU, by libtorch (cuDNN on CUDA).
 
 use anyhow::Result;
+use s4_config::RecurrentConfig;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::Linear;
 use s4_core::params::{Hyper, Scope};
-use serde::{Deserialize, Serialize};
 use tch::{Cuda, Device, Kind, Tensor};
 
 use super::baseline::Mix;
@@ -88,8 +88,8 @@ impl Mix for Recurrent {
         self.backward.is_some()
     }
 
-    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let start = self.initial(x.size()[0]);
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let start = self.default_state(x.size()[0]);
         let x = x.transpose(1, 2); // (B, L, H)
         let (ahead, _) = self.forward.run(&x, &start, pass.train)?;
         let Some((direction, output)) = &self.backward else { return Ok(ahead.transpose(1, 2)) };
@@ -99,13 +99,18 @@ impl Mix for Recurrent {
         Ok(output.forward_in(&Tensor::cat(&[ahead, back], 2).transpose(1, 2), pass.dense))
     }
 
-    fn initial(&self, batch: i64) -> Tensor {
+    fn default_state(&self, batch: i64) -> Tensor {
         let Direction { cell, width, parameters } = &self.forward;
         let options = (parameters[0].kind(), parameters[0].device());
         Tensor::zeros([batch, cell.vectors(), *width], options)
     }
 
-    fn go_on(&self, x: &Tensor, state: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &Tensor,
+        pass: &Pass,
+    ) -> Result<(Tensor, Tensor)> {
         let (y, next) = self.forward.run(&x.transpose(1, 2), state, pass.train)?;
         Ok((y.transpose(1, 2), next))
     }

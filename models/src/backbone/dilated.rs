@@ -1,10 +1,10 @@
 //! Gated dilated convolutions, as in WaveNet (van den Oord et al. 2016).
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use s4_config::DilatedConfig;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::{DenseKind, Linear};
 use s4_core::params::{Hyper, Scope};
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::baseline::Mix;
@@ -13,7 +13,7 @@ use super::baseline::Mix;
 ///
 /// Its state is what its filters still see: the last (K - 1)·dilation inputs, (B, H, ·).
 #[derive(Debug)]
-pub struct Convolution {
+pub struct Dilated {
     /// Filters f above gates g, (2H, H, K).
     weight: Tensor,
     bias: Tensor,
@@ -22,22 +22,17 @@ pub struct Convolution {
     bidirectional: bool,
 }
 
-impl Convolution {
+impl Dilated {
     /// Registers `conv.weight`, `conv.bias` and `output_linear.*` of the layer numbered `index`.
     ///
     /// # Errors
     /// If the config is contradictory.
-    pub fn new(
-        scope: &mut Scope,
-        width: i64,
-        index: i64,
-        config: &ConvolutionConfig,
-    ) -> Result<Self> {
+    pub fn new(scope: &mut Scope, width: i64, index: i64, config: &DilatedConfig) -> Result<Self> {
         config.validate()?;
-        let bound = 1.0 / ((width * config.kernel) as f64).sqrt();
+        let bound = 1.0 / ((width * config.kernel_size) as f64).sqrt();
         let uniform =
             |shape: &[i64]| Tensor::rand(shape, (Kind::Float, Device::Cpu)) * (2.0 * bound) - bound;
-        let weight = uniform(&[2 * width, width, config.kernel]);
+        let weight = uniform(&[2 * width, width, config.kernel_size]);
         let bias = uniform(&[2 * width]);
         let mut conv = scope.sub("conv");
         let weight = conv.parameter("weight", &weight, Hyper::GLOBAL)?;
@@ -65,7 +60,7 @@ impl Convolution {
     }
 }
 
-impl Mix for Convolution {
+impl Mix for Dilated {
     fn width(&self) -> i64 {
         self.weight.size()[1]
     }
@@ -74,18 +69,23 @@ impl Mix for Convolution {
         self.bidirectional
     }
 
-    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let reach = self.reach();
         let ahead = if self.bidirectional { reach / 2 } else { 0 };
         self.filter(&x.constant_pad_nd([reach - ahead, ahead]), pass.dense)
     }
 
-    fn initial(&self, batch: i64) -> Tensor {
+    fn default_state(&self, batch: i64) -> Tensor {
         let options = (self.weight.kind(), self.weight.device());
         Tensor::zeros([batch, self.width(), self.reach()], options)
     }
 
-    fn go_on(&self, x: &Tensor, seen: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        seen: &Tensor,
+        pass: &Pass,
+    ) -> Result<(Tensor, Tensor)> {
         let all = Tensor::f_cat(&[seen, x], 2)?;
         let next = all.narrow(2, x.size()[2], self.reach());
         Ok((self.filter(&all, pass.dense)?, next))

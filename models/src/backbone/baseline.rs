@@ -17,22 +17,27 @@ pub trait Mix: std::fmt::Debug {
     ///
     /// # Errors
     /// If libtorch refuses.
-    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor>;
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor>;
 
     /// The state of `batch` sequences before their first position. This and what follows is for
     /// what does not look ahead.
-    fn initial(&self, batch: i64) -> Tensor;
+    fn default_state(&self, batch: i64) -> Tensor;
 
     /// The positions x (B, H, L) behind `state`: their outputs, and the next state.
     ///
     /// # Errors
     /// If the state is not its own.
-    fn go_on(&self, x: &Tensor, state: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)>;
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &Tensor,
+        pass: &Pass,
+    ) -> Result<(Tensor, Tensor)>;
 
     /// The one position x (B, H) behind `state`: its output (B, H), and the next state.
     fn step(&self, x: &Tensor, state: &Tensor) -> (Tensor, Tensor) {
         let (y, next) = self
-            .go_on(&x.unsqueeze(-1), state, &Pass::eval())
+            .forward_with_state(&x.unsqueeze(-1), state, &Pass::eval())
             .expect("the state is the layer's own");
         (y.squeeze_dim(-1), next)
     }
@@ -66,7 +71,7 @@ impl<M: Mix> SequenceLayer for Baseline<M> {
         self.check_input(x)?;
         // Even a weight of zero would let a NaN of the padding through.
         let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
-        self.0.whole(masked.as_ref().unwrap_or(x), pass)
+        self.0.forward(masked.as_ref().unwrap_or(x), pass)
     }
 
     fn forward_with_state(
@@ -81,13 +86,17 @@ impl<M: Mix> SequenceLayer for Baseline<M> {
         let [state] = state.as_slice() else {
             bail!("this layer has one state tensor, got {}", state.len())
         };
-        let (y, next) = self.0.go_on(x, state, pass)?;
+        let (y, next) = self.0.forward_with_state(x, state, pass)?;
         Ok((y, vec![next]))
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {
         self.check_causal()?;
-        Ok(vec![self.0.initial(batch)])
+        Ok(vec![self.0.default_state(batch)])
+    }
+
+    fn state_len(&self) -> usize {
+        1
     }
 
     fn stepper(&self, _: StepMode, _: f64) -> Result<Box<dyn Stepper + '_>> {

@@ -74,9 +74,9 @@ impl Mix for LinearAttention {
         self.0.bidirectional()
     }
 
-    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         if !self.bidirectional() {
-            return Ok(self.go_on(x, &self.initial(x.size()[0]), pass)?.0);
+            return Ok(self.forward_with_state(x, &self.default_state(x.size()[0]), pass)?.0);
         }
         let Projected { queries, keys, values } = self.0.split(x, pass.dense);
         let keys = features(&keys).transpose(2, 3); // (B, heads, D, L)
@@ -88,12 +88,17 @@ impl Mix for LinearAttention {
         Ok(self.0.merge(&normalise(&features(&queries).matmul(&sums)), pass.dense))
     }
 
-    fn initial(&self, batch: i64) -> Tensor {
+    fn default_state(&self, batch: i64) -> Tensor {
         let (heads, width) = (self.0.heads(), self.0.head_width());
         Tensor::zeros([batch, heads, width, width + 1], self.0.options())
     }
 
-    fn go_on(&self, x: &Tensor, state: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &Tensor,
+        pass: &Pass,
+    ) -> Result<(Tensor, Tensor)> {
         let Projected { queries, keys, values } = self.0.split(x, pass.dense);
         let (y, next) = causal(&features(&queries), &features(&keys), &with_one(&values), state);
         Ok((self.0.merge(&normalise(&y), pass.dense), next))

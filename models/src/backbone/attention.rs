@@ -47,7 +47,7 @@ impl Mix for Attention {
         self.0.bidirectional()
     }
 
-    fn whole(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (heads, bidirectional) = (&self.0, self.bidirectional());
         let Projected { queries, keys, values } = heads.split(x, pass.dense);
         // Padding lies behind everything that a causal layer looks at.
@@ -59,12 +59,17 @@ impl Mix for Attention {
         Ok(heads.merge(&y, pass.dense))
     }
 
-    fn initial(&self, batch: i64) -> Tensor {
+    fn default_state(&self, batch: i64) -> Tensor {
         let (heads, width) = (self.0.heads(), self.0.head_width());
         Tensor::zeros([batch, 2, heads, 0, width], self.0.options())
     }
 
-    fn go_on(&self, x: &Tensor, cache: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+    fn forward_with_state(
+        &self,
+        x: &Tensor,
+        cache: &Tensor,
+        pass: &Pass,
+    ) -> Result<(Tensor, Tensor)> {
         let Projected { queries, keys, values } = self.0.split(x, pass.dense);
         let cache = Tensor::f_cat(&[cache, &Tensor::stack(&[keys, values], 1)], 3)?;
         let (keys, values) = (cache.select(1, 0), cache.select(1, 1));

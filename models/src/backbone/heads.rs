@@ -2,10 +2,10 @@
 //!
 //! Shapes: B batch, L length, H channels, D = H / heads channels a head.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use s4_config::AttentionConfig;
 use s4_core::layer::linear::{DenseKind, Linear};
 use s4_core::params::{Hyper, Scope};
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 /// What attention works on, each (B, heads, L, D).
