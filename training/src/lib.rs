@@ -51,6 +51,7 @@
 //! }
 //! ```
 
+pub mod args;
 pub mod checkpoint;
 pub mod dataset;
 pub mod device;
@@ -64,13 +65,13 @@ pub mod optim;
 pub mod precision;
 pub mod prefetch;
 pub mod recorded;
+pub mod run;
 pub mod run_dir;
 pub mod sampler;
 pub mod schedule;
 pub mod seed;
 pub mod summary;
 pub mod tensorboard;
-pub mod train_args;
 pub mod train_config;
 pub mod trainer;
 pub mod upload;
