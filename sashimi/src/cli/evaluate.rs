@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use audio_data::split::Split;
 use clap::{Args as ClapArgs, ValueEnum};
+use loader::Dataset;
 use program::exit::Exit;
 use program::interrupt;
 use program::output::say;
@@ -12,7 +13,7 @@ use program::progress::Progress;
 use serde_json::json;
 use training::device::{Chosen, DeviceRequest};
 use training::evaluate::{EvalOptions, evaluate};
-use training::{dataset::Dataset, run_dir};
+use training::run_dir;
 
 use super::{load, runs_root};
 use crate::baseline::{self, Baselines};
