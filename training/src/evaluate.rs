@@ -6,13 +6,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Dataset;
 use crate::meters::Meters;
 use crate::objective::{Objective, Phase};
-use crate::prefetch::Prefetch;
-use crate::sampler::InOrder;
 use crate::seed::seed_torch;
 use crate::train_config::TrainConfig;
+use loader::Dataset;
+use loader::prefetch::Prefetch;
+use loader::sampler::InOrder;
 use program::interrupt;
 use program::panics;
 use program::progress::Progress;

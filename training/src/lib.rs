@@ -1,5 +1,5 @@
 //! What every training run shares: a program brings a model ([`objective::Objective`]) and data
-//! ([`dataset::Dataset`]), and gets the rest from here.
+//! ([`loader::Dataset`]), and gets the rest from here.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -53,7 +53,6 @@
 
 pub mod args;
 pub mod checkpoint;
-pub mod dataset;
 pub mod device;
 mod ema;
 pub mod evaluate;
@@ -63,11 +62,9 @@ mod meters;
 pub mod objective;
 pub mod optim;
 pub mod precision;
-pub mod prefetch;
 pub mod recorded;
 pub mod run;
 pub mod run_dir;
-pub mod sampler;
 pub mod schedule;
 pub mod seed;
 pub mod summary;

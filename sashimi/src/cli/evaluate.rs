@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use audio_data::split::Split;
 use clap::Args as ClapArgs;
+use loader::Dataset;
 use program::exit::Exit;
 use program::interrupt;
 use program::output::say;
 use serde_json::json;
 use training::args::{EvalSplit, EvaluateArgs};
-use training::dataset::Dataset;
 use training::evaluate::{EvalOptions, evaluate_with_progress};
 use training::run::Run;
 
