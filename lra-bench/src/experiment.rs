@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
-use program::config::{self, Loaded};
+use anyhow::{Error, Result, ensure};
+use program::config::Loaded;
+use program::exit::usage;
 use serde::{Deserialize, Serialize};
+use training::run;
 use training::train_config::TrainConfig;
 
 use crate::data::recordings::Scale;
@@ -139,6 +141,18 @@ impl std::fmt::Display for Preset {
     }
 }
 
+impl std::str::FromStr for Preset {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "paper" => Ok(Preset::Paper),
+            "small" => Ok(Preset::Small),
+            _ => Err(usage(format!("there is no preset `{text}`; presets: paper, small"))),
+        }
+    }
+}
+
 impl Experiment {
     /// The preset of a task, from `configs/` as it was when the program was built.
     ///
@@ -149,19 +163,7 @@ impl Experiment {
             Preset::Paper => (format!("configs/lra/{}.toml", task.name), task.paper),
             Preset::Small => (format!("configs/lra/{}-small.toml", task.name), task.small),
         };
-        let loaded: Loaded<Self> = config::parse(&name, text, overrides)?;
-        loaded.value.validate()?;
-        Ok(loaded)
-    }
-
-    /// The experiment of a TOML file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, has an unknown key, or contradicts itself.
-    pub fn read(path: &std::path::Path, overrides: &[String]) -> Result<Loaded<Self>> {
-        let loaded: Loaded<Self> = config::load(path, overrides)?;
-        loaded.value.validate().with_context(|| path.display().to_string())?;
-        Ok(loaded)
+        run::Experiment::parse(&name, text, overrides)
     }
 
     /// The task.
@@ -171,12 +173,10 @@ impl Experiment {
     pub fn task(&self) -> Result<&'static Task> {
         tasks::find(&self.task)
     }
+}
 
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// With the offending key, its value and what is allowed.
-    pub fn validate(&self) -> Result<()> {
+impl run::Experiment for Experiment {
+    fn validate(&self) -> Result<()> {
         let task = self.task()?;
         for name in self.data.given() {
             ensure!(

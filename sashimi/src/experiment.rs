@@ -1,14 +1,15 @@
 //! What one run is: audio, a model and how it is trained; one TOML file.
 
-use s4_config::SashimiConfig;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
 use audio_data::split::SplitBy;
-use program::config::{self, Loaded};
+use program::config::Loaded;
 use program::exit::usage;
+use s4_config::NetworkConfig;
 use serde::{Deserialize, Serialize};
+use training::run;
 use training::train_config::TrainConfig;
 
 /// A complete experiment.
@@ -176,28 +177,12 @@ impl Preset {
     /// If an override is wrong.
     pub fn load(&self, overrides: &[String]) -> Result<Loaded<Experiment>> {
         let file = format!("configs/audio/{}.toml", self.name);
-        let loaded: Loaded<Experiment> = config::parse(&file, self.text, overrides)?;
-        loaded.value.validate()?;
-        Ok(loaded)
+        run::Experiment::parse(&file, self.text, overrides)
     }
 }
 
-impl Experiment {
-    /// The experiment of a TOML file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, has an unknown key, or contradicts itself.
-    pub fn read(path: &Path, overrides: &[String]) -> Result<Loaded<Self>> {
-        let loaded: Loaded<Self> = config::load(path, overrides)?;
-        loaded.value.validate().with_context(|| path.display().to_string())?;
-        Ok(loaded)
-    }
-
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// With the offending key, its value and what is allowed.
-    pub fn validate(&self) -> Result<()> {
+impl run::Experiment for Experiment {
+    fn validate(&self) -> Result<()> {
         let DataConfig { length, segment, val_count, .. } = self.data;
         self.data.quantiser()?;
         self.model.validate().context("model")?;

@@ -16,6 +16,7 @@ use sashimi::data::file;
 use sashimi::experiment::Experiment;
 use serde_json::Value;
 use training::checkpoint::Checkpoint;
+use training::run::Experiment as _;
 use training::run_dir;
 
 /// A model that trains in a moment.

@@ -61,7 +61,7 @@ pub struct Meta {
     pub state: TrainState,
     /// The run's seed.
     pub seed: u64,
-    /// How seeds are derived from it ([`crate::seed::SCHEME`]).
+    /// How seeds are derived from it ([`program::seed::SCHEME`]).
     pub seed_scheme: String,
     /// The resolved configuration, as TOML.
     pub config: String,
@@ -70,7 +70,7 @@ pub struct Meta {
 impl Meta {
     /// The description of a checkpoint in the present format.
     pub fn new(state: TrainState, seed: u64, config: String) -> Self {
-        let seed_scheme = crate::seed::SCHEME.to_owned();
+        let seed_scheme = program::seed::SCHEME.to_owned();
         Self { format: FORMAT, state, seed, seed_scheme, config }
     }
 }

@@ -57,6 +57,14 @@ pub struct Chosen {
     pub reason: String,
 }
 
+impl Chosen {
+    /// Prints the reason, and returns the device.
+    pub fn announce(self) -> Device {
+        eprintln!("device: {}", self.reason);
+        self.device
+    }
+}
+
 impl DeviceRequest {
     /// Chooses the device, loading CUDA where it is wanted.
     ///

@@ -6,14 +6,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Dataset;
 use crate::meters::Meters;
 use crate::objective::{Objective, Phase};
-use crate::prefetch::Prefetch;
-use crate::sampler::InOrder;
 use crate::seed::seed_torch;
+use crate::train_config::TrainConfig;
+use loader::Dataset;
+use loader::prefetch::Prefetch;
+use loader::sampler::InOrder;
 use program::interrupt;
 use program::panics;
+use program::progress::Progress;
 
 /// How a split is evaluated.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,13 @@ pub struct EvalOptions {
     pub workers: usize,
     /// For models that draw random numbers also here.
     pub seed: u64,
+}
+
+impl EvalOptions {
+    /// As a run that is trained in this way is evaluated after it.
+    pub fn of(config: &TrainConfig) -> Self {
+        Self { batch_size: config.eval_batch_size(), workers: config.workers, seed: config.seed }
+    }
 }
 
 /// What came of it.
@@ -49,8 +58,25 @@ impl Evaluation {
     }
 }
 
+/// As [`evaluate`], with a progress bar where `show` and there is a terminal.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with_progress<O: Objective>(
+    objective: &mut O,
+    data: Arc<dyn Dataset<Batch = O::Batch>>,
+    options: EvalOptions,
+    show: bool,
+) -> Result<Option<Evaluation>> {
+    let batches = data.len().div_ceil(options.batch_size.max(1)) as u64;
+    let progress = Progress::new(show, 0, batches);
+    let result = evaluate(objective, data, options, |done, _| progress.step(done));
+    progress.finish();
+    result
+}
+
 /// Runs all of `data` through the model, every sample once; `None` if the user interrupted.
-/// `on_batch` is told after each batch how many of how many are done.
+/// `on_batch` is called after each batch with how many of how many are done.
 ///
 /// # Errors
 /// If the split is empty, or a sample or the model fails.

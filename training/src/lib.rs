@@ -1,5 +1,5 @@
 //! What every training run shares: a program brings a model ([`objective::Objective`]) and data
-//! ([`dataset::Dataset`]), and gets the rest from here.
+//! ([`loader::Dataset`]), and gets the rest from here.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -51,8 +51,8 @@
 //! }
 //! ```
 
+pub mod args;
 pub mod checkpoint;
-pub mod dataset;
 pub mod device;
 mod ema;
 pub mod evaluate;
@@ -62,15 +62,13 @@ mod meters;
 pub mod objective;
 pub mod optim;
 pub mod precision;
-pub mod prefetch;
 pub mod recorded;
+pub mod run;
 pub mod run_dir;
-pub mod sampler;
 pub mod schedule;
 pub mod seed;
 pub mod summary;
 pub mod tensorboard;
-pub mod train_args;
 pub mod train_config;
 pub mod trainer;
 pub mod upload;

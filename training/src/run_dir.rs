@@ -116,6 +116,11 @@ pub fn make_numbered(root: &Path, task: &str, stem: &str) -> Result<PathBuf> {
     unreachable!("there is always another number")
 }
 
+/// Where programs keep their runs: `runs/` in the current folder.
+pub fn root() -> &'static Path {
+    Path::new("runs")
+}
+
 /// The configuration of the run in `run`.
 pub fn config_file(run: &Path) -> PathBuf {
     run.join(CONFIG)

@@ -26,19 +26,19 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use crate::checkpoint::TrainState;
-use crate::dataset::Dataset;
 use crate::ema::Ema;
 use crate::evaluate::Evaluation;
 use crate::guard::{Decision, Divergence, Guard};
 use crate::meters::Meters;
 use crate::objective::Objective;
 use crate::optim::AdamW;
-use crate::prefetch::Prefetch;
 use crate::run_dir::RunDir;
-use crate::sampler::Shuffled;
 use crate::schedule::{Schedule, ScheduleState};
 use crate::summary::Summary;
 use crate::train_config::TrainConfig;
+use loader::Dataset;
+use loader::prefetch::Prefetch;
+use loader::sampler::Shuffled;
 use program::exit::Exit;
 use program::interrupt;
 

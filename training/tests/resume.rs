@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use program::seed::derive;
 use training::run_dir::{best_checkpoint, last_checkpoint};
-use training::seed::derive;
 use training::summary::Summary;
 
 mod perceptron;

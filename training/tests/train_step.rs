@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use loader::Dataset;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Device, Kind, Tensor};
 use training::checkpoint::Checkpoint;
-use training::dataset::Dataset;
 use training::objective::{Objective, Phase, StepOutput};
 use training::run_dir::{RunDir, last_checkpoint};
 use training::train_config::{Best, TrainConfig};

@@ -7,7 +7,7 @@ use program::output::{say, say_all};
 use program::progress::Progress;
 use serde_json::json;
 use tch::Device;
-use training::device::{Chosen, DeviceRequest};
+use training::device::DeviceRequest;
 
 use crate::benchmark::entry::{Entry, Model};
 use crate::benchmark::work::measure;
@@ -74,8 +74,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if !(seconds.is_finite() && seconds > 0.0) {
         return Err(usage(format!("--seconds-per-entry must be positive, got {seconds}")));
     }
-    let Chosen { device, reason } = args.device.choose()?;
-    eprintln!("device: {reason}");
+    let device = args.device.choose()?.announce();
     let entries = entries(args, &name(device))?;
     measure::warn_of_load();
     let mut done = 0;

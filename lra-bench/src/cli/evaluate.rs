@@ -7,21 +7,17 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args as ClapArgs, ValueEnum};
-use program::config;
+use clap::Args as ClapArgs;
 use program::exit::Exit;
 use program::interrupt;
 use program::output::{say, say_all};
-use program::progress::Progress;
 use serde_json::json;
-use training::checkpoint::Checkpoint;
-use training::device::{Chosen, DeviceRequest};
-use training::evaluate::{EvalOptions, evaluate};
+use training::args::{EvalSplit, EvaluateArgs};
+use training::evaluate::{EvalOptions, evaluate_with_progress};
 use training::objective::Objective;
-use training::run_dir;
+use training::run::Run;
 
 use super::decimate::decimate;
-use super::runs_root;
 use crate::experiment::Experiment;
 use crate::metrics::by_length::{self, by_length};
 use crate::metrics::calibration::{BINS, expected_calibration_error};
@@ -31,12 +27,8 @@ use crate::objective::Classification;
 /// Arguments of `evaluate`.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Folder of a run, or its name below runs/
-    #[arg(value_name = "RUN")]
-    run: String,
-    /// What to evaluate on
-    #[arg(long, value_enum, default_value = "test")]
-    split: SplitName,
+    #[command(flatten)]
+    evaluate: EvaluateArgs,
     /// Folder with the task's files [default: where the run had them]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -46,79 +38,44 @@ pub(super) struct Args {
     /// Keep one sample of K of the audio [default: R, so that data and model agree]
     #[arg(long, value_name = "K")]
     every: Option<usize>,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: DeviceRequest,
-    /// One JSON object on standard output
-    #[arg(long)]
-    json: bool,
-    /// Plain lines instead of a progress bar
-    #[arg(long)]
-    no_progress: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SplitName {
-    Test,
-    Val,
-}
-
-impl SplitName {
-    fn name(self) -> &'static str {
-        match self {
-            SplitName::Test => "test",
-            SplitName::Val => "val",
-        }
-    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(args.rate > 0.0 && args.rate.is_finite(), "--rate must be positive, got {}", args.rate);
     interrupt::install()?;
-    let path = run_dir::find(&runs_root(), &args.run)?;
-    let mut experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
+    let EvaluateArgs { run, split, device, json, no_progress } = &args.evaluate;
+    let mut run: Run<Experiment> = Run::open(run)?;
+    let experiment = &mut run.experiment;
     if let Some(data) = &args.data {
         experiment.data.dir = Some(data.clone());
     }
-    let every = decimate(&mut experiment, args.rate, args.every)?;
-    let Chosen { device, reason } = args.device.choose()?;
-    eprintln!("device: {reason}");
+    let every = decimate(experiment, args.rate, args.every)?;
+    let device = device.choose()?.announce();
 
     let task = experiment.task()?;
     let splits =
         (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
     let class_names = splits.class_names;
-    let data = match args.split {
-        SplitName::Test => splits.test,
-        SplitName::Val => splits.val,
+    let data = match split {
+        EvalSplit::Test => splits.test,
+        EvalSplit::Val => splits.val,
     };
-    let mut model = Classification::new(&experiment, splits.shape, device)?.at_rate(args.rate);
-    let checkpoint = Checkpoint::load_best(&path)?;
-    checkpoint.restore_weights(model.params(), &config::to_toml(&experiment)?)?;
-
-    let options = EvalOptions {
-        batch_size: experiment.train.eval_batch_size(),
-        workers: experiment.train.workers,
-        seed: experiment.train.seed,
-    };
-    let batches = data.len().div_ceil(options.batch_size) as u64;
-    let progress = Progress::new(!args.no_progress, 0, batches);
-    let result = evaluate(&mut model, data, options, |done, _| progress.step(done))?;
-    progress.finish();
-    let Some(result) = result else {
+    let mut model = Classification::new(experiment, splits.shape, device)?.at_rate(args.rate);
+    let step = run.load_best(model.params())?;
+    let options = EvalOptions::of(&run.experiment.train);
+    let Some(result) = evaluate_with_progress(&mut model, data, options, !no_progress)? else {
         eprintln!("interrupted; nothing was changed");
         return Ok(Exit::Stopped);
     };
     let accuracy = result.get("accuracy").context("a classifier reports its accuracy")?;
-    let step = checkpoint.meta.state.step;
     let predictions = model.predictions()?;
     let confusion = Confusion::new(&predictions, class_names.len());
     let calibration_error = expected_calibration_error(&predictions);
     let buckets = by_length(&predictions);
-    if args.json {
+    if *json {
         let object = json!({
             "task": task.name,
-            "split": args.split.name(),
+            "split": split.name(),
             "count": result.samples,
             "loss": result.loss,
             "accuracy": accuracy,
@@ -137,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         say(format_args!(
             "{} {}: accuracy {:.2}% (loss {:.4}) on {} examples, after step {step}, in {:.1} s",
             task.name,
-            args.split.name(),
+            split.name(),
             100.0 * accuracy,
             result.loss,
             result.samples,

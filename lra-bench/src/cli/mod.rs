@@ -10,8 +10,6 @@ mod seeds;
 mod tasks;
 mod train;
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use program::exit::Exit;
@@ -62,11 +60,6 @@ pub fn run() -> Result<Exit> {
         Some(Command::Benchmark(args)) => benchmark::run(&args),
         Some(Command::Tasks(args)) => tasks::run(&args),
     }
-}
-
-/// Where runs are kept.
-fn runs_root() -> PathBuf {
-    PathBuf::from("runs")
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use program::exit::{Exit, describe, usage};
 use program::output::{say, say_all};
 use training::run_dir;
 
-use super::runs_root;
 use crate::report::Report;
 use crate::report::run::Run;
 use crate::report::table::{Style, render};
@@ -44,7 +43,7 @@ fn named(names: &[String]) -> Result<Vec<PathBuf>> {
     for name in names {
         match super::seeds::find(name) {
             Some(group) => folders.extend(run_dir::seeds(&group)),
-            None => folders.push(run_dir::find(&runs_root(), name)?),
+            None => folders.push(run_dir::find(run_dir::root(), name)?),
         }
     }
     Ok(folders)
@@ -53,7 +52,7 @@ fn named(names: &[String]) -> Result<Vec<PathBuf>> {
 /// Of everything in `runs/`. What other programs left there is no error.
 fn report_of_all() -> Result<Report> {
     let mut runs = Vec::new();
-    for folder in run_dir::list(&runs_root()) {
+    for folder in run_dir::list(run_dir::root()) {
         match Run::read(&folder) {
             Ok(run) => runs.push(run),
             Err(error) => eprintln!("left out: {}: {}", folder.display(), describe(&error)),

@@ -11,11 +11,10 @@ use program::config;
 use program::exit::{Exit, usage};
 use program::output::say_all;
 use tch::Device;
+use training::args::echo;
 use training::run_dir::{self, RunDir};
-use training::train_args::TrainArgs;
 use training::trainer::Outcome;
 
-use super::runs_root;
 use super::train::{Args, continued, open, train};
 use crate::experiment::Experiment;
 use crate::report::Report;
@@ -24,7 +23,7 @@ use crate::report::table::{Style, render};
 
 /// The folder of several seeds that `name` means: itself, or below `runs/`.
 pub(super) fn find(name: &str) -> Option<PathBuf> {
-    let candidates = [PathBuf::from(name), runs_root().join(name)];
+    let candidates = [PathBuf::from(name), run_dir::root().join(name)];
     candidates.into_iter().find(|folder| !run_dir::seeds(folder).is_empty())
 }
 
@@ -50,7 +49,7 @@ pub(super) fn start(
             );
             folder.clone()
         }
-        None => run_dir::make_numbered(&runs_root(), &experiment.task, stem)?,
+        None => run_dir::make_numbered(run_dir::root(), &experiment.task, stem)?,
     };
     for &seed in seeds {
         experiment.train.seed = seed;
@@ -68,7 +67,7 @@ pub(super) fn resume(args: &Args, folder: &Path, device: Device) -> Result<Exit>
         let before = Run::read(path)?;
         let (mut experiment, changes) = continued(args, path)?;
         if args.seeds.is_empty() && number == 0 {
-            TrainArgs::echo(&changes);
+            echo(&changes);
         }
         let seed = before.experiment.train.seed;
         if args.seeds.is_empty() && experiment.train.seed != seed {

@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use program::config;
 use program::exit::{Exit, usage};
 use program::interrupt;
 use s4_core::conv::plan;
 use tch::Device;
-use training::device::Chosen;
+use training::args::{TrainArgs, echo};
+use training::run::Experiment as _;
 use training::run_dir::{self, RunDir};
-use training::train_args::TrainArgs;
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 
-use super::{runs_root, seeds};
-use crate::experiment::{Experiment, Preset};
+use super::seeds;
+use crate::experiment::Experiment;
 use crate::objective::Classification;
 use crate::tasks;
 
@@ -25,9 +25,6 @@ pub(super) struct Args {
     /// What to train on; `lra-bench tasks` lists the names
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     task: Option<String>,
-    /// Ready-made settings [default: paper on a GPU, small on a CPU]
-    #[arg(long, value_enum)]
-    preset: Option<PresetName>,
     /// Folder with the task's files in their official layout
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -49,44 +46,23 @@ impl Args {
     }
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PresetName {
-    /// The papers' settings.
-    Paper,
-    /// Small enough for a CPU.
-    Small,
-}
-
-impl From<PresetName> for Preset {
-    fn from(name: PresetName) -> Self {
-        match name {
-            PresetName::Paper => Preset::Paper,
-            PresetName::Small => Preset::Small,
-        }
-    }
-}
-
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
-    let Chosen { device, reason } = args.train.device.choose()?;
-    eprintln!("device: {reason}");
+    let device = args.train.device.choose()?.announce();
     let Some(run) = &args.train.resume else {
         let (experiment, stem) = new_experiment(args, device)?;
         if !args.seeds.is_empty() {
             return seeds::start(args, experiment, &stem, device);
         }
-        let dir = match &args.train.run_dir {
-            Some(path) => RunDir::create(path)?,
-            None => RunDir::create_numbered(&runs_root(), &experiment.task, &stem)?,
-        };
+        let dir = args.train.create_run(&experiment.task, &stem)?;
         return Ok(train(args, experiment, dir, device)?.into());
     };
     if let Some(folder) = seeds::find(run) {
         return seeds::resume(args, &folder, device);
     }
-    let path = run_dir::find(&runs_root(), run)?;
+    let path = run_dir::find(run_dir::root(), run)?;
     let (experiment, changes) = continued(args, &path)?;
-    TrainArgs::echo(&changes);
+    echo(&changes);
     Ok(train(args, experiment, RunDir::resume(&path)?, device)?.into())
 }
 
@@ -135,41 +111,20 @@ pub(super) fn continued(args: &Args, path: &Path) -> Result<(Experiment, Vec<Str
 
 /// The settings of a run that does not exist yet, and what its name begins with.
 fn new_experiment(args: &Args, device: Device) -> Result<(Experiment, String)> {
-    let (loaded, stem) = match (&args.train.config, &args.task) {
-        (Some(file), task) => {
-            let mut loaded = Experiment::read(file, &args.train.overrides)?;
-            if let Some(task) = task {
-                loaded.value.task.clone_from(task);
-            }
-            let stem = file.file_stem().map_or("config".into(), |s| s.to_string_lossy());
-            (loaded, stem.into_owned())
-        }
-        (None, Some(task)) => {
-            let preset = args.preset.map_or_else(|| default_preset(device), Preset::from);
-            (
-                Experiment::preset(tasks::find(task)?, preset, &args.train.overrides)?,
-                preset.to_string(),
-            )
-        }
-        (None, None) => {
-            return Err(usage(
-                "nothing to do: name a task with --task (`lra-bench tasks` lists them), a file \
-                 with --config, or a run with --resume; --help has the rest",
-            ));
-        }
-    };
-    TrainArgs::echo(&loaded.changes);
-    let mut experiment = loaded.value;
+    if args.task.is_none() && args.train.config.is_none() {
+        return Err(usage(
+            "nothing to do: name a task with --task (`lra-bench tasks` lists them), a file with \
+             --config, or a run with --resume; --help has the rest",
+        ));
+    }
+    let task = args.task.as_deref();
+    let (mut experiment, stem): (Experiment, _) = args.train.experiment(device, |name, set| {
+        let task = tasks::find(task.unwrap_or_default())?;
+        Ok((Experiment::preset(task, name.parse()?, set)?, name.to_owned()))
+    })?;
+    if let Some(task) = task {
+        task.clone_into(&mut experiment.task);
+    }
     args.apply(&mut experiment)?;
     Ok((experiment, stem))
-}
-
-/// `paper` where a GPU makes it feasible, `small` elsewhere.
-fn default_preset(device: Device) -> Preset {
-    let (preset, because) = match device {
-        Device::Cpu => (Preset::Small, "on a CPU; --preset paper has the papers' settings"),
-        _ => (Preset::Paper, "on a GPU"),
-    };
-    eprintln!("preset: {preset}, as is the default {because}");
-    preset
 }

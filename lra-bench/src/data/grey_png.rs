@@ -5,9 +5,9 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use loader::Dataset;
 use png::{Reader, Transformations};
 use rayon::prelude::*;
-use training::dataset::Dataset;
 
 use super::batch::{Batch, Sequences};
 use super::cifar::luma;

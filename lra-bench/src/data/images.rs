@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use training::dataset::Dataset;
+use loader::Dataset;
 
 use super::batch::{Batch, Sequences};
 

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use audio_data::layout::names_in;
 use audio_data::read::is_audio_name;
 use audio_data::split::Split as Part;
-use training::seed;
+use program::seed;
 
 /// What files hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use audio_data::corpus::{self, Corpus, Prepared};
 use audio_data::layout::Listing;
+use loader::Dataset;
 use program::progress::Progress;
 use program::{exit, interrupt};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use training::dataset::Dataset;
 
 use super::batch::{Batch, Sequences};
 use crate::experiment::DataConfig;

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use training::dataset::Dataset;
+use loader::Dataset;
 
 use super::batch::{Batch, Sequences};
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
-use training::dataset::Dataset;
+use loader::Dataset;
 
 use super::batch::{Batch, Sequences};
 

@@ -8,12 +8,12 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use anyhow::{Result, ensure};
+use program::seed;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use training::seed;
 
 use super::grammar::{self, CLOSE, Operator, VALUES};
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use training::run::Experiment as _;
 use training::run_dir;
 use training::summary::Summary;
 

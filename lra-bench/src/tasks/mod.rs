@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use training::dataset::Dataset;
+use loader::Dataset;
 
 use crate::data::batch::Batch;
 use crate::experiment::DataConfig;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use training::dataset::Dataset;
+use loader::Dataset;
 
 use super::{Split, Splits, Task};
 use crate::data::batch::{Batch, Sequences};

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use audio_data::split::Split;
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
+use loader::Dataset;
 use program::exit::Exit;
 use program::interrupt;
 use program::output::say;
-use program::progress::Progress;
 use serde_json::json;
-use training::device::{Chosen, DeviceRequest};
-use training::evaluate::{EvalOptions, evaluate};
-use training::{dataset::Dataset, run_dir};
+use training::args::{EvalSplit, EvaluateArgs};
+use training::evaluate::{EvalOptions, evaluate_with_progress};
+use training::run::Run;
 
-use super::{load, runs_root};
+use super::load;
 use crate::baseline::{self, Baselines};
 use crate::data::batch::Sequences;
 use crate::data::{self, Audio};
@@ -23,78 +23,45 @@ use crate::experiment::Experiment;
 /// Arguments of `evaluate`.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Folder of a run, or its name below runs/
-    #[arg(value_name = "RUN")]
-    run: String,
-    /// What to evaluate on
-    #[arg(long, value_enum, default_value = "test")]
-    split: SplitName,
+    #[command(flatten)]
+    evaluate: EvaluateArgs,
     /// Other audio: a folder, or the name of a data set below data/ [default: that of the run]
     #[arg(long, value_name = "DIR|NAME")]
     data: Option<String>,
     /// Measure simple predictors as well: the marginal distribution, an n-gram, a linear predictor
     #[arg(long)]
     baselines: bool,
-    /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: DeviceRequest,
-    /// One JSON object on standard output
-    #[arg(long)]
-    json: bool,
-    /// Plain lines instead of a progress bar
-    #[arg(long)]
-    no_progress: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SplitName {
-    Test,
-    Val,
-}
-
-impl From<SplitName> for Split {
-    fn from(name: SplitName) -> Self {
-        match name {
-            SplitName::Test => Split::Test,
-            SplitName::Val => Split::Val,
-        }
-    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
-    let path = run_dir::find(&runs_root(), &args.run)?;
-    let mut experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
+    let EvaluateArgs { run, split, device, json, no_progress } = &args.evaluate;
+    let mut run: Run<Experiment> = Run::open(run)?;
+    let config = &mut run.experiment.data;
     if let Some(text) = &args.data {
         let (dir, layout) = data::locate(text);
-        (experiment.data.dir, experiment.data.layout) = (Some(dir), layout);
+        (config.dir, config.layout) = (Some(dir), layout);
     }
-    let Chosen { device, reason } = args.device.choose()?;
-    eprintln!("device: {reason}");
-    let Some(audio) = Audio::open(&mut experiment.data, !args.no_progress)? else {
+    let device = device.choose()?.announce();
+    let Some(audio) = Audio::open(config, !no_progress)? else {
         return Ok(interrupted());
     };
     eprintln!("data: {}", audio.origin);
-    let split = Split::from(args.split);
-    let data = Arc::new(Sequences::by_length(audio.whole(split)?));
-    let (model, step) = load(&path, &experiment, device)?;
-    let mut model = model.in_segments(&experiment);
-
-    let options = EvalOptions {
-        batch_size: experiment.train.eval_batch_size(),
-        workers: experiment.train.workers,
-        seed: experiment.train.seed,
+    let split = match split {
+        EvalSplit::Test => Split::Test,
+        EvalSplit::Val => Split::Val,
     };
-    let batches = data.len().div_ceil(options.batch_size) as u64;
-    let progress = Progress::new(!args.no_progress, 0, batches);
-    let result = evaluate(&mut model, data.clone(), options, |done, _| progress.step(done))?;
-    progress.finish();
+    let data = Arc::new(Sequences::by_length(audio.whole(split)?));
+    let (model, step) = load(&run, device)?;
+    let mut model = model.in_segments(&run.experiment);
+    let options = EvalOptions::of(&run.experiment.train);
+    let result = evaluate_with_progress(&mut model, data.clone(), options, !no_progress)?;
     let Some(result) = result else { return Ok(interrupted()) };
     let bits = result.get("bits_per_sample").context("the model reports its bits")?;
 
     let baselines = if args.baselines {
         let train = Sequences::all(audio.whole(Split::Train)?);
-        let quantiser = experiment.data.quantiser()?;
+        let quantiser = run.experiment.data.quantiser()?;
         let decode = |code| quantiser.decode(code);
         let tell = |text: &str| eprintln!("baselines: {text}");
         Some(baseline::measure(&train, &*data, quantiser.levels(), &decode, &tell)?)
@@ -102,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         None
     };
     let name = &audio.name;
-    if args.json {
+    if *json {
         let mut object = json!({
             "data": name,
             "split": split,

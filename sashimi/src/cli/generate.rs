@@ -11,11 +11,11 @@ use program::interrupt;
 use program::output::say;
 use program::progress::Progress;
 use s4_stream::Precision;
-use training::device::{Chosen, DeviceRequest};
+use training::device::DeviceRequest;
 use training::objective::Objective;
-use training::run_dir;
+use training::run::Run;
 
-use super::{load, runs_root};
+use super::load;
 use crate::data::file;
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
@@ -66,18 +66,17 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(args.count > 0, "--count must be at least 1");
     args.sampling.validate()?;
     interrupt::install()?;
-    let path = run_dir::find(&runs_root(), &args.run)?;
-    let experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
+    let trained: Run<Experiment> = Run::open(&args.run)?;
+    let experiment = &trained.experiment;
     let (rate, quantiser) = (experiment.data.rate()?, experiment.data.quantiser()?);
     let prefix = match &args.prefix {
         None => Vec::new(),
         Some(prefix) => file::codes(prefix, &experiment.data).context("--prefix")?,
     };
-    let Chosen { device, reason } = args.device.choose()?;
-    eprintln!("device: {reason}");
-    let (objective, step) = load(&path, &experiment, device)?;
+    let device = args.device.choose()?.announce();
+    let (objective, step) = load(&trained, device)?;
     let model = objective.model();
-    let engine = stream::model(&experiment, objective.params());
+    let engine = stream::model(experiment, objective.params());
     let engine = match args.precision {
         Precision::Float32 => engine.unwrap_or_else(|error| {
             eprintln!("slower, by libtorch: {}", describe(&error));
@@ -98,7 +97,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let start = generate::after(model, engine.as_ref(), &heard, args.count as usize)?;
     let mut generator = Generator::new(start, args.sampling, args.seed, 0..args.count)?;
 
-    let folder = args.out.clone().unwrap_or_else(|| path.join("samples"));
+    let folder = args.out.clone().unwrap_or_else(|| trained.path.join("samples"));
     let mut voices = (0..args.count)
         .map(|number| {
             let name = format!("step{step}-seed{}-{number:03}.wav", args.seed);

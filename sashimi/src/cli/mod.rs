@@ -6,15 +6,12 @@ mod score;
 mod stability;
 mod train;
 
-use std::path::{Path, PathBuf};
-
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use program::config;
 use program::exit::Exit;
 use tch::Device;
-use training::checkpoint::Checkpoint;
 use training::objective::Objective;
+use training::run::Run;
 
 use crate::experiment::Experiment;
 use crate::objective::NextCode;
@@ -55,17 +52,11 @@ pub fn run() -> Result<Exit> {
     }
 }
 
-/// Where runs are kept.
-fn runs_root() -> PathBuf {
-    PathBuf::from("runs")
-}
-
-/// The best model of the run in `path`, and the step that it is of.
-fn load(path: &Path, experiment: &Experiment, device: Device) -> Result<(NextCode, u64)> {
-    let model = NextCode::new(experiment, device)?;
-    let checkpoint = Checkpoint::load_best(path)?;
-    checkpoint.restore_weights(model.params(), &config::to_toml(experiment)?)?;
-    Ok((model, checkpoint.meta.state.step))
+/// The best model of `run`, and the step that it is of.
+fn load(run: &Run<Experiment>, device: Device) -> Result<(NextCode, u64)> {
+    let model = NextCode::new(&run.experiment, device)?;
+    let step = run.load_best(model.params())?;
+    Ok((model, step))
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use program::exit::{Exit, describe};
 use program::interrupt;
 use program::output::say;
 use serde_json::json;
-use training::device::{Chosen, DeviceRequest};
-use training::run_dir;
+use training::device::DeviceRequest;
+use training::run::Run;
 
-use super::{load, runs_root};
+use super::load;
 use crate::data::batch::CodeBatch;
 use crate::data::file;
 use crate::experiment::Experiment;
@@ -38,18 +38,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
-    let path = run_dir::find(&runs_root(), &args.run)?;
-    let experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
-    let Chosen { device, reason } = args.device.choose()?;
-    eprintln!("device: {reason}");
-    let (model, _) = load(&path, &experiment, device)?;
-    let model = model.in_segments(&experiment);
+    let run: Run<Experiment> = Run::open(&args.run)?;
+    let (model, _) = load(&run, args.device.choose()?.announce())?;
+    let model = model.in_segments(&run.experiment);
     let mut scored = 0;
     for file in &args.files {
         if interrupt::requested() {
             return Ok(Exit::Stopped);
         }
-        let codes = match file::codes(file, &experiment.data) {
+        let codes = match file::codes(file, &run.experiment.data) {
             Ok(codes) => codes,
             Err(error) if !args.strict => {
                 eprintln!("skipped: {}", describe(&error));

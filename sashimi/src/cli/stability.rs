@@ -14,10 +14,10 @@ use s4_core::layer::SequenceLayer;
 use serde::Serialize;
 use serde_json::json;
 use tch::Device;
-use training::device::{Chosen, DeviceRequest};
-use training::run_dir;
+use training::device::DeviceRequest;
+use training::run::Run;
 
-use super::{load, runs_root};
+use super::load;
 use crate::experiment::Experiment;
 use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
@@ -86,12 +86,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     interrupt::install()?;
-    let Chosen { device, reason } = args.device.choose()?;
-    eprintln!("device: {reason}");
+    let device = args.device.choose()?.announce();
     let mut studies = Vec::new();
     for run in &args.runs {
-        let path = run_dir::find(&runs_root(), run)?;
-        let Some(study) = study(&path, args, device)? else {
+        let Some(study) = study(&Run::open(run)?, args, device)? else {
             eprintln!("interrupted; nothing was changed");
             return Ok(Exit::Stopped);
         };
@@ -109,13 +107,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn study(path: &Path, args: &Args, device: Device) -> Result<Option<Study>> {
-    let experiment = Experiment::read(&run_dir::config_file(path), &[])?.value;
-    let (objective, step) = load(path, &experiment, device)?;
+fn study(run: &Run<Experiment>, args: &Args, device: Device) -> Result<Option<Study>> {
+    let experiment = &run.experiment;
+    let (objective, step) = load(run, device)?;
     let model = objective.model();
     let transform = serde_json::to_value(experiment.model.layer.ssm.real_transform)?;
     let mut study = Study {
-        run: path.display().to_string(),
+        run: run.path.display().to_string(),
         real_transform: transform.as_str().unwrap_or_default().to_owned(),
         step,
         spectral_radius: Vec::new(),
@@ -132,11 +130,7 @@ fn study(path: &Path, args: &Args, device: Device) -> Result<Option<Study>> {
         study.channels += radius.numel() as i64;
     }
     let samples = (args.times * experiment.data.length as f64).ceil() as u64;
-    if generate(model, &experiment, args, samples, &mut study)? {
-        Ok(Some(study))
-    } else {
-        Ok(None)
-    }
+    if generate(model, experiment, args, samples, &mut study)? { Ok(Some(study)) } else { Ok(None) }
 }
 
 /// Fills in the levels; `false` if the user interrupted.

@@ -10,12 +10,11 @@ use program::exit::{Exit, usage};
 use program::interrupt;
 use s4_core::conv::plan;
 use tch::Device;
-use training::device::Chosen;
+use training::args::{TrainArgs, echo};
+use training::run::Experiment as _;
 use training::run_dir::{self, RunDir};
-use training::train_args::TrainArgs;
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 
-use super::runs_root;
 use crate::data::batch::Sequences;
 use crate::data::{self, Audio};
 use crate::experiment::{Experiment, PRESETS, Preset};
@@ -27,10 +26,6 @@ pub(super) struct Args {
     /// Folder of audio files, or the name of a data set below data/ (sc09, fsdd, …)
     #[arg(long, value_name = "DIR|NAME")]
     data: Option<String>,
-    /// Ready-made settings: small, sc09, sc09-unet, youtubemix, beethoven, or paper for those that
-    /// the paper has for such data [default: paper on a GPU, small on a CPU]
-    #[arg(long, value_name = "NAME")]
-    preset: Option<String>,
     /// Damaged files are an error rather than skipped
     #[arg(long)]
     strict: bool,
@@ -40,14 +35,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
-    let Chosen { device, reason } = args.train.device.choose()?;
-    eprintln!("device: {reason}");
-    let resumed = args.train.resume.as_ref().map(|run| run_dir::find(&runs_root(), run));
+    let device = args.train.device.choose()?.announce();
+    let resumed = args.train.resume.as_ref().map(|run| run_dir::find(run_dir::root(), run));
     let resumed = resumed.transpose()?;
     let (mut experiment, stem) = match &resumed {
         Some(path) => {
             let loaded = Experiment::read(&run_dir::config_file(path), &args.train.overrides)?;
-            TrainArgs::echo(&loaded.changes);
+            echo(&loaded.changes);
             (loaded.value, String::new())
         }
         None => new_experiment(args, device)?,
@@ -77,10 +71,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let samples = (preview.seconds * f64::from(experiment.data.rate()?)).ceil() as usize;
     let examples = audio.examples(Split::Val, preview.count as usize, samples)?;
 
-    let dir = match (&resumed, &args.train.run_dir) {
-        (Some(path), _) => RunDir::resume(path)?,
-        (None, Some(path)) => RunDir::create(path)?,
-        (None, None) => RunDir::create_numbered(&runs_root(), "audio", &stem)?,
+    let dir = match &resumed {
+        Some(path) => RunDir::resume(path)?,
+        None => args.train.create_run("audio", &stem)?,
     };
     let path = dir.path().to_owned();
     let objective = NextCode::new(&experiment, device)?.with_examples(examples);
@@ -97,46 +90,28 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 /// The settings of a run that does not exist yet, and what to call it: data and settings.
 fn new_experiment(args: &Args, device: Device) -> Result<(Experiment, String)> {
-    let (loaded, settings) = match (&args.train.config, &args.data) {
-        (Some(file), _) => {
-            let stem = file.file_stem().map_or("config".into(), |s| s.to_string_lossy());
-            (Experiment::read(file, &args.train.overrides)?, stem.into_owned())
-        }
-        (None, Some(data)) => {
-            let preset = preset(args.preset.as_deref(), data, device)?;
-            (preset.load(&args.train.overrides)?, preset.name.to_owned())
-        }
-        (None, None) => {
-            return Err(usage(
-                "nothing to do: name audio with --data, a file with --config, or a run with \
-                 --resume; --help has the rest",
-            ));
-        }
-    };
-    TrainArgs::echo(&loaded.changes);
-    let experiment = loaded.value;
-    let (dir, _) = match &args.data {
-        Some(text) => data::locate(text),
-        None => (experiment.data.dir.clone().unwrap_or_default(), None),
+    if args.data.is_none() && args.train.config.is_none() {
+        return Err(usage(
+            "nothing to do: name audio with --data, a file with --config, or a run with --resume; \
+             --help has the rest",
+        ));
+    }
+    let data = args.data.as_deref();
+    let (experiment, settings): (Experiment, _) = args.train.experiment(device, |name, set| {
+        let preset = preset(name, data.unwrap_or_default())?;
+        Ok((preset.load(set)?, preset.name.to_owned()))
+    })?;
+    let dir = match data {
+        Some(text) => data::locate(text).0,
+        None => experiment.data.dir.clone().unwrap_or_default(),
     };
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
     let stem = name.map_or_else(|| settings.clone(), |name| format!("{name}-{settings}"));
     Ok((experiment, stem))
 }
 
-/// The preset that was asked for, or the default: `paper` where a GPU makes it feasible, `small`
-/// elsewhere. `paper` is what the paper has for such data.
-fn preset(asked: Option<&str>, data: &str, device: Device) -> Result<&'static Preset> {
-    let name = match (asked, device) {
-        (Some(name), _) => name,
-        (None, Device::Cpu) => {
-            eprintln!(
-                "preset: small, as is the default on a CPU; --preset paper has the paper's settings"
-            );
-            "small"
-        }
-        (None, _) => "paper",
-    };
+/// The preset called `name`; `paper` is what the paper has for such data.
+fn preset(name: &str, data: &str) -> Result<&'static Preset> {
     if name != "paper" {
         return Preset::find(name);
     }

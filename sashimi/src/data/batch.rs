@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use audio_data::windows::Windows;
+use loader::Dataset;
 use tch::{Device, Kind, Tensor};
-use training::dataset::Dataset;
 use training::upload::upload;
 
 use crate::baseline;

@@ -7,10 +7,10 @@ pub mod stream;
 pub mod tensors;
 
 use anyhow::{Result, ensure};
+use program::seed;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use s4_stream::Model;
-use training::seed;
 
 use crate::model::CodeModel;
 use sampling::Sampling;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::{Outcome, Trainer};
-use crate::dataset::Dataset;
 use crate::ema::Ema;
 use crate::evaluate::{EvalOptions, Evaluation, evaluate};
 use crate::objective::Objective;
 use crate::seed;
 use crate::summary::{BestValue, Summary};
+use loader::Dataset;
 
 impl<O: Objective> Trainer<O> {
     pub(super) fn is_at_end(&self) -> bool {
@@ -84,7 +84,7 @@ impl<O: Objective> Trainer<O> {
         let options = EvalOptions {
             batch_size: self.config.eval_batch_size(),
             workers: self.config.workers,
-            seed: seed::derive(self.config.seed, name, self.state.step),
+            seed: program::seed::derive(self.config.seed, name, self.state.step),
         };
         let report = &mut self.report;
         let on_batch = |done, of| report.evaluating(name, done, of);

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::objective::Objective;
-use crate::prefetch::Prefetch;
+use loader::prefetch::Prefetch;
 use program::panics;
 
 /// Training batches from some position on.
@@ -47,9 +47,9 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::dataset::Dataset;
     use crate::objective::{Phase, StepOutput};
-    use crate::sampler::InOrder;
+    use loader::Dataset;
+    use loader::sampler::InOrder;
 
     struct Numbers;
 

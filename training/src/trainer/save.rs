@@ -14,9 +14,9 @@ use crate::objective::Objective;
 use crate::optim::AdamW;
 use crate::run_dir::{self, RunDir};
 use crate::schedule::ScheduleState;
-use crate::seed;
 use program::config;
 use program::files;
+use program::seed;
 
 /// What a resumed run starts from, apart from the tensors of model and optimiser.
 pub(super) struct Resumed {

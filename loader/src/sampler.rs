@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::seed;
+use program::seed;
 
 /// The batches of a pass or of many, numbered from 0.
 pub trait Sampler: Send + Sync {
@@ -57,8 +57,8 @@ impl Sampler for InOrder {
 /// The order of an epoch depends on (seed, epoch) alone, so the batch number is all a checkpoint
 /// has to keep. Where samples differ in length, each stretch of 32 batches of that order is
 /// sorted by length and cut anew, and the batches of the epoch are shuffled once more: the samples
-/// of a batch are similar then, and still others in every epoch. Samples that do not fill the last group of batches of an epoch are left out, as
-/// the official code does.
+/// of a batch are similar then, and still others in every epoch. Samples that do not fill the last
+/// group of batches of an epoch are left out, as the official code does.
 #[derive(Debug)]
 pub struct Shuffled {
     len: usize,
@@ -71,7 +71,7 @@ pub struct Shuffled {
     orders: Mutex<Vec<(u64, Arc<[usize]>)>>,
 }
 
-/// Batches that samples are exchanged within, to make them similar.
+/// Sort window, in batches.
 const POOL: usize = 32;
 
 impl Shuffled {
@@ -152,8 +152,8 @@ impl Sampler for Shuffled {
     }
 }
 
-/// The order for `purpose` in `epoch`: a Fisher-Yates shuffle driven by ChaCha8, whose stream is specified, so
-/// that orders survive upgrades of the `rand` crates.
+/// The order for `purpose` in `epoch`: a Fisher-Yates shuffle driven by ChaCha8, whose stream is
+/// specified, so that orders survive upgrades of the `rand` crates.
 fn permutation(len: usize, seed: u64, purpose: &str, epoch: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::from_seed(seed::derive_bytes(seed, purpose, epoch));
     let mut order: Vec<usize> = (0..len).collect();

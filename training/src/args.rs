@@ -1,0 +1,151 @@
+//! The command line flags that programs share.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use program::config::Loaded;
+use tch::Device;
+
+use crate::device::DeviceRequest;
+use crate::run::Experiment;
+use crate::run_dir::{self, RunDir};
+use crate::train_config::TrainConfig;
+
+/// Flags of `train`; a program adds its own for data.
+#[derive(Debug, Clone, Args)]
+pub struct TrainArgs {
+    /// Ready-made settings [default: paper on a GPU, small on a CPU]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Settings from a file instead of a preset
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    pub config: Option<PathBuf>,
+    /// Change one setting, e.g. model.d_model=64; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// Fixes data order, initialisation and dropout
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where to keep the run [default: the next free number in runs/]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub run_dir: Option<PathBuf>,
+    /// Go on with this run, from its last checkpoint
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config"])]
+    pub resume: Option<String>,
+    /// Stop after this many steps in all
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Passes over the training data, in place of the preset's
+    #[arg(long, value_name = "N")]
+    epochs: Option<u64>,
+    /// Plain lines instead of a progress bar
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+impl TrainArgs {
+    /// The experiment of a new run and the name of its settings: those of `--config`, or else of
+    /// what `preset` finds by the name of a preset, for which `paper` is the default on a GPU and
+    /// `small` on a CPU.
+    ///
+    /// # Errors
+    /// If the file cannot be read, there is no such preset, or an override is wrong.
+    pub fn experiment<E: Experiment>(
+        &self,
+        device: Device,
+        preset: impl FnOnce(&str, &[String]) -> Result<(Loaded<E>, String)>,
+    ) -> Result<(E, String)> {
+        let (loaded, name) = match (&self.config, &self.preset) {
+            (Some(file), _) => {
+                let stem = file.file_stem().map_or("config".into(), |s| s.to_string_lossy());
+                (E::read(file, &self.overrides)?, stem.into_owned())
+            }
+            (None, Some(name)) => preset(name, &self.overrides)?,
+            (None, None) => {
+                let (name, because) = match device {
+                    Device::Cpu => ("small", "CPU; --preset paper has the papers' settings"),
+                    _ => ("paper", "GPU"),
+                };
+                eprintln!("preset: {name} (default on a {because})");
+                preset(name, &self.overrides)?
+            }
+        };
+        echo(&loaded.changes);
+        Ok((loaded.value, name))
+    }
+
+    /// Flags that stand for settings.
+    pub fn apply(&self, config: &mut TrainConfig) {
+        if let Some(seed) = self.seed {
+            config.seed = seed;
+        }
+        if let Some(epochs) = self.epochs {
+            config.epochs = Some(epochs);
+            config.steps = None;
+        }
+        if let Some(steps) = self.max_steps {
+            config.steps = Some(steps);
+        }
+    }
+
+    /// The folder of a new run: that of `--run-dir`, or the next free number of `stem` for `task`.
+    ///
+    /// # Errors
+    /// If it holds a run already, or cannot be made.
+    pub fn create_run(&self, task: &str, stem: &str) -> Result<RunDir> {
+        match &self.run_dir {
+            Some(path) => RunDir::create(path),
+            None => RunDir::create_numbered(run_dir::root(), task, stem),
+        }
+    }
+}
+
+/// Prints which settings were changed with `--set`.
+pub fn echo(changes: &[String]) {
+    for change in changes {
+        eprintln!("set: {change}");
+    }
+}
+
+/// Flags of `evaluate`; a program adds its own for data.
+#[derive(Debug, Clone, Args)]
+pub struct EvaluateArgs {
+    /// Folder of a run, or its name below runs/
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// What to evaluate on
+    #[arg(long, value_enum, default_value = "test")]
+    pub split: EvalSplit,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Plain lines instead of a progress bar
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+/// A split that is not trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvalSplit {
+    /// Examined once, at the end.
+    Test,
+    /// Chooses the best weights.
+    Val,
+}
+
+impl EvalSplit {
+    /// `test` or `val`.
+    pub fn name(self) -> &'static str {
+        match self {
+            EvalSplit::Test => "test",
+            EvalSplit::Val => "val",
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A run and the settings it was made with, opened to be evaluated, generated from or compared.
+//!
+//! ```no_run
+//! # use anyhow::Result;
+//! # use s4_core::params::ParamStore;
+//! # use training::run::{Experiment, Run};
+//! # fn show<E: Experiment>(build: impl Fn(&E) -> Result<ParamStore>) -> Result<()> {
+//! let run: Run<E> = Run::open("path-x/small-001")?;
+//! let params = build(&run.experiment)?;
+//! let step = run.load_best(&params)?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use program::config::{self, Loaded};
+use s4_core::params::ParamStore;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::checkpoint::Checkpoint;
+use crate::run_dir;
+
+/// All that a run follows from: what a program's configuration files hold.
+pub trait Experiment: Serialize + DeserializeOwned {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending key, its value and what is allowed.
+    fn validate(&self) -> Result<()>;
+
+    /// The experiment of a TOML file, changed by `overrides` (`key.path=value`).
+    ///
+    /// # Errors
+    /// If the file cannot be read, has an unknown key, or contradicts itself.
+    fn read(file: &Path, overrides: &[String]) -> Result<Loaded<Self>> {
+        let loaded: Loaded<Self> = config::load(file, overrides)?;
+        loaded.value.validate().with_context(|| file.display().to_string())?;
+        Ok(loaded)
+    }
+
+    /// The experiment of a TOML `text` that is built into the program as `name`.
+    ///
+    /// # Errors
+    /// If an override is wrong.
+    fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Loaded<Self>> {
+        let loaded: Loaded<Self> = config::parse(name, text, overrides)?;
+        loaded.value.validate()?;
+        Ok(loaded)
+    }
+}
+
+/// A run on disk.
+#[derive(Debug)]
+pub struct Run<E> {
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it was trained with. A caller may change where the data is; the model must stay.
+    pub experiment: E,
+}
+
+impl<E: Experiment> Run<E> {
+    /// The run that `name` means: a folder, or `task/name` below [`run_dir::root`].
+    ///
+    /// # Errors
+    /// If there is none, or its configuration cannot be read.
+    pub fn open(name: &str) -> Result<Self> {
+        Self::read(&run_dir::find(run_dir::root(), name)?)
+    }
+
+    /// The run in the folder `path`.
+    ///
+    /// # Errors
+    /// If its configuration cannot be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let experiment = E::read(&run_dir::config_file(path), &[])?.value;
+        Ok(Self { path: path.to_owned(), experiment })
+    }
+
+    /// Copies the run's best weights, or its last ones where there are no best yet, into `params`;
+    /// returns the step after which they were saved.
+    ///
+    /// # Errors
+    /// If there is no checkpoint, or `params` are of another model.
+    pub fn load_best(&self, params: &ParamStore) -> Result<u64> {
+        let checkpoint = Checkpoint::load_best(&self.path)?;
+        checkpoint.restore_weights(params, &config::to_toml(&self.experiment)?)?;
+        Ok(checkpoint.meta.state.step)
+    }
+}
