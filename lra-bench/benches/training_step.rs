@@ -152,14 +152,14 @@ impl Case {
         let model = self.experiment(BASELINE)?.model;
         let size = BlockSize {
             batch: batch as i64,
-            channels: model.d_model,
+            channels: model.width(),
             states: model.layer.ssm.d_state,
             length: self.length as i64,
             kernels: if model.layer.bidirectional { 2 } else { 1 },
             // All of these presets end their blocks with GLU.
-            outputs: 2 * model.d_model,
+            outputs: 2 * model.width(),
         };
-        Ok(model.n_layers as f64 * forward_flop(size))
+        Ok(model.depth() as f64 * forward_flop(size))
     }
 }
 

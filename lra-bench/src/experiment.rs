@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::{Error, Result, ensure};
-use program::config::Loaded;
+use program::config::{Loaded, Renamed};
 use program::exit::usage;
+use s4_config::{Backbone, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use training::run;
 use training::train_config::TrainConfig;
 
 use crate::data::recordings::Scale;
 use crate::listops::Lengths;
-use crate::model::ModelConfig;
 use crate::pathfinder::Difficulty;
 use crate::tasks::fsdd::{HeldOut, SplitBy};
 use crate::tasks::speech_commands::Words;
@@ -29,7 +29,7 @@ pub struct Experiment {
     pub data: DataConfig,
     /// The network.
     #[serde(default)]
-    pub model: ModelConfig,
+    pub model: NetworkConfig,
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
@@ -176,6 +176,15 @@ impl Experiment {
 }
 
 impl run::Experiment for Experiment {
+    const RENAMED: Renamed = s4_config::RENAMED;
+
+    fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
+        let (mut model, line) = self.model.clone().settle(Backbone::S4, set)?;
+        model.pooling.get_or_insert_default();
+        self.model = model;
+        Ok(line)
+    }
+
     fn validate(&self) -> Result<()> {
         let task = self.task()?;
         for name in self.data.given() {

@@ -1,8 +1,9 @@
 //! A classifier with its loss, as the trainer wants it.
 
 use anyhow::{Context, Result};
-use s4_core::layer::Pass;
+use models::Network;
 use s4_core::layer::linear::DenseKind;
+use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Picture, Recipe, StepOutput};
@@ -13,13 +14,13 @@ use crate::experiment::Experiment;
 use crate::metrics::Prediction;
 use crate::metrics::confusion::Confusion;
 use crate::metrics::gather::Gathered;
-use crate::model::{Classifier, Shape};
+use crate::model::Shape;
 
 /// A classifier trained by cross-entropy.
 #[derive(Debug)]
 pub struct Classification {
     store: ParamStore,
-    model: Classifier,
+    model: Network,
     /// How linear maps multiply while training.
     dense: DenseKind,
     /// Step of the input relative to the training data.
@@ -41,7 +42,7 @@ impl Classification {
         seed::seed_torch(experiment.train.seed, "initialise", 0);
         let mut store = ParamStore::new(device, Kind::Float);
         let model =
-            Classifier::new(&mut store.root(), &experiment.model, shape).context("model")?;
+            Network::new(&mut store.root(), &experiment.model, shape.into()).context("model")?;
         let dense = experiment.train.precision.dense();
         let (classes, gathered) = (usize::try_from(shape.classes)?, Gathered::default());
         Ok(Self { store, model, dense, rate: 1.0, examples: None, classes, gathered })
@@ -53,7 +54,7 @@ impl Classification {
     }
 
     /// The network.
-    pub fn model(&self) -> &Classifier {
+    pub fn model(&self) -> &Network {
         &self.model
     }
 
@@ -70,7 +71,7 @@ impl Classification {
             Phase::Eval => Pass::eval(),
         };
         let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
-        let scores = self.model.forward(&batch.x, Pass { rate: self.rate, lengths, ..pass })?;
+        let scores = self.model.forward(&batch.x, &Pass { rate: self.rate, lengths, ..pass })?;
         match phase {
             Phase::Train => self.gathered = Gathered::default(),
             Phase::Eval => self.gathered.add(&scores, batch)?,
@@ -118,11 +119,11 @@ impl Objective for Classification {
     }
 
     fn histograms(&self) -> Vec<(String, Tensor)> {
-        self.model.spectra()
+        inspect::spectra(self.model.backbone())
     }
 
     fn pictures(&self) -> Vec<Picture> {
-        let kernels = self.model.kernels().into_iter();
+        let kernels = inspect::kernels(self.model.backbone()).into_iter();
         let kernels = kernels.map(|(name, kernels)| Picture { name, pixels: heat_map(&kernels) });
         let inputs = self
             .examples

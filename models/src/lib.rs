@@ -21,7 +21,9 @@ pub mod backbone;
 pub mod encoder;
 pub mod head;
 mod network;
-mod positions;
+pub mod positions;
 pub mod sashimi;
+mod state;
 
 pub use network::{Network, NetworkStepper};
+pub use state::{level, repeated};

@@ -10,6 +10,14 @@ use crate::sashimi::{SashimiConfig, Variant};
 use crate::ssm::Mode;
 use crate::stack::{NormKind, StackConfig};
 
+/// Keys of `[model]` that had other names, in the TOML files of experiments.
+pub const RENAMED: &[(&str, &str)] = &[
+    ("model.mixer", "model.backbone"),
+    ("model.kernel", "model.kernel_method"),
+    ("model.convolution", "model.dilated"),
+    ("model.dilated.kernel", "model.dilated.kernel_size"),
+];
+
 /// Everything about a network that the data does not decide.
 ///
 /// What is absent is the backbone's default; [`Self::complete`] spells it out, as it is kept with a
@@ -136,6 +144,11 @@ impl Backbone {
     }
 }
 
+/// Whether the rest of a key, after a section's name, is the end or below the section.
+fn below(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('.')
+}
+
 impl NetworkConfig {
     /// The defaults of a backbone.
     pub fn of(backbone: Backbone) -> Self {
@@ -155,6 +168,14 @@ impl NetworkConfig {
         }
     }
 
+    /// Number of layers.
+    pub fn depth(&self) -> i64 {
+        match self.backbone() {
+            Backbone::Sashimi => self.sashimi().n_layers,
+            _ => self.stack().n_layers,
+        }
+    }
+
     /// What the network is called in tables.
     pub fn name(&self) -> &'static str {
         match (self.backbone(), self.layer.ssm.mode) {
@@ -169,7 +190,8 @@ impl NetworkConfig {
         }
     }
 
-    /// The same with every default of its backbone spelt out, which is `default` where none is given.
+    /// The same with every default of its backbone spelt out, which is `default` where none is given,
+    /// and without what is not for it.
     pub fn complete(mut self, default: Backbone) -> Self {
         let backbone = *self.backbone.get_or_insert(default);
         self.tie_dropout = Some(self.stack().tie_dropout);
@@ -182,6 +204,7 @@ impl NetworkConfig {
             self.ff = Some(config.ff);
             self.unet = Some(config.unet);
             self.variant = Some(config.variant);
+            (self.norm, self.prenorm) = (None, None);
             return self;
         }
         let config = self.stack();
@@ -189,6 +212,7 @@ impl NetworkConfig {
         self.n_layers = Some(config.n_layers);
         self.norm = Some(config.norm);
         self.prenorm = Some(config.prenorm);
+        (self.pool, self.expand, self.ff, self.unet, self.variant) = (None, None, None, None, None);
         match backbone {
             Backbone::S4 | Backbone::Sashimi => {}
             Backbone::Transformer | Backbone::LinearAttention => {
@@ -236,18 +260,71 @@ impl NetworkConfig {
         }
     }
 
-    /// Whether it looks ahead: such a network cannot predict what comes next, nor be stepped.
-    pub fn is_bidirectional(&self) -> bool {
-        match self.backbone() {
-            Backbone::S4 | Backbone::Sashimi => self.layer.bidirectional,
+    /// The key of `[model]` that makes it look ahead, if it does: such a network cannot predict what
+    /// comes next, nor be stepped.
+    pub fn looks_ahead(&self) -> Option<&'static str> {
+        let attention = self.attention.as_ref().is_some_and(|config| config.bidirectional);
+        let recurrent = self.recurrent.as_ref().is_some_and(|config| config.bidirectional);
+        let dilated = self.dilated.as_ref().is_some_and(|config| config.bidirectional);
+        let (key, looks_ahead) = match self.backbone() {
+            Backbone::S4 | Backbone::Sashimi => ("layer.bidirectional", self.layer.bidirectional),
             Backbone::Transformer | Backbone::LinearAttention => {
-                self.attention.as_ref().is_some_and(|config| config.bidirectional)
+                ("attention.bidirectional", attention)
             }
-            Backbone::Lstm | Backbone::Gru => {
-                self.recurrent.as_ref().is_some_and(|config| config.bidirectional)
-            }
-            Backbone::Dilated => self.dilated.as_ref().is_some_and(|config| config.bidirectional),
+            Backbone::Lstm | Backbone::Gru => ("recurrent.bidirectional", recurrent),
+            Backbone::Dilated => ("dilated.bidirectional", dilated),
+        };
+        looks_ahead.then_some(key)
+    }
+
+    /// Parts of sequences that carry a state on are multiples of this many positions long.
+    pub fn stride(&self) -> i64 {
+        match self.backbone() {
+            Backbone::Sashimi => self.sashimi().stride(),
+            _ => 1,
         }
+    }
+
+    /// Keys that are given and have no effect on the backbone: a preset of one backbone is the
+    /// beginning of experiments with another.
+    pub fn unused(&self) -> Vec<&'static str> {
+        let (is_sashimi, is_ssm) = (self.backbone() == Backbone::Sashimi, self.backbone().is_ssm());
+        let keys = [
+            ("norm", self.norm.is_some() && is_sashimi),
+            ("prenorm", self.prenorm.is_some() && is_sashimi),
+            ("pool", self.pool.is_some() && !is_sashimi),
+            ("expand", self.expand.is_some() && !is_sashimi),
+            ("ff", self.ff.is_some() && !is_sashimi),
+            ("unet", self.unet.is_some() && !is_sashimi),
+            ("variant", self.variant.is_some() && !is_sashimi),
+            ("layer", !is_ssm && self.layer != S4BlockConfig::default()),
+        ];
+        keys.into_iter().filter_map(|(key, unused)| unused.then_some(key)).collect()
+    }
+
+    /// The config as it is kept with a run, with `default` for a backbone, after `set` (full keys)
+    /// were changed by the user; and a line on what has no effect, if anything.
+    ///
+    /// # Errors
+    /// If the user set what has no effect.
+    pub fn settle(mut self, default: Backbone, set: &[&str]) -> Result<(Self, Option<String>)> {
+        let backbone = *self.backbone.get_or_insert(default);
+        let unused: Vec<String> =
+            self.unused().into_iter().map(|key| format!("model.{key}")).collect();
+        for key in &unused {
+            let of_user = |set: &&str| set.strip_prefix(key.as_str()).is_some_and(below);
+            ensure!(
+                !set.iter().any(of_user),
+                "{key} means nothing to model.backbone = \"{}\"; leave it out or choose another \
+                 backbone",
+                backbone.key()
+            );
+        }
+        let line = (!unused.is_empty()).then(|| {
+            let verb = if unused.len() == 1 { "has" } else { "have" };
+            format!("{}; {} {verb} no effect", self.name(), unused.join(", "))
+        });
+        Ok((self.complete(backbone), line))
     }
 
     /// Checks what the types cannot.
@@ -255,33 +332,25 @@ impl NetworkConfig {
     /// # Errors
     /// With the offending key, its value and what is allowed.
     pub fn validate(&self) -> Result<()> {
-        self.check_owners()?;
+        self.check_sections()?;
         self.check().context("model")
     }
 
-    /// Refuses what means nothing to the backbone.
-    fn check_owners(&self) -> Result<()> {
-        use Backbone::{Dilated, Gru, LinearAttention, Lstm, S4, Sashimi, Transformer};
-        const STACKS: &[Backbone] = &[S4, Transformer, LinearAttention, Lstm, Gru, Dilated];
-        let owners: [(_, _, &[Backbone]); 10] = [
-            ("norm", self.norm.is_some(), STACKS),
-            ("prenorm", self.prenorm.is_some(), STACKS),
-            ("pool", self.pool.is_some(), &[Sashimi]),
-            ("expand", self.expand.is_some(), &[Sashimi]),
-            ("ff", self.ff.is_some(), &[Sashimi]),
-            ("unet", self.unet.is_some(), &[Sashimi]),
-            ("variant", self.variant.is_some(), &[Sashimi]),
+    /// Refuses sections of other backbones.
+    fn check_sections(&self) -> Result<()> {
+        use Backbone::{Dilated, Gru, LinearAttention, Lstm, Transformer};
+        let sections: [(_, _, &[Backbone]); 3] = [
             ("attention", self.attention.is_some(), &[Transformer, LinearAttention]),
             ("recurrent", self.recurrent.is_some(), &[Lstm, Gru]),
             ("dilated", self.dilated.is_some(), &[Dilated]),
         ];
         let backbone = self.backbone();
-        for (key, given, owners) in owners {
+        for (section, given, owners) in sections {
             let names: Vec<_> = owners.iter().map(|owner| owner.key()).collect();
             ensure!(
                 !given || owners.contains(&backbone),
-                "model.{key} means nothing to model.backbone = \"{}\": it is for {}. Leave it out \
-                 or choose another backbone",
+                "model.{section} means nothing to model.backbone = \"{}\": it is for {}. Leave the \
+                 section out or choose another backbone",
                 backbone.key(),
                 names.join(" and ")
             );

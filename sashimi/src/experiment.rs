@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
 use audio_data::split::SplitBy;
-use program::config::Loaded;
+use program::config::{Loaded, Renamed};
 use program::exit::usage;
-use s4_config::NetworkConfig;
+use s4_config::{Backbone, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use training::run;
 use training::train_config::TrainConfig;
@@ -21,7 +21,7 @@ pub struct Experiment {
     pub data: DataConfig,
     /// The network.
     #[serde(default)]
-    pub model: SashimiConfig,
+    pub model: NetworkConfig,
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
@@ -182,13 +182,25 @@ impl Preset {
 }
 
 impl run::Experiment for Experiment {
+    const RENAMED: Renamed = s4_config::RENAMED;
+
+    fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
+        let (mut model, line) = self.model.clone().settle(Backbone::Sashimi, set)?;
+        model.encoder.get_or_insert_default();
+        self.model = model;
+        Ok(line)
+    }
+
     fn validate(&self) -> Result<()> {
         let DataConfig { length, segment, val_count, .. } = self.data;
         self.data.quantiser()?;
-        self.model.validate().context("model")?;
+        self.model.validate()?;
+        if let Some(key) = self.model.looks_ahead() {
+            bail!("model.{key} looks ahead: such a model cannot predict the next sample");
+        }
         ensure!(
-            !self.model.layer.bidirectional,
-            "model.layer.bidirectional looks ahead: such a model cannot predict the next sample"
+            self.model.condition.is_none(),
+            "model.condition is for networks that are given one; codes are all that this one gets"
         );
         ensure!(length > 0, "data.length is 0; a sequence holds at least one sample");
         if let Some(segment) = segment {

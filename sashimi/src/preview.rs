@@ -3,6 +3,7 @@
 use anyhow::Result;
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::wav_bytes;
+use models::Network;
 use s4_core::params::ParamStore;
 use tch::Tensor;
 use training::objective::Picture;
@@ -11,7 +12,6 @@ use training::tensorboard::Sound;
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
 use crate::generate::{self, Generator, stream};
-use crate::model::CodeModel;
 use crate::spectrum::spectrogram;
 
 /// Rows of a spectrogram.
@@ -54,7 +54,7 @@ impl Preview {
 
     /// Generates anew; the same seed at every evaluation, so that only the model makes the
     /// difference. A model that cannot be stepped yet shows nothing.
-    pub fn sounds(&mut self, model: &CodeModel, params: &ParamStore) -> Vec<(String, Sound)> {
+    pub fn sounds(&mut self, model: &Network, params: &ParamStore) -> Vec<(String, Sound)> {
         let real = self.examples.iter().enumerate();
         self.shown = real.map(|(i, samples)| (format!("real/{i}"), samples.clone())).collect();
         match self.generate(model, params) {
@@ -83,7 +83,7 @@ impl Preview {
         pictures.collect()
     }
 
-    fn generate(&self, model: &CodeModel, params: &ParamStore) -> Result<Vec<Vec<f32>>> {
+    fn generate(&self, model: &Network, params: &ParamStore) -> Result<Vec<Vec<f32>>> {
         let count = self.experiment.preview.count;
         if count == 0 {
             return Ok(Vec::new());

@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_wrong_override_is_named_with_what_it_may_be() {
         let given = ["eval_every=sometimes".to_owned()];
-        let error = program::config::parse::<TrainConfig>("a.toml", "", &given).unwrap_err();
+        let error = program::config::parse::<TrainConfig>("a.toml", "", &given, &[]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "--set eval_every=sometimes: `eval_every`: invalid value: string \"sometimes\", \

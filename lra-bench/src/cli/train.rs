@@ -75,12 +75,8 @@ pub(super) fn train(
 ) -> Result<Outcome> {
     let splits = open(&mut experiment)?;
     eprintln!("data: {}", splits.origin);
-    if !experiment.model.mixer.is_s4() {
-        let name = experiment.model.name();
-        eprintln!("model: {name}; model.layer is for S4 and has no effect");
-    }
     let objective = Classification::new(&experiment, splits.shape, device)?;
-    if experiment.model.mixer.is_s4() {
+    if experiment.model.backbone().is_ssm() {
         let length = splits.train.batch(&[0])?.length as i64;
         eprintln!("convolution: {}", plan::summary(&objective.model().explain(length)));
     }
@@ -97,7 +93,6 @@ pub(super) fn open(experiment: &mut Experiment) -> Result<tasks::Splits> {
     let splits =
         (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
     experiment.data = splits.config.clone();
-    experiment.model = experiment.model.clone().complete();
     Ok(splits)
 }
 

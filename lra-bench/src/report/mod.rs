@@ -66,7 +66,7 @@ mod tests {
         let task = tasks::find("smnist").unwrap();
         let mut experiment = Experiment::preset(task, Preset::Small, &[]).unwrap().value;
         experiment.train.seed = seed;
-        experiment.model.d_model = width;
+        experiment.model.d_model = Some(width);
         let seeds_of = seeds_of.map(PathBuf::from);
         Run { folder: name.into(), seeds_of, experiment, summary: None }
     }

@@ -88,8 +88,8 @@ impl Row {
         Ok(Self {
             task: task.name.to_owned(),
             model: experiment.model.name().to_owned(),
-            layers: experiment.model.n_layers,
-            width: experiment.model.d_model,
+            layers: experiment.model.depth(),
+            width: experiment.model.width(),
             parameters: summaries.first().map(|summary| summary.parameters),
             val: Spread::of(&accuracies(Run::val_accuracy)),
             test: Spread::of(&accuracies(Run::test_accuracy)),

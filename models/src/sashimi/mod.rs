@@ -24,8 +24,6 @@ use pool::{DownPool, UpPool};
 use stage::{Carried, Level, Stage};
 use step::SashimiStepper;
 
-pub use stage::level;
-
 /// The model without encoder and decoder: sequences (B, H, L) to sequences (B, H, L).
 ///
 /// Tensors: `d_layers.{i}.*` on the way down, `c_layers.{i}.*` in the middle, `u_layers.{k}.{i}.*`

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use s4_core::layer::inspect::{Inspect, Place};
 use s4_core::layer::residual::Residual;
 use s4_core::layer::{Pass, SequenceLayer, State, mask};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::pool::{DownPool, UpPool};
 
@@ -195,14 +195,4 @@ fn apply(block: &Residual, x: &Tensor, state: &mut Option<Carried>, pass: &Pass)
     let (y, after) = block.forward_with_state(x, &before, pass)?;
     state.after.extend(after);
     Ok(y)
-}
-
-/// The largest root mean square of any tensor of a state; infinite where one holds a NaN.
-pub fn level(state: &State) -> f64 {
-    let filled = state.iter().filter(|tensor| tensor.is_floating_point() && tensor.numel() > 0);
-    let levels = filled.map(|tensor| {
-        let mean = tensor.square().mean(Kind::Double).double_value(&[]);
-        if mean.is_nan() { f64::INFINITY } else { mean.sqrt() }
-    });
-    levels.fold(0.0, f64::max)
 }

@@ -5,6 +5,7 @@
 
 mod diagnose;
 mod overrides;
+mod renamed;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,8 +23,10 @@ use diagnose::Source;
 pub struct Loaded<T> {
     /// The typed configuration.
     pub value: T,
-    /// What `--set` changed, one line each.
+    /// What `--set` changed, one line to print each.
     pub changes: Vec<String>,
+    /// The full keys that it changed.
+    pub keys: Vec<String>,
 }
 
 /// Reads `file` and applies `overrides`, each `key.path=value` with a TOML value; what is no TOML
@@ -32,11 +35,19 @@ pub struct Loaded<T> {
 /// # Errors
 /// If the file cannot be read, is no TOML, or has unknown keys, missing keys or values of the wrong
 /// type. Errors in an override are errors of usage.
-pub fn load<T: DeserializeOwned>(file: &Path, overrides: &[String]) -> Result<Loaded<T>> {
+pub fn load<T: DeserializeOwned>(
+    file: &Path,
+    overrides: &[String],
+    renamed: Renamed,
+) -> Result<Loaded<T>> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read the configuration {}", file.display()))?;
-    parse(&file.display().to_string(), &text, overrides)
+    parse(&file.display().to_string(), &text, overrides, renamed)
 }
+
+/// Keys that had other names: (old, new), full keys of values or of whole sections. The old ones
+/// go on working, in files and in overrides.
+pub type Renamed = &'static [(&'static str, &'static str)];
 
 /// As [`load`] with the file's `text`, called `name` in messages.
 ///
@@ -46,19 +57,21 @@ pub fn parse<T: DeserializeOwned>(
     name: &str,
     text: &str,
     overrides: &[String],
+    renamed: Renamed,
 ) -> Result<Loaded<T>> {
     let source = Source { name, text };
-    let base: Table = text.parse().map_err(|error| source.syntax_error(&error))?;
+    let mut base: Table = text.parse().map_err(|error| source.syntax_error(&error))?;
+    renamed::in_table(&mut base, renamed);
     let mut table = base.clone();
     let mut changes = Vec::new();
     let mut keys = Vec::new();
     for text in overrides {
-        let change = overrides::apply(&mut table, text)?;
-        changes.push(change.to_string());
+        let change = overrides::apply(&mut table, text, renamed)?;
+        changes.push(format!("set: {change}"));
         keys.push(change.key);
     }
     match typed(table) {
-        Ok(value) => Ok(Loaded { value, changes }),
+        Ok(value) => Ok(Loaded { value, changes, keys }),
         Err(problem) => {
             // Where the file alone has the same problem, no override is to blame.
             let in_file = typed::<T>(base).err().is_some_and(|other| other == problem);

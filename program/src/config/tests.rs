@@ -75,7 +75,7 @@ schedule = { name = "cosine_warmup", warmup_steps = 10, total_steps = 100 }
 
 fn load_with(text: &str, overrides: &[&str]) -> Result<Loaded<Config>> {
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
-    parse("a.toml", text, &overrides)
+    parse("a.toml", text, &overrides, &[])
 }
 
 fn message(text: &str, overrides: &[&str]) -> String {
@@ -180,7 +180,7 @@ fn syntax_errors_have_a_line() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = load::<Config>(Path::new("no/such.toml"), &[]).unwrap_err();
+    let error = load::<Config>(Path::new("no/such.toml"), &[], &[]).unwrap_err();
     assert!(error.to_string().contains("no/such.toml"), "{error}");
 }
 

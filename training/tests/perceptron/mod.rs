@@ -133,10 +133,10 @@ fn main(order: Order) -> Result<Outcome> {
 pub fn train(order: Order) -> Result<Outcome> {
     let (dir, config) = if order.resume {
         let run = run_dir::find(Path::new("runs"), &order.run.display().to_string())?;
-        let config = config::load::<Config>(&run_dir::config_file(&run), &order.overrides)?;
+        let config = config::load::<Config>(&run_dir::config_file(&run), &order.overrides, &[])?;
         (RunDir::resume(&run)?, config)
     } else {
-        let config = config::parse::<Config>("built in", CONFIG, &order.overrides)?;
+        let config = config::parse::<Config>("built in", CONFIG, &order.overrides, &[])?;
         (RunDir::create(&order.run)?, config)
     };
     for change in &config.changes {

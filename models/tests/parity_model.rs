@@ -2,8 +2,9 @@
 //! statistics, optimiser groups.
 
 use anyhow::{Context, Result, ensure};
-use lra_bench::model::{Classifier, InputKind, ModelConfig, Shape};
+use models::Network;
 use parity::{Case, for_each_case};
+use s4_config::{Input, NetworkConfig, Output, Shape};
 use s4_core::layer::Pass;
 use s4_core::params::{Hyper, ParamStore};
 use s4_core::ssm::parameters::SsmParameters;
@@ -49,7 +50,7 @@ fn layer(official: &Value) -> Result<Value> {
     Ok(layer)
 }
 
-fn config(case: &Case) -> Result<(ModelConfig, Shape)> {
+fn config(case: &Case) -> Result<(NetworkConfig, Shape)> {
     let pairs = case.setting("decoder").as_str() == Some("retrieval");
     let pooling = case.setting("decoder")["mode"].as_str().unwrap_or("pool");
     let config = serde_json::from_value(json!({
@@ -61,12 +62,14 @@ fn config(case: &Case) -> Result<(ModelConfig, Shape)> {
         "layer": layer(case.setting("layer"))?,
     }))?;
     let input = match case.setting("vocab").as_i64() {
-        Some(vocabulary) => InputKind::Tokens { vocabulary },
+        Some(vocabulary) => Input::Tokens { vocabulary },
         None => {
-            InputKind::Values { features: *case.tensor("in/x")?.size().last().context("features")? }
+            Input::Values { features: *case.tensor("in/x")?.size().last().context("features")? }
         }
     };
-    Ok((config, Shape { input, classes: case.int("classes", 0), pairs }))
+    let classes = case.int("classes", 0);
+    let output = if pairs { Output::Pair(classes) } else { Output::Classes(classes) };
+    Ok((config, Shape { input, output }))
 }
 
 /// The optimiser groups that the registered hyper-parameters imply.
@@ -91,9 +94,9 @@ fn check_groups(case: &Case, store: &ParamStore) -> Result<()> {
 
 /// The state dict with C̃ in place of C, as the official code has it after its first forward pass:
 /// its gradients are those at fixed C̃.
-fn with_c_tilde(case: &Case, config: &ModelConfig, dict: &StateDict) -> Result<StateDict> {
+fn with_c_tilde(case: &Case, config: &NetworkConfig, dict: &StateDict) -> Result<StateDict> {
     let mut dict: StateDict = dict.iter().map(|(n, t)| (n.to_owned(), t.shallow_clone())).collect();
-    for i in 0..config.n_layers {
+    for i in 0..config.depth() {
         let prefix = format!("model.layers.{i}.layer.layer.kernel");
         let name = format!("sd_post/{prefix}.l_kernel");
         if !case.has(&name) {
@@ -113,7 +116,7 @@ fn model(kind: Kind) {
         let (config, shape) = config(case)?;
         let device = parity::device();
         let mut store = ParamStore::new(device, kind);
-        let model = Classifier::new(&mut store.root(), &config, shape)?;
+        let model = Network::new(&mut store.root(), &config, shape)?;
         let dict: StateDict = case.group("sd").into_iter().collect();
         store.load_state_dict(&with_c_tilde(case, &config, &dict.to_kind(kind))?)?;
         check_groups(case, &store)?;
@@ -133,7 +136,7 @@ fn model(kind: Kind) {
             Kind::Double => case.expect_f64(&format!("out64/{name}"), actual, 1e-8),
             _ => case.expect_f32(&format!("out/{name}"), actual),
         };
-        let logits = model.forward(&x, pass(true))?;
+        let logits = model.forward(&x, &pass(true))?;
         expect("logits_train", &logits)?;
         let labels = case.tensor("in/labels")?.to_device(device);
         let loss =
@@ -151,7 +154,7 @@ fn model(kind: Kind) {
             }
         }
         let _guard = tch::no_grad_guard();
-        expect("logits_eval", &model.forward(&x, pass(false))?)
+        expect("logits_eval", &model.forward(&x, &pass(false))?)
     });
 }
 

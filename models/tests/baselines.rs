@@ -1,55 +1,69 @@
 //! The baselines: what they may look at, what padding does to them, and that their ways to compute
 //! one thing agree.
 
-use lra_bench::model::mixer::Mixer;
-use lra_bench::model::mixer::attention::{self, Attention};
-use lra_bench::model::mixer::baseline::Baseline;
-use lra_bench::model::mixer::convolution::{Convolution, ConvolutionConfig};
-use lra_bench::model::mixer::heads::{AttentionConfig, Heads};
-use lra_bench::model::mixer::linear_attention::{self, LinearAttention};
-use lra_bench::model::mixer::recurrent::{Cell, Recurrent, RecurrentConfig};
-use lra_bench::model::{Classifier, InputKind, ModelConfig, Shape};
+use models::Network;
+use models::backbone::attention::{self, Attention};
+use models::backbone::baseline::Baseline;
+use models::backbone::dilated::Dilated;
+use models::backbone::heads::Heads;
+use models::backbone::linear_attention::{self, LinearAttention};
+use models::backbone::recurrent::{Cell, Recurrent};
+use s4_config::{
+    AttentionConfig, Backbone, DilatedConfig, Input, NetworkConfig, Output, RecurrentConfig, Shape,
+};
 use s4_core::layer::linear::DenseKind;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use tch::{Device, Kind, Tensor};
 
-const BASELINES: [Mixer; 5] =
-    [Mixer::Transformer, Mixer::LinearAttention, Mixer::Lstm, Mixer::Gru, Mixer::Convolution];
+const BASELINES: [Backbone; 5] = [
+    Backbone::Transformer,
+    Backbone::LinearAttention,
+    Backbone::Lstm,
+    Backbone::Gru,
+    Backbone::Dilated,
+];
 const WIDTH: i64 = 8;
 const CLASSES: i64 = 3;
 /// More than a chunk of linear attention, and not a multiple.
 const LENGTH: i64 = 150;
 const CPU: (Kind, Device) = (Kind::Double, Device::Cpu);
 
-fn config(mixer: Mixer, bidirectional: bool) -> ModelConfig {
-    let mut config = ModelConfig { mixer, d_model: WIDTH, n_layers: 2, ..ModelConfig::default() };
+fn config(backbone: Backbone, bidirectional: bool) -> NetworkConfig {
+    let mut config = NetworkConfig {
+        backbone: Some(backbone),
+        d_model: Some(WIDTH),
+        n_layers: Some(2),
+        ..NetworkConfig::default()
+    };
     let attention = AttentionConfig { heads: 2, expand: 2, bidirectional };
-    match mixer {
-        Mixer::S4 => config.layer.bidirectional = bidirectional,
-        Mixer::Transformer | Mixer::LinearAttention => config.attention = Some(attention),
-        Mixer::Lstm | Mixer::Gru => config.recurrent = Some(RecurrentConfig { bidirectional }),
-        Mixer::Convolution => {
-            let convolution = config.convolution.insert(Default::default());
-            convolution.bidirectional = bidirectional;
-            convolution.dilations = vec![2, 5];
+    match backbone {
+        Backbone::S4 | Backbone::Sashimi => config.layer.bidirectional = bidirectional,
+        Backbone::Transformer | Backbone::LinearAttention => config.attention = Some(attention),
+        Backbone::Lstm | Backbone::Gru => {
+            config.recurrent = Some(RecurrentConfig { bidirectional })
+        }
+        Backbone::Dilated => {
+            let dilated = config.dilated.insert(DilatedConfig::default());
+            dilated.bidirectional = bidirectional;
+            dilated.dilations = vec![2, 5];
         }
     }
     config
 }
 
-fn model(mixer: Mixer, bidirectional: bool) -> (ParamStore, Classifier) {
+fn model(backbone: Backbone, bidirectional: bool) -> (ParamStore, Network) {
     tch::manual_seed(7);
     let mut store = ParamStore::new(Device::Cpu, Kind::Double);
-    let shape = Shape { input: InputKind::Values { features: 2 }, classes: CLASSES, pairs: false };
-    let config = config(mixer, bidirectional);
-    let model = Classifier::new(&mut store.root(), &config, shape).unwrap();
+    let shape = Shape { input: Input::Values { features: 2 }, output: Output::Classes(CLASSES) };
+    let config = config(backbone, bidirectional);
+    let model = Network::new(&mut store.root(), &config, shape).unwrap();
     (store, model)
 }
 
-fn both_ways() -> impl Iterator<Item = (Mixer, bool)> {
-    BASELINES.into_iter().flat_map(|mixer| [(mixer, false), (mixer, true)])
+fn both_ways() -> impl Iterator<Item = (Backbone, bool)> {
+    BASELINES.into_iter().flat_map(|backbone| [(backbone, false), (backbone, true)])
 }
 
 fn difference(a: &Tensor, b: &Tensor) -> f64 {
@@ -65,74 +79,74 @@ fn differences(a: &Tensor, b: &Tensor) -> Vec<f64> {
 
 #[test]
 fn scores_and_gradients_are_finite_and_reach_every_parameter() {
-    for (mixer, bidirectional) in both_ways() {
-        let (store, model) = model(mixer, bidirectional);
+    for (backbone, bidirectional) in both_ways() {
+        let (store, model) = model(backbone, bidirectional);
         let x = Tensor::randn([3, LENGTH, 2], CPU);
-        let scores = model.forward(&x, Pass::train()).unwrap();
+        let scores = model.forward(&x, &Pass::train()).unwrap();
         assert_eq!(scores.size(), [3, CLASSES]);
         let labels = Tensor::from_slice(&[0i64, 1, 2]);
         scores.cross_entropy_for_logits(&labels).backward();
         for (name, parameter, _) in store.parameters() {
             let gradient = parameter.grad();
-            assert!(gradient.defined(), "{mixer:?}: {name} has no gradient");
+            assert!(gradient.defined(), "{backbone:?}: {name} has no gradient");
             let size = gradient.abs().max().double_value(&[]);
-            assert!(size.is_finite() && size > 0.0, "{mixer:?}: {name}: {size}");
+            assert!(size.is_finite() && size > 0.0, "{backbone:?}: {name}: {size}");
         }
     }
 }
 
 #[test]
 fn what_stands_behind_the_end_has_no_effect() {
-    for (mixer, bidirectional) in both_ways() {
-        let (_, model) = model(mixer, bidirectional);
+    for (backbone, bidirectional) in both_ways() {
+        let (_, model) = model(backbone, bidirectional);
         let lengths = [LENGTH, 97, 1];
         let pass = |lengths: &[i64]| Pass::eval().with_lengths(Some(Tensor::from_slice(lengths)));
         let mut x = Tensor::randn([3, LENGTH, 2], CPU);
-        let clean = model.forward(&x, pass(&lengths)).unwrap();
+        let clean = model.forward(&x, &pass(&lengths)).unwrap();
         for (row, &length) in lengths.iter().enumerate() {
             let alone = x.narrow(0, row as i64, 1).narrow(1, 0, length);
-            let alone = model.forward(&alone, Pass::eval()).unwrap();
+            let alone = model.forward(&alone, &Pass::eval()).unwrap();
             let padded = clean.narrow(0, row as i64, 1);
-            assert!(difference(&alone, &padded) < 1e-9, "{mixer:?}, {length} of {LENGTH}");
+            assert!(difference(&alone, &padded) < 1e-9, "{backbone:?}, {length} of {LENGTH}");
             let padding = x.narrow(0, row as i64, 1).narrow(1, length, LENGTH - length);
             let garbage = if row == 1 { 1e3 } else { f64::NAN };
             let _ = padding.shallow_clone().fill_(garbage);
         }
         x = x.set_requires_grad(true);
-        let dirty = model.forward(&x, pass(&lengths)).unwrap();
-        assert!(difference(&clean, &dirty) < 1e-9, "{mixer:?}, bidirectional: {bidirectional}");
+        let dirty = model.forward(&x, &pass(&lengths)).unwrap();
+        assert!(difference(&clean, &dirty) < 1e-9, "{backbone:?}, bidirectional: {bidirectional}");
         dirty.sum(Kind::Double).backward();
         let reached = x.grad().narrow(0, 1, 1).narrow(1, 97, LENGTH - 97).abs().max();
-        assert_eq!(reached.double_value(&[]), 0.0, "{mixer:?}");
+        assert_eq!(reached.double_value(&[]), 0.0, "{backbone:?}");
     }
 }
 
 #[test]
 fn causal_models_do_not_look_ahead_and_bidirectional_ones_do() {
     const CHANGED: usize = 70;
-    for (mixer, bidirectional) in both_ways() {
-        let (_, model) = model(mixer, bidirectional);
+    for (backbone, bidirectional) in both_ways() {
+        let (_, model) = model(backbone, bidirectional);
         let x = Tensor::randn([2, WIDTH, LENGTH], CPU);
         let other = x.copy();
         let _ = other.narrow(2, CHANGED as i64, 1).g_add_scalar_(1.0);
-        let run = |x: &Tensor| model.stack().forward(x, &Pass::eval()).unwrap();
+        let run = |x: &Tensor| model.backbone().forward(x, &Pass::eval()).unwrap();
         let changes = differences(&run(&x), &run(&other));
         let before = changes[..CHANGED].iter().copied().fold(0.0, f64::max);
         if bidirectional {
-            assert!(before > 1e-6, "{mixer:?} does not see what is ahead");
+            assert!(before > 1e-6, "{backbone:?} does not see what is ahead");
         } else {
-            assert!(before < 1e-12, "{mixer:?} looks ahead: {before:.1e}");
+            assert!(before < 1e-12, "{backbone:?} looks ahead: {before:.1e}");
         }
-        assert!(changes[CHANGED] > 1e-6, "{mixer:?} does not see its own input");
-        assert!(changes[CHANGED + 2..].iter().any(|&c| c > 1e-6), "{mixer:?} forgets at once");
+        assert!(changes[CHANGED] > 1e-6, "{backbone:?} does not see its own input");
+        assert!(changes[CHANGED + 2..].iter().any(|&c| c > 1e-6), "{backbone:?} forgets at once");
     }
 }
 
 #[test]
 fn whole_sequences_pieces_and_steps_are_one_function() {
-    for mixer in BASELINES.into_iter().chain([Mixer::S4]) {
-        let (_, model) = model(mixer, false);
-        let stack = model.stack();
+    for backbone in BASELINES.into_iter().chain([Backbone::S4]) {
+        let (_, model) = model(backbone, false);
+        let stack = model.backbone();
         let _guard = tch::no_grad_guard();
         let x = Tensor::randn([2, WIDTH, LENGTH], CPU);
         let whole = stack.forward(&x, &Pass::eval()).unwrap();
@@ -145,7 +159,7 @@ fn whole_sequences_pieces_and_steps_are_one_function() {
             state = next;
         }
         let error = difference(&whole, &Tensor::cat(&pieces, 2));
-        assert!(error < 1e-9, "{mixer:?} in pieces: {error:.1e}");
+        assert!(error < 1e-9, "{backbone:?} in pieces: {error:.1e}");
 
         let stepper = stack.stepper(StepMode::Linear, 1.0).unwrap();
         let mut after = stack.default_state(2).unwrap();
@@ -156,27 +170,27 @@ fn whole_sequences_pieces_and_steps_are_one_function() {
             after = next;
         }
         let error = difference(&whole, &Tensor::stack(&steps, 2));
-        assert!(error < 1e-9, "{mixer:?} in steps: {error:.1e}");
+        assert!(error < 1e-9, "{backbone:?} in steps: {error:.1e}");
         for (a, b) in state.iter().zip(&after) {
-            assert!(difference(a, b) < 1e-9, "{mixer:?}: the final states differ");
+            assert!(difference(a, b) < 1e-9, "{backbone:?}: the final states differ");
         }
     }
 }
 
 #[test]
 fn a_bidirectional_layer_and_a_wrong_state_are_refused() {
-    for mixer in BASELINES {
-        let (_, both) = model(mixer, true);
-        let stack = both.stack();
+    for backbone in BASELINES {
+        let (_, both) = model(backbone, true);
+        let stack = both.backbone();
         let error = stack.default_state(1).unwrap_err().to_string();
         assert!(error.contains("bidirectional"), "{error}");
         assert!(stack.stepper(StepMode::Linear, 1.0).is_err());
-        let (_, causal) = model(mixer, false);
+        let (_, causal) = model(backbone, false);
         let x = Tensor::zeros([1, WIDTH, 4], CPU);
-        let error = causal.stack().forward_with_state(&x, &vec![], &Pass::eval()).unwrap_err();
+        let error = causal.backbone().forward_with_state(&x, &vec![], &Pass::eval()).unwrap_err();
         assert!(error.to_string().contains("2 states"), "{error}");
         let narrow = Tensor::zeros([1, WIDTH - 1, 4], CPU);
-        let error = causal.stack().forward(&narrow, &Pass::eval()).unwrap_err().to_string();
+        let error = causal.backbone().forward(&narrow, &Pass::eval()).unwrap_err().to_string();
         assert!(error.contains("expected sequences (batch, 8, length)"), "{error}");
     }
 }
@@ -185,11 +199,11 @@ fn a_bidirectional_layer_and_a_wrong_state_are_refused() {
 fn another_sampling_rate_is_for_s4_only() {
     let x = Tensor::randn([1, 20, 2], CPU);
     let pass = || Pass { rate: 2.0, ..Pass::eval() };
-    for mixer in BASELINES {
-        let error = model(mixer, false).1.forward(&x, pass()).unwrap_err().to_string();
-        assert!(error.contains("only S4") && error.contains(mixer.key()), "{error}");
+    for backbone in BASELINES {
+        let error = model(backbone, false).1.forward(&x, &pass()).unwrap_err().to_string();
+        assert!(error.contains("only S4") && error.contains(backbone.key()), "{error}");
     }
-    assert!(model(Mixer::S4, false).1.forward(&x, pass()).is_ok());
+    assert!(model(Backbone::S4, false).1.forward(&x, &pass()).is_ok());
 }
 
 /// Queries, keys and values of the layer called `layers.0` for x, by its parameters.
@@ -202,20 +216,20 @@ fn projected(store: &ParamStore, x: &Tensor) -> [Tensor; 3] {
 
 #[test]
 fn attention_and_linear_attention_are_their_literal_forms() {
-    for mixer in [Mixer::Transformer, Mixer::LinearAttention] {
-        let naive = match mixer {
-            Mixer::Transformer => attention::naive,
+    for backbone in [Backbone::Transformer, Backbone::LinearAttention] {
+        let naive = match backbone {
+            Backbone::Transformer => attention::naive,
             _ => linear_attention::naive,
         };
         for bidirectional in [false, true] {
-            let settings = config(mixer, bidirectional);
+            let settings = config(backbone, bidirectional);
             tch::manual_seed(3);
             let mut store = ParamStore::new(Device::Cpu, Kind::Double);
             let mut root = store.root();
             let mut scope = root.sub("model.layers.0.layer");
             let heads = Heads::new(&mut scope, WIDTH, &settings.attention.unwrap()).unwrap();
-            let layer: Box<dyn SequenceLayer> = match mixer {
-                Mixer::Transformer => Box::new(Baseline(Attention(heads))),
+            let layer: Box<dyn SequenceLayer> = match backbone {
+                Backbone::Transformer => Box::new(Baseline(Attention(heads))),
                 _ => Box::new(Baseline(LinearAttention(heads))),
             };
             let lengths = Tensor::from_slice(&[LENGTH, 33]);
@@ -236,7 +250,7 @@ fn attention_and_linear_attention_are_their_literal_forms() {
             for (row, length) in [(0, LENGTH), (1, 33)] {
                 let row = |y: &Tensor| y.select(0, row).narrow(1, 0, length);
                 let error = difference(&row(&fast), &row(&y));
-                assert!(error < 1e-10, "{mixer:?}, bidirectional: {bidirectional}: {error:.1e}");
+                assert!(error < 1e-10, "{backbone:?}, bidirectional: {bidirectional}: {error:.1e}");
             }
         }
     }
@@ -276,8 +290,8 @@ fn linear_maps_multiply_in_the_kind_that_is_asked_for() {
     let attention = Baseline(Attention(heads("attention")));
     let linear = Baseline(LinearAttention(heads("linear")));
     let lstm = Recurrent::new(&mut root.sub("lstm"), WIDTH, Cell::Lstm, &both).unwrap();
-    let taps = ConvolutionConfig::default();
-    let convolution = Convolution::new(&mut root.sub("conv"), WIDTH, 0, &taps).unwrap();
+    let taps = DilatedConfig::default();
+    let convolution = Dilated::new(&mut root.sub("conv"), WIDTH, 0, &taps).unwrap();
     let (lstm, convolution) = (Baseline(lstm), Baseline(convolution));
     let layers: [&dyn SequenceLayer; 4] = [&attention, &linear, &lstm, &convolution];
 
@@ -307,24 +321,24 @@ fn parameters_are_counted_by_hand() {
     let ff = 2 * (2 * h * h) + 2 * h + h;
     let recurrence = |gates| gates * (2 * h * h + 2 * h);
     let convolution = 3 * 2 * h * h + 2 * h + h * h + h;
-    for (mixer, a_layer) in [
-        (Mixer::Transformer, attention + ff + 2 * norm),
-        (Mixer::LinearAttention, attention + ff + 2 * norm),
-        (Mixer::Lstm, recurrence(4) + norm),
-        (Mixer::Gru, recurrence(3) + norm),
-        (Mixer::Convolution, convolution + norm),
+    for (backbone, a_layer) in [
+        (Backbone::Transformer, attention + ff + 2 * norm),
+        (Backbone::LinearAttention, attention + ff + 2 * norm),
+        (Backbone::Lstm, recurrence(4) + norm),
+        (Backbone::Gru, recurrence(3) + norm),
+        (Backbone::Dilated, convolution + norm),
     ] {
-        let (store, _) = model(mixer, false);
-        assert_eq!(store.num_parameters() as i64, frame + 2 * a_layer, "{mixer:?}");
+        let (store, _) = model(backbone, false);
+        assert_eq!(store.num_parameters() as i64, frame + 2 * a_layer, "{backbone:?}");
     }
-    let (store, _) = model(Mixer::Lstm, true);
+    let (store, _) = model(Backbone::Lstm, true);
     let both = 2 * recurrence(4) + 2 * h * h + h + norm;
     assert_eq!(store.num_parameters() as i64, frame + 2 * both);
 }
 
 #[test]
 fn positions_are_told_apart_by_their_sinusoids() {
-    let x = lra_bench::model::position::add_positions(&Tensor::zeros([1, 5, 300], CPU));
+    let x = models::positions::add_positions(&Tensor::zeros([1, 5, 300], CPU), 0);
     assert_eq!(x.size(), [1, 5, 300]);
     for (channel, position) in [(0, 0), (1, 0), (2, 7), (3, 7), (4, 299)] {
         let angle = f64::from(position) / 10_000f64.powf(f64::from(channel / 2 * 2) / 5.0);
@@ -333,10 +347,10 @@ fn positions_are_told_apart_by_their_sinusoids() {
         assert!(error.abs() < 1e-4, "channel {channel}, position {position}: {error:.1e}");
     }
     // Without them, attention over all positions could not tell their order.
-    for mixer in [Mixer::Transformer, Mixer::LinearAttention] {
-        let (_, model) = model(mixer, true);
+    for backbone in [Backbone::Transformer, Backbone::LinearAttention] {
+        let (_, model) = model(backbone, true);
         let x = Tensor::randn([1, 20, 2], CPU);
-        let run = |x: &Tensor| model.forward(x, Pass::eval()).unwrap();
-        assert!(difference(&run(&x), &run(&x.flip([1]))) > 1e-6, "{mixer:?}");
+        let run = |x: &Tensor| model.forward(x, &Pass::eval()).unwrap();
+        assert!(difference(&run(&x), &run(&x.flip([1]))) > 1e-6, "{backbone:?}");
     }
 }
