@@ -157,7 +157,7 @@ fn training_leaves_everything_in_the_run_folder() {
     let experiment = Experiment::read(&run_dir::config_file(&run), &[]).unwrap().value;
     assert_eq!(experiment.data.rate, Some(8000));
     assert_eq!(experiment.data.dir.as_deref(), Some(Path::new("digits")));
-    assert_eq!(experiment.model.d_model, 8);
+    assert_eq!(experiment.model.width(), 8);
 }
 
 #[test]

@@ -2,14 +2,14 @@
 //! steps, gradients.
 
 use anyhow::{Context, Result};
+use models::sashimi::Sashimi;
 use parity::{Case, for_each_case};
-use s4_config::{SashimiConfig, Variant};
-use s4_core::layer::Pass;
+use s4_config::{NetworkConfig, SashimiConfig, Variant};
+use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use s4_core::ssm::parameters::SsmParameters;
 use s4_core::state_dict::StateDict;
-use sashimi::model::Sashimi;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
@@ -59,7 +59,8 @@ fn config(case: &Case) -> Result<SashimiConfig> {
     model.insert("layer".to_owned(), Value::Object(block));
     let variant = if nested.is_some() { Variant::Audio } else { Variant::Standalone };
     model.insert("variant".to_owned(), json!(variant));
-    serde_json::from_value(Value::Object(model)).context("settings")
+    let config: NetworkConfig = serde_json::from_value(Value::Object(model)).context("settings")?;
+    Ok(config.sashimi())
 }
 
 /// The state dict with C̃ in place of C, as the official code has it after its first forward pass:
@@ -111,10 +112,14 @@ fn sashimi(kind: Kind) {
             let _guard = tch::no_grad_guard();
             expect("y", &model.forward(&x.transpose(1, 2), &Pass::eval())?.transpose(1, 2))?;
             if case.has(&format!("out64/{steps}")) {
-                let stepper = model.stepper(StepMode::Linear)?;
+                let stepper = model.stepper(StepMode::Linear, 1.0)?;
                 let mut state = model.default_state(x.size()[0])?;
-                let y: Vec<Tensor> =
-                    x.unbind(1).iter().map(|x| stepper.step(x, &mut state)).collect();
+                let mut y = Vec::new();
+                for x in x.unbind(1) {
+                    let next;
+                    (next, state) = stepper.step(&x, &state);
+                    y.push(next);
+                }
                 expect(steps, &Tensor::stack(&y, 1))?;
             }
         }
