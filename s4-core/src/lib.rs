@@ -7,7 +7,8 @@
 //!
 //! ```
 //! use s4_core::layer::dropout::Dropout;
-//! use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+//! use s4_config::S4BlockConfig;
+//! use s4_core::layer::s4_block::S4Block;
 //! use s4_core::layer::{Pass, SequenceLayer};
 //! use s4_core::params::ParamStore;
 //! use tch::{Device, Kind, Tensor};
@@ -16,7 +17,7 @@
 //! let none = Dropout { p: 0.0, tied: true };
 //! let block = S4Block::new(&mut store.root(), 16, &S4BlockConfig::default(), none)?;
 //! let u = Tensor::randn([2, 16, 1000], (Kind::Float, Device::Cpu)); // (batch, channels, length)
-//! let y = block.forward(&u, &Pass::eval())?; // by FFT
+//! let y = block.forward(&u, &Pass::eval())?; // as a convolution
 //!
 //! // The same in two pieces, the second continuing from the first one's state.
 //! let state = block.default_state(2)?;

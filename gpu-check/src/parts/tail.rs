@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use s4_config::{Activation, Convolution, NormKind};
+use s4_core::layer::activation::activate;
 use s4_core::autograd::back_propagate;
 
 use s4_core::layer::SequenceLayer;
@@ -35,7 +36,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         let x = enter(&x, &pass, true);
         found(row(format!("GELU, {kind}"), |row| {
             let store = ParamStore::new(setting.device, Kind::Float);
-            time(setting, &store, &x, |x| Ok(Activation::Gelu.forward(x)), row)
+            time(setting, &store, &x, |x| Ok(activate(Activation::Gelu, x)), row)
         }));
         found(row(format!("map and GLU, {kind}"), |row| {
             let mut store = ParamStore::new(setting.device, Kind::Float);

@@ -158,12 +158,11 @@ impl Block {
 
 /// A condition (B, C) or (B, C, L) as what is added to x (B, H, L).
 fn conditioning(map: &Linear, condition: &Tensor, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-    let (shape, channels, len) = (condition.size(), map.inputs(), x.size()[2]);
+    let (shape, channels) = (condition.size(), map.inputs());
+    let (batch, _, len) = x.size3()?;
     ensure!(
-        shape.first() == x.size().first() && shape[1..] == [channels]
-            || shape[1..] == [channels, len],
-        "expected a condition ({batch}, {channels}) or ({batch}, {channels}, {len}), got {shape:?}",
-        batch = x.size()[0]
+        shape == [batch, channels] || shape == [batch, channels, len],
+        "expected a condition ({batch}, {channels}) or ({batch}, {channels}, {len}), got {shape:?}"
     );
     let mapped = match condition.dim() {
         2 => map.step_in(condition, pass.dense).unsqueeze(-1),
