@@ -117,8 +117,8 @@ fn worst(settings: &Value, kind: Input, batch: usize, lengths: &[usize]) -> Resu
     let config: NetworkConfig = serde_json::from_value(settings.clone())?;
     let (model, store) = random(&config, shape(kind))?;
     let weights = store.state_dict().to_safetensors(&[])?;
-    let stream = s4_stream::Stack::new(&toml(&config), &weights)?;
-    ensure!(stream.classes() as i64 == CLASSES);
+    let stream = s4_stream::Model::new_classifier(&toml(&config), &weights)?;
+    ensure!(stream.outputs() as i64 == CLASSES);
     let longest = lengths.iter().copied().max().context("no lengths")?;
     let inputs = Inputs::random(kind, batch, longest)?;
     let mut engine = stream.engine(batch)?;
@@ -233,7 +233,7 @@ fn a_beginning_by_convolution_goes_on_by_steps() {
         shake(&store);
 
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
-        let stream = s4_stream::Stack::new(&toml(&config), &weights).unwrap();
+        let stream = s4_stream::Model::new_classifier(&toml(&config), &weights).unwrap();
         let (batch, len, first) = (3, 120, 70);
         let inputs = Inputs::random(VALUES, batch, len).unwrap();
         let x = network.embed(&inputs.tensor).unwrap();
@@ -259,7 +259,7 @@ fn rounded_weights_differ_little() {
         let config: NetworkConfig = serde_json::from_value(settings).unwrap();
         let (_, store) = random(&config, shape(kind)).unwrap();
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
-        let exact = s4_stream::Stack::new(&toml(&config), &weights).unwrap();
+        let exact = s4_stream::Model::new_classifier(&toml(&config), &weights).unwrap();
         let rounded = exact.clone().int16();
         assert_eq!(rounded.precision(), s4_stream::Precision::Int16);
         let inputs = Inputs::random(kind, 2, 100).unwrap();
@@ -284,12 +284,12 @@ fn a_runs_configuration_is_understood() {
         let objective = Classification::new(&experiment, shape, Device::Cpu).unwrap();
         let weights = objective.params().state_dict().to_safetensors(&[]).unwrap();
         let toml = program::config::to_toml(&experiment).unwrap();
-        s4_stream::Stack::new(&toml, &weights)
+        s4_stream::Model::new_classifier(&toml, &weights)
     };
     let error = format!("{:#}", preset(&[]).unwrap_err());
     assert!(error.contains("bidirectional looks ahead"), "{error}");
     let stream = preset(&["model.layer.bidirectional=false".to_owned()]).unwrap();
-    assert_eq!(stream.classes(), 10);
+    assert_eq!(stream.outputs(), 10);
     let mut engine = stream.engine(1).unwrap();
     assert_eq!(engine.step_values(&[0.5]).unwrap().len(), 10);
     let error = engine.step(&[1]).unwrap_err().to_string();
@@ -303,7 +303,7 @@ fn what_cannot_be_stepped_is_refused() {
             serde_json::from_value(stack(&json!({}), &layer, &json!({}))).unwrap();
         let (_, store) = random(&config, Shape { output, ..shape(TOKENS) }).unwrap();
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
-        format!("{:#}", s4_stream::Stack::new(&toml(&config), &weights).unwrap_err())
+        format!("{:#}", s4_stream::Model::new_classifier(&toml(&config), &weights).unwrap_err())
     };
     assert!(error(json!({"l_max": 100}), Output::Classes(CLASSES)).contains("l_max cuts"));
     assert!(error(json!({}), Output::Pair(CLASSES)).contains("compares two"));

@@ -10,7 +10,8 @@ use crate::measure::Measure;
 
 /// The name of an initialisation: one, or a mix of several.
 ///
-/// Parsed from and printed as the names of the official code (see the [module](super)).
+/// Parsed from and printed as the names of the official code: a [`Measure`], `diag-X` or `dplr-X` of a
+/// [`Family`] X, or a mix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Init {
@@ -25,7 +26,7 @@ pub enum Part {
     Hippo(Measure),
     /// An S4D family, with a random low-rank term (`dplr-`) or without (`diag-`).
     Diagonal {
-        /// Which.
+        /// Its frequencies.
         family: Family,
         /// Whether it has the random term.
         low_rank: bool,
@@ -177,7 +178,7 @@ pub struct InitArgs {
     pub imag_random: bool,
     /// Factor of Im A.
     pub imag_scale: f64,
-    /// Which B.
+    /// The input vectors B.
     #[serde(rename = "B_init")]
     pub b_init: BInit,
     /// Factor of B.

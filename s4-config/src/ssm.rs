@@ -14,7 +14,7 @@ pub struct SsmConfig {
     pub mode: Mode,
     /// State size N, even; with `is_real` the number of real states.
     pub d_state: i64,
-    /// Number of (A, B) pairs that the channels share; absent: one a channel.
+    /// Number of (A, B) pairs that the channels share; absent: one per channel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_ssm: Option<i64>,
     /// Initial (A, B, P): `legs`, `fourier`, `hippo`, `diag-lin`, `diag-inv`, `diag-legs`, ….
@@ -27,7 +27,7 @@ pub struct SsmConfig {
     pub dt_min: f64,
     /// Largest initial step size.
     pub dt_max: f64,
-    /// One step size a channel rather than one a state.
+    /// One step size per channel rather than one per state.
     pub dt_tie: bool,
     /// How the positive step size is stored.
     pub dt_transform: Transform,

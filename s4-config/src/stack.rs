@@ -12,9 +12,9 @@ pub struct StackConfig {
     pub d_model: i64,
     /// Number of residual blocks.
     pub n_layers: i64,
-    /// `layer`, `batch` or `none`.
+    /// `layer`, `batch`, `scalar` or `none`.
     pub norm: NormKind,
-    /// Normalise in front of each layer (and once at the end) rather than behind each sum.
+    /// Normalise before each layer (and once at the end) rather than after each residual sum.
     pub prenorm: bool,
     /// Probability of dropping an activation.
     pub dropout: f64,

@@ -9,7 +9,7 @@ use crate::weights::Place;
 /// The first layer.
 #[derive(Debug, Clone)]
 pub(crate) enum Encoder {
-    /// The vector of every code, one behind the other.
+    /// The vector of every code, in order.
     Codes { vectors: Vec<Lanes>, codes: usize },
     /// A linear map of vectors of real numbers.
     Values { linear: Linear, features: usize },
@@ -56,7 +56,7 @@ impl Encoder {
         }
     }
 
-    /// Numbers that a sequence gives at a position.
+    /// Numbers that go in at a position of a sequence.
     pub fn features(&self) -> usize {
         match self {
             Encoder::Codes { .. } => 1,
@@ -69,6 +69,21 @@ impl Encoder {
         match self {
             Encoder::Codes { .. } => 0,
             Encoder::Values { features, .. } => lanes(*features),
+        }
+    }
+
+    /// Refuses what cannot predict the next code by as many logits as `outputs`.
+    pub fn check_next(&self, outputs: usize) -> Result<()> {
+        match *self {
+            Encoder::Codes { codes, .. } if codes == outputs => Ok(()),
+            Encoder::Codes { codes, .. } => bail!(
+                "the model has {outputs} outputs for {codes} codes, so it does not predict the \
+                 next one: if it is a classifier, load it as one (Model::load_classifier)"
+            ),
+            Encoder::Values { features, .. } => bail!(
+                "the model gets vectors of {features} values, so it does not predict the next \
+                 code: if it is a classifier, load it as one (Model::load_classifier)"
+            ),
         }
     }
 

@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::simd::{Arena, Table};
 
-/// The metadata that tells a checkpoint from weights alone.
+/// The metadata that only a checkpoint has, not a file of weights alone.
 const CHECKPOINT: &str = "checkpoint";
 
 /// The weights of a model: a file of weights alone, or those of a checkpoint that are meant to be
@@ -31,10 +31,12 @@ impl<'a> Weights<'a> {
         let file = SafeTensors::deserialize(bytes).context(DAMAGED)?;
         let is_checkpoint =
             header.metadata().as_ref().is_some_and(|strings| strings.contains_key(CHECKPOINT));
-        let prefix = match is_checkpoint {
-            false => "",
-            true if file.names().iter().any(|name| name.starts_with("ema.")) => "ema.",
-            true => "model.",
+        let prefix = if !is_checkpoint {
+            ""
+        } else if file.names().iter().any(|name| name.starts_with("ema.")) {
+            "ema."
+        } else {
+            "model."
         };
         Ok(Self { file, prefix, taken: RefCell::default(), arena: RefCell::default() })
     }

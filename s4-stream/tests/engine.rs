@@ -27,7 +27,7 @@ fn run(engine: &mut Engine, first: usize, steps: usize) -> Vec<Vec<f32>> {
 #[test]
 fn sequences_do_not_depend_on_what_is_beside_them() {
     let model = model();
-    let levels = model.levels();
+    let levels = model.outputs();
     for (batch, threads) in [(2, 1), (3, 2), (7, 1), (7, 3)] {
         let together = run(&mut model.engine_on(batch, threads).unwrap(), 0, 40);
         for sequence in 0..batch {
@@ -76,7 +76,7 @@ fn rounded_weights_are_a_model_of_its_own() {
 #[test]
 fn a_beginning_can_be_continued_in_several_ways() {
     let model = model();
-    let levels = model.levels();
+    let levels = model.outputs();
     let mut begun = model.engine(1).unwrap();
     // In the midst of a group of pooled positions.
     run(&mut begun, 3, 17);
@@ -169,7 +169,7 @@ fn state(batch: usize, first: usize) -> Vec<Vec<f32>> {
 #[test]
 fn states_go_to_their_sequences() {
     let model = model();
-    let levels = model.levels();
+    let levels = model.outputs();
     let mut engine = model.engine_on(3, 2).unwrap();
     run(&mut engine, 0, 4);
     engine.load_state(12, &state(3, 0)).unwrap();

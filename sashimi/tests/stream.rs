@@ -357,7 +357,7 @@ fn averaged_weights_of_a_checkpoint_are_taken() {
     fs::write(&paths[0], toml(&config)).unwrap();
     fs::write(&paths[1], checkpoint.to_bytes().unwrap()).unwrap();
     let stream = s4_stream::Model::load(&paths[0], &paths[1]).unwrap();
-    assert_eq!(stream.levels(), 19);
+    assert_eq!(stream.outputs(), 19);
     let worst = difference(&model, &mut stream.engine(2).unwrap(), codes, 40).unwrap();
     assert!(worst <= TOLERANCE, "{worst:e}");
 }

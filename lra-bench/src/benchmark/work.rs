@@ -135,7 +135,7 @@ fn streaming(entry: &Entry, config: &NetworkConfig, store: &ParamStore) -> Resul
         return Ok(None);
     }
     let weights = store.state_dict().to_safetensors(&[])?;
-    let stack = s4_stream::Stack::new(&to_toml(&Run { model: config })?, &weights)?;
+    let stack = s4_stream::Model::new_classifier(&to_toml(&Run { model: config })?, &weights)?;
     let mut engine = stack.engine(usize::try_from(entry.batch)?)?;
     let inputs = vec![0.5; engine.batch()];
     engine.step_values(&inputs)?;

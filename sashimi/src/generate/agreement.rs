@@ -52,9 +52,9 @@ pub fn of_tensors(model: &Network, levels: usize, len: usize, steps: usize) -> R
 /// If one of the two cannot compute them.
 pub fn of_engine(model: &Network, engine: &Model, len: usize) -> Result<f64> {
     let _guard = tch::no_grad_guard();
-    let codes = random(engine.levels(), len);
+    let codes = random(engine.outputs(), len);
     let mut stepping = engine.engine(1)?;
-    let mut stepped = Vec::with_capacity(len * engine.levels());
+    let mut stepped = Vec::with_capacity(len * engine.outputs());
     for &code in &codes {
         stepped.extend_from_slice(stepping.step(&[code as u16])?);
     }

@@ -1,12 +1,12 @@
-//! A state that comes from elsewhere: the tensors that the convolution left behind.
+//! The tensors of a state that other code has computed, a convolution of libtorch for one.
 
 use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
 
-/// The tensors of a state, one after the other, of which some sequences take their rows.
+/// The tensors of a state in order, from which some sequences take their rows.
 #[derive(Debug)]
-pub(crate) struct Tensors<'a> {
+pub(crate) struct StateTensors<'a> {
     all: &'a [Vec<f32>],
     taken: usize,
     /// Sequences that every tensor has rows of.
@@ -15,12 +15,12 @@ pub(crate) struct Tensors<'a> {
     sequences: Range<usize>,
 }
 
-impl<'a> Tensors<'a> {
+impl<'a> StateTensors<'a> {
     pub fn new(all: &'a [Vec<f32>], batch: usize, sequences: Range<usize>) -> Self {
         Self { all, taken: 0, batch, sequences }
     }
 
-    /// The rows of the next tensor, of `size` numbers each; `what` says which tensor it is.
+    /// The rows of the next tensor, of `size` numbers each; `what` names the tensor in errors.
     pub fn next(&mut self, what: &str, size: usize) -> Result<&'a [f32]> {
         let number = self.taken;
         let tensor = self.all.get(number).with_context(|| {
