@@ -6,14 +6,14 @@ use s4_core::layer::linear::DenseKind;
 use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
-use training::objective::{Objective, Phase, Picture, Recipe, StepOutput};
+use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
+use training::show::Show;
 
 use crate::data::batch::{Batch, DeviceBatch};
 use crate::experiment::Experiment;
-use crate::metrics::Prediction;
 use crate::metrics::confusion::Confusion;
-use crate::metrics::gather::Gathered;
+use crate::metrics::gather;
 use crate::model::Shape;
 
 /// A classifier trained by cross-entropy.
@@ -28,8 +28,6 @@ pub struct Classification {
     /// A few inputs to look at, (examples, L, features).
     examples: Option<Tensor>,
     classes: usize,
-    /// What it said of the examples that were evaluated since it was last trained.
-    gathered: Gathered,
 }
 
 impl Classification {
@@ -44,8 +42,8 @@ impl Classification {
         let model =
             Network::new(&mut store.root(), &experiment.model, shape.into()).context("model")?;
         let dense = experiment.train.precision.dense();
-        let (classes, gathered) = (usize::try_from(shape.classes)?, Gathered::default());
-        Ok(Self { store, model, dense, rate: 1.0, examples: None, classes, gathered })
+        let classes = usize::try_from(shape.classes)?;
+        Ok(Self { store, model, dense, rate: 1.0, examples: None, classes })
     }
 
     /// The same model for inputs at another sampling rate.
@@ -58,34 +56,17 @@ impl Classification {
         &self.model
     }
 
-    /// Class scores of a batch, (B, classes).
+    /// Logits of a batch, (B, classes).
     ///
     /// # Errors
     /// If the batch does not fit the model.
-    pub fn scores(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<Tensor> {
-        if self.examples.is_none() && batch.x.is_floating_point() {
-            self.examples = Some(batch.x.narrow(0, 0, batch.x.size()[0].min(SHOWN_EXAMPLES)));
-        }
+    pub fn logits(&self, batch: &DeviceBatch, phase: Phase) -> Result<Tensor> {
         let pass = match phase {
             Phase::Train => Pass { dense: self.dense, ..Pass::train() },
             Phase::Eval => Pass::eval(),
         };
         let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
-        let scores = self.model.forward(&batch.x, &Pass { rate: self.rate, lengths, ..pass })?;
-        match phase {
-            Phase::Train => self.gathered = Gathered::default(),
-            Phase::Eval => self.gathered.add(&scores, batch)?,
-        }
-        Ok(scores)
-    }
-
-    /// What it said of the examples that were evaluated since it was last trained, in their order.
-    /// Waits for the device.
-    ///
-    /// # Errors
-    /// If the device fails.
-    pub fn predictions(&self) -> Result<Vec<Prediction>> {
-        self.gathered.read()
+        self.model.forward(&batch.x, &Pass { rate: self.rate, lengths, ..pass })
     }
 }
 
@@ -102,12 +83,20 @@ impl Objective for Classification {
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
-        let scores = self.scores(batch, phase)?;
+        if self.examples.is_none() && batch.x.is_floating_point() {
+            self.examples = Some(batch.x.narrow(0, 0, batch.x.size()[0].min(SHOWN_EXAMPLES)));
+        }
+        let logits = self.logits(batch, phase)?;
         let labels = &batch.labels;
         let loss =
-            scores.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)?;
-        let correct = scores.argmax(1, false).eq_tensor(labels).sum(Kind::Float);
-        Ok(StepOutput { loss, metrics: vec![("accuracy", correct)], samples: labels.size()[0] })
+            logits.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)?;
+        let correct = logits.argmax(1, false).eq_tensor(labels).sum(Kind::Float);
+        let outputs = match phase {
+            Phase::Train => None,
+            Phase::Eval => Some(gather::rows(&logits, batch)?),
+        };
+        let samples = labels.size()[0];
+        Ok(StepOutput { loss, metrics: vec![("accuracy", correct)], samples, outputs })
     }
 
     fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
@@ -118,23 +107,21 @@ impl Objective for Classification {
         Some(Recipe { tensors, numbers: Vec::new() })
     }
 
-    fn histograms(&self) -> Vec<(String, Tensor)> {
-        inspect::spectra(self.model.backbone())
-    }
-
-    fn pictures(&self) -> Vec<Picture> {
-        let kernels = inspect::kernels(self.model.backbone()).into_iter();
-        let kernels = kernels.map(|(name, kernels)| Picture { name, pixels: heat_map(&kernels) });
-        let inputs = self
-            .examples
-            .as_ref()
-            .map(|examples| Picture { name: "inputs".to_owned(), pixels: side_by_side(examples) });
-        let predictions = self.predictions().expect("predictions can be read");
-        let confusion = (!predictions.is_empty()).then(|| Picture {
-            name: "confusion".to_owned(),
-            pixels: Confusion::new(&predictions, self.classes).picture(),
-        });
-        inputs.into_iter().chain(confusion).chain(kernels).collect()
+    fn show(&mut self, show: &mut dyn Show, outputs: Option<&Tensor>) -> Result<()> {
+        for (name, values) in inspect::spectra(self.model.backbone()) {
+            show.histogram(&name, &values)?;
+        }
+        if let Some(examples) = &self.examples {
+            show.picture("inputs", &side_by_side(examples))?;
+        }
+        if let Some(outputs) = outputs {
+            let confusion = Confusion::new(&gather::read(outputs)?, self.classes);
+            show.picture("confusion", &confusion.picture())?;
+        }
+        for (name, kernels) in inspect::kernels(self.model.backbone()) {
+            show.picture(&name, &heat_map(&kernels))?;
+        }
+        Ok(())
     }
 }
 

@@ -310,11 +310,11 @@ fn padding_and_decimation_change_no_recording() {
     let settings: Vec<_> = TINY.iter().map(ToString::to_string).collect();
     let task = tasks::find("fsdd").unwrap();
     let experiment = Experiment::preset(task, Preset::Small, &settings).unwrap().value;
-    let mut model = Classification::new(&experiment, all.shape, Device::Cpu).unwrap();
+    let model = Classification::new(&experiment, all.shape, Device::Cpu).unwrap();
     let indices = [0, 29, 11];
-    let mut scores = |indices: &[usize]| {
+    let scores = |indices: &[usize]| {
         let batch = model.upload(&all.test.batch(indices).unwrap()).unwrap();
-        model.scores(&batch, Phase::Eval).unwrap()
+        model.logits(&batch, Phase::Eval).unwrap()
     };
     let together = scores(&indices);
     for (row, index) in indices.into_iter().enumerate() {

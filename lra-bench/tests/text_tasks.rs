@@ -354,10 +354,10 @@ fn padding_changes_no_result() {
             overrides.push(format!("model.norm={norm}"));
             let task = tasks::find(task).unwrap();
             let experiment = Experiment::preset(task, Preset::Small, &overrides).unwrap().value;
-            let mut model = Classification::new(&experiment, splits.shape, Device::Cpu).unwrap();
-            let mut scores = |batch: &Batch| {
+            let model = Classification::new(&experiment, splits.shape, Device::Cpu).unwrap();
+            let scores = |batch: &Batch| {
                 let batch = model.upload(batch).unwrap();
-                model.scores(&batch, Phase::Eval).unwrap()
+                model.logits(&batch, Phase::Eval).unwrap()
             };
             let all: Vec<usize> = (0..splits.val.len()).collect();
             let mut batch = splits.val.batch(&all).unwrap();

@@ -12,9 +12,9 @@ use s4_core::layer::linear::DenseKind;
 use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
-use training::objective::{Objective, Phase, Picture, Recipe, StepOutput};
+use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
-use training::tensorboard::Sound;
+use training::show::Show;
 
 use crate::data::batch::{CodeBatch, DeviceBatch};
 use crate::experiment::Experiment;
@@ -137,7 +137,7 @@ impl NextCode {
         let bits = &loss * (count as f64 / LN_2);
         let mut metrics = vec![("bits_per_sample", bits)];
         metrics.extend(TOP.map(|(name, _)| name).into_iter().zip(within));
-        Ok(StepOutput { loss, metrics, samples: count as i64 })
+        Ok(StepOutput { loss, metrics, samples: count as i64, outputs: None })
     }
 
     /// Runs the batch through the model, segment by segment, and hands on scores (B, L, K) and
@@ -225,15 +225,10 @@ impl Objective for NextCode {
         Some(Recipe { tensors, numbers: vec![batch.count as i64] })
     }
 
-    fn histograms(&self) -> Vec<(String, Tensor)> {
-        inspect::spectra(self.model.backbone())
-    }
-
-    fn sounds(&mut self) -> Vec<(String, Sound)> {
-        self.preview.sounds(&self.model, &self.store)
-    }
-
-    fn pictures(&self) -> Vec<Picture> {
-        self.preview.pictures()
+    fn show(&mut self, show: &mut dyn Show, _: Option<&Tensor>) -> Result<()> {
+        for (name, values) in inspect::spectra(self.model.backbone()) {
+            show.histogram(&name, &values)?;
+        }
+        self.preview.show(&self.model, &self.store, show)
     }
 }

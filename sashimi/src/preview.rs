@@ -6,8 +6,7 @@ use audio_data::wav_out::wav_bytes;
 use models::Network;
 use s4_core::params::ParamStore;
 use tch::Tensor;
-use training::objective::Picture;
-use training::tensorboard::Sound;
+use training::show::{Show, Sound};
 
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
@@ -17,16 +16,14 @@ use crate::spectrum::spectrogram;
 /// Rows of a spectrogram.
 const HEIGHT: usize = 128;
 
-/// The latest sounds of a run.
+/// What is generated at each evaluation, and what it is compared with.
 #[derive(Debug)]
 pub struct Preview {
     experiment: Experiment,
     quantiser: Quantiser,
     rate: u32,
     samples: usize,
-    /// Names and samples in [-1, 1].
-    shown: Vec<(String, Vec<f32>)>,
-    /// Recordings, as the model gets them.
+    /// Recordings, as the model gets them: samples in [-1, 1].
     examples: Vec<Vec<f32>>,
 }
 
@@ -42,7 +39,6 @@ impl Preview {
             quantiser: experiment.data.quantiser()?,
             rate,
             samples: (experiment.preview.seconds * f64::from(rate)).ceil() as usize,
-            shown: Vec::new(),
             examples: Vec::new(),
         })
     }
@@ -52,35 +48,30 @@ impl Preview {
         Self { examples, ..self }
     }
 
-    /// Generates anew; the same seed at every evaluation, so that only the model makes the
-    /// difference. A model that cannot be stepped yet shows nothing.
-    pub fn sounds(&mut self, model: &Network, params: &ParamStore) -> Vec<(String, Sound)> {
-        let real = self.examples.iter().enumerate();
-        self.shown = real.map(|(i, samples)| (format!("real/{i}"), samples.clone())).collect();
-        match self.generate(model, params) {
-            Ok(generated) => {
-                let named = generated.into_iter().enumerate();
-                self.shown.extend(named.map(|(i, samples)| (format!("generated/{i}"), samples)));
+    /// Generates anew and shows sounds and their spectrograms; with the same seed at every
+    /// evaluation, so that only the model makes the difference. A model that cannot be stepped yet
+    /// shows the recordings alone.
+    ///
+    /// # Errors
+    /// If something cannot be shown.
+    pub fn show(&self, model: &Network, params: &ParamStore, show: &mut dyn Show) -> Result<()> {
+        let generated = self.generate(model, params).unwrap_or_else(|error| {
+            eprintln!("warning: nothing generated to listen to: {error:#}");
+            Vec::new()
+        });
+        for (kind, sounds) in [("real", &self.examples), ("generated", &generated)] {
+            for (i, samples) in sounds.iter().enumerate() {
+                let wav = wav_bytes(samples, self.rate)?;
+                let sound = Sound { wav, rate: self.rate, channels: 1, frames: samples.len() };
+                show.sound(&format!("audio/{kind}/{i}"), &sound)?;
+                let image = spectrogram(samples, self.rate, HEIGHT);
+                let (height, width) = (image.height as i64, image.width as i64);
+                let pixels = Tensor::from_slice(&image.pixels).view([height, width, 3]);
+                let tag = format!("spectrogram/{kind}/{i}");
+                show.picture(&tag, &pixels.permute([2, 0, 1]))?;
             }
-            Err(error) => eprintln!("warning: nothing generated to listen to: {error:#}"),
         }
-        let sounds = self.shown.iter().filter_map(|(name, samples)| {
-            let wav = wav_bytes(samples, self.rate).ok()?;
-            let sound = Sound { wav, rate: self.rate, channels: 1, frames: samples.len() };
-            Some((format!("audio/{name}"), sound))
-        });
-        sounds.collect()
-    }
-
-    /// Spectrograms of the latest sounds.
-    pub fn pictures(&self) -> Vec<Picture> {
-        let pictures = self.shown.iter().map(|(name, samples)| {
-            let image = spectrogram(samples, self.rate, HEIGHT);
-            let (height, width) = (image.height as i64, image.width as i64);
-            let pixels = Tensor::from_slice(&image.pixels).view([height, width, 3]);
-            Picture { name: format!("spectrogram/{name}"), pixels: pixels.permute([2, 0, 1]) }
-        });
-        pictures.collect()
+        Ok(())
     }
 
     fn generate(&self, model: &Network, params: &ParamStore) -> Result<Vec<Vec<f32>>> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 use crate::meters::Meters;
 use crate::objective::{Objective, Phase};
@@ -48,6 +49,16 @@ pub struct Evaluation {
     pub seconds: f64,
 }
 
+/// An evaluation, and what the model said of each sample.
+#[derive(Debug)]
+pub struct Evaluated {
+    /// Loss and metrics.
+    pub evaluation: Evaluation,
+    /// [`StepOutput::outputs`](crate::objective::StepOutput::outputs) of all samples, (samples, ·),
+    /// in the order of the split.
+    pub outputs: Option<Tensor>,
+}
+
 impl Evaluation {
     /// `loss` or the metric `name`.
     pub fn get(&self, name: &str) -> Option<f64> {
@@ -67,7 +78,7 @@ pub fn evaluate_with_progress<O: Objective>(
     data: Arc<dyn Dataset<Batch = O::Batch>>,
     options: EvalOptions,
     show: bool,
-) -> Result<Option<Evaluation>> {
+) -> Result<Option<Evaluated>> {
     let batches = data.len().div_ceil(options.batch_size.max(1)) as u64;
     let progress = Progress::new(show, 0, batches);
     let result = evaluate(objective, data, options, |done, _| progress.step(done));
@@ -85,7 +96,7 @@ pub fn evaluate<O: Objective>(
     data: Arc<dyn Dataset<Batch = O::Batch>>,
     options: EvalOptions,
     mut on_batch: impl FnMut(u64, u64),
-) -> Result<Option<Evaluation>> {
+) -> Result<Option<Evaluated>> {
     ensure!(!data.is_empty(), "there are no samples to evaluate");
     ensure!(options.batch_size > 0, "the evaluation batch size is 0; it must be at least 1");
     let _guard = tch::no_grad_guard();
@@ -93,6 +104,7 @@ pub fn evaluate<O: Objective>(
     let sampler = Arc::new(InOrder::new(data.len(), options.batch_size));
     let total = sampler.batches();
     let mut meters = Meters::default();
+    let mut outputs = Vec::new();
     for (batch, number) in Prefetch::new(data, sampler, 0, options.workers)?.zip(0..) {
         if interrupt::requested() {
             return Ok(None);
@@ -104,13 +116,16 @@ pub fn evaluate<O: Objective>(
             objective.step(&batch, Phase::Eval)
         })?;
         meters.add(&output)?;
+        outputs.extend(output.outputs);
         on_batch(number + 1, total);
     }
     let means = meters.take()?.context("the model counted no samples")?;
-    Ok(Some(Evaluation {
+    let evaluation = Evaluation {
         samples: means.samples,
         loss: means.loss,
         metrics: means.metrics,
         seconds: start.elapsed().as_secs_f64(),
-    }))
+    };
+    let outputs = if outputs.is_empty() { None } else { Some(Tensor::f_cat(&outputs, 0)?) };
+    Ok(Some(Evaluated { evaluation, outputs }))
 }

@@ -67,6 +67,7 @@ pub mod run;
 pub mod run_dir;
 pub mod schedule;
 pub mod seed;
+pub mod show;
 pub mod summary;
 pub mod tensorboard;
 pub mod train_config;

@@ -101,6 +101,7 @@ mod tests {
             loss: Tensor::from(loss as f32),
             metrics: vec![("accuracy", Tensor::from(correct))],
             samples,
+            outputs: None,
         }
     }
 
@@ -137,6 +138,7 @@ mod tests {
             loss: Tensor::from_slice(&[1.0f32, 2.0]),
             metrics: Vec::new(),
             samples: 2,
+            outputs: None,
         };
         let message = Meters::default().add(&output).unwrap_err().to_string();
         assert!(message.contains("loss has shape [2]"), "{message}");

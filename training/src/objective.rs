@@ -4,7 +4,7 @@ use anyhow::Result;
 use s4_core::params::ParamStore;
 use tch::Tensor;
 
-use crate::tensorboard::Sound;
+use crate::show::Show;
 
 /// Why a batch is run through the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub struct StepOutput {
     /// How many samples loss and metrics are over. Where the loss is over positions (audio,
     /// text), count those.
     pub samples: i64,
+    /// In [`Phase::Eval`] what the model says of each sample of the batch, (B, ·) on its device, if
+    /// that is of interest: [`evaluate`](crate::evaluate::evaluate) returns those of a whole split.
+    pub outputs: Option<Tensor>,
 }
 
 /// What the work of a step depends on beside the model.
@@ -37,15 +40,6 @@ pub struct Recipe<'a> {
     pub tensors: Vec<&'a Tensor>,
     /// Numbers that the host takes from the batch.
     pub numbers: Vec<i64>,
-}
-
-/// A picture for TensorBoard.
-#[derive(Debug)]
-pub struct Picture {
-    /// Its tag.
-    pub name: String,
-    /// (H, W) or (C, H, W) with C = 1 (grey), 3 (RGB) or 4 (RGBA); floats in \[0, 1\] or bytes.
-    pub pixels: Tensor,
 }
 
 /// A model with its loss: what is trained.
@@ -101,23 +95,17 @@ pub trait Objective {
         None
     }
 
-    /// Values whose distribution is worth watching (Δ, Re A), by name; logged at evaluations.
+    /// Shows what is worth watching of the model (distributions of Δ, a kernel, generated sound),
+    /// after an evaluation that left `outputs` of the validation split ([`StepOutput::outputs`]).
     ///
-    /// Here and in [`Self::pictures`] and [`Self::sounds`] the model has the weights that were
-    /// evaluated (the averaged ones with `train.ema`), and the trainer holds a `no_grad_guard`. A
-    /// panic is reported and does not end the run.
-    fn histograms(&self) -> Vec<(String, Tensor)> {
-        Vec::new()
-    }
-
-    /// Pictures worth watching (a kernel, a spectrum); logged at evaluations.
-    fn pictures(&self) -> Vec<Picture> {
-        Vec::new()
-    }
-
-    /// Sounds worth hearing (generated samples), by name; logged at evaluations. What training
-    /// relies on must be the same afterwards; random numbers may be drawn.
-    fn sounds(&mut self) -> Vec<(String, Sound)> {
-        Vec::new()
+    /// The model has the weights that were evaluated (the averaged ones with `train.ema`), and the
+    /// trainer holds a `no_grad_guard`. What training relies on must be the same afterwards; random
+    /// numbers may be drawn.
+    ///
+    /// # Errors
+    /// If something cannot be shown. That and a panic are reported and do not end the run.
+    fn show(&mut self, show: &mut dyn Show, outputs: Option<&Tensor>) -> Result<()> {
+        let _ = (show, outputs);
+        Ok(())
     }
 }

@@ -121,11 +121,12 @@ impl<B> Recorded<B> {
         for (counter, step) in &self.counters {
             let _ = counter.shallow_clone().f_add_(step)?;
         }
-        let StepOutput { loss, metrics, samples } = &self.output;
+        let StepOutput { loss, metrics, samples, .. } = &self.output;
         Ok(StepOutput {
             loss: loss.detach(),
             metrics: metrics.iter().map(|(name, x)| (*name, x.shallow_clone())).collect(),
             samples: *samples,
+            outputs: None,
         })
     }
 }

@@ -23,7 +23,7 @@ use tensorboard_proto::tensor::TensorProto;
 use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 
-use crate::objective::Picture;
+use crate::show::Sound;
 use program::files;
 
 /// Writes one event file. What is added is kept in memory until [`flush`](Self::flush).
@@ -34,19 +34,6 @@ pub struct EventWriter {
     /// Bytes of the file that are whole records.
     written: u64,
     pending: Vec<u8>,
-}
-
-/// Sound for TensorBoard: a whole WAV file and its description.
-#[derive(Debug, Clone)]
-pub struct Sound {
-    /// The bytes of a WAV file.
-    pub wav: Vec<u8>,
-    /// Samples in a second.
-    pub rate: u32,
-    /// Channels.
-    pub channels: u16,
-    /// Samples of each channel.
-    pub frames: usize,
 }
 
 impl EventWriter {
@@ -121,16 +108,13 @@ impl EventWriter {
         self.summary(step, summary)
     }
 
-    /// Adds a picture.
+    /// Adds a picture, as [`Show::picture`](crate::show::Show::picture).
     ///
     /// # Errors
     /// If its shape is none of a picture.
-    pub fn picture(&mut self, step: u64, picture: &Picture) -> Result<()> {
-        let mut summary = tagged(&picture.name);
-        summary.set_image(
-            image::from_tensor(&picture.pixels)
-                .with_context(|| format!("picture {}", picture.name))?,
-        );
+    pub fn picture(&mut self, step: u64, tag: &str, pixels: &Tensor) -> Result<()> {
+        let mut summary = tagged(tag);
+        summary.set_image(image::from_tensor(pixels).with_context(|| format!("picture {tag}"))?);
         self.summary(step, summary)
     }
 

@@ -55,7 +55,8 @@ fn the_average_is_evaluated_and_training_does_not_see_it() {
         let mut model = Mlp::new(&config.model, Order::default()).unwrap();
         model.params().load_state_dict(weights).unwrap();
         let options = EvalOptions { batch_size: 4, workers: 0, seed: 0 };
-        evaluate(&mut model, Arc::new(perceptron::val()), options, |_, _| {}).unwrap().unwrap().loss
+        let val = Arc::new(perceptron::val());
+        evaluate(&mut model, val, options, |_, _| {}).unwrap().unwrap().evaluation.loss
     };
     let evaluated = Summary::read(&path).unwrap().unwrap().val.unwrap().loss;
     assert_eq!(loss_with(averaged.ema.as_ref().unwrap()), evaluated);

@@ -185,7 +185,7 @@ fn a_model_that_cannot_be_inspected_is_trained_all_the_same() {
     let output = run(&Order { panic_in_pictures: true, ..order(&path) });
     let text = stderr(&output);
     assert!(output.status.success(), "{text}");
-    let warning = "warning: not shown in TensorBoard: pictures panicked: ";
+    let warning = "warning: not shown in TensorBoard: showing the model panicked: ";
     assert!(text.contains(warning) && text.contains("mat1 and mat2"), "{text}");
     let events: Vec<u8> = std::fs::read_dir(&path)
         .unwrap()

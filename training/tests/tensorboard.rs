@@ -8,8 +8,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
-use training::objective::Picture;
-use training::tensorboard::{EventWriter, Sound};
+use training::show::Sound;
+use training::tensorboard::EventWriter;
 
 mod perceptron;
 use perceptron::{Order, run, run_well};
@@ -46,7 +46,7 @@ fn every_kind_of_event_is_read_back() {
     writer.scalar(4, "train/loss", -2.0).unwrap();
     writer.text(0, "config", "a = 1").unwrap();
     let pixels = Tensor::zeros([3, 5, 7], (Kind::Float, Device::Cpu));
-    writer.picture(3, &Picture { name: "kernel".to_owned(), pixels }).unwrap();
+    writer.picture(3, "kernel", &pixels).unwrap();
     writer.histogram(3, "dt", &Tensor::from_slice(&[0.0f32, 0.0, 64.0])).unwrap();
     let sound = Sound { wav: b"RIFF....WAVE".to_vec(), rate: 16000, channels: 1, frames: 4 };
     writer.sound(3, "sample", &sound).unwrap();

@@ -71,7 +71,7 @@ impl Objective for NextValue {
 
     fn step(&mut self, batch: &Tensor, _: Phase) -> Result<StepOutput> {
         let (sum, samples) = self.squares(batch, 1, LENGTH);
-        Ok(StepOutput { loss: sum / samples as f64, metrics: Vec::new(), samples })
+        Ok(StepOutput { loss: sum / samples as f64, metrics: Vec::new(), samples, outputs: None })
     }
 
     fn train_step(
@@ -91,7 +91,7 @@ impl Objective for NextValue {
             backward(&part)?;
             loss += part.detach();
         }
-        Ok(StepOutput { loss, metrics: Vec::new(), samples })
+        Ok(StepOutput { loss, metrics: Vec::new(), samples, outputs: None })
     }
 }
 

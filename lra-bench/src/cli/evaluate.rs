@@ -22,6 +22,7 @@ use crate::experiment::Experiment;
 use crate::metrics::by_length::{self, by_length};
 use crate::metrics::calibration::{BINS, expected_calibration_error};
 use crate::metrics::confusion::Confusion;
+use crate::metrics::gather;
 use crate::objective::Classification;
 
 /// Arguments of `evaluate`.
@@ -63,12 +64,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut model = Classification::new(experiment, splits.shape, device)?.at_rate(args.rate);
     let step = run.load_best(model.params())?;
     let options = EvalOptions::of(&run.experiment.train);
-    let Some(result) = evaluate_with_progress(&mut model, data, options, !no_progress)? else {
+    let Some(evaluated) = evaluate_with_progress(&mut model, data, options, !no_progress)? else {
         eprintln!("interrupted; nothing was changed");
         return Ok(Exit::Stopped);
     };
+    let result = evaluated.evaluation;
     let accuracy = result.get("accuracy").context("a classifier reports its accuracy")?;
-    let predictions = model.predictions()?;
+    let predictions = evaluated.outputs.as_ref().map_or(Ok(Vec::new()), gather::read)?;
     let confusion = Confusion::new(&predictions, class_names.len());
     let calibration_error = expected_calibration_error(&predictions);
     let buckets = by_length(&predictions);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Prediction, accuracy};
+use super::Prediction;
 
 /// Into how many parts of about the same size the examples are cut.
 const PARTS: usize = 4;
@@ -23,7 +23,7 @@ pub struct LengthBucket {
 /// Accuracy in the quarters of the lengths, short ones first; empty where all are of one length.
 /// Examples of one length are never parted, so that a quarter may be larger than another.
 pub fn by_length(predictions: &[Prediction]) -> Vec<LengthBucket> {
-    let mut sorted = predictions.to_vec();
+    let mut sorted: Vec<&Prediction> = predictions.iter().collect();
     sorted.sort_by_key(|prediction| prediction.length);
     let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return Vec::new() };
     if first.length == last.length {
@@ -39,12 +39,13 @@ pub fn by_length(predictions: &[Prediction]) -> Vec<LengthBucket> {
         let (bucket, others) =
             rest.split_at(rest.partition_point(|prediction| prediction.length <= longest));
         rest = others;
-        buckets.extend(accuracy(bucket).map(|accuracy| LengthBucket {
+        let correct = bucket.iter().filter(|prediction| prediction.is_correct()).count();
+        buckets.push(LengthBucket {
             from: bucket[0].length,
             to: longest,
             count: bucket.len(),
-            accuracy,
-        }));
+            accuracy: correct as f64 / bucket.len() as f64,
+        });
     }
     buckets
 }
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     fn prediction(length: usize, correct: bool) -> Prediction {
-        Prediction { label: 0, predicted: usize::from(!correct), confidence: 1.0, length }
+        Prediction { predicted: usize::from(!correct), length, ..Prediction::default() }
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
 
     fn predictions(pairs: &[(usize, usize)]) -> Vec<Prediction> {
         let prediction =
-            |&(label, predicted)| Prediction { label, predicted, confidence: 1.0, length: 1 };
+            |&(label, predicted)| Prediction { label, predicted, ..Prediction::default() };
         pairs.iter().map(prediction).collect()
     }
 

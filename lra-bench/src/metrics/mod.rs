@@ -9,8 +9,10 @@ pub mod confusion;
 pub mod gather;
 
 /// What the model said of one example.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prediction {
+    /// Which example of the split it is.
+    pub index: usize,
     /// The class it has.
     pub label: usize,
     /// The class with the highest score.
@@ -19,6 +21,8 @@ pub struct Prediction {
     pub confidence: f64,
     /// Valid positions, those of both sequences where the example is a pair.
     pub length: usize,
+    /// The scores of the classes, before the softmax.
+    pub logits: Vec<f64>,
 }
 
 impl Prediction {
@@ -26,10 +30,4 @@ impl Prediction {
     pub fn is_correct(&self) -> bool {
         self.label == self.predicted
     }
-}
-
-/// The share of right ones; none of no predictions.
-fn accuracy(predictions: &[Prediction]) -> Option<f64> {
-    let correct = predictions.iter().filter(|prediction| prediction.is_correct()).count();
-    (!predictions.is_empty()).then(|| correct as f64 / predictions.len() as f64)
 }

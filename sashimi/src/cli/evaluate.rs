@@ -11,7 +11,7 @@ use program::interrupt;
 use program::output::say;
 use serde_json::json;
 use training::args::{EvalSplit, EvaluateArgs};
-use training::evaluate::{EvalOptions, evaluate_with_progress};
+use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
 use training::run::Run;
 
 use super::load;
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut model = model.in_segments(&run.experiment);
     let options = EvalOptions::of(&run.experiment.train);
     let result = evaluate_with_progress(&mut model, data.clone(), options, !no_progress)?;
-    let Some(result) = result else { return Ok(interrupted()) };
+    let Some(Evaluated { evaluation: result, .. }) = result else { return Ok(interrupted()) };
     let bits = result.get("bits_per_sample").context("the model reports its bits")?;
 
     let baselines = if args.baselines {

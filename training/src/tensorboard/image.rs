@@ -5,7 +5,7 @@ use png::{BitDepth, ColorType, Encoder};
 use tch::{Device, Kind, Tensor};
 use tensorboard_proto::summary::Summary_Image;
 
-/// `pixels` is (H, W) or (C, H, W); see [`crate::objective::Picture`].
+/// `pixels` is (H, W) or (C, H, W); see [`crate::show::Show::picture`].
 pub(super) fn from_tensor(pixels: &Tensor) -> Result<Summary_Image> {
     let (channels, height, width) = match *pixels.size().as_slice() {
         [h, w] => (1, h, w),

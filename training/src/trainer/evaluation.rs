@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Outcome, Trainer};
 use crate::ema::Ema;
-use crate::evaluate::{EvalOptions, Evaluation, evaluate};
+use crate::evaluate::{EvalOptions, Evaluated, Evaluation, evaluate};
 use crate::objective::Objective;
 use crate::seed;
 use crate::summary::{BestValue, Summary};
@@ -34,7 +34,8 @@ impl<O: Objective> Trainer<O> {
     pub(super) fn evaluate_val(&mut self) -> Result<bool> {
         let Some(val) = self.splits.val.clone() else { return Ok(true) };
         let _averaged = self.ema.as_ref().map(Ema::swap_in).transpose()?;
-        let Some(evaluation) = self.evaluate("val", val)? else { return Ok(false) };
+        let Some(evaluated) = self.evaluate("val", val)? else { return Ok(false) };
+        let Evaluated { evaluation, outputs } = evaluated;
         let best = &self.config.best;
         let Some(value) = best.name().and_then(|name| evaluation.get(name)) else {
             let known: Vec<&str> = evaluation.metrics.iter().map(|(name, _)| &**name).collect();
@@ -58,7 +59,7 @@ impl<O: Objective> Trainer<O> {
         let note = if is_best { "  best so far" } else { "" };
         self.report.evaluation("val", step, &evaluation, note);
         seed::seed_torch(self.config.seed, "inspection", step);
-        self.report.inspection(step, &mut self.objective);
+        self.report.inspection(step, &mut self.objective, outputs.as_ref());
         if let Some(factor) = lowered {
             self.report.line(&format!("no improvement: learning rate lowered to {factor} of full"));
         }
@@ -80,7 +81,7 @@ impl<O: Objective> Trainer<O> {
         &mut self,
         name: &str,
         data: Arc<dyn Dataset<Batch = O::Batch>>,
-    ) -> Result<Option<Evaluation>> {
+    ) -> Result<Option<Evaluated>> {
         let options = EvalOptions {
             batch_size: self.config.eval_batch_size(),
             workers: self.config.workers,
@@ -97,7 +98,7 @@ impl<O: Objective> Trainer<O> {
         self.load_best()?;
         let mut test = None;
         if let Some(data) = self.splits.test.clone() {
-            let Some(evaluation) = self.evaluate("test", data)? else {
+            let Some(Evaluated { evaluation, .. }) = self.evaluate("test", data)? else {
                 // The last checkpoint is complete; the model has other weights now.
                 return Ok(self.outcome_interrupted());
             };

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::HumanDuration;
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::clock::Throughput;
 use crate::evaluate::Evaluation;
 use crate::memory;
 use crate::meters::Means;
 use crate::objective::Objective;
+use crate::show::{Show, Sound};
 use crate::tensorboard::EventWriter;
 use program::config;
 use program::exit::describe;
@@ -137,20 +138,17 @@ impl Report {
         });
     }
 
-    /// What the model shows of itself. Each kind for itself: one that fails costs only itself.
-    pub(super) fn inspection<O: Objective>(&mut self, step: u64, objective: &mut O) {
+    /// What the model shows of itself.
+    pub(super) fn inspection<O: Objective>(
+        &mut self,
+        step: u64,
+        objective: &mut O,
+        outputs: Option<&Tensor>,
+    ) {
         let _guard = tch::no_grad_guard();
         self.write(|events| {
-            let histograms = panics::as_errors("histograms", || Ok(objective.histograms()))?;
-            histograms.iter().try_for_each(|(name, values)| events.histogram(step, name, values))
-        });
-        self.write(|events| {
-            let sounds = panics::as_errors("sounds", || Ok(objective.sounds()))?;
-            sounds.iter().try_for_each(|(name, sound)| events.sound(step, name, sound))
-        });
-        self.write(|events| {
-            let pictures = panics::as_errors("pictures", || Ok(objective.pictures()))?;
-            pictures.iter().try_for_each(|picture| events.picture(step, picture))
+            let mut show = AtStep { events, step };
+            panics::as_errors("showing the model", || objective.show(&mut show, outputs))
         });
     }
 
@@ -165,13 +163,38 @@ impl Report {
 
     /// A run is worth more than its curves: failing to write them is a warning.
     fn write(&mut self, add: impl FnOnce(&mut EventWriter) -> Result<()>) {
-        if let Err(error) = add(&mut self.events).and_then(|()| self.events.flush()) {
+        let added = add(&mut self.events);
+        if let Err(error) = self.events.flush().and(added) {
             let warning = format!("warning: not shown in TensorBoard: {}", describe(&error));
             if warning != self.last_warning {
                 self.line(&warning);
                 self.last_warning = warning;
             }
         }
+    }
+}
+
+/// Events of one step.
+struct AtStep<'a> {
+    events: &'a mut EventWriter,
+    step: u64,
+}
+
+impl Show for AtStep<'_> {
+    fn histogram(&mut self, tag: &str, values: &Tensor) -> Result<()> {
+        self.events.histogram(self.step, tag, values)
+    }
+
+    fn picture(&mut self, tag: &str, pixels: &Tensor) -> Result<()> {
+        self.events.picture(self.step, tag, pixels)
+    }
+
+    fn sound(&mut self, tag: &str, sound: &Sound) -> Result<()> {
+        self.events.sound(self.step, tag, sound)
+    }
+
+    fn text(&mut self, tag: &str, text: &str) -> Result<()> {
+        self.events.text(self.step, tag, text)
     }
 }
 

@@ -19,10 +19,10 @@ use s4_core::params::{Hyper, ParamStore};
 use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
-use training::objective::{Objective, Phase, Picture, StepOutput};
+use training::objective::{Objective, Phase, StepOutput};
 use training::run_dir::{self, RunDir};
 use training::seed::seed_torch;
-use training::tensorboard::Sound;
+use training::show::{Show, Sound};
 use training::train_config::TrainConfig;
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 
@@ -301,23 +301,18 @@ impl Objective for Mlp {
             loss: x.cross_entropy_for_logits(labels),
             metrics: vec![("accuracy", correct)],
             samples,
+            outputs: None,
         })
     }
 
-    fn histograms(&self) -> Vec<(String, Tensor)> {
-        vec![("norm/running_var".to_owned(), self.running_var.shallow_clone())]
-    }
-
-    fn pictures(&self) -> Vec<Picture> {
+    fn show(&mut self, show: &mut dyn Show, _: Option<&Tensor>) -> Result<()> {
+        show.histogram("norm/running_var", &self.running_var)?;
+        let sound = Sound { wav: b"RIFF....WAVE".to_vec(), rate: 8000, channels: 1, frames: 4 };
+        show.sound("tone", &sound)?;
         if self.order.panic_in_pictures {
             let _ = self.first.matmul(&self.first);
         }
-        vec![Picture { name: "first".to_owned(), pixels: self.first.detach() + 0.5 }]
-    }
-
-    fn sounds(&mut self) -> Vec<(String, Sound)> {
-        let sound = Sound { wav: b"RIFF....WAVE".to_vec(), rate: 8000, channels: 1, frames: 4 };
-        vec![("tone".to_owned(), sound)]
+        show.picture("first", &(self.first.detach() + 0.5))
     }
 }
 
