@@ -53,7 +53,7 @@ fn assert_close(what: &str, found: &Tensor, expected: &Tensor) {
 
 #[test]
 fn every_backbone_goes_on_from_a_state_and_step_by_step() -> Result<()> {
-    let tokens = Tensor::arange(2 * 24, (Kind::Int64, Device::Cpu)).view([2, 24]).square() % 11;
+    let tokens = Tensor::arange(2 * 24, (Kind::Int64, Device::Cpu)).view([2, 24]).square().remainder(11);
     let _guard = tch::no_grad_guard();
     for backbone in ALL {
         let (_, network) = network(backbone, &json!({}), TOKENS);
@@ -81,7 +81,7 @@ fn every_backbone_goes_on_from_a_state_and_step_by_step() -> Result<()> {
 /// What a robustness study needs of tokens: the loss as a function of their vectors.
 #[test]
 fn gradients_reach_the_embedding() -> Result<()> {
-    let tokens = Tensor::arange(12, (Kind::Int64, Device::Cpu)).view([1, 12]) % 11;
+    let tokens = Tensor::arange(12, (Kind::Int64, Device::Cpu)).view([1, 12]).remainder(11);
     for backbone in ALL {
         let (_, network) = network(backbone, &json!({}), TOKENS);
         let embedded = network.embed(&tokens)?.detach().set_requires_grad(true);
