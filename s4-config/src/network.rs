@@ -1,6 +1,7 @@
 //! A whole network: `[model]` of an experiment.
 
 use anyhow::{Context, Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
@@ -14,7 +15,7 @@ use crate::stack::{NormKind, StackConfig};
 ///
 /// What is absent is the backbone's default; [`Self::complete`] spells it out, as it is kept with a
 /// run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// What mixes the positions: `s4`, `sashimi`, or a baseline: `transformer`, `linear-attention`,
@@ -89,7 +90,7 @@ pub struct NetworkConfig {
 }
 
 /// What mixes the positions of a sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backbone {
     /// S4 or S4D, as `[model.layer]` says.
@@ -314,7 +315,7 @@ impl NetworkConfig {
 }
 
 /// How a sequence becomes one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Mean over the valid positions.
@@ -330,7 +331,7 @@ pub enum Pooling {
 }
 
 /// Initial values of the embedding, and of the map to scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EncoderInit {
     /// Normal values: codes that have nothing to do with each other, as officially.
