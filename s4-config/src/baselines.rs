@@ -1,10 +1,11 @@
 //! What S4 is compared with.
 
 use anyhow::{Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of softmax and linear attention.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttentionConfig {
     /// Heads, each with d_model / heads channels.
@@ -38,7 +39,7 @@ impl AttentionConfig {
 }
 
 /// Settings of recurrent networks.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecurrentConfig {
     /// A second recurrence from the end, and a map of both to the model's width.
@@ -46,7 +47,7 @@ pub struct RecurrentConfig {
 }
 
 /// Settings of dilated convolutions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DilatedConfig {
     /// Taps K of each filter.

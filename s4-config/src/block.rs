@@ -1,13 +1,14 @@
 //! The S4 block, and how it computes.
 
 use anyhow::{Context, Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check_sizes;
 use crate::ssm::SsmConfig;
 
 /// The layer of an S4 network; also the official `S4Block`'s options that work there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct S4BlockConfig {
     /// A second kernel that looks ahead: for classification, not for generation.
@@ -63,7 +64,7 @@ impl S4BlockConfig {
 }
 
 /// A pointwise nonlinearity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// x Φ(x), by the error function.
@@ -80,7 +81,7 @@ pub enum Activation {
 }
 
 /// What follows the output map of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FinalAct {
     /// Gated linear unit: twice the outputs, the first half times σ(second half).
@@ -93,7 +94,7 @@ pub enum FinalAct {
 }
 
 /// How sequences are convolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Convolution {
     /// What is faster, by measurement.
@@ -106,7 +107,7 @@ pub enum Convolution {
 }
 
 /// How a kernel is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelMethod {
     /// Two tables of √L powers and a batched product.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::measure::Measure;
@@ -12,7 +13,7 @@ use crate::measure::Measure;
 ///
 /// Parsed from and printed as the names of the official code: a [`Measure`], `diag-X` or `dplr-X` of a
 /// [`Family`] X, or a mix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Init {
     name: String,
@@ -144,7 +145,7 @@ impl From<Init> for String {
 }
 
 /// Input vectors B of the S4D families, except `legs`, which has its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BInit {
     /// Ones.
@@ -167,7 +168,7 @@ pub enum BInit {
 ///
 /// All but `B_clip` are for `diag-` and `dplr-`, and refused where a HiPPO measure would ignore
 /// them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InitArgs {
     /// -Re A uniform in [0, 1), or in [0, N/2) for `real`, instead of fixed.

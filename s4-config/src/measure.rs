@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the past is weighted, and in which basis it is written.
 ///
 /// Parsed from and printed as the names of the official code; `fout` and `foud` are accepted for
 /// `fourier` and `fourier_diag`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub enum Measure {
     /// `legs`: scaled Legendre, all of the past alike (HiPPO, appendix D.3).

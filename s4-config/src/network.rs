@@ -1,6 +1,7 @@
 //! A whole network: `[model]` of an experiment.
 
 use anyhow::{Context, Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
@@ -22,7 +23,7 @@ pub const RENAMED: &[(&str, &str)] = &[
 ///
 /// What is absent is the backbone's default; [`Self::complete`] spells it out, as it is kept with a
 /// run.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// What mixes the positions: `s4`, `sashimi`, or a baseline: `transformer`, `linear-attention`,
@@ -97,7 +98,7 @@ pub struct NetworkConfig {
 }
 
 /// What mixes the positions of a sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Backbone {
     /// S4 or S4D, as `[model.layer]` says.
@@ -383,7 +384,7 @@ impl NetworkConfig {
 }
 
 /// How a sequence becomes one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pooling {
     /// Mean over the valid positions.
@@ -399,7 +400,7 @@ pub enum Pooling {
 }
 
 /// Initial values of the embedding, and of the map to scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EncoderInit {
     /// Normal values: codes that have nothing to do with each other, as officially.

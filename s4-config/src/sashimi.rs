@@ -1,6 +1,7 @@
 //! SaShiMi (Goel et al. 2022).
 
 use anyhow::{Context, Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::block::S4BlockConfig;
@@ -93,7 +94,7 @@ impl SashimiConfig {
 }
 
 /// Which of the two official models the tensors and normalisations are those of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Variant {
     /// The stand-alone model (`models/sashimi`): layer norm, plain pooling.

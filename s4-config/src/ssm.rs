@@ -1,13 +1,14 @@
 //! The state space model inside a layer.
 
 use anyhow::{Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check_sizes;
 use crate::init::{Init, InitArgs};
 
 /// The SSM inside a layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SsmConfig {
     /// `s4` (diagonal plus low rank) or `s4d` (diagonal).
@@ -44,7 +45,8 @@ pub struct SsmConfig {
     pub bandlimit: Option<f64>,
     /// S4D with real A, B, C: exponential moving averages.
     pub is_real: bool,
-    /// Own learning rates; absent: the global one.
+    /// Learning rate of Δ, A, B, P and C, or a table of those of `dt`, `A` and `B`. Default: the global
+    /// rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<SsmRate>,
 }
@@ -99,7 +101,7 @@ impl SsmConfig {
 }
 
 /// Which matrices A can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
     /// Diagonal plus low rank, Λ - P P*: S4.
     #[serde(rename = "s4", alias = "dplr", alias = "nplr")]
@@ -111,7 +113,7 @@ pub enum Mode {
 
 /// How a positive quantity (Δ, -Re A, -Im A) is stored. Both directions are elementwise,
 /// differentiable, and keep shape, kind and device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transform {
     /// As it is; it may turn negative in training.
@@ -128,7 +130,7 @@ pub enum Transform {
 }
 
 /// How continuous time becomes steps of length Δ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Discretisation {
     /// Zero-order hold: Ā = exp(ΔA), b̄ = A⁻¹(exp(ΔA) - 1) b.
@@ -141,7 +143,7 @@ pub enum Discretisation {
 }
 
 /// Learning rates of Δ, A, B (and P, which follows A) that differ from the global one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SsmRate {
     /// One rate for Δ, A, B, P and C.
@@ -151,7 +153,7 @@ pub enum SsmRate {
 }
 
 /// Learning rates of single SSM parameters; absent means the global rate.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SsmRates {
     /// Rate of Δ.

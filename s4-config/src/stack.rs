@@ -1,6 +1,7 @@
 //! A plain stack of residual blocks.
 
 use anyhow::{Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check_sizes;
@@ -55,7 +56,7 @@ impl StackConfig {
 }
 
 /// Which normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NormKind {
     /// Over the channels of each position.

@@ -184,6 +184,18 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
 }
 
 #[test]
+fn every_setting_is_explained() {
+    for backbone in BACKBONES {
+        let config = NetworkConfig::of(backbone);
+        let text = program::config::commented(&config).unwrap();
+        assert_eq!(parse(&text), config);
+        for key in ["# lr = ...", "# condition = ...", "B_clip = 2.0", "kernel_size = 3"] {
+            assert!(text.contains(key), "{key} is missing: {text}");
+        }
+    }
+}
+
+#[test]
 fn learning_rates_are_one_or_several() {
     let lr = |text: &str| parse(text).layer.ssm.lr;
     assert_eq!(lr("layer.ssm.lr = 0.001"), Some(SsmRate::All(0.001)));

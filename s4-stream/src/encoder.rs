@@ -47,8 +47,8 @@ impl Encoder {
         Ok(Encoder::Values { linear, features })
     }
 
-    /// Rounds the weights of a linear map to integers of 16 bits, which are kept in `arena`. Of
-    /// vectors one alone is read.
+    /// Rounds the weights of a linear map to integers of 16 bits, which are kept in `arena`. An
+    /// embedding stays: only one of its vectors is read per position.
     pub fn round(&mut self, arena: &mut Arena) {
         match self {
             Encoder::Codes { .. } => (),
@@ -56,7 +56,7 @@ impl Encoder {
         }
     }
 
-    /// Numbers that go in at a position of a sequence.
+    /// Numbers that go in per position.
     pub fn features(&self) -> usize {
         match self {
             Encoder::Codes { .. } => 1,
@@ -64,8 +64,8 @@ impl Encoder {
         }
     }
 
-    /// Lanes of room that a sequence needs.
-    pub fn room(&self) -> usize {
+    /// Lanes of scratch space that a sequence needs.
+    pub fn scratch(&self) -> usize {
         match self {
             Encoder::Codes { .. } => 0,
             Encoder::Values { features, .. } => lanes(*features),
@@ -87,7 +87,7 @@ impl Encoder {
         }
     }
 
-    /// Refuses what are not the inputs of `batch` sequences.
+    /// Refuses what cannot go in at a position of `batch` sequences.
     pub fn check(&self, inputs: Inputs, batch: usize) -> Result<()> {
         match (self, inputs) {
             (Encoder::Codes { codes, .. }, Inputs::Codes(given)) => {
@@ -116,7 +116,7 @@ impl Encoder {
     }
 
     /// The vectors x (B, H) of `inputs` that have passed [`Self::check`].
-    pub fn apply(&self, isa: Isa, inputs: Inputs, room: &mut [Lanes], x: &mut [Lanes]) {
+    pub fn apply(&self, isa: Isa, inputs: Inputs, scratch: &mut [Lanes], x: &mut [Lanes]) {
         match (self, inputs) {
             (Encoder::Codes { vectors, codes }, Inputs::Codes(given)) => {
                 let width = vectors.len() / codes;
@@ -125,11 +125,11 @@ impl Encoder {
                 }
             }
             (Encoder::Values { linear, features }, Inputs::Values(given)) => {
-                let sequences = room.chunks_exact_mut(lanes(*features));
-                for (room, given) in sequences.zip(given.chunks_exact(*features)) {
-                    pack_into(given, room);
+                let sequences = scratch.chunks_exact_mut(lanes(*features));
+                for (vector, given) in sequences.zip(given.chunks_exact(*features)) {
+                    pack_into(given, vector);
                 }
-                linear.apply(isa, room, x);
+                linear.apply(isa, scratch, x);
             }
             _ => unreachable!("inputs are checked first"),
         }
@@ -149,5 +149,18 @@ impl<'a> Inputs<'a> {
                 (Inputs::Values(own), Inputs::Values(rest))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classifiers_do_not_predict_the_next_code() {
+        let encoder = Encoder::Codes { vectors: vec![], codes: 18 };
+        assert!(encoder.check_next(18).is_ok());
+        let error = encoder.check_next(5).unwrap_err().to_string();
+        assert!(error.contains("5 outputs for 18 codes"), "{error}");
     }
 }

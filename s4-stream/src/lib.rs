@@ -45,8 +45,8 @@
 //! `network` (what is stepped), `stage` (the hourglass), `layer` (its parts), `ssm` (from parameters
 //! to recurrences), `simd` and `math` (below all that).
 //!
-//! The coarser resolutions are computed at every fourth or sixteenth sample, say, as they become
-//! due: such samples take longer than the others.
+//! The coarser resolutions are computed only when a group of samples is complete, at every fourth or
+//! sixteenth sample, say: such samples take longer than the others.
 
 mod encoder;
 mod engine;

@@ -56,7 +56,7 @@ pub(crate) struct Network {
     pub decoder: Linear,
 }
 
-/// What a network remembers of some sequences, and room for what it computes.
+/// What a network remembers of some sequences, and scratch space.
 #[derive(Debug)]
 pub(crate) struct NetworkState {
     stage: StageState,
@@ -150,7 +150,7 @@ impl Network {
         Arc::new(network)
     }
 
-    /// Bytes of weights that are read for a position, on average.
+    /// Bytes of weights that are read per position, on average.
     pub fn bytes(&self) -> f64 {
         self.stage.bytes() + self.decoder.bytes() as f64
     }
@@ -158,12 +158,12 @@ impl Network {
     /// The state of `batch` sequences before their first input.
     pub fn state(&self, batch: usize) -> NetworkState {
         let pooled = Pooled::new(self.pooling, batch * self.norm.lanes());
-        self.with_room(self.stage.state(batch), pooled, batch)
+        self.with_scratch(self.stage.state(batch), pooled, batch)
     }
 
     /// The state of `batch` sequences that all stand where the only one of `state` stands.
     pub fn repeated(&self, state: &NetworkState, batch: usize) -> NetworkState {
-        self.with_room(state.stage.repeat(batch), state.pooled.repeat(batch), batch)
+        self.with_scratch(state.stage.repeat(batch), state.pooled.repeat(batch), batch)
     }
 
     /// The state of those of `batch` sequences after `position` inputs that `tensors` hold.
@@ -182,13 +182,13 @@ impl Network {
         Ok(state)
     }
 
-    fn with_room(&self, stage: StageState, pooled: Pooled, batch: usize) -> NetworkState {
+    fn with_scratch(&self, stage: StageState, pooled: Pooled, batch: usize) -> NetworkState {
         let buffer = |lanes| vec![Lanes::ZERO; batch * lanes];
         NetworkState {
             stage,
             pooled,
-            scratch: Scratch::new(batch, self.stage.room()),
-            encoding: buffer(self.encoder.room()),
+            scratch: Scratch::new(batch, self.stage.scratch()),
+            encoding: buffer(self.encoder.scratch()),
             x: buffer(self.norm.lanes()),
             normed: buffer(self.norm.lanes()),
             logits: buffer(self.decoder.outputs()),

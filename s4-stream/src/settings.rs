@@ -17,8 +17,12 @@ struct File {
 /// If a key is unknown or its value is not allowed, or if the network has no steps.
 pub(crate) fn read(text: &str, default: Backbone) -> Result<NetworkConfig> {
     let File { model } = toml::from_str(text)?;
+    let is_named = model.backbone.is_some();
     let model = model.complete(default);
-    model.validate()?;
+    model.validate().map_err(|error| {
+        let taken = || format!("without model.backbone this is read as \"{}\"", default.key());
+        if is_named { error } else { error.context(taken()) }
+    })?;
     check_steps(&model)?;
     Ok(model)
 }

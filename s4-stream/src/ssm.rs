@@ -11,7 +11,7 @@
 //! low rank by the Woodbury identity, so a step takes O(N R) operations and is exact.
 //!
 //! A product g_r(z) of the next step needs nothing that this step does not have, so it is computed
-//! here, beside the outputs, and kept with the state: a step then passes over the state once. The
+//! here, along with the outputs, and kept with the state: a step then passes over the state once. The
 //! system looks like one with 1 + R inputs (u and the products) and C + R outputs (y and the next
 //! products), and that is what a [`System`] is.
 

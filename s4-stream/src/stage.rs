@@ -46,7 +46,7 @@ pub(crate) struct Level {
     up: Vec<Block>,
 }
 
-/// What a stage remembers, and room for what it computes.
+/// What a stage remembers, and scratch space.
 #[derive(Debug)]
 pub(crate) enum StageState {
     Centre(CentreState),
@@ -174,11 +174,13 @@ impl Stage {
     }
 
     /// Lanes of [`Scratch`] that a sequence needs.
-    pub fn room(&self) -> usize {
-        let most = |blocks: &[Block]| blocks.iter().map(Block::room).max().unwrap_or(0);
+    pub fn scratch(&self) -> usize {
+        let most = |blocks: &[Block]| blocks.iter().map(Block::scratch).max().unwrap_or(0);
         match self {
             Stage::Centre(centre) => most(&centre.blocks),
-            Stage::Level(level) => most(&level.down).max(most(&level.up)).max(level.inner.room()),
+            Stage::Level(level) => {
+                most(&level.down).max(most(&level.up)).max(level.inner.scratch())
+            }
         }
     }
 
@@ -196,7 +198,7 @@ impl Stage {
         }
     }
 
-    /// Bytes of weights that a position takes on average.
+    /// Bytes of weights that are read per position, on average.
     pub fn bytes(&self) -> f64 {
         let sum = |blocks: &[Block]| blocks.iter().map(Block::bytes).sum::<usize>() as f64;
         match self {

@@ -46,7 +46,7 @@ impl<'a> Weights<'a> {
         Place { weights: self, name: String::new() }
     }
 
-    /// Refuses weights that no part of the model has taken: they are another model's.
+    /// Refuses weights that no part of the model has read: they are another model's.
     pub fn finish(&self) -> Result<()> {
         let taken = self.taken.borrow();
         let mut left: Vec<&str> = (self.file.names().into_iter())
@@ -81,7 +81,7 @@ impl Place<'_> {
         Self { weights: self.weights, name }
     }
 
-    /// Keeps what has become of tensors beside that of the others.
+    /// Keeps `numbers`, made of tensors of the file, next to those of other tensors.
     pub fn keep<T: Copy>(&self, numbers: &[T]) -> Table<T> {
         self.weights.arena.borrow_mut().keep(numbers)
     }

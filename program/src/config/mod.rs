@@ -3,6 +3,7 @@
 //! The struct refuses unknown keys (`#[serde(deny_unknown_fields)]`); here such a refusal becomes a
 //! message with file, line, full key and the nearest known name.
 
+mod commented;
 mod diagnose;
 mod overrides;
 mod renamed;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+pub use commented::commented;
 use diagnose::Source;
 
 /// A configuration and where it came from.

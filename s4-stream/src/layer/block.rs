@@ -36,7 +36,7 @@ pub(crate) enum OutputMap {
     Pointwise(Linear, Activation),
 }
 
-/// Room for what is computed inside a block.
+/// Scratch space for what is computed inside a block.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     input: Vec<Lanes>,
@@ -45,9 +45,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// For blocks that need `room` lanes a sequence.
-    pub fn new(batch: usize, room: usize) -> Self {
-        let buffer = || vec![Lanes::ZERO; batch * room];
+    /// For blocks that need `lanes` lanes per sequence.
+    pub fn new(batch: usize, lanes: usize) -> Self {
+        let buffer = || vec![Lanes::ZERO; batch * lanes];
         Self { input: buffer(), hidden: buffer(), output: buffer() }
     }
 }
@@ -88,7 +88,7 @@ impl Block {
     }
 
     /// Lanes of [`Scratch`] that a sequence needs.
-    pub fn room(&self) -> usize {
+    pub fn scratch(&self) -> usize {
         let inside = match &self.layer {
             Layer::FeedForward { hidden, .. } => hidden.outputs(),
             Layer::S4 { recurrence, output, .. } => recurrence.width().max(output.width()),
