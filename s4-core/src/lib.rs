@@ -16,7 +16,7 @@
 //! let none = Dropout { p: 0.0, tied: true };
 //! let block = S4Block::new(&mut store.root(), 16, &S4BlockConfig::default(), none)?;
 //! let u = Tensor::randn([2, 16, 1000], (Kind::Float, Device::Cpu)); // (batch, channels, length)
-//! let y = block.forward(&u, &Pass::eval())?; // by FFT
+//! let y = block.forward(&u, &Pass::eval())?; // as a convolution
 //!
 //! // The same in two pieces, the second continuing from the first one's state.
 //! let state = block.default_state(2)?;
@@ -31,6 +31,7 @@ pub mod autograd;
 pub mod conv;
 pub mod device_memory;
 pub mod dispatched;
+pub mod foreach;
 pub mod generator;
 pub mod gpu;
 pub mod graph;

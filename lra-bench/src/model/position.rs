@@ -9,7 +9,8 @@ const LONGEST: f64 = 10_000.0;
 /// channel 2i + 1 the cosine.
 pub fn add_positions(x: &Tensor) -> Tensor {
     let (width, length) = (x.size()[1], x.size()[2]);
-    let float = (Kind::Float, x.device());
+    let kind = if x.kind() == Kind::Double { Kind::Double } else { Kind::Float };
+    let float = (kind, x.device());
     let pairs = (width + 1) / 2;
     let exponents = Tensor::arange(pairs, float) * (-2.0 * LONGEST.ln() / width as f64);
     let angles = exponents.exp().unsqueeze(1) * Tensor::arange(length, float); // (H/2, L)
