@@ -1,26 +1,23 @@
 //! Compiles the C++ beside the Rust of this crate and tells programs where libtorch is.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 #[path = "../build/libtorch.rs"]
 mod libtorch;
 
-const FILES: [&str; 7] = [
-    "src/autograd.cpp",
-    "src/generator.cpp",
-    "src/native/device_memory.cpp",
-    "src/native/dispatched.cpp",
-    "src/native/graph.cpp",
-    "src/native/parallel.cpp",
-    "src/native/tf32.cpp",
-];
+/// Where the C++ is.
+const FOLDER: &str = "src/native";
 
 fn main() {
     libtorch::main();
-    for file in FILES {
-        println!("cargo::rerun-if-changed={file}");
-    }
+    println!("cargo::rerun-if-changed={FOLDER}");
+    let entries = fs::read_dir(FOLDER).expect("the folder of the C++");
+    let files = entries.map(|entry| entry.expect("the folder of the C++").path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "cpp")).collect();
+    files.sort();
     println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").expect("checked by libtorch::main");
@@ -37,7 +34,7 @@ fn main() {
     }
     build
         .cpp(true)
-        .files(FILES)
+        .files(files)
         .include(root.join("include"))
         .include(root.join("include/torch/csrc/api/include"))
         .std("c++17")

@@ -38,7 +38,8 @@ impl Classification {
     /// If the config is contradictory.
     pub fn new(experiment: &Experiment, shape: Shape, device: Device) -> Result<Self> {
         seed::seed_torch(experiment.train.seed, "initialise", 0);
-        let mut store = ParamStore::new(device, Kind::Float);
+        let kind = experiment.train.precision.kind(device)?;
+        let mut store = ParamStore::new(device, kind);
         let model =
             Network::new(&mut store.root(), &experiment.model, shape.into()).context("model")?;
         let dense = experiment.train.precision.dense();

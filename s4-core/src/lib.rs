@@ -32,6 +32,7 @@ pub mod autograd;
 pub mod conv;
 pub mod device_memory;
 pub mod dispatched;
+pub mod foreach;
 pub mod generator;
 pub mod gpu;
 pub mod graph;

@@ -49,7 +49,8 @@ impl NextCode {
     /// If the config is contradictory.
     pub fn new(experiment: &Experiment, device: Device) -> Result<Self> {
         seed::seed_torch(experiment.train.seed, "initialise", 0);
-        let mut store = ParamStore::new(device, Kind::Float);
+        let kind = experiment.train.precision.kind(device)?;
+        let mut store = ParamStore::new(device, kind);
         let quantiser = experiment.data.quantiser()?;
         let codes = quantiser.levels() as i64;
         let shape = Shape {

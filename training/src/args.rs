@@ -8,6 +8,7 @@ use program::config::Loaded;
 use tch::Device;
 
 use crate::device::DeviceRequest;
+use crate::init::InitConfig;
 use crate::run::Experiment;
 use crate::run_dir::{self, RunDir};
 use crate::train_config::TrainConfig;
@@ -36,6 +37,9 @@ pub struct TrainArgs {
     /// Go on with this run, from its last checkpoint
     #[arg(long, value_name = "RUN", conflicts_with_all = ["preset", "config"])]
     pub resume: Option<String>,
+    /// Begin with the weights of this run or file, as far as they have the same names
+    #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
+    init_from: Option<String>,
     /// Stop after this many steps in all
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
@@ -82,6 +86,12 @@ impl TrainArgs {
     pub fn apply(&self, config: &mut TrainConfig) {
         if let Some(seed) = self.seed {
             config.seed = seed;
+        }
+        if let Some(from) = &self.init_from {
+            match &mut config.init {
+                Some(init) => init.from.clone_from(from),
+                None => config.init = Some(InitConfig::new(from.clone())),
+            }
         }
         if let Some(epochs) = self.epochs {
             config.epochs = Some(epochs);

@@ -165,6 +165,11 @@ impl Checkpoint {
         self.ema.as_ref().unwrap_or(&self.model)
     }
 
+    /// As [`Self::weights`], without the rest.
+    pub fn into_weights(self) -> StateDict {
+        self.ema.unwrap_or(self.model)
+    }
+
     /// Copies [`Self::weights`] into `params`, for a model that is used and not trained further.
     ///
     /// # Errors

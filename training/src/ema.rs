@@ -9,7 +9,7 @@ use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use tch::Tensor;
 
-/// The average of one model's parameters.
+/// The average of one model's parameters, without those that are frozen.
 #[derive(Debug)]
 pub(crate) struct Ema {
     decay: f64,
@@ -24,8 +24,9 @@ pub(crate) struct Ema {
 impl Ema {
     /// An average that starts from the present weights of `store`; `decay` is in (0, 1).
     pub(crate) fn new(store: &ParamStore, decay: f64) -> Result<Self> {
+        let trained = store.parameters().filter(|(_, tensor, _)| tensor.requires_grad());
         let (names, weights): (Vec<_>, Vec<_>) =
-            store.parameters().map(|(name, tensor, _)| (name.to_owned(), tensor.detach())).unzip();
+            trained.map(|(name, tensor, _)| (name.to_owned(), tensor.detach())).unzip();
         let average = flat(&weights)?;
         Ok(Self { decay, names, weights, average })
     }

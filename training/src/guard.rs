@@ -8,11 +8,10 @@
 use std::fmt;
 
 use anyhow::{Result, ensure};
+use s4_core::foreach;
 use s4_core::params::ParamStore;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
-
-use crate::optim::fused;
 
 /// Collects what is needed to say where a run diverged.
 #[derive(Debug)]
@@ -152,20 +151,12 @@ impl Record {
                 grads.push(grad);
             }
         }
-        let max_abs = max_abs(&grads)?;
+        let max_abs = foreach::max_abs(&grads.iter().collect::<Vec<_>>())?;
         let max_abs = if max_abs.is_empty() { None } else { Some(Tensor::f_stack(&max_abs, 0)?) };
         // A copy: the caller may go on to scale or accumulate into the loss.
         let loss = loss.detach().f_reshape([] as [i64; 0])?.f_to_dtype(loss.kind(), false, true)?;
         Ok(Self { step, loss, with_grad, max_abs })
     }
-}
-
-fn max_abs(grads: &[Tensor]) -> Result<Vec<Tensor>> {
-    let list: Vec<&Tensor> = grads.iter().collect();
-    if fused::is_available() {
-        return fused::max_abs(&list);
-    }
-    grads.iter().map(|g| Ok(g.f_abs()?.f_max()?)).collect()
 }
 
 /// Loss and gradient maxima of every record, in two transfers.

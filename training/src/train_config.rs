@@ -7,7 +7,8 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::guard::OnDivergence;
-use crate::optim::AdamWConfig;
+use crate::init::InitConfig;
+use crate::optim::{AdamWConfig, GroupConfig};
 use crate::precision::Precision;
 use crate::schedule::{Mode, Schedule};
 
@@ -33,8 +34,8 @@ pub struct TrainConfig {
     /// Samples in an evaluation batch; `batch_size` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_batch_size: Option<usize>,
-    /// `float32`, `tf32` or `bf16`: what matrix products are computed in. The latter two are for
-    /// GPUs.
+    /// `float32`, `tf32` or `bf16`: what matrix products are computed in; the latter two are for
+    /// GPUs. `float64`, on a CPU: everything in float64.
     pub precision: Precision,
     /// On a GPU, whether steps are recorded as a CUDA graph and launched as a whole, where their work
     /// is the same from step to step and there is memory for it (twice that of a step).
@@ -63,6 +64,13 @@ pub struct TrainConfig {
     pub patience: Option<u64>,
     /// What makes a checkpoint the best.
     pub best: Best,
+    /// Initial weights from another run or a file, at the beginning of a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
+    /// Learning rates and weight decays by name, and what is not trained; of several groups that
+    /// match a name the last one counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupConfig>,
     /// What to do when the loss or a gradient is NaN or infinite.
     pub on_divergence: OnDivergence,
     /// The optimiser.
@@ -90,6 +98,8 @@ impl Default for TrainConfig {
             ema: None,
             patience: None,
             best: Best::default(),
+            init: None,
+            groups: Vec::new(),
             on_divergence: OnDivergence::default(),
             optimizer: AdamWConfig::default(),
             schedule: Schedule::Constant {},
@@ -148,6 +158,7 @@ impl TrainConfig {
             );
         }
         self.optimizer.validate().context("train.optimizer")?;
+        self.groups.iter().try_for_each(GroupConfig::validate)?;
         self.schedule.validate().context("train")?;
         self.on_divergence.validate().context("train")
     }

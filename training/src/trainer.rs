@@ -32,7 +32,7 @@ use crate::guard::{Decision, Divergence, Guard};
 use crate::meters::Meters;
 use crate::objective::Objective;
 use crate::optim::AdamW;
-use crate::run_dir::RunDir;
+use crate::run_dir::{self, RunDir};
 use crate::schedule::{Schedule, ScheduleState};
 use crate::summary::Summary;
 use crate::train_config::TrainConfig;
@@ -152,7 +152,12 @@ impl<O: Objective> Trainer<O> {
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps_per_epoch = batches_per_epoch / config.accumulate as u64;
         let last_step = config.last_step(steps_per_epoch);
-        let mut optimizer = AdamW::new(objective.params(), config.optimizer.clone())?;
+        let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
+        if starts && let Some(init) = &config.init {
+            eprintln!("weights of {}: {}", init.from, init.load_into(objective.params())?);
+        }
+        let mut optimizer =
+            AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
         let mut ema = config.ema.map(|decay| Ema::new(objective.params(), decay)).transpose()?;
 
         let mut state = TrainState {

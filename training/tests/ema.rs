@@ -52,7 +52,7 @@ fn the_average_is_evaluated_and_training_does_not_see_it() {
     // The last evaluation, step 40, once more.
     let config = config::parse::<Config>("built in", CONFIG, &[], &[]).unwrap().value;
     let loss_with = |weights| {
-        let mut model = Mlp::new(&config.model, Order::default()).unwrap();
+        let mut model = Mlp::new(&config, Order::default()).unwrap();
         model.params().load_state_dict(weights).unwrap();
         let options = EvalOptions { batch_size: 4, workers: 0, seed: 0 };
         let val = Arc::new(perceptron::val());

@@ -43,11 +43,12 @@ fn set_grad(param: &Tensor, grad: &Tensor) {
     (param * grad).sum(param.kind()).backward();
 }
 
-/// Gradients of step `t`, of very different sizes; parameter 1 gets none in odd steps.
+/// Gradients of step `t`, of very different sizes.
 fn set_grads(store: &mut ParamStore, t: usize) {
     store.zero_grad();
     for (i, (_, param, _)) in store.parameters().enumerate() {
-        if i == 1 && t < 2 {
+        // 1 gets its first late, and a frozen one none.
+        if i == 1 && t < 2 || !param.requires_grad() {
             continue;
         }
         let size = 10f64.powi(i as i32 * 2 - 5);

@@ -29,7 +29,7 @@ fn store() -> ParamStore {
 
 #[test]
 fn equal_settings_share_a_group() -> Result<()> {
-    let groups = group_parameters(&store(), 0.01, 0.05)?;
+    let groups = group_parameters(&store(), 0.01, 0.05, &[])?;
     let seen: Vec<_> =
         groups.iter().map(|g| (g.lr, g.weight_decay, g.scalars, g.names.join(" "))).collect();
     let expected = [
@@ -42,7 +42,7 @@ fn equal_settings_share_a_group() -> Result<()> {
     assert_eq!(groups.iter().map(|g| g.own_rate).collect::<Vec<_>>(), [false, true, false, true]);
 
     // Where the layers' own settings are the global ones there is nothing to tell apart.
-    let groups = group_parameters(&store(), 0.001, 0.0)?;
+    let groups = group_parameters(&store(), 0.001, 0.0, &[])?;
     assert_eq!(groups.len(), 2);
     assert!(!groups[0].own_rate);
     Ok(())
@@ -50,7 +50,7 @@ fn equal_settings_share_a_group() -> Result<()> {
 
 #[test]
 fn summary_shows_what_is_decayed() -> Result<()> {
-    let groups = group_parameters(&store(), 0.01, 0.05)?;
+    let groups = group_parameters(&store(), 0.01, 0.05, &[])?;
     let expected = "\
 decayed       2 tensors        1,328 scalars
 undecayed     3 tensors          144 scalars
@@ -71,7 +71,7 @@ fn bad_rates_name_the_parameter() {
     let mut store = store();
     let wrong = Hyper { lr: Some(-0.1), weight_decay: None };
     let _ = store.root().parameter("wrong", &Tensor::from(1.0), wrong).expect("new name");
-    let error = group_parameters(&store, 0.01, 0.0).expect_err("negative").to_string();
+    let error = group_parameters(&store, 0.01, 0.0, &[]).expect_err("negative").to_string();
     assert!(error.contains("learning rate of parameter wrong is -0.1"), "{error}");
 }
 

@@ -5,6 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use program::seed::derive;
+use tch::Kind;
+use training::checkpoint::Checkpoint;
 use training::run_dir::{best_checkpoint, last_checkpoint};
 use training::summary::Summary;
 
@@ -108,8 +110,8 @@ fn killed_over_and_over_at_any_moment() {
 
 #[test]
 fn other_settings_resume_exactly_too() {
-    // Clipping and worker threads; a plateau schedule that lowers the rate; no accumulation.
-    let variants: [&[&str]; 3] = [
+    // Clipping and worker threads; a plateau schedule that lowers the rate; no accumulation; float64.
+    let variants: [&[&str]; 4] = [
         &["train.optimizer.clip_norm=0.5", "train.workers=3"],
         &[
             "train.schedule={ name = \"plateau\", patience = 0, factor = 0.5, threshold = 0.5 }",
@@ -117,6 +119,7 @@ fn other_settings_resume_exactly_too() {
             "train.eval_every=3",
         ],
         &["train.accumulate=1", "train.workers=0", "train.log_every=1", "train.epochs=1"],
+        &["train.precision=float64", "train.ema=0.9", "train.optimizer.clip_norm=0.5"],
     ];
     for (number, overrides) in variants.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
@@ -126,6 +129,19 @@ fn other_settings_resume_exactly_too() {
         assert!(!killed.status.success());
         run_well(&Order { resume: true, ..order(&path, &[]) });
         assert_same_run(&whole, &path, &format!("variant {number}"));
+    }
+}
+
+#[test]
+fn float64_is_that_of_everything_that_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = whole(folder.path(), &["train.precision=float64", "train.ema=0.9", "train.steps=7"]);
+    let Checkpoint { model, ema, optimizer, .. } =
+        Checkpoint::load(&last_checkpoint(&path)).unwrap();
+    for dict in [model, ema.unwrap(), optimizer] {
+        for (name, tensor) in dict.iter() {
+            assert!(matches!(tensor.kind(), Kind::Double | Kind::Int64), "{name}: {tensor:?}");
+        }
     }
 }
 

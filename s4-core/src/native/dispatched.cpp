@@ -1,8 +1,6 @@
 // Counts the operations that libtorch dispatches.
 
 #include <cstdint>
-#include <cstring>
-#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,6 +10,8 @@
 
 #include <ATen/core/function_schema.h>
 #include <ATen/record_function.h>
+
+#include "guarded.h"
 
 namespace {
 
@@ -66,27 +66,21 @@ void end(const at::RecordFunction& operation, at::ObserverContext*) {
 // it.
 
 extern "C" char* s4_dispatched_begin() {
-  try {
+  return guarded([&] {
     counts.clear();
     under_way.clear();
     // The autograd engine takes this thread's callbacks along to its own threads.
     handle = at::addThreadLocalCallback(
         at::RecordFunctionCallback(start, end).scopes({at::RecordScope::FUNCTION}));
-    return nullptr;
-  } catch (const std::exception& error) {
-    return strdup(error.what());
-  }
+  });
 }
 
 // Calls `visit` for each operation that was counted.
 extern "C" char* s4_dispatched_end(
     void* context, void (*visit)(void* context, const char* name, uint64_t count)) {
-  try {
+  return guarded([&] {
     at::removeCallback(handle);
     std::lock_guard<std::mutex> lock(mutex);
     for (const auto& [name, count] : counts) visit(context, name.c_str(), count);
-    return nullptr;
-  } catch (const std::exception& error) {
-    return strdup(error.what());
-  }
+  });
 }

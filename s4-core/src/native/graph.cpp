@@ -1,12 +1,13 @@
 // CUDA graphs: what a piece of work launches, recorded once and launched again as a whole.
 
-#include <cstring>
 #include <dlfcn.h>
-#include <exception>
 #include <memory>
 
 #include <ATen/DeviceAccelerator.h>
+#include <ATen/Context.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "guarded.h"
 
 namespace {
 
@@ -52,16 +53,6 @@ struct Graph {
   Recording recording;
 };
 
-template <typename Work>
-char* guarded(Work work) {
-  try {
-    work();
-    return nullptr;
-  } catch (const std::exception& error) {
-    return strdup(error.what());
-  }
-}
-
 } // namespace
 
 // All: null, or a message made with `malloc`.
@@ -71,6 +62,8 @@ extern "C" char* s4_graph_new(int64_t index, Graph** graph) {
   return guarded([&] {
     c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
     auto made = std::make_unique<Graph>(device);
+    // Gradients of a recording and of a step that is made one by one are of two streams, on purpose.
+    at::globalContext().setWarnOnAccumulateGradStreamMismatch(false);
     at::accelerator::synchronizeDevice(device.index());
     at::accelerator::setCurrentStream(made->own);
     *graph = made.release();

@@ -5,13 +5,13 @@ use std::fmt;
 
 use anyhow::{Context, Result, ensure};
 use s4_core::autograd;
+use s4_core::foreach::{self, AdamWLists};
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::fused::{self, Lists, Update};
-use super::groups::{Group, Summary, group_parameters};
+use super::groups::{Group, GroupConfig, Summary, group_parameters};
 use super::plain;
 
 /// Settings of the optimiser, as they stand in a config file.
@@ -81,13 +81,9 @@ pub enum Backend {
 pub struct AdamW {
     config: AdamWConfig,
     backend: Backend,
-    /// Why the plain backend is used although the fused one was wanted.
-    fallback: Option<String>,
     groups: Vec<Group>,
     /// The state of every group that is not frozen.
     trained: Vec<TrainedGroup>,
-    /// Their gradients are computed all the same, and need zeroing.
-    frozen: Vec<Tensor>,
 }
 
 #[derive(Debug)]
@@ -110,27 +106,44 @@ struct Slot {
 }
 
 impl AdamW {
-    /// An optimiser for the parameters of `store`, fused where this libtorch and the device can,
-    /// plain elsewhere; [`AdamW`]'s `Display` says which and why.
+    /// An optimiser for the parameters of `store`. Those that are frozen require no gradient from
+    /// then on.
     ///
     /// # Errors
-    /// If a setting is out of range, or the parameters are neither Float nor Double.
+    /// If a setting is out of range, the parameters are neither Float nor Double, or all are
+    /// frozen.
     pub fn new(store: &ParamStore, config: AdamWConfig) -> Result<Self> {
-        match fused::probe(store.device(), store.kind()) {
-            Ok(()) => Self::with_backend(store, config, Backend::Fused),
-            Err(reason) => {
-                let mut optimizer = Self::with_backend(store, config, Backend::Plain)?;
-                optimizer.fallback = Some(format!("{reason:#}"));
-                Ok(optimizer)
-            }
-        }
+        Self::with_groups(store, config, &[])
+    }
+
+    /// As [`AdamW::new`] with settings by name.
+    ///
+    /// # Errors
+    /// Also if no parameter has a name of `by_name`.
+    pub fn with_groups(
+        store: &ParamStore,
+        config: AdamWConfig,
+        by_name: &[GroupConfig],
+    ) -> Result<Self> {
+        let has_fused = matches!(store.device(), Device::Cpu | Device::Cuda(_));
+        let backend = if has_fused { Backend::Fused } else { Backend::Plain };
+        Self::build(store, config, by_name, backend)
     }
 
     /// As [`AdamW::new`] with a backend of the caller's choice.
     ///
     /// # Errors
-    /// Also if the backend is fused and does not work here.
+    /// As [`AdamW::new`].
     pub fn with_backend(store: &ParamStore, config: AdamWConfig, backend: Backend) -> Result<Self> {
+        Self::build(store, config, &[], backend)
+    }
+
+    fn build(
+        store: &ParamStore,
+        config: AdamWConfig,
+        by_name: &[GroupConfig],
+        backend: Backend,
+    ) -> Result<Self> {
         config.validate()?;
         ensure!(
             matches!(store.kind(), Kind::Float | Kind::Double),
@@ -138,13 +151,18 @@ impl AdamW {
              layers to compute in less)",
             store.kind()
         );
-        if backend == Backend::Fused {
-            fused::probe(store.device(), store.kind())?;
+        let groups = group_parameters(store, config.lr, config.weight_decay, by_name)?;
+        let (frozen, rest): (Vec<_>, Vec<_>) = groups.iter().partition(|group| group.is_frozen());
+        ensure!(
+            frozen.is_empty() || !rest.is_empty(),
+            "all parameters are frozen; nothing can be learned"
+        );
+        for name in frozen.iter().flat_map(|group| &group.names) {
+            let param = store.get(name).context("a group names a parameter of the store")?;
+            let _ = param.f_set_requires_grad(false)?;
         }
-        let groups = group_parameters(store, config.lr, config.weight_decay)?;
-        let trained = groups
-            .iter()
-            .filter(|group| !group.is_frozen())
+        let trained = rest
+            .into_iter()
             .map(|group| {
                 let slots = group.names.iter().map(|name| Slot::new(store, name));
                 Ok(TrainedGroup {
@@ -154,13 +172,7 @@ impl AdamW {
                 })
             })
             .collect::<Result<_>>()?;
-        let frozen = groups
-            .iter()
-            .filter(|group| group.is_frozen())
-            .flat_map(|group| &group.names)
-            .filter_map(|name| Some(store.get(name)?.shallow_clone()))
-            .collect();
-        Ok(Self { config, backend, fallback: None, groups, trained, frozen })
+        Ok(Self { config, backend, groups, trained })
     }
 
     /// The settings it was made with.
@@ -199,7 +211,7 @@ impl AdamW {
         let _guard = tch::no_grad_guard();
         let mut updated = 0;
         for group in &mut self.trained {
-            let update = Update {
+            let update = foreach::AdamW {
                 lr: group.lr * lr_factor,
                 weight_decay: group.weight_decay,
                 beta1: self.config.beta1,
@@ -219,7 +231,7 @@ impl AdamW {
     /// Takes all gradients away, as PyTorch's `zero_grad` does: the next backward pass sets them
     /// instead of adding to them. A parameter that gets none is not updated.
     pub fn zero_grad(&self) {
-        for parameter in self.parameters().chain(&self.frozen) {
+        for parameter in self.parameters() {
             autograd::set_gradient(parameter, None);
         }
     }
@@ -275,13 +287,10 @@ impl AdamW {
 impl fmt::Display for AdamW {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AdamWConfig { beta1, beta2, eps, clip_norm, .. } = &self.config;
-        match (self.backend, &self.fallback) {
-            (Backend::Fused, _) => write!(f, "AdamW, fused")?,
-            (Backend::Plain, None) => write!(f, "AdamW, plain")?,
-            (Backend::Plain, Some(why)) => {
-                write!(f, "AdamW, plain (slower; the fused one cannot be used: {why})")?;
-            }
-        }
+        f.write_str(match self.backend {
+            Backend::Fused => "AdamW, fused",
+            Backend::Plain => "AdamW, plain",
+        })?;
         write!(f, ", betas ({beta1}, {beta2}), eps {eps:e}")?;
         if let Some(norm) = clip_norm {
             write!(f, ", gradient norm at most {norm}")?;
@@ -292,7 +301,7 @@ impl fmt::Display for AdamW {
 
 impl TrainedGroup {
     /// Updates the parameters that have a gradient; returns how many.
-    fn step(&mut self, update: &Update, backend: Backend) -> Result<usize> {
+    fn step(&mut self, update: &foreach::AdamW, backend: Backend) -> Result<usize> {
         // A fused call takes one step count, so parameters go by theirs: as a rule one bucket.
         let mut by_step: BTreeMap<i64, Vec<(&Slot, Tensor)>> = BTreeMap::new();
         let mut updated = 0;
@@ -307,14 +316,14 @@ impl TrainedGroup {
         for (step, members) in by_step {
             match backend {
                 Backend::Fused => {
-                    let mut lists = Lists::default();
+                    let mut lists = AdamWLists::default();
                     for (slot, grad) in &members {
                         lists.params.push(&slot.param);
                         lists.grads.push(grad);
                         lists.exp_avgs.push(&slot.exp_avg);
                         lists.exp_avg_sqs.push(&slot.exp_avg_sq);
                     }
-                    fused::adamw(&lists, step, update)?;
+                    foreach::adamw(&lists, step, update)?;
                 }
                 Backend::Plain => {
                     for (slot, grad) in &members {

@@ -1,9 +1,8 @@
 //! Clipping of the gradient's norm (Pascanu et al. 2013). Off in all of the S4 papers' runs.
 
 use anyhow::{Result, ensure};
+use s4_core::foreach;
 use tch::Tensor;
-
-use super::fused;
 
 /// Scales all gradients together so that their joint L2 norm is at most `max_norm` (above 0;
 /// infinity only measures), and returns the norm from before, a scalar on the parameters' device,
@@ -32,18 +31,7 @@ pub fn clip_grad_norm<'a>(
     let norm = Tensor::f_flatten_dense_tensors(&grads)?.f_norm()?;
     if max_norm.is_finite() {
         let factor = (norm.f_add_scalar(1e-6)?.f_reciprocal()? * max_norm).f_clamp_max(1.0)?;
-        scale(&grads, &factor)?;
+        foreach::multiply(&grads.iter().collect::<Vec<_>>(), &factor)?;
     }
     Ok(Some(norm))
-}
-
-fn scale(grads: &[Tensor], factor: &Tensor) -> Result<()> {
-    let list: Vec<&Tensor> = grads.iter().collect();
-    if fused::is_available() {
-        return fused::multiply(&list, factor);
-    }
-    for grad in grads {
-        let _ = grad.shallow_clone().f_mul_(factor)?;
-    }
-    Ok(())
 }

@@ -1,13 +1,49 @@
 //! Parameter groups: which tensors share a learning rate and a weight decay.
 //!
 //! S4 trains Δ, A and B with a rate of their own and without decay (Gu et al. 2022, appendix on
-//! training). A layer says so when it registers a parameter (`Hyper`); here the wishes meet the
-//! global settings.
+//! training). A layer says so when it registers a parameter (`Hyper`); here its wishes meet the
+//! global settings and those that the user has by name.
 
 use std::fmt;
 
 use anyhow::{Result, ensure};
 use s4_core::params::ParamStore;
+use serde::{Deserialize, Serialize};
+
+use crate::pattern::Pattern;
+
+/// Settings of the parameters with certain names, which go before all others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupConfig {
+    /// Whose: `*` stands for any characters.
+    pub names: Pattern,
+    /// Learning rate, at least 0; as it would be where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Weight decay, at least 0; as it would be where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// Whether they keep their initial values.
+    #[serde(default)]
+    pub frozen: bool,
+}
+
+impl GroupConfig {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// If the settings contradict each other or say nothing. [`group_parameters`] checks ranges.
+    pub fn validate(&self) -> Result<()> {
+        let has_numbers = self.lr.is_some() || self.weight_decay.is_some();
+        ensure!(
+            self.frozen != has_numbers,
+            "train.groups: `{}` needs lr, weight_decay or both, or else frozen = true",
+            self.names
+        );
+        Ok(())
+    }
+}
 
 /// Parameters that are optimised alike.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +56,8 @@ pub struct Group {
     pub names: Vec<String>,
     /// How many numbers they hold together.
     pub scalars: usize,
-    /// Whether the rate was asked for by the layer rather than taken from the global setting.
+    /// Whether the rate was asked for by the layer or by name rather than taken from the global
+    /// setting.
     pub own_rate: bool,
 }
 
@@ -31,18 +68,30 @@ impl Group {
     }
 }
 
-/// Sorts the parameters of `store` into groups of equal learning rate and weight decay; `lr` and
-/// `weight_decay` are for the parameters that ask for nothing. Groups come in the order in which
-/// the model first needs them.
+/// Sorts the parameters of `store` into groups of equal learning rate and weight decay. What the
+/// last of `by_name` that matches says comes first, then what the layer asks for, then `lr` and
+/// `weight_decay`. Groups come in the order in which the model first needs them.
 ///
 /// # Errors
-/// If a rate or decay is negative or not finite; the error names the parameter.
-pub fn group_parameters(store: &ParamStore, lr: f64, weight_decay: f64) -> Result<Vec<Group>> {
+/// If a rate or decay is negative or not finite, naming the parameter, or no parameter has a name
+/// of `by_name`.
+pub fn group_parameters(
+    store: &ParamStore,
+    lr: f64,
+    weight_decay: f64,
+    by_name: &[GroupConfig],
+) -> Result<Vec<Group>> {
+    let names: Vec<&str> = store.parameters().map(|(name, ..)| name).collect();
+    by_name.iter().try_for_each(|g| g.names.check("train.groups", &names))?;
     let mut groups: Vec<Group> = Vec::new();
     for (name, tensor, hyper) in store.parameters() {
-        let own_rate = hyper.lr.is_some();
-        let lr = hyper.lr.unwrap_or(lr);
-        let weight_decay = hyper.weight_decay.unwrap_or(weight_decay);
+        let named = by_name.iter().rev().find(|group| group.names.matches(name));
+        let named_lr = named.and_then(|group| if group.frozen { Some(0.0) } else { group.lr });
+        let own_lr = named_lr.or(hyper.lr);
+        let own_rate = own_lr.is_some();
+        let lr = own_lr.unwrap_or(lr);
+        let own_decay = named.and_then(|group| group.weight_decay).or(hyper.weight_decay);
+        let weight_decay = own_decay.unwrap_or(weight_decay);
         for (what, value) in [("learning rate", lr), ("weight decay", weight_decay)] {
             ensure!(
                 value.is_finite() && value >= 0.0,

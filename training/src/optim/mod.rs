@@ -12,10 +12,9 @@
 
 mod adamw;
 mod clip;
-pub(crate) mod fused;
 mod groups;
 mod plain;
 
 pub use adamw::{AdamW, AdamWConfig, Backend};
 pub use clip::clip_grad_norm;
-pub use groups::{Group, Summary, group_parameters};
+pub use groups::{Group, GroupConfig, Summary, group_parameters};

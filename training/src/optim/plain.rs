@@ -1,9 +1,9 @@
-//! AdamW in plain tensor operations: the oracle of the fused step, and its stand-in.
+//! AdamW in plain tensor operations: the oracle of the fused step, and its stand-in on devices
+//! that have none.
 
 use anyhow::Result;
+use s4_core::foreach::AdamW;
 use tch::Tensor;
-
-use super::fused::Update;
 
 /// One AdamW update of one tensor (Loshchilov & Hutter 2019, algorithm 2, with PyTorch's order of
 /// operations). `step` counts from 1. With g the gradient:
@@ -19,9 +19,9 @@ pub(super) fn adamw(
     exp_avg: &Tensor,
     exp_avg_sq: &Tensor,
     step: i64,
-    update: &Update,
+    by: &AdamW,
 ) -> Result<()> {
-    let Update { lr, weight_decay, beta1, beta2, eps } = *update;
+    let AdamW { lr, weight_decay, beta1, beta2, eps } = *by;
     // Aliases: the in-place calls of tch want `&mut`, and the leaf keeps requiring gradients.
     let mut param = param.detach();
     let mut exp_avg = exp_avg.shallow_clone();

@@ -18,7 +18,7 @@ use program::seed::derive;
 use s4_core::params::{Hyper, ParamStore};
 use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, StepOutput};
 use training::run_dir::{self, RunDir};
 use training::seed::seed_torch;
@@ -145,7 +145,7 @@ pub fn train(order: Order) -> Result<Outcome> {
     let config = config.value;
     let setup = RunSetup { dir, config: config::to_toml(&config)?, progress: true };
     seed_torch(config.train.seed, "init", 0);
-    let objective = Mlp::new(&config.model, order)?;
+    let objective = Mlp::new(&config, order)?;
     let splits = Splits {
         train: Arc::new(Points { len: TRAIN_SAMPLES, seed: 1 }),
         val: Some(Arc::new(val())),
@@ -204,10 +204,11 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    pub fn new(config: &Model, order: Order) -> Result<Self> {
+    pub fn new(config: &Config, order: Order) -> Result<Self> {
         let options = (Kind::Float, Device::Cpu);
-        let h = config.hidden;
-        let mut params = ParamStore::new(Device::Cpu, Kind::Float);
+        let h = config.model.hidden;
+        let kind = config.train.precision.kind(Device::Cpu)?;
+        let mut params = ParamStore::new(Device::Cpu, kind);
         let mut root = params.root();
         let random = |shape: [i64; 2]| Tensor::randn(shape, options) * 0.3;
         let first = root.parameter("first.weight", &random([h, INPUTS]), Hyper::GLOBAL)?;
@@ -223,7 +224,7 @@ impl Mlp {
             first,
             last,
             params,
-            dropout: config.dropout,
+            dropout: config.model.dropout,
             order,
             calls: 0,
         })
@@ -276,6 +277,7 @@ impl Objective for Mlp {
 
     fn upload(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
         let inputs = Tensor::from_slice(&batch.inputs).f_view([-1, INPUTS])?;
+        let inputs = inputs.f_to_kind(self.params.kind())?;
         Ok((inputs, Tensor::from_slice(&batch.labels)))
     }
 
@@ -298,7 +300,7 @@ impl Objective for Mlp {
         let x = x.f_relu()?.f_dropout(self.dropout, train)?.f_matmul(&self.last.tr())?;
         let correct = x.f_argmax(-1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Int64)?;
         Ok(StepOutput {
-            loss: x.cross_entropy_for_logits(labels),
+            loss: x.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)?,
             metrics: vec![("accuracy", correct)],
             samples,
             outputs: None,

@@ -1,7 +1,6 @@
 // A node of libtorch's autograd graph whose backward pass is a closure of another language.
 
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +10,8 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/variable.h>
+
+#include "guarded.h"
 
 namespace {
 
@@ -74,7 +75,7 @@ class ClosureNode : public torch::autograd::Node {
 extern "C" char* s4_autograd_attach(
     at::Tensor* const* inputs, size_t input_count, at::Tensor* const* outputs, size_t output_count,
     void* closure, Backward backward, Drop drop) {
-  try {
+  return guarded([&] {
     auto node = std::shared_ptr<ClosureNode>(
         new ClosureNode(closure, backward, drop), torch::autograd::deleteNode);
     variable_list sources;
@@ -85,10 +86,7 @@ extern "C" char* s4_autograd_attach(
     for (size_t i = 0; i < output_count; ++i) {
       torch::autograd::set_history(*outputs[i], node);
     }
-    return nullptr;
-  } catch (const std::exception& error) {
-    return strdup(error.what());
-  }
+  });
 }
 
 // Puts `gradient`, or none where it is null, in the place of a leaf's gradient.
