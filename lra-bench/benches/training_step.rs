@@ -19,11 +19,11 @@ mod libtorch;
 mod work;
 
 use anyhow::{Context, Result, bail};
-use lra_bench::data::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Sequences};
+use datasets::tasks::{self, Task};
 use lra_bench::experiment::{Experiment, Preset};
 use lra_bench::model::{InputKind, Shape};
 use lra_bench::objective::Classification;
-use lra_bench::tasks::{self, Task};
 use measure::{Bound, Entry, Figure, Measured, Role, Session, Table, Work, significant};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;

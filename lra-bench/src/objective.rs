@@ -1,6 +1,7 @@
 //! A classifier with its loss, as the trainer wants it.
 
 use anyhow::{Context, Result};
+use datasets::batch::Batch;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
@@ -8,7 +9,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Picture, Recipe, StepOutput};
 use training::seed;
 
-use crate::data::batch::{Batch, DeviceBatch};
+use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
 use crate::metrics::Prediction;
 use crate::metrics::confusion::Confusion;
@@ -97,7 +98,7 @@ impl Objective for Classification {
     }
 
     fn upload(&self, batch: &Batch) -> Result<DeviceBatch> {
-        batch.to_device(self.store.device(), self.store.kind())
+        DeviceBatch::upload(batch, self.store.device(), self.store.kind())
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {

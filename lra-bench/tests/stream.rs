@@ -1,12 +1,12 @@
 //! The engine without libtorch against the classifiers that it steps.
 
 use anyhow::{Context, Result, ensure};
+use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
 use lra_bench::model::decoder::{Decoder, Pooling};
 use lra_bench::model::encoder::Encoder;
 use lra_bench::model::{Classifier, InputKind, ModelConfig, Shape};
 use lra_bench::objective::Classification;
-use lra_bench::tasks;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use s4_core::layer::s4_block::S4Block;

@@ -21,6 +21,8 @@
 //!     train: TrainConfig,
 //! }
 //!
+//! impl config::Config for Experiment {}
+//!
 //! fn train<O: Objective>(
 //!     file: &Path,
 //!     overrides: &[String],

@@ -61,8 +61,10 @@ pub struct TrainConfig {
     /// Stop after so many evaluations without a new best; never where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// What makes a checkpoint the best.
-    pub best: Best,
+    /// What makes a checkpoint the best; what the program says, or else the lowest loss, where it is
+    /// missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// What to do when the loss or a gradient is NaN or infinite.
     pub on_divergence: OnDivergence,
     /// The optimiser.
@@ -89,7 +91,7 @@ impl Default for TrainConfig {
             checkpoint_seconds: Some(600.0),
             ema: None,
             patience: None,
-            best: Best::default(),
+            best: None,
             on_divergence: OnDivergence::default(),
             optimizer: AdamWConfig::default(),
             schedule: Schedule::Constant {},
@@ -98,6 +100,11 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// What makes a checkpoint the best.
+    pub fn best(&self) -> Best {
+        self.best.clone().unwrap_or_default()
+    }
+
     /// Checks ranges and contradictions.
     ///
     /// # Errors
@@ -135,16 +142,17 @@ impl TrainConfig {
             self.seed,
             i64::MAX
         );
+        let best = self.best();
         ensure!(
-            self.best.name().is_some(),
-            "train.best.metric is \"{}\"; it must be of the validation split, as val/accuracy",
-            self.best.metric
+            best.name().is_some(),
+            "train.best.metric is \"{}\"; it must be of the validation split, as val/loss",
+            best.metric
         );
         if let Schedule::Plateau(plateau) = &self.schedule {
             ensure!(
-                plateau.mode == self.best.mode,
+                plateau.mode == best.mode,
                 "train.schedule.mode and train.best.mode differ, but both are about {}",
-                self.best.metric
+                best.metric
             );
         }
         self.optimizer.validate().context("train.optimizer")?;
@@ -232,7 +240,7 @@ pub struct Best {
 
 impl Default for Best {
     fn default() -> Self {
-        Self { metric: "val/accuracy".to_owned(), mode: Mode::Max }
+        Self { metric: "val/loss".to_owned(), mode: Mode::Min }
     }
 }
 
@@ -263,6 +271,8 @@ mod tests {
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config, "{text}");
     }
+
+    impl program::config::Config for TrainConfig {}
 
     #[test]
     fn a_wrong_override_is_named_with_what_it_may_be() {
@@ -314,7 +324,7 @@ mod tests {
             (TrainConfig { seed: u64::MAX, ..good.clone() }, "train.seed"),
             (
                 TrainConfig {
-                    best: Best { metric: "accuracy".to_owned(), mode: Mode::Max },
+                    best: Some(Best { metric: "accuracy".to_owned(), mode: Mode::Max }),
                     ..good.clone()
                 },
                 "train.best.metric",
@@ -332,10 +342,10 @@ mod tests {
 
     #[test]
     fn nan_is_never_the_best() {
-        let best = Best::default();
+        let best = Best { metric: "val/accuracy".to_owned(), mode: Mode::Max };
         assert!(!best.improves(f64::NAN, None) && !best.improves(f64::NAN, Some(0.1)));
         assert!(best.improves(0.2, Some(0.1)) && !best.improves(0.1, Some(0.1)));
-        let lowest = Best { metric: "val/loss".to_owned(), mode: Mode::Min };
+        let lowest = Best::default();
         assert!(lowest.improves(0.1, Some(0.2)) && !lowest.improves(0.2, Some(0.1)));
     }
 }

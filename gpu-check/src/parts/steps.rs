@@ -3,11 +3,11 @@
 
 use anyhow::{Context, Result, anyhow};
 use cuda::waits::{OnWait, on_wait};
-use lra_bench::data::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Sequences};
+use datasets::tasks;
 use lra_bench::experiment::{self, Experiment};
 use lra_bench::model::{InputKind, Shape};
 use lra_bench::objective::Classification;
-use lra_bench::tasks;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sashimi::data::batch::CodeBatch;
@@ -68,7 +68,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         let preset = if setting.quick { "small" } else { "sc09" };
         found(row(format!("sashimi, {batch} x {length}, {kind}"), |row| {
             let preset = AudioPreset::find(preset)?;
-            let rate = "data.rate=16000".to_owned();
+            let rate = "data.sample_rate=16000".to_owned();
             let experiment = preset.load(&[precision.clone(), rate])?.value;
             let objective = NextCode::new(&experiment, setting.device)?;
             time(setting, objective, experiment.train.optimizer, &codes(batch, length), row)

@@ -5,6 +5,7 @@
 //! empty where all examples are of one length.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -78,21 +79,21 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let path = run_dir::find(&runs_root(), &args.run)?;
     let mut experiment = Experiment::read(&run_dir::config_file(&path), &[])?.value;
     if let Some(data) = &args.data {
-        experiment.data.dir = Some(data.clone());
+        experiment.set_data_dir(data);
     }
     let every = decimate(&mut experiment, args.rate, args.every)?;
     let Chosen { device, reason } = args.device.choose()?;
     eprintln!("device: {reason}");
 
     let task = experiment.task()?;
-    let splits =
-        (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
-    let class_names = splits.class_names;
+    let splits = task.open(&experiment.data, !args.no_progress)?;
+    let class_names = splits.shape.target.class_names();
     let data = match args.split {
         SplitName::Test => splits.test,
         SplitName::Val => splits.val,
     };
-    let mut model = Classification::new(&experiment, splits.shape, device)?.at_rate(args.rate);
+    let mut model = Classification::new(&experiment, (&splits.shape).try_into()?, device)?;
+    model = model.at_rate(args.rate);
     let checkpoint = Checkpoint::load_best(&path)?;
     checkpoint.restore_weights(model.params(), &config::to_toml(&experiment)?)?;
 
@@ -103,7 +104,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     };
     let batches = data.len().div_ceil(options.batch_size) as u64;
     let progress = Progress::new(!args.no_progress, 0, batches);
-    let result = evaluate(&mut model, data, options, |done, _| progress.step(done))?;
+    let result = evaluate(&mut model, Arc::new(data), options, |done, _| progress.step(done))?;
     progress.finish();
     let Some(result) = result else {
         eprintln!("interrupted; nothing was changed");
@@ -146,7 +147,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         if let Some(error) = calibration_error {
             say(format_args!("expected calibration error {error:.4} ({BINS} bins)"))?;
         }
-        say_all(format_args!("\n{}", confusion.table(&class_names)))?;
+        say_all(format_args!("\n{}", confusion.table(class_names)))?;
         if !buckets.is_empty() {
             say_all(format_args!("\n{}", by_length::table(&buckets)))?;
         }

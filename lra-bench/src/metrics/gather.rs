@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
 use super::Prediction;
-use crate::data::batch::DeviceBatch;
+use crate::device_batch::DeviceBatch;
 
 /// The predictions of the batches so far.
 #[derive(Debug, Default)]

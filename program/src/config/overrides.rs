@@ -5,6 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use toml::{Table, Value};
 
+use super::aliases;
 use crate::exit::usage;
 
 /// One applied override.
@@ -25,11 +26,11 @@ impl fmt::Display for Change {
 }
 
 /// Sets in `table` what `text` says.
-pub(super) fn apply(table: &mut Table, text: &str) -> Result<Change> {
+pub(super) fn apply(table: &mut Table, text: &str, aliases: &[(&str, &str)]) -> Result<Change> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(usage(format!("--set {text}: expected key=value, as in model.d_model=64")));
     };
-    let key = key.trim();
+    let key = &aliases::current(key.trim(), aliases);
     let parts: Vec<&str> = key.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
         return Err(usage(format!("--set {text}: the key has an empty part")));
@@ -85,9 +86,9 @@ mod tests {
     #[test]
     fn changes_are_told_with_the_old_value() {
         let mut table: Table = "[model]\nd_model = 32".parse().unwrap();
-        let change = apply(&mut table, "model.d_model = 64").unwrap();
+        let change = apply(&mut table, "model.d_model = 64", &[]).unwrap();
         assert_eq!(change.to_string(), "model.d_model: 32 -> 64");
-        let change = apply(&mut table, "train.optimizer.lr=0.1").unwrap();
+        let change = apply(&mut table, "train.optimizer.lr=0.1", &[]).unwrap();
         assert_eq!(change.to_string(), "train.optimizer.lr: default -> 0.1");
         assert_eq!(table["train"]["optimizer"]["lr"].as_float(), Some(0.1));
     }
@@ -101,7 +102,7 @@ mod tests {
             ("=1", "empty part"),
             ("a.b=1", "a is 1, not a section"),
         ] {
-            let message = apply(&mut table, text).unwrap_err().to_string();
+            let message = apply(&mut table, text, &[]).unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use audio_data::split::Split;
+use audio_data::split::Part;
 use clap::{Args as ClapArgs, ValueEnum};
 use loader::Dataset;
 use program::exit::Exit;
@@ -53,11 +53,11 @@ enum SplitName {
     Val,
 }
 
-impl From<SplitName> for Split {
+impl From<SplitName> for Part {
     fn from(name: SplitName) -> Self {
         match name {
-            SplitName::Test => Split::Test,
-            SplitName::Val => Split::Val,
+            SplitName::Test => Part::Test,
+            SplitName::Val => Part::Val,
         }
     }
 }
@@ -72,11 +72,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let Chosen { device, reason } = args.device.choose()?;
     eprintln!("device: {reason}");
-    let Some(audio) = Audio::open(&mut experiment.data, !args.no_progress)? else {
-        return Ok(interrupted());
-    };
+    let audio = Audio::open(&mut experiment.data, !args.no_progress)?;
     eprintln!("data: {}", audio.origin);
-    let split = Split::from(args.split);
+    let split = Part::from(args.split);
     let data = Arc::new(Sequences::by_length(audio.whole(split)?));
     let (model, step) = load(&path, &experiment, device)?;
     let mut model = model.in_segments(&experiment);
@@ -94,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let bits = result.get("bits_per_sample").context("the model reports its bits")?;
 
     let baselines = if args.baselines {
-        let train = Sequences::all(audio.whole(Split::Train)?);
+        let train = Sequences::all(audio.whole(Part::Train)?);
         let quantiser = experiment.data.quantiser()?;
         let decode = |code| quantiser.decode(code);
         let tell = |text: &str| eprintln!("baselines: {text}");
