@@ -1,7 +1,9 @@
 //! A classifier with its loss, as the trainer wants it.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use datasets::batch::Batch;
 use models::Network;
+use s4_config::{Output, Shape};
 use s4_core::layer::linear::DenseKind;
 use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
@@ -10,11 +12,10 @@ use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
 use training::show::Show;
 
-use crate::data::batch::{Batch, DeviceBatch};
+use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
 use crate::metrics::confusion::Confusion;
 use crate::metrics::gather;
-use crate::model::Shape;
 
 /// A classifier trained by cross-entropy.
 #[derive(Debug)]
@@ -40,10 +41,12 @@ impl Classification {
         seed::seed_torch(experiment.train.seed, "initialise", 0);
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);
-        let model =
-            Network::new(&mut store.root(), &experiment.model, shape.into()).context("model")?;
+        let model = Network::new(&mut store.root(), &experiment.model, shape).context("model")?;
         let dense = experiment.train.precision.dense();
-        let classes = usize::try_from(shape.classes)?;
+        let classes = match shape.output {
+            Output::Classes(classes) | Output::Pair(classes) => usize::try_from(classes)?,
+            Output::PerPosition(_) => bail!("a classifier is for classes of whole sequences"),
+        };
         Ok(Self { store, model, dense, rate: 1.0, examples: None, classes })
     }
 
@@ -80,7 +83,7 @@ impl Objective for Classification {
     }
 
     fn upload(&self, batch: &Batch) -> Result<DeviceBatch> {
-        batch.to_device(self.store.device(), self.store.kind())
+        DeviceBatch::upload(batch, self.store.device(), self.store.kind())
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {

@@ -1,10 +1,9 @@
 //! The engine without libtorch against the classifiers that it steps.
 
 use anyhow::{Context, Result, ensure};
+use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::model::{self, InputKind};
 use lra_bench::objective::Classification;
-use lra_bench::tasks;
 use models::Network;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -279,8 +278,8 @@ fn a_runs_configuration_is_understood() {
     let task = tasks::find("smnist").unwrap();
     let preset = |overrides: &[String]| {
         let experiment = Experiment::preset(task, Preset::Small, overrides).unwrap().value;
-        let input = InputKind::Values { features: 1 };
-        let shape = model::Shape { input, classes: 10, pairs: false };
+        let input = Input::Values { features: 1 };
+        let shape = Shape { input, output: Output::Classes(10) };
         let objective = Classification::new(&experiment, shape, Device::Cpu).unwrap();
         let weights = objective.params().state_dict().to_safetensors(&[]).unwrap();
         let toml = program::config::to_toml(&experiment).unwrap();

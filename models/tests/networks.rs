@@ -53,7 +53,8 @@ fn assert_close(what: &str, found: &Tensor, expected: &Tensor) {
 
 #[test]
 fn every_backbone_goes_on_from_a_state_and_step_by_step() -> Result<()> {
-    let tokens = Tensor::arange(2 * 24, (Kind::Int64, Device::Cpu)).view([2, 24]).square().remainder(11);
+    let tokens =
+        Tensor::arange(2 * 24, (Kind::Int64, Device::Cpu)).view([2, 24]).square().remainder(11);
     let _guard = tch::no_grad_guard();
     for backbone in ALL {
         let (_, network) = network(backbone, &json!({}), TOKENS);
@@ -171,7 +172,9 @@ fn a_condition_reaches_every_block_and_gradients_flow_back_with_recomputation_as
                 let what = format!("{backbone}, {:?}, parts {parts}", condition.size());
                 let mean = kept[2].abs().mean(Kind::Double).double_value(&[]);
                 assert!(mean > 0.0, "{what}: the condition matters");
-                for (i, (kept, again)) in kept.iter().zip(&run(json!({"recompute": true}))).enumerate() {
+                for (i, (kept, again)) in
+                    kept.iter().zip(&run(json!({"recompute": true}))).enumerate()
+                {
                     assert_close(&format!("{what}, {i}"), again, kept);
                 }
             }

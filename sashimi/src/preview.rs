@@ -33,7 +33,7 @@ impl Preview {
     /// # Errors
     /// If the quantiser's settings are out of range or the rate is not known.
     pub fn new(experiment: &Experiment) -> Result<Self> {
-        let rate = experiment.data.rate()?;
+        let rate = experiment.data.sample_rate()?;
         Ok(Self {
             experiment: experiment.clone(),
             quantiser: experiment.data.quantiser()?,

@@ -21,6 +21,8 @@
 //!     train: TrainConfig,
 //! }
 //!
+//! impl config::Config for Experiment {}
+//!
 //! fn train<O: Objective>(
 //!     file: &Path,
 //!     overrides: &[String],
@@ -32,7 +34,7 @@
 //!     let runs = Path::new("runs");
 //!     let resumed = resume.map(|run| run_dir::find(runs, run)).transpose()?;
 //!     let file = resumed.as_deref().map_or(file.to_owned(), run_dir::config_file);
-//!     let experiment: Experiment = config::load(&file, overrides, &[])?.value;
+//!     let experiment: Experiment = config::load(&file, overrides)?.value;
 //!     let dir = match &resumed {
 //!         Some(run) => RunDir::resume(run)?,
 //!         None => RunDir::create_numbered(runs, "path-x", "small")?,

@@ -15,19 +15,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use program::config::{self, Loaded, Renamed};
+use program::config::{self, Config, Loaded};
 use s4_core::params::ParamStore;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::checkpoint::Checkpoint;
 use crate::run_dir;
 
 /// All that a run follows from: what a program's configuration files hold.
-pub trait Experiment: Serialize + DeserializeOwned {
-    /// Keys that had other names, which go on working.
-    const RENAMED: Renamed = &[];
-
+pub trait Experiment: Config + Serialize {
     /// Spells out what is absent, after `set` (full keys) were changed by the user; as it is,
     /// nothing. Returns a line on what has no effect, if anything has none.
     ///
@@ -49,7 +45,7 @@ pub trait Experiment: Serialize + DeserializeOwned {
     /// # Errors
     /// If the file cannot be read, has an unknown key, or contradicts itself.
     fn read(file: &Path, overrides: &[String]) -> Result<Loaded<Self>> {
-        let loaded: Loaded<Self> = config::load(file, overrides, Self::RENAMED)?;
+        let loaded: Loaded<Self> = config::load(file, overrides)?;
         settled(loaded).with_context(|| file.display().to_string())
     }
 
@@ -58,7 +54,7 @@ pub trait Experiment: Serialize + DeserializeOwned {
     /// # Errors
     /// If an override is wrong.
     fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Loaded<Self>> {
-        settled(config::parse(name, text, overrides, Self::RENAMED)?)
+        settled(config::parse(name, text, overrides)?)
     }
 }
 

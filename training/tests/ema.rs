@@ -50,7 +50,7 @@ fn the_average_is_evaluated_and_training_does_not_see_it() {
     assert!(plain.ema.is_none());
 
     // The last evaluation, step 40, once more.
-    let config = config::parse::<Config>("built in", CONFIG, &[], &[]).unwrap().value;
+    let config = config::parse::<Config>("built in", CONFIG, &[]).unwrap().value;
     let loss_with = |weights| {
         let mut model = Mlp::new(&config, Order::default()).unwrap();
         model.params().load_state_dict(weights).unwrap();

@@ -15,7 +15,7 @@ use serde::Serialize;
 use self::measure::{Levels, Measure};
 use crate::layout::{self, Entry};
 use crate::read::{RATES, Reader};
-use crate::split::Split;
+use crate::split::Part;
 
 /// Shorter files are probably fragments, in seconds.
 const SHORT: f64 = 0.1;
@@ -210,7 +210,7 @@ fn recognise(dir: &Path) -> (LayoutReport, Option<u32>) {
         Err(error) => return (LayoutReport::Unclear(format!("{error:#}")), None),
     };
     let size = |split| listing.entries.iter().filter(|entry| entry.split == Some(split)).count();
-    let parts = Parts { train: size(Split::Train), val: size(Split::Val), test: size(Split::Test) };
+    let parts = Parts { train: size(Part::Train), val: size(Part::Val), test: size(Part::Test) };
     let layout = LayoutReport::Found {
         name: listing.layout.name,
         about: listing.layout.about,

@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 use s4_config::{Activation, Convolution, NormKind};
-use s4_core::layer::activation::activate;
 use s4_core::autograd::back_propagate;
+use s4_core::layer::activation::activate;
 
 use s4_core::layer::SequenceLayer;
 

@@ -58,9 +58,10 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use datasets::tasks;
+
     use super::*;
     use crate::experiment::{Experiment, Preset};
-    use crate::tasks;
 
     fn run(name: &str, seed: u64, width: i64, seeds_of: Option<&str>) -> Run {
         let task = tasks::find("smnist").unwrap();

@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use toml::{Table, Value};
 
-use super::{Renamed, renamed};
+use super::aliases;
 use crate::exit::usage;
 
 /// One applied override.
@@ -26,11 +26,11 @@ impl fmt::Display for Change {
 }
 
 /// Sets in `table` what `text` says.
-pub(super) fn apply(table: &mut Table, text: &str, renamed: Renamed) -> Result<Change> {
+pub(super) fn apply(table: &mut Table, text: &str, aliases: &[(&str, &str)]) -> Result<Change> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(usage(format!("--set {text}: expected key=value, as in model.d_model=64")));
     };
-    let key = renamed::key(key.trim(), renamed);
+    let key = &aliases::current(key.trim(), aliases);
     let parts: Vec<&str> = key.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
         return Err(usage(format!("--set {text}: the key has an empty part")));

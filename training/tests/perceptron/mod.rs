@@ -39,6 +39,8 @@ pub struct Config {
     pub train: TrainConfig,
 }
 
+impl config::Config for Config {}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
@@ -60,6 +62,7 @@ seed = 5
 log_every = 5
 checkpoint_every = 7
 eval_every = "epoch"
+best = { metric = "val/accuracy", mode = "max" }
 optimizer = { lr = 0.01, weight_decay = 0.1 }
 schedule = { name = "cosine_warmup", warmup_steps = 5, total_steps = 40 }
 "#;
@@ -133,10 +136,10 @@ fn main(order: Order) -> Result<Outcome> {
 pub fn train(order: Order) -> Result<Outcome> {
     let (dir, config) = if order.resume {
         let run = run_dir::find(Path::new("runs"), &order.run.display().to_string())?;
-        let config = config::load::<Config>(&run_dir::config_file(&run), &order.overrides, &[])?;
+        let config = config::load::<Config>(&run_dir::config_file(&run), &order.overrides)?;
         (RunDir::resume(&run)?, config)
     } else {
-        let config = config::parse::<Config>("built in", CONFIG, &order.overrides, &[])?;
+        let config = config::parse::<Config>("built in", CONFIG, &order.overrides)?;
         (RunDir::create(&order.run)?, config)
     };
     for change in &config.changes {
