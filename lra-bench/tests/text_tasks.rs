@@ -42,7 +42,9 @@ fn paper_presets_are_the_official_models() {
     ] {
         let task = tasks::find(name).unwrap();
         let experiment = Experiment::preset(task, Preset::Paper, &[]).unwrap().value;
-        let shape = Shape { input, classes, pairs: name == "retrieval" };
+        let output =
+            if name == "retrieval" { Output::Pair(classes) } else { Output::Classes(classes) };
+        let shape = Shape { input, output };
         let model = Classification::new(&experiment, shape, Device::Cpu).unwrap();
         let count = |part: &str| -> usize {
             let parameters = model.params().parameters();
