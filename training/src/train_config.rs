@@ -1,8 +1,10 @@
 //! The `[train]` section of a config file.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use anyhow::{Context, Result, bail, ensure};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -16,7 +18,7 @@ use crate::schedule::{Mode, Schedule};
 /// [`TrainConfig::default`]; unknown ones are refused.
 ///
 /// A step is one update of the optimiser, from `accumulate` batches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Passes over the training split. Of `epochs` and `steps` at least one is given; training
@@ -59,7 +61,7 @@ pub struct TrainConfig {
     /// and the best checkpoint use the average; training does not. No average where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// Stop after so many evaluations without a new best; never where it is missing.
+    /// Stop after this many evaluations without a new best; never where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// What makes a checkpoint the best; what the program says, or else the lowest loss, where it is
@@ -188,7 +190,7 @@ impl TrainConfig {
 pub enum Every {
     /// At the end of each epoch.
     Epoch,
-    /// After each so many steps.
+    /// Each time after this many steps.
     Steps(u64),
 }
 
@@ -200,6 +202,16 @@ impl Every {
             Every::Steps(steps) => steps,
         };
         step > 0 && step.is_multiple_of(every)
+    }
+}
+
+impl JsonSchema for Every {
+    fn schema_name() -> Cow<'static, str> {
+        "Every".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "string"] })
     }
 }
 
@@ -240,7 +252,7 @@ impl<'de> Deserialize<'de> for Every {
 }
 
 /// What makes a checkpoint the best one; a plateau schedule watches it, too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Best {
     /// A figure of the validation split by its TensorBoard tag.

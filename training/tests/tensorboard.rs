@@ -15,6 +15,7 @@ mod perceptron;
 use perceptron::{Order, run, run_well};
 
 #[test]
+#[ignore = "the program that the other tests start"]
 fn child() {
     perceptron::child();
 }

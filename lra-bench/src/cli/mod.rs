@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod benchmark;
+mod config;
 mod decimate;
 mod evaluate;
 mod fetch_data;
@@ -39,6 +40,8 @@ enum Command {
     Report(report::Args),
     /// Time models and weigh their memory, by sequence length.
     Benchmark(benchmark::Args),
+    /// Print every setting with its meaning and default, as TOML for `train --config`.
+    Config(config::Args),
     /// List the tasks and whether their data is there.
     Tasks(tasks::Args),
 }
@@ -57,6 +60,7 @@ pub fn run() -> Result<Exit> {
         Some(Command::FetchData(args)) => fetch_data::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Benchmark(args)) => benchmark::run(&args),
+        Some(Command::Config(args)) => config::run(&args),
         Some(Command::Tasks(args)) => tasks::run(&args),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod config;
 mod evaluate;
 mod generate;
 mod score;
@@ -36,6 +37,8 @@ enum Command {
     Score(score::Args),
     /// Spectral radius of the recurrences, and the level of what they generate over a long time.
     Stability(stability::Args),
+    /// Print every setting with its meaning and default, as TOML for `train --config`.
+    Config(config::Args),
 }
 
 /// Parses the arguments and does what they say.
@@ -49,6 +52,7 @@ pub fn run() -> Result<Exit> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Stability(args) => stability::run(&args),
+        Command::Config(args) => config::run(&args),
     }
 }
 

@@ -102,7 +102,7 @@ pub fn child() {
 pub fn command(order: &Order) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
         .env(ORDER, serde_json::to_string(order).unwrap())
         .env("RUST_BACKTRACE", "1")
         // Idle OpenMP threads spin: several of these programs at once would wait for each other.
