@@ -331,6 +331,7 @@ pub fn assert_same(a: &Path, b: &Path, what: &str) {
         ("model", &a.model, &b.model),
         ("optimizer", &a.optimizer, &b.optimizer),
         ("meters", &a.meters, &b.meters),
+        ("carried", &a.carried, &b.carried),
     ] {
         assert_same_bits(a, b, &format!("{what}: {part}"));
     }
