@@ -69,7 +69,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// The description of a checkpoint in the present format.
+    /// The description of a checkpoint in the current format.
     pub fn new(state: TrainState, seed: u64, config: String) -> Self {
         let seed_scheme = program::seed::SCHEME.to_owned();
         Self { format: FORMAT, state, seed, seed_scheme, config }

@@ -129,7 +129,7 @@ pub struct Trainer<O: Objective> {
 
 impl<O: Objective> Trainer<O> {
     /// A new run of `objective`, or the continuation of the one in `setup.dir`. The caller seeds
-    /// libtorch before it builds the model, as with `seed_torch(config.seed, "init", 0)`.
+    /// libtorch before it builds the model: [`seed_model`](crate::seed::seed_model).
     ///
     /// # Errors
     /// If a setting is out of range, there is too little data, or the run cannot be resumed.
@@ -288,7 +288,7 @@ impl<O: Objective> Trainer<O> {
         Ok(())
     }
 
-    /// Batches from the present position on.
+    /// Batches from the current position on.
     fn batches(&self) -> Result<Feed<O>> {
         let (data, sampler) = (self.splits.train.clone(), self.sampler.clone());
         let from = self.state.batches;

@@ -25,7 +25,7 @@ pub(super) struct Resumed {
 }
 
 impl Resumed {
-    /// Loads the last checkpoint of `run`; `fresh` is the state of a new run under the present
+    /// Loads the last checkpoint of `run`; `fresh` is the state of a new run under the current
     /// configuration. `None` if the run was killed before its first checkpoint.
     pub(super) fn load<O: Objective>(
         run: &RunDir,
