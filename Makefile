@@ -51,7 +51,7 @@ sashimi: tools libtorch ## train a small model of spoken digits for STEPS=600 st
 	@echo "Longer or other samples, or to continue one:  $(SASHIMI) generate --help"
 	@echo "Audio of your own, and all there is to set:   $(SASHIMI) train --help"
 
-BENCHES := kernels convolution block training_step generation
+BENCHES := kernels convolution block adamw training_step generation pathfinder
 
 bench: tools libtorch ## all benchmarks, in 20 minutes, to docs/results/bench; ARGS=--quick to try them
 	cargo bench --workspace --profile dev $(BENCHES:%=--bench %) -- --out $(OUT) $(ARGS)

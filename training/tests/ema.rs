@@ -16,6 +16,7 @@ use perceptron::{
 };
 
 #[test]
+#[ignore = "the program that the other tests start"]
 fn child() {
     perceptron::child();
 }

@@ -13,6 +13,7 @@ mod perceptron;
 use perceptron::{Order, assert_same, run, run_well, stderr};
 
 #[test]
+#[ignore = "the program that the other tests start"]
 fn child() {
     perceptron::child();
 }
