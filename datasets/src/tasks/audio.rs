@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use audio_data::corpus;
 use audio_data::layout::Listing;
-use audio_data::split::Part;
+use audio_data::part::Part;
 use toml::Table;
 
 use super::Splits;
