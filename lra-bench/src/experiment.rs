@@ -11,7 +11,7 @@ use s4_config::{Backbone, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use training::run;
-use training::schedule::Mode;
+use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
 
 /// A complete experiment.
@@ -47,8 +47,8 @@ impl Config for Experiment {
 /// The best checkpoint by a task's metric.
 fn best(metric: &Metric) -> Best {
     let mode = match metric.better {
-        Better::Higher => Mode::Max,
-        Better::Lower => Mode::Min,
+        Better::Higher => Goal::Max,
+        Better::Lower => Goal::Min,
     };
     Best { metric: tag(metric), mode }
 }

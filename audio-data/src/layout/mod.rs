@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::part::Part;
 use crate::read::is_audio_name;
-use crate::split::Part;
 
 /// A clip or recording of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
