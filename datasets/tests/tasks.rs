@@ -10,9 +10,10 @@ use datasets::fetch::checksum::Checksum;
 use datasets::fetch::{Archive, Packing};
 use datasets::metric::Metric;
 use datasets::section::{self, Section};
-use datasets::shape::{InputKind, Shape, Target};
+use datasets::shape::{Shape, Target};
 use datasets::split::{Examples, Split};
 use datasets::tasks::{self, Splits, TASKS, Task};
+use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -59,7 +60,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     let part = |number: usize| Split::new(Bits { first: number * count, count, bits });
     Ok(Splits {
         shape: Shape {
-            input: InputKind::Tokens { vocabulary: 2 },
+            input: Input::Tokens { vocabulary: 2 },
             target: Target::Classes(vec!["even".to_owned(), "odd".to_owned()]),
         },
         config: section::write(&settings)?,

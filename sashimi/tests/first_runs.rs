@@ -52,7 +52,8 @@ fn a_kept_run_is_evaluated_generated_from_and_resumed_as_it_was() {
     for (step, loss) in expected["resumed"].as_object().unwrap() {
         let line = stderr.lines().find(|line| line.starts_with(&format!("step {step}/9")));
         let line = line.unwrap_or_else(|| panic!("step {step} is not in: {stderr}"));
-        let found: f64 = line.split("  loss ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        let found: f64 =
+            line.split("  loss ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         // Four digits are printed.
         assert!((found - loss.as_f64().unwrap()).abs() < 1.5e-4, "{line}, not {loss}");
     }
