@@ -1,6 +1,5 @@
 //! Which part of the recordings is for training, validation and test.
 
-use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -10,28 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::corpus::Recording;
 use crate::layout::Listing;
-
-/// A part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// To learn from.
-    Train,
-    /// To choose by.
-    Val,
-    /// To report.
-    Test,
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Part::Train => "train",
-            Part::Val => "val",
-            Part::Test => "test",
-        })
-    }
-}
+use crate::part::Part;
 
 /// How recordings are divided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

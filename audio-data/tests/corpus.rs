@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use audio_data::corpus::{self, Corpus, Prepared};
 use audio_data::layout;
+use audio_data::part::Part;
 use audio_data::quantise::{Companding, Quantiser, Scaling, stretch};
 use audio_data::resample::Resampler;
-use audio_data::split::{Part, Shares, Span, SplitBy, divide};
+use audio_data::split::{Shares, Span, SplitBy, divide};
 use audio_data::windows::{Cut, Windows};
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Sequences of one length L, one or B of them, one after the other.
+/// Sequences of one length L, one or B of them, concatenated.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sequences {
     /// Bytes that stand for value / 255, (B, L).

@@ -19,7 +19,7 @@ mod tests {
         assert_eq!(bit_reversal(1), [0]);
     }
 
-    /// As numpy gives it: halves stacked side by side, ten times, what is beyond 784 left out.
+    /// As numpy returns it: halves stacked side by side, ten times, what is beyond 784 left out.
     #[test]
     fn the_order_of_mnist_is_the_official_one() {
         let order = bit_reversal(784);

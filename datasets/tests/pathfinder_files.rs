@@ -9,8 +9,8 @@ use datasets::batch::Sequences;
 use datasets::pathfinder::cache::{Opened, file_name};
 use datasets::pathfinder::export::{BATCH, MANIFEST};
 use datasets::pathfinder::{
-    Cached, Difficulty, Generated, Generator, ImageSource, Pixels, Progress, Release, Spec,
-    png_image, split, write_release,
+    Cached, Difficulty, Generated, Generator, ImageSource, Pixels, Progress, Release, Spec, divide,
+    png_image, write_release,
 };
 use datasets::split::Split;
 
@@ -145,7 +145,7 @@ fn bad_images_are_named() {
 #[test]
 fn a_release_is_divided() {
     let release = || Release::open(&samples(), 32, Difficulty::Hard).unwrap();
-    let parts = split(release().len(), 42);
+    let parts = divide(release().len(), 42);
     let test = Split::new(Pixels(release())).subset(parts.test.clone()).unwrap();
     assert_eq!((parts.train.len(), parts.val.len(), test.len()), (160, 20, 20));
     let mut pixels = vec![0; 1024];

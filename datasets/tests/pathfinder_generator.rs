@@ -1,6 +1,6 @@
 //! The Pathfinder generator against its naive twin, against Pillow, and against itself.
 
-use datasets::pathfinder::paddle::Patch;
+use datasets::pathfinder::patch::Patch;
 use datasets::pathfinder::raster::Canvas;
 use datasets::pathfinder::resize::resize;
 use datasets::pathfinder::spec::OFFICIAL_SIZES;

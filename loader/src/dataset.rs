@@ -18,8 +18,16 @@ pub trait Dataset: Send + Sync {
         self.len() == 0
     }
 
+    /// Whether each sample continues the one before, as the pieces of a long text or series do. Then
+    /// batches are parallel [streams](crate::streams::Streams), in training and evaluation, and a
+    /// model may carry its state from one to the next. A batch may say of its own where a document
+    /// begins within a stream.
+    fn is_stream(&self) -> bool {
+        false
+    }
+
     /// How long sample `index` is, where samples differ: training batches are put together from
-    /// samples of similar length, so that little is spent on padding.
+    /// samples of similar length, so that little is spent on padding. Streams pass it over.
     fn length(&self, index: usize) -> usize {
         let _ = index;
         1

@@ -5,5 +5,6 @@
 mod dataset;
 pub mod prefetch;
 pub mod sampler;
+pub mod streams;
 
 pub use dataset::Dataset;

@@ -41,9 +41,9 @@ impl<B: Send + 'static> Prefetch<B> {
     ///
     /// # Errors
     /// If a thread cannot be started.
-    pub fn new<S: Sampler + 'static>(
+    pub fn new(
         dataset: Arc<dyn Dataset<Batch = B>>,
-        sampler: Arc<S>,
+        sampler: Arc<dyn Sampler>,
         first: u64,
         workers: usize,
     ) -> Result<Self> {

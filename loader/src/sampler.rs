@@ -6,6 +6,8 @@ use anyhow::{Result, ensure};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::dataset::Dataset;
+use crate::streams::Streams;
 use program::seed;
 
 /// The batches of a pass or of many, numbered from 0.
@@ -13,8 +15,66 @@ pub trait Sampler: Send + Sync {
     /// Samples of batch `number`; `None` past the end.
     fn batch(&self, number: u64) -> Option<Vec<usize>>;
 
+    /// Number of batches in a pass over the data.
+    fn batches_per_epoch(&self) -> u64;
+
+    /// Whether the samples of batch `number` continue, row by row, those of the batch before.
+    fn continues(&self, number: u64) -> bool {
+        let _ = number;
+        false
+    }
+
     /// The batch in words, for messages.
-    fn describe(&self, number: u64) -> String;
+    fn describe(&self, number: u64) -> String {
+        let batches = self.batches_per_epoch();
+        format!("batch {} of {batches} in epoch {}", number % batches + 1, number / batches + 1)
+    }
+}
+
+/// The batches that a model is trained on with `data`, over and over; `group` of them make one
+/// optimiser step.
+///
+/// # Errors
+/// If there are not enough samples for one step.
+pub fn for_training<B: Send + 'static>(
+    data: &dyn Dataset<Batch = B>,
+    batch_size: usize,
+    group: usize,
+    seed: u64,
+) -> Result<Arc<dyn Sampler>> {
+    let len = data.len();
+    if data.is_stream() {
+        return Ok(Arc::new(Streams::endless(len, batch_size, group)?));
+    }
+    let lengths = (0..len).map(|i| data.length(i)).collect();
+    Ok(Arc::new(Shuffled::new(len, batch_size, group, seed)?.by_lengths(lengths)))
+}
+
+/// The batches that a model is evaluated on with `data`: every sample once, in order.
+///
+/// # Panics
+/// If `batch_size` is 0.
+pub fn for_evaluation<B: Send + 'static>(
+    data: &dyn Dataset<Batch = B>,
+    batch_size: usize,
+) -> Arc<dyn Sampler> {
+    if data.is_stream() {
+        return Arc::new(Streams::once(data.len(), batch_size));
+    }
+    Arc::new(InOrder::new(data.len(), batch_size))
+}
+
+/// Optimiser steps in a pass over `len` samples.
+pub(crate) fn steps(len: usize, batch_size: usize, group: usize) -> Result<u64> {
+    ensure!(batch_size > 0 && group > 0, "batch size and accumulation must be at least 1");
+    let steps = len / batch_size / group;
+    ensure!(
+        steps > 0,
+        "the training split has {len} samples, but one step takes {} (batch_size {batch_size} x \
+         accumulate {group}); lower them or use more data",
+        batch_size * group
+    );
+    Ok(steps as u64)
 }
 
 /// Every sample once, in order, the last batch possibly smaller: for evaluation.
@@ -33,11 +93,6 @@ impl InOrder {
         assert!(batch_size > 0, "a batch holds at least one sample");
         Self { len, batch_size }
     }
-
-    /// Number of batches.
-    pub fn batches(&self) -> u64 {
-        self.len.div_ceil(self.batch_size) as u64
-    }
 }
 
 impl Sampler for InOrder {
@@ -47,8 +102,12 @@ impl Sampler for InOrder {
         (first < last).then(|| (first..last).collect())
     }
 
+    fn batches_per_epoch(&self) -> u64 {
+        self.len.div_ceil(self.batch_size) as u64
+    }
+
     fn describe(&self, number: u64) -> String {
-        format!("batch {} of {}", number + 1, self.batches())
+        format!("batch {} of {}", number + 1, self.batches_per_epoch())
     }
 }
 
@@ -72,7 +131,7 @@ pub struct Shuffled {
 }
 
 /// Sort window, in batches.
-const POOL: usize = 32;
+const WINDOW: usize = 32;
 
 impl Shuffled {
     /// `len` samples in batches of `batch_size`. The number of batches in an epoch is a multiple
@@ -81,15 +140,7 @@ impl Shuffled {
     /// # Errors
     /// If there are not enough samples for one group.
     pub fn new(len: usize, batch_size: usize, group: usize, seed: u64) -> Result<Self> {
-        ensure!(batch_size > 0 && group > 0, "batch size and accumulation must be at least 1");
-        let groups = len / batch_size / group;
-        ensure!(
-            groups > 0,
-            "the training split has {len} samples, but one step takes {} (batch_size {batch_size} \
-             x accumulate {group}); lower them or use more data",
-            batch_size * group
-        );
-        let batches_per_epoch = (groups * group) as u64;
+        let batches_per_epoch = steps(len, batch_size, group)? * group as u64;
         let (lengths, orders) = (Vec::new(), Mutex::default());
         Ok(Self { len, batch_size, batches_per_epoch, seed, lengths, orders })
     }
@@ -102,11 +153,6 @@ impl Shuffled {
         assert_eq!(lengths.len(), self.len, "a length for each sample");
         let differ = lengths.windows(2).any(|pair| pair[0] != pair[1]);
         Self { lengths: if differ { lengths } else { Vec::new() }, ..self }
-    }
-
-    /// Number of batches in an epoch.
-    pub fn batches_per_epoch(&self) -> u64 {
-        self.batches_per_epoch
     }
 
     fn order(&self, epoch: u64) -> Arc<[usize]> {
@@ -127,8 +173,8 @@ impl Shuffled {
     fn similar_batches(&self, mut order: Vec<usize>, epoch: u64) -> Vec<usize> {
         let batches = self.batches_per_epoch as usize;
         order.truncate(batches * self.batch_size);
-        for pool in order.chunks_mut(POOL * self.batch_size) {
-            pool.sort_by_key(|&sample| self.lengths[sample]);
+        for window in order.chunks_mut(WINDOW * self.batch_size) {
+            window.sort_by_key(|&sample| self.lengths[sample]);
         }
         let shuffled = permutation(batches, self.seed, "batch order", epoch).into_iter();
         shuffled.flat_map(|b| &order[b * self.batch_size..][..self.batch_size]).copied().collect()
@@ -142,13 +188,8 @@ impl Sampler for Shuffled {
         Some(order[first..first + self.batch_size].to_vec())
     }
 
-    fn describe(&self, number: u64) -> String {
-        format!(
-            "batch {} of {} in epoch {}",
-            number % self.batches_per_epoch + 1,
-            self.batches_per_epoch,
-            number / self.batches_per_epoch + 1
-        )
+    fn batches_per_epoch(&self) -> u64 {
+        self.batches_per_epoch
     }
 }
 
@@ -176,7 +217,7 @@ mod tests {
         let sampler = InOrder::new(7, 3);
         let batches: Vec<_> = (0..).map_while(|n| sampler.batch(n)).collect();
         assert_eq!(batches, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
-        assert_eq!(sampler.batches(), 3);
+        assert_eq!(sampler.batches_per_epoch(), 3);
         assert!(InOrder::new(0, 3).batch(0).is_none());
     }
 

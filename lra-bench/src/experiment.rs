@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use training::run;
-use training::schedule::Mode;
+use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
 
 /// A complete experiment.
@@ -49,8 +49,8 @@ impl Config for Experiment {
 /// The best checkpoint by a task's metric.
 fn best(metric: &Metric) -> Best {
     let mode = match metric.better {
-        Better::Higher => Mode::Max,
-        Better::Lower => Mode::Min,
+        Better::Higher => Goal::Max,
+        Better::Lower => Goal::Min,
     };
     Best { metric: tag(metric), mode }
 }

@@ -38,7 +38,7 @@ impl Classification {
     /// # Errors
     /// If the config is contradictory.
     pub fn new(experiment: &Experiment, shape: Shape, device: Device) -> Result<Self> {
-        seed::seed_torch(experiment.train.seed, "initialise", 0);
+        seed::seed_model(experiment.train.seed);
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);
         let model = Network::new(&mut store.root(), &experiment.model, shape).context("model")?;

@@ -54,6 +54,21 @@ fn trains_evaluates_and_leaves_everything_in_the_run_folder() {
     assert!(text.contains("smnist val: accuracy"), "{text}");
 }
 
+/// The commands on the program's page that need neither data nor a run.
+#[test]
+fn cheap_commands_that_are_shown_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = include_str!("../../docs/lra-bench.md");
+    let commands = page.lines().filter_map(|line| {
+        let command = line.split('#').next()?.strip_prefix("cargo run -p lra-bench -- ")?;
+        ["tasks", "config --task"].iter().any(|cheap| command.starts_with(cheap)).then_some(command)
+    });
+    for command in commands {
+        let (output, _) = succeed(lra_bench(folder.path()).args(command.split_whitespace()));
+        assert!(output.contains("path-x"), "{command}: {output}");
+    }
+}
+
 #[test]
 fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -173,7 +188,7 @@ fn unknown_and_wrong_settings_are_named() {
     fail(&mut set("model.d_modl=64"), 2, &["model.d_modl", "did you mean", "d_model"]);
     fail(&mut set("model.d_model=\"wide\""), 2, &["model.d_model"]);
     fail(&mut set("model.layer.ssm.d_state=7"), 1, &["d_state", "even", "7"]);
-    fail(&mut set("data.difficulty=\"easy\""), 1, &["data.difficulty", "smnist"]);
+    fail(&mut set("data.difficulty=\"easy\""), 2, &["data.difficulty", "smnist"]);
     fail(&mut set("train.batch_size=0"), 1, &["batch_size"]);
     let file = path.join("mine.toml");
     fs::write(&file, "task = \"smnist\"\n[modell]\nd_model = 3\n").unwrap();

@@ -46,13 +46,14 @@ fn gradients_agree_to_the_rounding_of_float32() -> Result<()> {
         let single = step(mixer, "float32", Kind::Float)?;
         let double = step(mixer, "float64", Kind::Double)?;
         let largest = |t: &tch::Tensor| t.abs().max().double_value(&[]);
+        let steepest = double.iter().map(|(_, t)| largest(t)).fold(0.0, f64::max);
         let mut rounded = false;
         for (name, exact) in double.iter() {
             let error = largest(&(single.get(name).unwrap() - exact));
             let scale = largest(exact);
             // Gradients that cancel to nothing (a bias before a norm) are rounding alone.
             assert!(
-                error <= 1e-4 * scale + 1e-7,
+                error <= 1e-4 * scale + 1e-6 * steepest,
                 "{mixer}: {name} is off by {error:e} of {scale:e}"
             );
             rounded |= error > 0.0;

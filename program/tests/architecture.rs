@@ -17,7 +17,10 @@ fn manifest(folder: &str) -> Table {
 #[test]
 fn the_figure_has_every_crate_and_its_arrows_which_point_down() {
     let workspace = manifest(".");
-    let members: BTreeSet<&str> = workspace["workspace"]["members"].as_array().unwrap().iter()
+    let members: BTreeSet<&str> = workspace["workspace"]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|member| member.as_str().unwrap())
         .collect();
     let page = fs::read_to_string("../ARCHITECTURE.md").unwrap();
@@ -35,7 +38,9 @@ fn the_figure_has_every_crate_and_its_arrows_which_point_down() {
     assert_eq!(names, members);
     for (row, (name, arrows)) in drawn.iter().enumerate() {
         let manifest = manifest(name);
-        let dependencies: BTreeSet<&str> = manifest["dependencies"].as_table().into_iter()
+        let dependencies: BTreeSet<&str> = manifest["dependencies"]
+            .as_table()
+            .into_iter()
             .flat_map(Table::keys)
             .map(String::as_str)
             .filter(|&other| members.contains(other) && other != UNDRAWN)

@@ -60,7 +60,7 @@ mod tests {
     /// The measurement, in a process of its own. On the main thread's heap only the process's first
     /// thread may rely on the settings; a test thread has an arena, which `M_ARENA_MAX` forbids.
     #[test]
-    #[ignore = "the process that the other test starts"]
+    #[ignore = "the program that the other test starts"]
     fn child() {
         let Ok(keep) = std::env::var(CHILD) else { return };
         // SAFETY: a number.
@@ -75,7 +75,7 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         let name = "heap::tests::child";
         let output = Command::new(program)
-            .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
+            .args(["--exact", name, "--include-ignored", "--nocapture", "--test-threads=1"])
             .env(CHILD, keep)
             .output()
             .unwrap();

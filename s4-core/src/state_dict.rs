@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, bail};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Tensors by name, in order of insertion.
 #[derive(Debug, Default)]
@@ -67,6 +67,11 @@ impl StateDict {
         self.iter().map(|(name, t)| (name.to_owned(), convert(t))).collect()
     }
 
+    /// The same dict on `device`.
+    pub fn to_device(&self, device: Device) -> Self {
+        self.iter().map(|(name, t)| (name.to_owned(), t.to_device(device))).collect()
+    }
+
     /// The entries whose names begin with `prefix.`, without it.
     pub fn under(&self, prefix: &str) -> Self {
         let prefix = format!("{prefix}.");
@@ -119,7 +124,7 @@ impl StateDict {
     pub fn to_safetensors(&self, metadata: &[(&str, &str)]) -> Result<Vec<u8>> {
         let mut raw = Vec::with_capacity(self.entries.len());
         for (name, tensor) in self.iter() {
-            let tensor = tensor.detach().f_to_device(tch::Device::Cpu)?.f_contiguous()?;
+            let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
             let dtype = dtype_of(tensor.kind()).with_context(|| format!("tensor {name}"))?;
             let mut bytes = vec![0u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
             tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;

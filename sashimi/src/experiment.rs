@@ -11,7 +11,7 @@ use s4_config::{Backbone, NetworkConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use training::run;
-use training::schedule::Mode;
+use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
 
 /// A complete experiment.
@@ -44,7 +44,7 @@ impl Config for Experiment {
     fn complete(&mut self) -> Result<(), Problem> {
         self.train.best.get_or_insert_with(|| Best {
             metric: "val/bits_per_sample".to_owned(),
-            mode: Mode::Min,
+            mode: Goal::Min,
         });
         Ok(())
     }

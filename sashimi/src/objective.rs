@@ -48,7 +48,7 @@ impl NextCode {
     /// # Errors
     /// If the config is contradictory.
     pub fn new(experiment: &Experiment, device: Device) -> Result<Self> {
-        seed::seed_torch(experiment.train.seed, "initialise", 0);
+        seed::seed_model(experiment.train.seed);
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);
         let quantiser = experiment.data.quantiser()?;

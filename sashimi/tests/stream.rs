@@ -351,6 +351,7 @@ fn averaged_weights_of_a_checkpoint_are_taken() {
         ema: Some(store.state_dict()),
         optimizer: StateDict::new(),
         meters: StateDict::new(),
+        carried: StateDict::new(),
     };
     let folder = tempfile::tempdir().unwrap();
     let paths = [folder.path().join("config.toml"), folder.path().join("last.safetensors")];

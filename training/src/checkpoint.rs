@@ -1,7 +1,8 @@
 //! One file that holds all a run needs to go on: weights, optimiser, position, configuration.
 //!
 //! A safetensors file with tensors `model.*` (official names), `optim.*` and `meters.*`, where
-//! weights are averaged also `ema.*` (as `model.*`), and one JSON string in its metadata. Any
+//! weights are averaged also `ema.*` (as `model.*`), where a state is carried along streams also
+//! `carried.*`, and one JSON string in its metadata. Any
 //! safetensors reader can open it.
 
 use std::fmt::Write as _;
@@ -68,7 +69,7 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// The description of a checkpoint in the present format.
+    /// The description of a checkpoint in the current format.
     pub fn new(state: TrainState, seed: u64, config: String) -> Self {
         let seed_scheme = program::seed::SCHEME.to_owned();
         Self { format: FORMAT, state, seed, seed_scheme, config }
@@ -89,6 +90,8 @@ pub struct Checkpoint {
     pub optimizer: StateDict,
     /// Sums of loss and metrics since they were last logged.
     pub meters: StateDict,
+    /// What the model carries to the next batch of its streams.
+    pub carried: StateDict,
 }
 
 impl Checkpoint {
@@ -97,7 +100,12 @@ impl Checkpoint {
     /// # Errors
     /// If a tensor is of a kind that is not saved.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let parts = [("model", &self.model), ("optim", &self.optimizer), ("meters", &self.meters)];
+        let parts = [
+            ("model", &self.model),
+            ("optim", &self.optimizer),
+            ("meters", &self.meters),
+            ("carried", &self.carried),
+        ];
         let ema = self.ema.as_ref().map(|ema| ("ema", ema));
         let mut all = StateDict::new();
         for (prefix, dict) in parts.into_iter().chain(ema) {
@@ -157,6 +165,7 @@ impl Checkpoint {
             ema: averaged(&all),
             optimizer: all.under("optim"),
             meters: all.under("meters"),
+            carried: all.under("carried"),
         })
     }
 
@@ -273,6 +282,7 @@ mod tests {
             ema: None,
             optimizer: dict("w.step", Tensor::from(12i64)),
             meters: dict("loss", Tensor::from(1.0f64 / 3.0)),
+            carried: StateDict::new(),
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Ema {
 }
 
 impl Ema {
-    /// An average that starts from the present weights of `store`; `decay` is in (0, 1).
+    /// An average that starts from the current weights of `store`; `decay` is in (0, 1).
     pub(crate) fn new(store: &ParamStore, decay: f64) -> Result<Self> {
         let trained = store.parameters().filter(|(_, tensor, _)| tensor.requires_grad());
         let (names, weights): (Vec<_>, Vec<_>) =
@@ -31,7 +31,7 @@ impl Ema {
         Ok(Self { decay, names, weights, average })
     }
 
-    /// Starts again from the present weights.
+    /// Starts again from the current weights.
     pub(crate) fn restart(&mut self) -> Result<()> {
         self.average = flat(&self.weights)?;
         Ok(())
@@ -56,7 +56,7 @@ impl Ema {
         Ok(dict)
     }
 
-    /// Goes on from what [`Self::state_dict`] gave for the same model.
+    /// Goes on from what [`Self::state_dict`] returned for the same model.
     pub(crate) fn load_state_dict(&mut self, dict: &StateDict, store: &ParamStore) -> Result<()> {
         dict.check_fits(&store.state_dict()).context("the averaged weights")?;
         for (name, mut average) in self.names.iter().zip(self.averages()?) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -13,7 +14,7 @@ use crate::seed::seed_torch;
 use crate::train_config::TrainConfig;
 use loader::Dataset;
 use loader::prefetch::Prefetch;
-use loader::sampler::InOrder;
+use loader::sampler;
 use program::interrupt;
 use program::panics;
 use program::progress::Progress;
@@ -86,7 +87,7 @@ pub fn evaluate_with_progress<O: Objective>(
     result
 }
 
-/// Runs all of `data` through the model, every sample once; `None` if the user interrupted.
+/// Runs all of `data` through the model, every sample once, streams from their beginning; `None` if the user interrupted.
 /// `on_batch` is called after each batch with how many of how many are done.
 ///
 /// # Errors
@@ -95,17 +96,32 @@ pub fn evaluate<O: Objective>(
     objective: &mut O,
     data: Arc<dyn Dataset<Batch = O::Batch>>,
     options: EvalOptions,
-    mut on_batch: impl FnMut(u64, u64),
+    on_batch: impl FnMut(u64, u64),
 ) -> Result<Option<Evaluated>> {
     ensure!(!data.is_empty(), "there are no samples to evaluate");
     ensure!(options.batch_size > 0, "the evaluation batch size is 0; it must be at least 1");
     let _guard = tch::no_grad_guard();
+    // What training carries along its streams waits.
+    let carried = objective.carried();
+    objective.carry(StateDict::new())?;
+    let result = run(objective, data, options, on_batch);
+    objective.carry(carried)?;
+    result
+}
+
+fn run<O: Objective>(
+    objective: &mut O,
+    data: Arc<dyn Dataset<Batch = O::Batch>>,
+    options: EvalOptions,
+    mut on_batch: impl FnMut(u64, u64),
+) -> Result<Option<Evaluated>> {
     let start = Instant::now();
-    let sampler = Arc::new(InOrder::new(data.len(), options.batch_size));
-    let total = sampler.batches();
+    let sampler = sampler::for_evaluation(&*data, options.batch_size);
+    let total = sampler.batches_per_epoch();
+    let mut order = Vec::new();
     let mut meters = Meters::default();
     let mut outputs = Vec::new();
-    for (batch, number) in Prefetch::new(data, sampler, 0, options.workers)?.zip(0..) {
+    for (batch, number) in Prefetch::new(data, sampler.clone(), 0, options.workers)?.zip(0..) {
         if interrupt::requested() {
             return Ok(None);
         }
@@ -117,6 +133,7 @@ pub fn evaluate<O: Objective>(
         })?;
         meters.add(&output)?;
         outputs.extend(output.outputs);
+        order.extend(sampler.batch(number).into_iter().flatten().map(|index| index as i64));
         on_batch(number + 1, total);
     }
     let means = meters.take()?.context("the model counted no samples")?;
@@ -126,6 +143,12 @@ pub fn evaluate<O: Objective>(
         metrics: means.metrics,
         seconds: start.elapsed().as_secs_f64(),
     };
-    let outputs = if outputs.is_empty() { None } else { Some(Tensor::f_cat(&outputs, 0)?) };
+    let outputs = if outputs.is_empty() {
+        None
+    } else {
+        let outputs = Tensor::f_cat(&outputs, 0)?;
+        let place = Tensor::f_from_slice(&order)?.f_argsort(0, false)?.to_device(outputs.device());
+        Some(outputs.f_index_select(0, &place)?)
+    };
     Ok(Some(Evaluated { evaluation, outputs }))
 }

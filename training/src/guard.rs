@@ -2,7 +2,7 @@
 //!
 //! Every step leaves two small tensors on the device: the loss, and the largest absolute gradient
 //! element of each parameter (NaN where there is a NaN). Nothing waits for them until they are read
-//! together, every so many steps; which step and which gradient went wrong is then still known,
+//! together, every few steps; which step and which gradient went wrong is then still known,
 //! although by that time NaN may be everywhere.
 
 use std::fmt;

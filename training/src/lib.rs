@@ -5,50 +5,60 @@
 //! use std::path::Path;
 //! use std::process::ExitCode;
 //!
-//! use anyhow::Result;
+//! use anyhow::{Result, bail};
+//! use program::config::{self, Loaded};
+//! use program::{exit, interrupt};
+//! use s4_core::heap;
 //! use serde::{Deserialize, Serialize};
 //! use training::objective::Objective;
-//! use training::run_dir::{self, RunDir};
+//! use training::run::Experiment;
+//! use training::run_dir::RunDir;
+//! use training::seed;
 //! use training::train_config::TrainConfig;
 //! use training::trainer::{Outcome, RunSetup, Splits, Trainer};
-//! use s4_core::heap;
-//! use program::{config, exit, interrupt};
-//! use training::seed;
 //!
 //! #[derive(Serialize, Deserialize)]
 //! #[serde(deny_unknown_fields)]
-//! struct Experiment {
+//! struct Settings {
 //!     train: TrainConfig,
 //! }
 //!
-//! impl config::Config for Experiment {}
+//! impl config::Config for Settings {}
 //!
-//! fn train<O: Objective>(
-//!     file: &Path,
-//!     overrides: &[String],
-//!     resume: Option<&str>,
-//!     model: impl Fn(&Experiment) -> Result<O>,
-//!     splits: Splits<O::Batch>,
-//! ) -> Result<Outcome> {
+//! impl Experiment for Settings {
+//!     fn validate(&self) -> Result<()> {
+//!         self.train.validate()
+//!     }
+//! }
+//!
+//! /// The model and its data: what a program is about.
+//! fn open(settings: &Settings) -> Result<(impl Objective<Batch = Vec<f32>>, Splits<Vec<f32>>)> {
+//! #   use s4_core::params::ParamStore;
+//! #   use training::objective::{Phase, StepOutput};
+//! #   struct Model;
+//! #   impl Objective for Model {
+//! #       type Batch = Vec<f32>;
+//! #       type OnDevice = ();
+//! #       fn params(&self) -> &ParamStore { unimplemented!() }
+//! #       fn upload(&self, _: &Vec<f32>) -> Result<()> { unimplemented!() }
+//! #       fn step(&mut self, _: &(), _: Phase) -> Result<StepOutput> { unimplemented!() }
+//! #   }
+//! #   if true { bail!("not here") }
+//! #   Ok((Model, Splits { train: unimplemented!(), val: None, test: None }))
+//! }
+//!
+//! fn run() -> Result<Outcome> {
 //!     interrupt::install()?;
-//!     let runs = Path::new("runs");
-//!     let resumed = resume.map(|run| run_dir::find(runs, run)).transpose()?;
-//!     let file = resumed.as_deref().map_or(file.to_owned(), run_dir::config_file);
-//!     let experiment: Experiment = config::load(&file, overrides)?.value;
-//!     let dir = match &resumed {
-//!         Some(run) => RunDir::resume(run)?,
-//!         None => RunDir::create_numbered(runs, "path-x", "small")?,
-//!     };
-//!     let setup = RunSetup { dir, config: config::to_toml(&experiment)?, progress: true };
-//!     seed::seed_torch(experiment.train.seed, "init", 0);
-//!     let objective = model(&experiment)?;
-//!     Trainer::new(experiment.train, objective, splits, setup)?.run()
+//!     let Loaded { value: settings, .. } = Settings::read(Path::new("small.toml"), &[])?;
+//!     seed::seed_model(settings.train.seed);
+//!     let (objective, splits) = open(&settings)?;
+//!     let dir = RunDir::create(Path::new("runs/path-x/small-001"))?;
+//!     let setup = RunSetup { dir, config: config::to_toml(&settings)?, progress: true };
+//!     Trainer::new(settings.train, objective, splits, setup)?.run()
 //! }
 //!
 //! fn main() -> ExitCode {
 //!     heap::keep_freed_pages();
-//! #   let run = || -> Result<Outcome> { anyhow::bail!("") };
-//!     // let run = || train(...);
 //!     exit::main_exit(run())
 //! }
 //! ```

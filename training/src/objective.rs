@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use s4_core::params::ParamStore;
+use s4_core::state_dict::StateDict;
 use tch::Tensor;
 
 use crate::show::Show;
@@ -85,6 +86,25 @@ pub trait Objective {
         let output = self.step(batch, Phase::Train)?;
         backward(&output.loss)?;
         Ok(output)
+    }
+
+    /// What is carried from a batch of a stream to the next ([`loader::Dataset::is_stream`]): tensors
+    /// (B, ...) by name, without a graph. It is saved with a checkpoint. As it stands, nothing.
+    ///
+    /// A model that carries something has no [`Self::recipe`]: a replay does not see it.
+    fn carried(&self) -> StateDict {
+        StateDict::new()
+    }
+
+    /// Puts `carried`, which [`Self::carried`] returned, in its place, on the model's device. Where
+    /// it is empty, the next batch begins its streams. The last batch of an evaluation may have
+    /// fewer rows than the one before: the first ones.
+    ///
+    /// # Errors
+    /// If it is of another model.
+    fn carry(&mut self, carried: StateDict) -> Result<()> {
+        let _ = carried;
+        Ok(())
     }
 
     /// What distinguishes a training step on this batch from one on another, for steps that read

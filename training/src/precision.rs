@@ -54,7 +54,7 @@ impl Precision {
         }
     }
 
-    /// Sets libtorch up for it, and gives a line to tell the user where it is not plain float32.
+    /// Sets libtorch up for it, and returns a line for the user where it is not plain float32.
     ///
     /// # Errors
     /// If TF32 is wanted on a CUDA device and libtorch does not switch it on.
@@ -89,6 +89,14 @@ impl Precision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The switch moves; without a CUDA device nothing depends on it.
+    #[test]
+    fn tf32_can_be_allowed() {
+        assert!(!tf32::is_allowed(), "it is off until it is asked for");
+        tf32::allow();
+        assert!(tf32::is_allowed());
+    }
 
     #[test]
     fn float64_is_for_a_cpu() {

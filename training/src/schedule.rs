@@ -78,7 +78,7 @@ pub enum Period {
 /// Which way a metric improves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum Goal {
     /// Lower is better: a loss.
     #[default]
     Min,
@@ -106,7 +106,7 @@ pub struct PlateauConfig {
     /// Observations without improvement that are put up with; the next one reduces.
     pub patience: u64,
     /// Which way the metric improves.
-    pub mode: Mode,
+    pub mode: Goal,
     /// How much better counts as better, at least 0.
     pub threshold: f64,
     /// What the threshold means.
@@ -122,7 +122,7 @@ impl Default for PlateauConfig {
         Self {
             factor: 0.1,
             patience: 10,
-            mode: Mode::Min,
+            mode: Goal::Min,
             threshold: 1e-4,
             threshold_mode: ThresholdMode::Rel,
             cooldown: 0,
@@ -254,7 +254,7 @@ impl ScheduleState {
         }
     }
 
-    /// Tells a plateau schedule the value of its metric, once for each validation; other schedules
+    /// Shows a plateau schedule the value of its metric, once for each validation; other schedules
     /// ignore it. Returns the new factor where the rate was lowered. A NaN is no improvement.
     pub fn observe(&mut self, metric: f64) -> Option<f64> {
         let Schedule::Plateau(config) = &self.schedule else {
@@ -306,7 +306,7 @@ fn is_better(metric: f64, best: Option<f64>, config: &PlateauConfig) -> bool {
         ThresholdMode::Abs => config.threshold,
     };
     match config.mode {
-        Mode::Min => metric < best - margin,
-        Mode::Max => metric > best + margin,
+        Goal::Min => metric < best - margin,
+        Goal::Max => metric > best + margin,
     }
 }

@@ -6,6 +6,11 @@
 
 use program::seed::derive;
 
+/// Seeds libtorch's generators on all devices for a model's initial values, before it is built.
+pub fn seed_model(seed: u64) {
+    seed_torch(seed, "initialise", 0);
+}
+
 /// Seeds libtorch's generators on all devices for `purpose` at `counter`.
 pub fn seed_torch(seed: u64, purpose: &str, counter: u64) {
     tch::manual_seed(derive(seed, purpose, counter) as i64);

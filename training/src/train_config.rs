@@ -12,7 +12,7 @@ use crate::guard::OnDivergence;
 use crate::init::InitConfig;
 use crate::optim::{AdamWConfig, GroupConfig};
 use crate::precision::Precision;
-use crate::schedule::{Mode, Schedule};
+use crate::schedule::{Goal, Schedule};
 
 /// How a model is trained. Settings that are left out have the defaults of
 /// [`TrainConfig::default`]; unknown ones are refused.
@@ -258,12 +258,12 @@ pub struct Best {
     /// A figure of the validation split by its TensorBoard tag.
     pub metric: String,
     /// Which way it improves.
-    pub mode: Mode,
+    pub mode: Goal,
 }
 
 impl Default for Best {
     fn default() -> Self {
-        Self { metric: "val/loss".to_owned(), mode: Mode::Min }
+        Self { metric: "val/loss".to_owned(), mode: Goal::Min }
     }
 }
 
@@ -277,8 +277,8 @@ impl Best {
     pub fn improves(&self, new: f64, old: Option<f64>) -> bool {
         match (old, self.mode) {
             (None, _) => new.is_finite(),
-            (Some(old), Mode::Max) => new > old,
-            (Some(old), Mode::Min) => new < old,
+            (Some(old), Goal::Max) => new > old,
+            (Some(old), Goal::Min) => new < old,
         }
     }
 }
@@ -347,7 +347,7 @@ mod tests {
             (TrainConfig { seed: u64::MAX, ..good.clone() }, "train.seed"),
             (
                 TrainConfig {
-                    best: Some(Best { metric: "accuracy".to_owned(), mode: Mode::Max }),
+                    best: Some(Best { metric: "accuracy".to_owned(), mode: Goal::Max }),
                     ..good.clone()
                 },
                 "train.best.metric",
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn nan_is_never_the_best() {
-        let best = Best { metric: "val/accuracy".to_owned(), mode: Mode::Max };
+        let best = Best { metric: "val/accuracy".to_owned(), mode: Goal::Max };
         assert!(!best.improves(f64::NAN, None) && !best.improves(f64::NAN, Some(0.1)));
         assert!(best.improves(0.2, Some(0.1)) && !best.improves(0.1, Some(0.1)));
         let lowest = Best::default();

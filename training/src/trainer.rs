@@ -38,7 +38,7 @@ use crate::summary::Summary;
 use crate::train_config::TrainConfig;
 use loader::Dataset;
 use loader::prefetch::Prefetch;
-use loader::sampler::Shuffled;
+use loader::sampler::{self, Sampler};
 use program::exit::Exit;
 use program::interrupt;
 
@@ -115,7 +115,7 @@ pub struct Trainer<O: Objective> {
     ema: Option<Ema>,
     guard: Guard,
     recording: Recording<O::OnDevice>,
-    sampler: Arc<Shuffled>,
+    sampler: Arc<dyn Sampler>,
     steps_per_epoch: u64,
     last_step: u64,
     state: TrainState,
@@ -129,13 +129,13 @@ pub struct Trainer<O: Objective> {
 
 impl<O: Objective> Trainer<O> {
     /// A new run of `objective`, or the continuation of the one in `setup.dir`. The caller seeds
-    /// libtorch before it builds the model, as with `seed_torch(config.seed, "init", 0)`.
+    /// libtorch before it builds the model: [`seed_model`](crate::seed::seed_model).
     ///
     /// # Errors
     /// If a setting is out of range, there is too little data, or the run cannot be resumed.
     pub fn new(
         config: TrainConfig,
-        objective: O,
+        mut objective: O,
         splits: Splits<O::Batch>,
         setup: RunSetup,
     ) -> Result<Self> {
@@ -146,9 +146,8 @@ impl<O: Objective> Trainer<O> {
             ensure!(!plateau, "the plateau schedule needs a validation split");
         }
         let RunSetup { dir: run, config: config_toml, progress } = setup;
-        let sampler =
-            Shuffled::new(splits.train.len(), config.batch_size, config.accumulate, config.seed)?
-                .by_lengths((0..splits.train.len()).map(|i| splits.train.length(i)).collect());
+        let TrainConfig { batch_size, accumulate, seed, .. } = config;
+        let sampler = sampler::for_training(&*splits.train, batch_size, accumulate, seed)?;
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps_per_epoch = batches_per_epoch / config.accumulate as u64;
         let last_step = config.last_step(steps_per_epoch);
@@ -178,7 +177,7 @@ impl<O: Objective> Trainer<O> {
             && let Some(resumed) = save::Resumed::load(
                 &run,
                 &config_toml,
-                &objective,
+                &mut objective,
                 &mut optimizer,
                 ema.as_mut(),
                 &state,
@@ -207,7 +206,7 @@ impl<O: Objective> Trainer<O> {
             // Read when the trainer says so: at reports and before saving.
             guard: Guard::new(usize::MAX)?,
             recording,
-            sampler: Arc::new(sampler),
+            sampler,
             steps_per_epoch,
             last_step,
             state,
@@ -289,7 +288,7 @@ impl<O: Objective> Trainer<O> {
         Ok(())
     }
 
-    /// Batches from the present position on.
+    /// Batches from the current position on.
     fn batches(&self) -> Result<Feed<O>> {
         let (data, sampler) = (self.splits.train.clone(), self.sampler.clone());
         let from = self.state.batches;

@@ -1,4 +1,4 @@
-//! What a user is told where libtorch refuses: one line, without its C++ trace.
+//! What a user reads where libtorch refuses: one line, without its C++ trace.
 
 use anyhow::Context;
 use program::exit::describe;

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Kind, Tensor};
-use training::optim::{AdamW, AdamWConfig, Summary, clip_grad_norm, group_parameters};
+use training::optim::{AdamW, AdamWConfig, GroupConfig, Summary, clip_grad_norm, group_parameters};
+use training::train_config::TrainConfig;
 
 const SSM: Hyper = Hyper { lr: Some(0.001), weight_decay: Some(0.0) };
 const FROZEN: Hyper = Hyper { lr: Some(0.0), weight_decay: None };
@@ -64,6 +65,66 @@ frozen        1 tensor            64 scalars
     let text = optimizer.to_string();
     assert!(text.starts_with("AdamW, fused, betas (0.9, 0.999), eps 1e-8\ndecayed "), "{text}");
     Ok(())
+}
+
+/// `[[groups]]` of a TOML text.
+fn by_name(toml: &str) -> Vec<GroupConfig> {
+    toml::from_str::<TrainConfig>(toml).unwrap().groups
+}
+
+#[test]
+fn names_go_before_layers_and_the_last_match_counts() -> Result<()> {
+    let by_name = by_name(
+        r#"
+        [[groups]]
+        names = "layers.*"
+        lr = 0.1
+        [[groups]]
+        names = "*.1.*"
+        weight_decay = 0.5
+        [[groups]]
+        names = "encoder.weight"
+        frozen = true
+        "#,
+    );
+    let store = store();
+    let optimizer =
+        AdamW::with_groups(&store, AdamWConfig { lr: 0.01, ..Default::default() }, &by_name)?;
+    let seen: Vec<_> =
+        optimizer.groups().iter().map(|g| (g.lr, g.weight_decay, g.names.join(" "))).collect();
+    let expected = [
+        (0.0, 0.01, "encoder.weight"),
+        (0.1, 0.0, "layers.0.A layers.0.norm.bias"),
+        (0.1, 0.01, "layers.0.C"),
+        // The second group says nothing of rates: they are the layers' own.
+        (0.001, 0.5, "layers.1.A"),
+        (0.0, 0.5, "layers.1.B"),
+    ];
+    assert_eq!(seen, expected.map(|(lr, decay, names)| (lr, decay, names.to_owned())));
+    for (name, parameter, _) in store.parameters() {
+        let frozen = ["encoder.weight", "layers.1.B"].contains(&name);
+        assert_eq!(parameter.requires_grad(), !frozen, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn groups_that_mean_nothing_are_errors() {
+    let refused = |toml: &str| {
+        let by_name = by_name(toml);
+        let invalid = by_name.iter().try_for_each(GroupConfig::validate).err();
+        let error = invalid.or_else(|| group_parameters(&store(), 0.01, 0.0, &by_name).err());
+        error.unwrap().to_string()
+    };
+    let slip = refused("[[groups]]\nnames = \"layers.*.a\"\nlr = 0.1");
+    assert!(slip.contains("matches `layers.*.a`; near it are layers"), "{slip}");
+    for settings in ["", "frozen = true\nlr = 0.1"] {
+        let message = refused(&format!("[[groups]]\nnames = \"*\"\n{settings}"));
+        assert!(message.contains("needs lr, weight_decay or both"), "{message}");
+    }
+    let all = by_name("[[groups]]\nnames = \"*\"\nfrozen = true");
+    let error = AdamW::with_groups(&store(), AdamWConfig::default(), &all).unwrap_err();
+    assert!(error.to_string().contains("all parameters are frozen"), "{error}");
 }
 
 #[test]

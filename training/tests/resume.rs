@@ -111,8 +111,9 @@ fn killed_over_and_over_at_any_moment() {
 
 #[test]
 fn other_settings_resume_exactly_too() {
-    // Clipping and worker threads; a plateau schedule that lowers the rate; no accumulation; float64.
-    let variants: [&[&str]; 4] = [
+    // Clipping and worker threads; a plateau schedule that lowers the rate; no accumulation; float64;
+    // a frozen layer.
+    let variants: [&[&str]; 5] = [
         &["train.optimizer.clip_norm=0.5", "train.workers=3"],
         &[
             "train.schedule={ name = \"plateau\", patience = 0, factor = 0.5, threshold = 0.5 }",
@@ -121,6 +122,11 @@ fn other_settings_resume_exactly_too() {
         ],
         &["train.accumulate=1", "train.workers=0", "train.log_every=1", "train.epochs=1"],
         &["train.precision=float64", "train.ema=0.9", "train.optimizer.clip_norm=0.5"],
+        &[
+            "train.groups=[{ names = \"first.*\", frozen = true }, { names = \"norm.*\", lr = 0.1 }]",
+            "train.ema=0.9",
+            "train.optimizer.clip_norm=0.5",
+        ],
     ];
     for (number, overrides) in variants.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
@@ -144,6 +150,29 @@ fn float64_is_that_of_everything_that_is_kept() {
             assert!(matches!(tensor.kind(), Kind::Double | Kind::Int64), "{name}: {tensor:?}");
         }
     }
+}
+
+#[test]
+fn weights_from_another_run_are_taken_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    run_well(&order(&source, &["train.steps=7", "train.ema=0.9"]));
+    let from = format!("train.init={{ from = {source:?}, exclude = [\"last.*\"] }}");
+    // A layer that is frozen stays as it was taken: in the source the average was the best.
+    let frozen = "train.groups=[{ names = \"first.*\", frozen = true }]";
+    let overrides = [from.as_str(), frozen];
+    let whole = whole(folder.path(), &overrides);
+    let path = folder.path().join("killed");
+    let killed = run(&Order { kill_at_call: Some(21), ..order(&path, &overrides) });
+    let text = stderr(&killed);
+    assert!(text.contains("taken: first.weight, norm.weight"), "{text}");
+    assert!(text.contains("missing there, new here: last.weight"), "{text}");
+    let weights = |run: &Path| training::checkpoint::load_weights(&best_checkpoint(run)).unwrap();
+    assert_eq!(weights(&source).get("first.weight"), weights(&whole).get("first.weight"));
+    assert_ne!(weights(&source).get("norm.weight"), weights(&whole).get("norm.weight"));
+    std::fs::remove_dir_all(&source).unwrap();
+    run_well(&Order { resume: true, ..order(&path, &[]) });
+    assert_same_run(&whole, &path, "resumed without the source");
 }
 
 #[test]

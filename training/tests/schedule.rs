@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use anyhow::{Result, ensure};
-use training::schedule::{Mode, Period, PlateauConfig, Schedule, ScheduleState, ThresholdMode};
+use training::schedule::{Goal, Period, PlateauConfig, Schedule, ScheduleState, ThresholdMode};
 
 fn state(schedule: Schedule) -> ScheduleState {
     ScheduleState::new(schedule, 10).expect("valid schedule")
@@ -101,7 +101,7 @@ fn plateau_of_an_accuracy_with_absolute_threshold_cooldown_and_floor() {
     let config = PlateauConfig {
         factor: 0.1,
         patience: 0,
-        mode: Mode::Max,
+        mode: Goal::Max,
         threshold: 0.1,
         threshold_mode: ThresholdMode::Abs,
         cooldown: 2,

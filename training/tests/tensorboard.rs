@@ -26,7 +26,7 @@ fn read(folder: &Path, run: &str) -> Option<Value> {
         // Not `eprintln!`, which the test harness would swallow.
         let _ = writeln!(
             std::io::stderr(),
-            "\nSKIPPED: event files were not held against TensorBoard, as S4_TEST_PYTHON is not \
+            "\nSKIPPED: event files were not compared with TensorBoard's reading, as S4_TEST_PYTHON is not \
              set (an interpreter with the package tensorboard)\n"
         );
         return None;

@@ -3,7 +3,7 @@
 //! [`prepare`] decodes and resamples every file of a listing once, into one file of raw samples:
 //!
 //! ```text
-//! cache/<key>/samples.f32     little-endian float32, recordings one after the other in any order
+//! cache/<key>/samples.f32     little-endian float32, recordings concatenated in any order
 //! cache/<key>/index.json      where each recording is in it, its minimum and maximum, what was skipped
 //! ```
 //!
@@ -188,7 +188,7 @@ impl Corpus {
     /// Fills `out` with the samples of a recording from `start` on. Threads may read at once.
     ///
     /// # Errors
-    /// If the recording has not so many, or the disk fails.
+    /// If the recording is shorter, or the disk fails.
     pub fn read(&self, recording: usize, start: u64, out: &mut [f32]) -> Result<()> {
         let Some(found) = self.recordings.get(recording) else {
             bail!("recording {recording} of {}", self.recordings.len());

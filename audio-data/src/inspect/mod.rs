@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use self::measure::{Levels, Measure};
 use crate::layout::{self, Entry};
+use crate::part::Part;
 use crate::read::{RATES, Reader};
-use crate::split::Part;
 
 /// Shorter files are probably fragments, in seconds.
 const SHORT: f64 = 0.1;
@@ -168,8 +168,8 @@ pub struct Sound {
 
 /// Reads all audio in a folder, or one file, with all cores.
 ///
-/// `rate` is the one that training would use, if that is known. `progress` is told, from any thread,
-/// how many files of how many are done.
+/// `rate` is the one that training would use, if that is known. `progress` is called, from any
+/// thread, with how many files of how many are done.
 ///
 /// # Errors
 /// If there is nothing at `path`, if a folder holds no audio files, if a single file cannot be read,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{Entry, audio_names_in};
-use crate::split::Part;
+use crate::part::Part;
 
 const TRAIN_SHARE: f64 = 0.88;
 

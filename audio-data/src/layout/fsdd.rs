@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{Entry, Layout, audio_names_in};
-use crate::split::Part;
+use crate::part::Part;
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "fsdd",

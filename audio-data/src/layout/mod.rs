@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::part::Part;
 use crate::read::is_audio_name;
-use crate::split::Part;
 
 /// A clip or recording of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,9 +60,9 @@ pub struct Layout {
     /// Its usual sampling rate in Hz, where it has one.
     pub rate: Option<u32>,
     /// Whether a folder looks like it.
-    recognises: fn(&Path) -> bool,
+    pub recognises: fn(&Path) -> bool,
     /// The clips of a folder, in any order.
-    list: fn(&Path) -> Result<Vec<Entry>>,
+    pub list: fn(&Path) -> Result<Vec<Entry>>,
 }
 
 /// All layouts, in the order in which they are tried; the last takes every folder.

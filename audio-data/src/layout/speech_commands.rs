@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Entry, Layout, audio_names_in, names_in};
-use crate::split::Part;
+use crate::part::Part;
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "speech-commands",

@@ -82,6 +82,11 @@ impl Examples for Images {
     }
 }
 
+/// Luma of ITU-R BT.601 in the fixed-point arithmetic of Pillow, which the official code uses.
+pub fn luma([r, g, b]: [u8; 3]) -> u8 {
+    ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +111,21 @@ mod tests {
             assert!((value - expected).abs() < 1e-6, "{values:?}");
         }
         assert_eq!(batch.length, 2);
+    }
+
+    /// Values of Pillow 13: `Image.new("RGB", (1, 1), rgb).convert("L").getpixel((0, 0))`.
+    #[test]
+    fn luma_is_that_of_pillow() {
+        for (rgb, expected) in [
+            ([0, 0, 0], 0),
+            ([255, 255, 255], 255),
+            ([255, 0, 0], 76),
+            ([0, 255, 0], 150),
+            ([0, 0, 255], 29),
+            ([1, 2, 3], 2),
+            ([200, 100, 50], 124),
+        ] {
+            assert_eq!(luma(rgb), expected, "{rgb:?}");
+        }
     }
 }

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use png::{Reader, Transformations};
 use rayon::prelude::*;
 
+use super::images::luma;
 use crate::batch::{Example, Sequences};
-use crate::formats::cifar::luma;
 use crate::split::Examples;
 
 /// Pictures of one split.

@@ -152,7 +152,7 @@ fn receive(
     on_bytes: &mut dyn FnMut(Position),
 ) -> Result<Attempt> {
     let chunks = read_aside(response);
-    let mut heard = Instant::now();
+    let mut last = Instant::now();
     loop {
         if interrupt::requested() {
             return Ok(Attempt::Ended(Outcome::Interrupted));
@@ -161,11 +161,11 @@ fn receive(
             Ok(Ok(chunk)) => {
                 file.write_all(&chunk).map_err(files::cannot_write(part, missing(at)))?;
                 at.done += chunk.len() as u64;
-                heard = Instant::now();
+                last = Instant::now();
                 on_bytes(at);
             }
             Ok(Err(error)) => return Ok(Attempt::Broken(error.into())),
-            Err(RecvTimeoutError::Timeout) if heard.elapsed() < SILENCE => {}
+            Err(RecvTimeoutError::Timeout) if last.elapsed() < SILENCE => {}
             Err(RecvTimeoutError::Timeout) => {
                 return Ok(Attempt::Broken(anyhow!("nothing came for {} s", SILENCE.as_secs())));
             }

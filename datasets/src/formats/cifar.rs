@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::examples::images::Images;
+use crate::examples::images::{Images, luma};
 
 /// Names of the classes, as in `batches.meta.txt`.
 pub const CLASSES: [&str; 10] =
@@ -96,11 +96,6 @@ fn images(files: &[(&str, Vec<u8>)], colour: Colour) -> Images {
     images
 }
 
-/// Luma of ITU-R BT.601 in the fixed-point arithmetic of Pillow, which the official code uses.
-pub fn luma([r, g, b]: [u8; 3]) -> u8 {
-    ((u32::from(r) * 19_595 + u32::from(g) * 38_470 + u32::from(b) * 7_471 + 0x8000) >> 16) as u8
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,22 +129,6 @@ mod tests {
         let (_, grey) = read(folder.path(), Colour::Grey).unwrap();
         assert_eq!(grey.pixels.len(), 2 * PIXELS);
         assert_eq!(grey.pixels[0], luma([50, 1, 2]));
-    }
-
-    /// Values of Pillow 13: `Image.new("RGB", (1, 1), rgb).convert("L").getpixel((0, 0))`.
-    #[test]
-    fn luma_is_that_of_pillow() {
-        for (rgb, expected) in [
-            ([0, 0, 0], 0),
-            ([255, 255, 255], 255),
-            ([255, 0, 0], 76),
-            ([0, 255, 0], 150),
-            ([0, 0, 255], 29),
-            ([1, 2, 3], 2),
-            ([200, 100, 50], 124),
-        ] {
-            assert_eq!(luma(rgb), expected, "{rgb:?}");
-        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use audio_data::layout::names_in;
+use audio_data::part::Part;
 use audio_data::read::is_audio_name;
-use audio_data::split::Part;
 use program::seed;
 
 /// What files hold.

@@ -117,7 +117,7 @@ impl Recipe {
     /// number to train on leaves the others as they are.
     ///
     /// # Errors
-    /// If so many different expressions of these lengths are not found.
+    /// If there are too few different expressions of these lengths.
     pub fn generate(
         &self,
         mut progress: impl FnMut(u64) -> ControlFlow<()>,
@@ -275,12 +275,12 @@ mod tests {
 
     #[test]
     fn progress_can_end_it() {
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let ended = recipe(0, [2000, 1, 1], [4, 9]).generate(|done| {
-            told.push(done);
+            reported.push(done);
             if done > 500 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(ended.unwrap(), None);
-        assert_eq!(told, [1, 2, 514]);
+        assert_eq!(reported, [1, 2, 514]);
     }
 }

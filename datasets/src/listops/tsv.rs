@@ -52,7 +52,7 @@ pub fn read(path: &Path, mut each: impl FnMut(&[u8], u8)) -> Result<()> {
     Ok(())
 }
 
-/// Writes expressions as `listops-1000` in `dir`; gives that folder.
+/// Writes expressions as `listops-1000` in `dir` and returns that folder.
 ///
 /// # Errors
 /// If one of the files is there already, or cannot be written.

@@ -171,7 +171,7 @@ fn prepare(folder: &Path, wanted: &Manifest) -> Result<()> {
     files::write(&path, &serde_json::to_vec_pretty(wanted)?)
 }
 
-/// Whether a batch is there with so many images.
+/// Whether a batch is there with this number of images.
 fn is_complete(folder: &Path, batch: u64, images: u64) -> Result<bool> {
     let path = metadata_path(folder, batch);
     match fs::read_to_string(&path) {
@@ -223,7 +223,7 @@ fn write_batch(
     let lines: Option<Vec<String>> = match written {
         Ok(lines) => lines.into_iter().collect(),
         Err(error) => {
-            // Frees the space again; the first error is the one to tell.
+            // Frees the space again; the first error is the one to report.
             let _ = fs::remove_dir_all(&aside);
             return Err(error);
         }

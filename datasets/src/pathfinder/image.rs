@@ -6,7 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::contour::{Stroke, Targets, choose, distractor, target_paths};
 use super::mask::Occupancy;
-use super::paddle::{PaddleSet, Patch};
+use super::paddle::PaddleSet;
+use super::patch::Patch;
 use super::raster::{Canvas, Point};
 use super::resize::{resize_window, stretch_to_bytes};
 use super::room::Room;

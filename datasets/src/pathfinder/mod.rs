@@ -23,19 +23,21 @@
 //! |---|---|
 //! | [`spec`] | what determines an image, and the published values |
 //! | [`raster`], [`resize`] | lines, discs, dilation; Lanczos resampling |
-//! | [`paddle`] | the strokes that paths are made of |
+//! | [`patch`], [`paddle`] | the strokes that paths are made of: one, and all of an image |
 //! | [`mask`], [`room`] | which pixels are taken; where a path can start |
 //! | [`contour`], [`image`] | paths; whole images |
 //! | [`reference`](mod@reference) | the published procedure in its plain form, to check the above |
 //! | [`release`], [`export`] | reading and writing the published layout |
-//! | [`source`], [`cache`], [`split`](mod@split) | what training reads |
+//! | [`source`], [`cache`], [`divide`](mod@divide) | what training reads |
 
 pub mod cache;
 pub mod contour;
+pub mod divide;
 pub mod export;
 pub mod image;
 pub mod mask;
 pub mod paddle;
+pub mod patch;
 pub mod png_image;
 pub mod raster;
 pub mod reference;
@@ -44,12 +46,11 @@ pub mod resize;
 pub mod room;
 pub mod source;
 pub mod spec;
-pub mod split;
 
 pub use cache::Cached;
+pub use divide::{DEFAULT_DIVISION_SEED, divide};
 pub use export::{Progress, Summary, write_release};
 pub use image::{Description, Generator};
 pub use release::Release;
 pub use source::{Generated, ImageSource, Pixels};
 pub use spec::{Difficulty, Spec};
-pub use split::{DEFAULT_SPLIT_SEED, Split, split};

@@ -12,7 +12,8 @@ use super::contour::{
     DEAD_END, DISTRACTOR_BORDER, FULL, PADDLE_TRIES, around, choose, path_contrasts,
 };
 use super::image::{DISTRACTOR_TRIES, fine_marker, image_rng};
-use super::paddle::{Patch, flip, ring, turn_weight};
+use super::paddle::{flip, ring, turn_weight};
+use super::patch::Patch;
 use super::raster::{Canvas, Point, disc, translate};
 use super::resize::{resize, stretch_to_bytes};
 use super::spec::Spec;

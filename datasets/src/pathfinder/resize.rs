@@ -3,7 +3,7 @@
 //! The published generator resizes with `scipy.misc.imresize(..., interp="lanczos")`, which is
 //! Pillow's resampling: a Lanczos-3 kernel, widened by the scale when the image shrinks
 //! (antialiasing), horizontally then vertically, with 8 bits between the two passes and
-//! coefficients in 22-bit fixed point. [`resize`] gives the same bytes.
+//! coefficients in 22-bit fixed point. [`resize`] returns the same bytes.
 
 use std::f64::consts::PI;
 use std::ops::Range;

@@ -4,17 +4,12 @@
 //! the pixels that stay below 0.3. Since the element is flat, that is a question about the pixels
 //! above 0.3 alone, which are kept here as one bit each: dilating is shifting rows of bits.
 
-use super::mask::BLOCKING;
-use super::paddle::{Footprint, Patch};
+use super::patch::{Footprint, Patch};
 use super::raster::Point;
+use super::spec::REACH;
 
 /// Bits to the left of column 0 in a row of bits, more than any footprint reaches.
-pub(super) const BIT_PADDING: usize = 16;
-
-/// Bits of a patch's row that block, from its left edge.
-pub(super) fn blocking_bits(row: &[u8]) -> u64 {
-    row.iter().enumerate().fold(0, |bits, (x, &v)| bits | u64::from(v >= BLOCKING) << x)
-}
+const BIT_PADDING: usize = REACH;
 
 /// The pixels of an image that block the start of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -269,6 +264,7 @@ impl FreePoints {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mask::BLOCKING;
     use super::super::paddle::PaddleSet;
     use super::super::spec::{Difficulty, OFFICIAL_SIZES, Spec};
     use super::*;

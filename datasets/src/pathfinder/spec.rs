@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// give another image, so that caches and folders of older images are not mixed with newer ones.
 pub const GENERATOR_VERSION: u32 = 1;
 
+/// A paddle and its margin together reach less far than this, in pixels.
+pub(super) const REACH: usize = 16;
+
 /// The side lengths, in pixels, that Long Range Arena publishes.
 pub const OFFICIAL_SIZES: [usize; 4] = [32, 64, 128, 256];
 
@@ -251,11 +254,11 @@ impl Spec {
         ensure!(self.paddle_length >= 1, "paddle_length must be at least one pixel");
         for &margin in &self.margins {
             ensure!(
-                margin >= 1 && self.paddle_length + margin < super::room::BIT_PADDING,
+                margin >= 1 && self.paddle_length + margin < REACH,
                 "margin {margin} with paddle_length {}: the margin must be at least 1 and the two \
                  together less than {}",
                 self.paddle_length,
-                super::room::BIT_PADDING
+                REACH
             );
         }
         let reach = self.paddle_length + self.margins.iter().max().unwrap_or(&0);

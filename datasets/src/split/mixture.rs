@@ -10,7 +10,7 @@ use super::Split;
 
 impl Split {
     /// `len` examples, of each part in proportion to its weight, in an order that follows from
-    /// `seed`. A part gives all its examples before it gives one again.
+    /// `seed`. A part is used up before one of its examples occurs again.
     ///
     /// # Errors
     /// If a weight is negative or not finite, if all are 0, or if a part without examples has one.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use audio_data::corpus;
 use audio_data::layout::Listing;
-use audio_data::split::Part;
+use audio_data::part::Part;
 use s4_config::Input;
 use toml::Table;
 

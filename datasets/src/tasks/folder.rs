@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use audio_data::corpus::default_rate;
 use audio_data::layout::{Entry, LAYOUTS, Listing};
-use audio_data::split::Part;
+use audio_data::part::Part;
 use program::exit::usage;
 use program::files::CACHE;
 use s4_config::Input;

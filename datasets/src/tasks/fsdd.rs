@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use audio_data::layout::{self, Listing};
-use audio_data::split::Part;
+use audio_data::part::Part;
 use program::files::CACHE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

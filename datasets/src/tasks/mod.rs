@@ -97,7 +97,10 @@ impl Task {
     }
 
     /// The section `data` as its type.
-    fn settings<T: DeserializeOwned>(&self, data: &Table) -> Result<T> {
+    ///
+    /// # Errors
+    /// If it has unknown keys or values of the wrong type.
+    pub fn settings<T: DeserializeOwned>(&self, data: &Table) -> Result<T> {
         section::read(self.name, data)
     }
 }

@@ -16,8 +16,8 @@ use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
 use crate::metric::Metric;
 use crate::pathfinder::{
-    Cached, DEFAULT_SPLIT_SEED, Difficulty, Generated, ImageSource, Pixels, Release, Spec, split,
-    write_release,
+    Cached, DEFAULT_DIVISION_SEED, Difficulty, Generated, ImageSource, Pixels, Release, Spec,
+    divide, write_release,
 };
 use crate::section::{self, Section};
 use crate::shape::{Shape, Target};
@@ -104,7 +104,7 @@ fn open(settings: &Data, side: usize) -> Result<Splits> {
 fn released(dir: &Path, settings: &Data, side: usize) -> Result<([Split; 3], String)> {
     let release = Release::open(dir, side, settings.difficulty)?;
     let origin = format!("official layout in {}", release.folder().display());
-    let parts = split(release.len(), settings.seed.unwrap_or(DEFAULT_SPLIT_SEED));
+    let parts = divide(release.len(), settings.seed.unwrap_or(DEFAULT_DIVISION_SEED));
     let all = Split::new(Pixels(release));
     let [train, val, test] = [parts.train, parts.val, parts.test].map(|part| all.subset(part));
     Ok(([train?, val?, test?], origin))

@@ -71,22 +71,28 @@ mod tests {
 
     use super::*;
 
-    /// The commands that the README shows.
+    /// The pages that show commands.
+    const PAGES: &[&str] = &[
+        include_str!("../../../README.md"),
+        include_str!("../../../docs/lra-bench.md"),
+        include_str!("../../../docs/on-a-gpu.md"),
+    ];
+
     #[test]
-    fn the_readme_shows_commands_that_exist() {
-        let readme = include_str!("../../../README.md");
-        let commands = readme.lines().filter_map(|line| {
+    fn commands_that_are_shown_exist() {
+        let lines = PAGES.iter().flat_map(|page| page.lines());
+        let commands = lines.filter_map(|line| {
             line.split('#').next()?.trim().strip_prefix("cargo run -p lra-bench -- ")
         });
         let mut parsed = 0;
         for command in commands {
             let words = std::iter::once("lra-bench").chain(command.split_whitespace());
             if let Err(error) = Cli::try_parse_from(words) {
-                panic!("`{command}` in README.md: {error}");
+                panic!("`{command}`: {error}");
             }
             parsed += 1;
         }
-        assert!(parsed >= 5, "the README shows {parsed} commands");
+        assert!(parsed >= 15, "{parsed} commands are shown");
     }
 
     #[test]

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_with_the_old_value() {
+    fn changes_are_shown_with_the_old_value() {
         let mut table: Table = "[model]\nd_model = 32".parse().unwrap();
         let change = apply(&mut table, "model.d_model = 64", &[]).unwrap();
         assert_eq!(change.to_string(), "model.d_model: 32 -> 64");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use audio_data::split::Part;
+use audio_data::part::Part;
 use clap::Args as ClapArgs;
 use loader::Dataset;
 use program::exit::Exit;

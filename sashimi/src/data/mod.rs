@@ -9,8 +9,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use audio_data::corpus::{self, Corpus, default_rate};
 use audio_data::layout::{self, LAYOUTS, Listing};
+use audio_data::part::Part;
 use audio_data::quantise::Quantiser;
-use audio_data::split::{Divided, Part, Shares, divide};
+use audio_data::split::{Divided, Shares, divide};
 use audio_data::windows::{Cut, Windows};
 use program::files::CACHE;
 

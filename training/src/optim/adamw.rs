@@ -244,7 +244,7 @@ impl AdamW {
         self.slots().flat_map(|slot| slot.entries()).collect()
     }
 
-    /// Continues from a state that [`AdamW::state_dict`] gave. Names, shapes and kinds must all
+    /// Continues from a state that [`AdamW::state_dict`] returned. Names, shapes and kinds must all
     /// match; otherwise nothing is changed. Devices may differ.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ impl GroupConfig {
 /// Parameters that are optimised alike.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// Base learning rate, at least 0; a schedule multiplies it. 0 means frozen.
+    /// Base learning rate, at least 0; a schedule multiplies it.
     pub lr: f64,
     /// Decoupled weight decay per unit of learning rate, at least 0.
     pub weight_decay: f64,
@@ -63,9 +63,9 @@ pub struct Group {
 }
 
 impl Group {
-    /// Whether the parameters keep their initial values.
+    /// Whether the parameters are not trained at all: they have a rate of their own, and it is 0.
     pub fn is_frozen(&self) -> bool {
-        self.lr == 0.0
+        self.own_rate && self.lr == 0.0
     }
 }
 

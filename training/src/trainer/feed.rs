@@ -9,7 +9,7 @@ use program::panics;
 /// Training batches from some position on.
 pub(super) struct Feed<O: Objective> {
     batches: Prefetch<O::Batch>,
-    /// The next one, on its way to the device; an error is told when its turn comes.
+    /// The next one, on its way to the device; an error is returned when its turn comes.
     ahead: Option<Result<O::OnDevice>>,
 }
 

@@ -13,7 +13,7 @@ const STEPS_BEFORE: u32 = 10;
 
 /// Whether steps are recorded.
 pub(super) enum Recording<B> {
-    /// Not yet: so many steps to go.
+    /// Not yet, but after this many steps.
     In(u32),
     /// Yes.
     Done(Box<Recorded<B>>),

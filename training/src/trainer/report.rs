@@ -1,4 +1,4 @@
-//! What a run tells: lines for people, events for TensorBoard.
+//! What a run reports: lines for people, events for TensorBoard.
 
 use std::path::Path;
 use std::time::Duration;

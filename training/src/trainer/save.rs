@@ -25,12 +25,12 @@ pub(super) struct Resumed {
 }
 
 impl Resumed {
-    /// Loads the last checkpoint of `run`; `fresh` is the state of a new run under the present
+    /// Loads the last checkpoint of `run`; `fresh` is the state of a new run under the current
     /// configuration. `None` if the run was killed before its first checkpoint.
     pub(super) fn load<O: Objective>(
         run: &RunDir,
         config_toml: &str,
-        objective: &O,
+        objective: &mut O,
         optimizer: &mut AdamW,
         ema: Option<&mut Ema>,
         fresh: &TrainState,
@@ -64,6 +64,7 @@ impl Resumed {
         if state.batches_per_epoch != fresh.batches_per_epoch {
             state.batches = rescale(&state, fresh.batches_per_epoch, accumulate as u64);
             state.batches_per_epoch = fresh.batches_per_epoch;
+            objective.carry(StateDict::new())?;
             eprintln!(
                 "warning: data or batch size changed; the run goes on from the same share of the \
                  epoch, but does not repeat what it would have been"
@@ -90,7 +91,7 @@ fn tell_differences(saved: &str, now: &str) {
 
 fn restore<O: Objective>(
     checkpoint: &Checkpoint,
-    objective: &O,
+    objective: &mut O,
     optimizer: &mut AdamW,
     ema: Option<&mut Ema>,
     config_toml: &str,
@@ -102,7 +103,9 @@ fn restore<O: Objective>(
         (Some(ema), None) => ema.restart()?,
         (None, _) => {}
     }
-    Meters::from_state_dict(&checkpoint.meters, objective.params().device())
+    let device = objective.params().device();
+    objective.carry(checkpoint.carried.to_device(device))?;
+    Meters::from_state_dict(&checkpoint.meters, device)
 }
 
 impl<O: Objective> Trainer<O> {
@@ -142,6 +145,7 @@ impl<O: Objective> Trainer<O> {
             ema,
             optimizer: self.optimizer.state_dict(),
             meters: self.meters.state_dict(),
+            carried: self.objective.carried(),
         };
         files::write(path, &checkpoint.to_bytes()?).with_context(|| {
             format!("step {} cannot be saved; older checkpoints are intact", self.state.step)
@@ -153,7 +157,7 @@ impl<O: Objective> Trainer<O> {
         let checkpoint = Checkpoint::load(&run_dir::last_checkpoint(self.run.path()))?;
         self.meters = restore(
             &checkpoint,
-            &self.objective,
+            &mut self.objective,
             &mut self.optimizer,
             self.ema.as_mut(),
             &self.config_toml,

@@ -1,6 +1,7 @@
 //! One optimiser step.
 
 use anyhow::{Context, Error, Result};
+use s4_core::state_dict::StateDict;
 use tch::{Kind, Tensor};
 
 use super::Trainer;
@@ -24,6 +25,9 @@ impl<O: Objective> Trainer<O> {
         let mut samples = 0;
         for _ in 0..self.config.accumulate {
             let batch = batches.next(&self.objective).map_err(|error| self.out_of_memory(error))?;
+            if !self.sampler.continues(self.state.batches) {
+                self.objective.carry(StateDict::new())?;
+            }
             seed_torch(self.config.seed, "step", self.state.batches);
             let output = panics::as_errors("the model", || self.forward_backward(batch))
                 .map_err(|error| self.out_of_memory(error))

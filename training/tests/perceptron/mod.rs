@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, StepOutput};
 use training::run_dir::{self, RunDir};
-use training::seed::seed_torch;
+use training::seed::seed_model;
 use training::show::{Show, Sound};
 use training::train_config::TrainConfig;
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
@@ -78,15 +78,15 @@ pub struct Order {
     pub delay_ms: u64,
     /// End as by `kill -9` within this call of the model's step.
     pub kill_at_call: Option<u64>,
-    /// Be told to end, as by Ctrl-C, within this call.
+    /// Be asked to end, as by Ctrl-C, within this call.
     pub interrupt_at_call: Option<u64>,
     /// Make libtorch refuse in this call, through a function of tch that panics then.
     pub panic_at_call: Option<u64>,
     /// Make libtorch refuse when pictures are wanted.
     pub panic_in_pictures: bool,
-    /// In this call, make a file of so many bytes in the run's folder (as far as there is room).
+    /// In this call, make a file of this many bytes in the run's folder (as far as there is room).
     pub fill: Option<(u64, usize)>,
-    /// In this call, forbid files of more than so many bytes.
+    /// In this call, forbid files of more than this many bytes.
     pub limit: Option<(u64, u64)>,
 }
 
@@ -102,7 +102,7 @@ pub fn child() {
 pub fn command(order: &Order) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "child", "--include-ignored", "--nocapture", "--test-threads=1"])
         .env(ORDER, serde_json::to_string(order).unwrap())
         .env("RUST_BACKTRACE", "1")
         // Idle OpenMP threads spin: several of these programs at once would wait for each other.
@@ -147,7 +147,7 @@ pub fn train(order: Order) -> Result<Outcome> {
     }
     let config = config.value;
     let setup = RunSetup { dir, config: config::to_toml(&config)?, progress: true };
-    seed_torch(config.train.seed, "init", 0);
+    seed_model(config.train.seed);
     let objective = Mlp::new(&config, order)?;
     let splits = Splits {
         train: Arc::new(Points { len: TRAIN_SAMPLES, seed: 1 }),
@@ -334,6 +334,7 @@ pub fn assert_same(a: &Path, b: &Path, what: &str) {
         ("model", &a.model, &b.model),
         ("optimizer", &a.optimizer, &b.optimizer),
         ("meters", &a.meters, &b.meters),
+        ("carried", &a.carried, &b.carried),
     ] {
         assert_same_bits(a, b, &format!("{what}: {part}"));
     }

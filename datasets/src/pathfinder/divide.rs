@@ -5,11 +5,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 /// The seed that S4's experiments use.
-pub const DEFAULT_SPLIT_SEED: u64 = 42;
+pub const DEFAULT_DIVISION_SEED: u64 = 42;
 
 /// Image numbers of the three parts: disjoint, in random order, together all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
+pub struct Parts {
     /// Four fifths, and what the rounding of the others leaves.
     pub train: Vec<usize>,
     /// A tenth, rounded down.
@@ -21,16 +21,16 @@ pub struct Split {
 /// Divides `count` images 80/10/10 by a random permutation.
 ///
 /// The sizes are those of the official S4 code, and the same count and seed always give the same
-/// split. The permutation is not torch's: which image is in which part differs from the official
+/// parts. The permutation is not torch's: which image is in which part differs from the official
 /// code's, as it also does between versions of torch.
 #[must_use]
-pub fn split(count: usize, seed: u64) -> Split {
+pub fn divide(count: usize, seed: u64) -> Parts {
     let tenth = count / 10;
     let mut train: Vec<usize> = (0..count).collect();
     train.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     let test = train.split_off(count - tenth);
     let val = train.split_off(count - 2 * tenth);
-    Split { train, val, test }
+    Parts { train, val, test }
 }
 
 #[cfg(test)]
@@ -40,10 +40,10 @@ mod tests {
     #[test]
     fn parts_are_disjoint_and_complete() {
         for count in [0, 1, 9, 10, 11, 199, 200, 12_345] {
-            let split = split(count, DEFAULT_SPLIT_SEED);
-            assert_eq!(split.val.len(), count / 10);
-            assert_eq!(split.test.len(), count / 10);
-            let mut all = [split.train, split.val, split.test].concat();
+            let parts = divide(count, DEFAULT_DIVISION_SEED);
+            assert_eq!(parts.val.len(), count / 10);
+            assert_eq!(parts.test.len(), count / 10);
+            let mut all = [parts.train, parts.val, parts.test].concat();
             all.sort_unstable();
             assert!(all.into_iter().eq(0..count));
         }
@@ -51,15 +51,15 @@ mod tests {
 
     #[test]
     fn a_seed_decides() {
-        assert_eq!(split(1000, 42), split(1000, 42));
-        assert_ne!(split(1000, 42), split(1000, 43));
+        assert_eq!(divide(1000, 42), divide(1000, 42));
+        assert_ne!(divide(1000, 42), divide(1000, 43));
     }
 
     /// Pinned, so that runs of different versions are evaluated on the same test images.
     #[test]
-    fn the_split_is_the_same_as_ever() {
-        let split = split(200, DEFAULT_SPLIT_SEED);
-        assert_eq!(split.test, GOLDEN);
+    fn the_division_is_the_same_as_ever() {
+        let parts = divide(200, DEFAULT_DIVISION_SEED);
+        assert_eq!(parts.test, GOLDEN);
     }
 
     const GOLDEN: [usize; 20] =
@@ -67,8 +67,8 @@ mod tests {
 
     #[test]
     fn parts_are_drawn_evenly() {
-        let split = split(100_000, 1);
-        let mean = split.test.iter().sum::<usize>() as f64 / split.test.len() as f64;
+        let parts = divide(100_000, 1);
+        let mean = parts.test.iter().sum::<usize>() as f64 / parts.test.len() as f64;
         // The mean of 10,000 draws without replacement has a standard deviation of 274.
         assert!((mean - 50_000.0).abs() < 1200.0, "{mean}");
     }
