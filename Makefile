@@ -8,7 +8,7 @@ OUT ?= $(if $(ARGS),target/bench,docs/results/bench)
 LRA := cargo run --package lra-bench --
 SASHIMI := cargo run --package sashimi --
 
-.PHONY: help libtorch build test path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
+.PHONY: help libtorch build test digits path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z].*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,18 @@ test: tools libtorch ## all tests
 	for file in target/test-venv/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.13; \
 	do [ ! -e "$$file" ] || export S4_NVRTC=$${S4_NVRTC:-$$PWD/$$file}; done; \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} cargo test --workspace $(ARGS)
+
+digits: STEPS ?= 700
+digits: tools libtorch ## train a small model to tell spoken digits apart, in three minutes
+	$(LRA) train --max-steps $(STEPS) $(if $(wildcard runs/fsdd/make/config.toml), \
+	    --resume runs/fsdd/make, --config configs/lra/digits.toml --run-dir runs/fsdd/make)
+	$(LRA) evaluate runs/fsdd/make
+	@echo
+	@echo "Ten digits: guessing would be right one time in ten."
+	@echo "To watch how it learned:                      tensorboard --logdir runs"
+	@echo "To hear a model of the same recordings:       make sashimi"
+	@echo "Sounds of your own, in one folder per class:  $(LRA) train --task folder --data DIR"
+	@echo "All there is to set:                          $(LRA) config --task fsdd"
 
 path-x smnist: STEPS ?= 200
 path-x smnist: tools libtorch ## train a small model for STEPS=200 steps, then evaluate it

@@ -163,7 +163,7 @@ mod tests {
             for preset in [Preset::Paper, Preset::Small] {
                 let preset = Experiment::preset(task, preset, &[]).unwrap().value;
                 let text = preset.commented().unwrap();
-                assert!(text.contains("\n# dir = ...  # Folder"), "{text}");
+                assert!(text.contains("# dir = ..."), "{text}");
                 let read: Loaded<Experiment> =
                     run::Experiment::parse("a.toml", &text, &[]).unwrap();
                 assert_eq!(read.value, preset, "{text}");

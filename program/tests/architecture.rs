@@ -38,7 +38,7 @@ fn the_figure_has_every_crate_and_its_arrows_which_point_down() {
     assert_eq!(names, members);
     for (row, (name, arrows)) in drawn.iter().enumerate() {
         let manifest = manifest(name);
-        let dependencies: BTreeSet<&str> = manifest["dependencies"]
+        let dependencies: BTreeSet<&str> = manifest.get("dependencies")
             .as_table()
             .into_iter()
             .flat_map(Table::keys)

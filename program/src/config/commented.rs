@@ -91,7 +91,9 @@ fn write_setting(text: &mut String, setting: &str, comment: &str) {
     } else if !beside.contains('\n') && beside.chars().count() <= COLUMNS {
         text.push_str(&beside);
     } else {
-        text.push('\n');
+        if !text.ends_with("\n\n") {
+            text.push('\n');
+        }
         for line in comment.lines() {
             text.push_str(format!("# {line}").trim_end());
             text.push('\n');
