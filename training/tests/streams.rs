@@ -121,7 +121,7 @@ fn train(folder: &Path, steps: u64, resume: bool, forgets: bool) -> Result<Check
         batch_size: 3,
         accumulate: 2,
         eval_every: Every::Steps(2),
-        best: Best { metric: "val/loss".to_owned(), ..toml::from_str("mode = \"min\"")? },
+        best: Some(Best::default()),
         ..TrainConfig::default()
     };
     let dir = if resume { RunDir::resume(folder)? } else { RunDir::create(folder)? };
