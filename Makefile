@@ -19,8 +19,13 @@ libtorch: ## libtorch into libtorch/, once; CUDA=1 with the libraries for NVIDIA
 build: tools libtorch ## all programs
 	cargo build --workspace
 
-# Tests run side by side, one a core: more threads in each of them would only get in the way.
+# Crates that are built and tested where there is no libtorch.
+LEAVES := audio-data datasets loader measure program s4-stream
+
+# Tests run side by side, one per core: more threads in each of them would only get in the way.
 test: tools libtorch ## all tests
+	@for crate in $(LEAVES); do ! cargo tree --package $$crate | grep -qE ' (tch|torch-sys) v' || \
+	    { echo "$$crate depends on libtorch, which it must not" >&2; exit 1; }; done
 	@if S4_TEST_PYTHON=$${S4_TEST_PYTHON:-$$(scripts/test-venv.sh)}; \
 	then export S4_TEST_PYTHON; else unset S4_TEST_PYTHON; fi; \
 	for file in target/test-venv/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.13; \

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod corpus;
 pub mod inspect;
 pub mod layout;
+pub mod part;
 pub mod quantise;
 pub mod read;
 pub mod resample;

@@ -1,6 +1,5 @@
 //! Which part of the recordings is for training, validation and test.
 
-use std::fmt;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -9,28 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::corpus::Recording;
 use crate::layout::Listing;
-
-/// A part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Split {
-    /// To learn from.
-    Train,
-    /// To choose by.
-    Val,
-    /// To report.
-    Test,
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Split::Train => "train",
-            Split::Val => "val",
-            Split::Test => "test",
-        })
-    }
-}
+use crate::part::Part;
 
 /// How recordings are divided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,14 +63,10 @@ impl Shares {
     }
 
     /// The parts with the ranges of [0, 1) that are theirs.
-    fn ranges(&self) -> [(Split, f64, f64); 3] {
+    fn ranges(&self) -> [(Part, f64, f64); 3] {
         let val_end = if self.test == 0.0 { 1.0 } else { self.train + self.val };
         let train_end = if self.val == 0.0 { val_end } else { self.train };
-        [
-            (Split::Train, 0.0, train_end),
-            (Split::Val, train_end, val_end),
-            (Split::Test, val_end, 1.0),
-        ]
+        [(Part::Train, 0.0, train_end), (Part::Val, train_end, val_end), (Part::Test, val_end, 1.0)]
     }
 }
 
@@ -122,11 +96,11 @@ impl Divided {
     ///
     /// # Errors
     /// If there are none.
-    pub fn spans(&self, split: Split) -> Result<&[Span]> {
+    pub fn spans(&self, split: Part) -> Result<&[Span]> {
         let spans = match split {
-            Split::Train => &self.train,
-            Split::Val => &self.val,
-            Split::Test => &self.test,
+            Part::Train => &self.train,
+            Part::Val => &self.val,
+            Part::Test => &self.test,
         };
         ensure!(
             !spans.is_empty(),
@@ -136,12 +110,12 @@ impl Divided {
         Ok(spans)
     }
 
-    fn push(&mut self, split: Split, span: Span) {
+    fn push(&mut self, split: Part, span: Span) {
         if span.frames > 0 {
             match split {
-                Split::Train => self.train.push(span),
-                Split::Val => self.val.push(span),
-                Split::Test => self.test.push(span),
+                Part::Train => self.train.push(span),
+                Part::Val => self.val.push(span),
+                Part::Test => self.test.push(span),
             }
         }
     }
@@ -203,7 +177,7 @@ pub fn divide(
     Ok(divided)
 }
 
-fn by_hash(paths: &[&Path], shares: Shares) -> Result<Vec<Split>> {
+fn by_hash(paths: &[&Path], shares: Shares) -> Result<Vec<Part>> {
     let ranges = shares.ranges();
     let wanted = ranges.iter().filter(|(_, low, high)| low < high);
     ensure!(
@@ -214,11 +188,11 @@ fn by_hash(paths: &[&Path], shares: Shares) -> Result<Vec<Split>> {
     );
     let positions: Vec<_> = paths.iter().map(|path| position(path)).collect();
     let home = |position: f64| {
-        ranges.iter().find(|(_, _, high)| position < *high).map_or(Split::Test, |range| range.0)
+        ranges.iter().find(|(_, _, high)| position < *high).map_or(Part::Test, |range| range.0)
     };
     let mut splits: Vec<_> = positions.iter().map(|&position| home(position)).collect();
     for &(split, low, high) in wanted {
-        let members = |of: Split| splits.iter().filter(|s| **s == of).count();
+        let members = |of: Part| splits.iter().filter(|s| **s == of).count();
         if members(split) > 0 {
             continue;
         }
@@ -278,7 +252,7 @@ mod tests {
         divide(&listing, &recordings, by, shares)
     }
 
-    const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
+    const SPLITS: [Part; 3] = [Part::Train, Part::Val, Part::Test];
 
     #[test]
     fn auto_takes_lists_then_files_then_time() {
@@ -288,12 +262,12 @@ mod tests {
         assert_eq!(by(&names(3)), SplitBy::Files);
         let (mut listing, recordings) = recordings(&names(4));
         for entry in &mut listing.entries {
-            entry.split = Some(Split::Test);
+            entry.split = Some(Part::Test);
         }
         let divided = divide(&listing, &recordings, SplitBy::Auto, Shares::default()).unwrap();
         assert_eq!(divided.by, SplitBy::Lists);
-        assert_eq!(divided.spans(Split::Test).unwrap().len(), 4);
-        let error = divided.spans(Split::Train).unwrap_err().to_string();
+        assert_eq!(divided.spans(Part::Test).unwrap().len(), 4);
+        let error = divided.spans(Part::Train).unwrap_err().to_string();
         assert!(error.contains("train part") && error.contains("files"), "{error}");
     }
 
@@ -308,7 +282,7 @@ mod tests {
     fn time_cuts_each_recording_without_gaps() {
         let divided = divide_names(&names(2), SplitBy::Time, Shares::default()).unwrap();
         for (split, start, frames) in
-            [(Split::Train, 0, 880), (Split::Val, 880, 60), (Split::Test, 940, 60)]
+            [(Part::Train, 0, 880), (Part::Val, 880, 60), (Part::Test, 940, 60)]
         {
             let expected: Vec<_> =
                 (0..2).map(|recording| Span { recording, start, frames }).collect();
@@ -335,8 +309,8 @@ mod tests {
         let members = |split| -> Vec<_> {
             divided.spans(split).unwrap().iter().map(|span| span.recording).collect()
         };
-        assert_eq!(members(Split::Val), [1, 38]);
-        assert_eq!(members(Split::Test), [0, 24]);
+        assert_eq!(members(Part::Val), [1, 38]);
+        assert_eq!(members(Part::Test), [0, 24]);
     }
 
     #[test]
@@ -345,8 +319,8 @@ mod tests {
         assert!(error.to_string().contains("time"), "{error}");
         let two = Shares { train: 0.5, val: 0.5, test: 0.0 };
         let divided = divide_names(&names(2), SplitBy::Files, two).unwrap();
-        assert_eq!(divided.spans(Split::Train).unwrap().len(), 1);
-        assert!(divided.spans(Split::Test).is_err());
+        assert_eq!(divided.spans(Part::Train).unwrap().len(), 1);
+        assert!(divided.spans(Part::Test).is_err());
     }
 
     #[test]

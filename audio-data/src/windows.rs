@@ -12,7 +12,7 @@ use crate::split::Span;
 /// How stretches of recordings become sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Windows of this many samples, one after the other. What is left at the end of a stretch is
+    /// Consecutive windows of this many samples. What is left at the end of a stretch is
     /// dropped. A stretch that is too short for a window is one shorter sequence if it has at least
     /// a quarter of the length, and is dropped if not.
     Windows {
@@ -21,7 +21,7 @@ pub enum Cut {
     },
     /// Each stretch as one sequence.
     Whole {
-        /// It ends after so many samples; the rest is dropped.
+        /// The most samples that are kept; the rest is dropped.
         max: Option<usize>,
     },
 }

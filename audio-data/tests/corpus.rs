@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use audio_data::corpus::{self, Corpus, Prepared};
 use audio_data::layout;
+use audio_data::part::Part;
 use audio_data::quantise::{Companding, Quantiser, Scaling, stretch};
 use audio_data::resample::Resampler;
-use audio_data::split::{Shares, Span, Split, SplitBy, divide};
+use audio_data::split::{Shares, Span, SplitBy, divide};
 use audio_data::windows::{Cut, Windows};
 use tempfile::TempDir;
 
@@ -396,7 +397,7 @@ fn parts_of_one_recording_do_not_overlap() {
     assert_eq!(divided.by, SplitBy::Time);
     let quantiser = Quantiser::new(Companding::MuLaw, 8).unwrap();
     let mut sources = Vec::new();
-    for split in [Split::Train, Split::Val, Split::Test] {
+    for split in [Part::Train, Part::Val, Part::Test] {
         let spans = divided.spans(split).unwrap();
         let cut = Cut::Windows { length: 2_000 };
         let windows =
@@ -425,7 +426,7 @@ fn real_data_fsdd_is_prepared() {
     assert_eq!(corpus.recordings().len(), 2_500);
     let divided = divide(&listing, corpus.recordings(), SplitBy::Auto, Shares::default()).unwrap();
     let quantiser = Quantiser::new(Companding::MuLaw, 8).unwrap();
-    for (split, count) in [(Split::Train, 2_000), (Split::Val, 250), (Split::Test, 250)] {
+    for (split, count) in [(Part::Train, 2_000), (Part::Val, 250), (Part::Test, 250)] {
         let spans = divided.spans(split).unwrap();
         let cut = Cut::Whole { max: None };
         let windows =

@@ -1,11 +1,12 @@
 //! The systems and blocks that are looked at.
 
 use anyhow::Result;
-use s4_core::conv::plan::Convolution;
+use s4_config::{Convolution, S4BlockConfig, SsmConfig};
+
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+use s4_core::layer::s4_block::S4Block;
 use s4_core::params::ParamStore;
-use s4_core::ssm::parameters::{SsmConfig, SsmParameters};
+use s4_core::ssm::parameters::SsmParameters;
 use serde_json::json;
 use tch::{Device, Kind};
 

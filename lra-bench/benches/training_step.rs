@@ -19,14 +19,14 @@ mod libtorch;
 mod work;
 
 use anyhow::{Context, Result, bail};
-use lra_bench::data::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Sequences};
+use datasets::tasks::{self, Task};
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::model::{InputKind, Shape};
 use lra_bench::objective::Classification;
-use lra_bench::tasks::{self, Task};
 use measure::{Bound, Entry, Figure, Measured, Role, Session, Table, Work, significant};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use s4_config::{Input, Output, Shape};
 use tch::Device;
 use training::device::DeviceRequest;
 use training::memory;
@@ -152,14 +152,14 @@ impl Case {
         let model = self.experiment(BASELINE)?.model;
         let size = BlockSize {
             batch: batch as i64,
-            channels: model.d_model,
+            channels: model.width(),
             states: model.layer.ssm.d_state,
             length: self.length as i64,
             kernels: if model.layer.bidirectional { 2 } else { 1 },
             // All of these presets end their blocks with GLU.
-            outputs: 2 * model.d_model,
+            outputs: 2 * model.width(),
         };
-        Ok(model.n_layers as f64 * forward_flop(size))
+        Ok(model.depth() as f64 * forward_flop(size))
     }
 }
 
@@ -190,8 +190,8 @@ fn time(
     device: Device,
 ) -> Result<Measured> {
     let experiment = case.experiment(kernel)?;
-    let input = InputKind::Values { features: 1 };
-    let shape = Shape { input, classes: case.classes, pairs: false };
+    let input = Input::Values { features: 1 };
+    let shape = Shape { input, output: Output::Classes(case.classes) };
     let mut objective = Classification::new(&experiment, shape, device)?;
     let config = experiment.train.optimizer;
     let clip_norm = config.clip_norm.unwrap_or(CLIP_NORM);

@@ -1,22 +1,18 @@
 //! What one run is: a task, its data, a model and how it is trained; one TOML file.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use anyhow::{Error, Result, ensure};
-use program::config::Loaded;
+use anyhow::{Error, Result};
+use datasets::metric::{Better, Metric};
+use datasets::tasks::{self, Splits, Task};
+use program::config::{Config, Loaded, Problem};
 use program::exit::usage;
+use s4_config::{Backbone, NetworkConfig};
 use serde::{Deserialize, Serialize};
+use toml::Table;
 use training::run;
-use training::train_config::TrainConfig;
-
-use crate::data::recordings::Scale;
-use crate::listops::Lengths;
-use crate::model::ModelConfig;
-use crate::pathfinder::Difficulty;
-use crate::tasks::fsdd::{HeldOut, SplitBy};
-use crate::tasks::speech_commands::Words;
-use crate::tasks::text::Validation;
-use crate::tasks::{self, Task};
+use training::schedule::Goal;
+use training::train_config::{Best, TrainConfig};
 
 /// A complete experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,103 +20,42 @@ use crate::tasks::{self, Task};
 pub struct Experiment {
     /// Name of the task.
     pub task: String,
-    /// Where its data comes from.
+    /// Where its data comes from: each task has settings of its own ([`Task::section`]).
     #[serde(default)]
-    pub data: DataConfig,
+    pub data: Table,
     /// The network.
     #[serde(default)]
-    pub model: ModelConfig,
+    pub model: NetworkConfig,
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
 }
 
-/// Where data comes from. Tasks refuse what does not concern them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DataConfig {
-    /// Folder with the task's files, in their official layout; absent: generated, where the task
-    /// can be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dir: Option<PathBuf>,
-    /// Difficulty of Pathfinder images: `easy`, `intermediate` or `hard`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub difficulty: Option<Difficulty>,
-    /// Number of generated training examples; absent: as many as the official data has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u64>,
-    /// Number of generated validation examples, and of test examples.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eval_count: Option<u64>,
-    /// Seed of generated examples and of splits that the files do not make.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// Folder that generated examples and decoded audio are kept in; absent: `data/cache`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache: Option<PathBuf>,
-    /// Positions kept of a sequence, a text's end token included; absent: all, or what the papers
-    /// keep of a text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_length: Option<usize>,
-    /// The classes, in the order of their numbers; absent: all that the data has. Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub classes: Option<Vec<String>>,
-    /// Which words of Speech Commands are told apart: `all` or `ten`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub words: Option<Words>,
-    /// Samples per second that audio is brought to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sample_rate: Option<u32>,
-    /// One sample of so many is kept, without a filter: 2 for every 2nd.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub every: Option<usize>,
-    /// What audio is standardised by; absent: measured on the training split. Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale: Option<Scale>,
-    /// What divides the recordings of spoken digits: `speaker` or `index`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub split_by: Option<SplitBy>,
-    /// Speakers that are not trained on, where recordings are divided by speaker.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub held_out: Option<HeldOut>,
-    /// Tokens of the shortest and of the longest generated ListOps expression: `[501, 1999]` where
-    /// it is absent, as published.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lengths: Option<Lengths>,
-    /// What the reviews are that a model of `text` is chosen by: `held-out`, a tenth of the training
-    /// reviews, or `test`, the test reviews, as in the official experiments. Absent: `held-out`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation: Option<Validation>,
-    /// The characters that are not unknown, in the order of their tokens; absent: the frequent ones
-    /// of the training texts. Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vocabulary: Option<String>,
+impl Config for Experiment {
+    const ALIASES: &[(&str, &str)] = s4_config::RENAMED;
+
+    fn complete(&mut self) -> Result<(), Problem> {
+        // An unknown task is an error of its own.
+        if let Ok(task) = self.task() {
+            self.data = (task.section.complete)(task.name, &self.data)?;
+            self.train.best.get_or_insert_with(|| best(&task.metric));
+        }
+        Ok(())
+    }
 }
 
-impl DataConfig {
-    /// Names of the settings that are given.
-    pub fn given(&self) -> Vec<&'static str> {
-        let given = [
-            ("dir", self.dir.is_some()),
-            ("difficulty", self.difficulty.is_some()),
-            ("count", self.count.is_some()),
-            ("eval_count", self.eval_count.is_some()),
-            ("seed", self.seed.is_some()),
-            ("cache", self.cache.is_some()),
-            ("max_length", self.max_length.is_some()),
-            ("classes", self.classes.is_some()),
-            ("words", self.words.is_some()),
-            ("sample_rate", self.sample_rate.is_some()),
-            ("every", self.every.is_some()),
-            ("scale", self.scale.is_some()),
-            ("split_by", self.split_by.is_some()),
-            ("held_out", self.held_out.is_some()),
-            ("lengths", self.lengths.is_some()),
-            ("validation", self.validation.is_some()),
-            ("vocabulary", self.vocabulary.is_some()),
-        ];
-        given.into_iter().filter_map(|(name, is)| is.then_some(name)).collect()
-    }
+/// The best checkpoint by a task's metric.
+fn best(metric: &Metric) -> Best {
+    let mode = match metric.better {
+        Better::Higher => Goal::Max,
+        Better::Lower => Goal::Min,
+    };
+    Best { metric: tag(metric), mode }
+}
+
+/// What a metric on the validation split is called.
+pub(crate) fn tag(metric: &Metric) -> String {
+    format!("val/{}", metric.name)
 }
 
 /// A ready-made experiment.
@@ -173,22 +108,34 @@ impl Experiment {
     pub fn task(&self) -> Result<&'static Task> {
         tasks::find(&self.task)
     }
+
+    /// The data. What it decides becomes settings, which are kept with the run.
+    ///
+    /// # Errors
+    /// If the data is missing, damaged or not what it should be.
+    pub fn open(&mut self, progress: bool) -> Result<Splits> {
+        let splits = self.task()?.open(&self.data, progress)?;
+        self.data = splits.config.clone();
+        Ok(splits)
+    }
+
+    /// Reads the task's files from `dir`.
+    pub fn set_data_dir(&mut self, dir: &Path) {
+        self.data.insert("dir".to_owned(), dir.display().to_string().into());
+    }
 }
 
 impl run::Experiment for Experiment {
+    fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
+        let (mut model, line) = self.model.clone().settle(Backbone::S4, set)?;
+        model.pooling.get_or_insert_default();
+        self.model = model;
+        Ok(line)
+    }
+
     fn validate(&self) -> Result<()> {
         let task = self.task()?;
-        for name in self.data.given() {
-            ensure!(
-                task.data_keys.contains(&name),
-                "data.{name} means nothing to {}; it knows: {}",
-                task.name,
-                task.data_keys.join(", ")
-            );
-        }
-        for (name, value) in [("every", self.data.every), ("max_length", self.data.max_length)] {
-            ensure!(value != Some(0), "data.{name} is 0; it must be at least 1");
-        }
+        (task.section.complete)(task.name, &self.data)?;
         self.model.validate()?;
         self.train.validate()
     }

@@ -1,25 +1,27 @@
 //! A classifier with its loss, as the trainer wants it.
 
-use anyhow::{Context, Result};
-use s4_core::layer::Pass;
+use anyhow::{Context, Result, bail};
+use datasets::batch::Batch;
+use models::Network;
+use s4_config::{Output, Shape};
 use s4_core::layer::linear::DenseKind;
+use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
 use training::show::Show;
 
-use crate::data::batch::{Batch, DeviceBatch};
+use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
 use crate::metrics::confusion::Confusion;
 use crate::metrics::gather;
-use crate::model::{Classifier, Shape};
 
 /// A classifier trained by cross-entropy.
 #[derive(Debug)]
 pub struct Classification {
     store: ParamStore,
-    model: Classifier,
+    model: Network,
     /// How linear maps multiply while training.
     dense: DenseKind,
     /// Step of the input relative to the training data.
@@ -39,10 +41,12 @@ impl Classification {
         seed::seed_model(experiment.train.seed);
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);
-        let model =
-            Classifier::new(&mut store.root(), &experiment.model, shape).context("model")?;
+        let model = Network::new(&mut store.root(), &experiment.model, shape).context("model")?;
         let dense = experiment.train.precision.dense();
-        let classes = usize::try_from(shape.classes)?;
+        let classes = match shape.output {
+            Output::Classes(classes) | Output::Pair(classes) => usize::try_from(classes)?,
+            Output::PerPosition(_) => bail!("a classifier is for classes of whole sequences"),
+        };
         Ok(Self { store, model, dense, rate: 1.0, examples: None, classes })
     }
 
@@ -52,7 +56,7 @@ impl Classification {
     }
 
     /// The network.
-    pub fn model(&self) -> &Classifier {
+    pub fn model(&self) -> &Network {
         &self.model
     }
 
@@ -66,7 +70,7 @@ impl Classification {
             Phase::Eval => Pass::eval(),
         };
         let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
-        self.model.forward(&batch.x, Pass { rate: self.rate, lengths, ..pass })
+        self.model.forward(&batch.x, &Pass { rate: self.rate, lengths, ..pass })
     }
 }
 
@@ -79,7 +83,7 @@ impl Objective for Classification {
     }
 
     fn upload(&self, batch: &Batch) -> Result<DeviceBatch> {
-        batch.to_device(self.store.device(), self.store.kind())
+        DeviceBatch::upload(batch, self.store.device(), self.store.kind())
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
@@ -108,7 +112,7 @@ impl Objective for Classification {
     }
 
     fn show(&mut self, show: &mut dyn Show, outputs: Option<&Tensor>) -> Result<()> {
-        for (name, values) in self.model.spectra() {
+        for (name, values) in inspect::spectra(self.model.backbone()) {
             show.histogram(&name, &values)?;
         }
         if let Some(examples) = &self.examples {
@@ -118,7 +122,7 @@ impl Objective for Classification {
             let confusion = Confusion::new(&gather::read(outputs)?, self.classes);
             show.picture("confusion", &confusion.picture())?;
         }
-        for (name, kernels) in self.model.kernels() {
+        for (name, kernels) in inspect::kernels(self.model.backbone()) {
             show.picture(&name, &heat_map(&kernels))?;
         }
         Ok(())

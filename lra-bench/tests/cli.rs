@@ -166,7 +166,7 @@ fn unknown_and_wrong_settings_are_named() {
     fail(&mut set("model.d_modl=64"), 2, &["model.d_modl", "did you mean", "d_model"]);
     fail(&mut set("model.d_model=\"wide\""), 2, &["model.d_model"]);
     fail(&mut set("model.layer.ssm.d_state=7"), 1, &["d_state", "even", "7"]);
-    fail(&mut set("data.difficulty=\"easy\""), 1, &["data.difficulty", "smnist"]);
+    fail(&mut set("data.difficulty=\"easy\""), 2, &["data.difficulty", "smnist"]);
     fail(&mut set("train.batch_size=0"), 1, &["batch_size"]);
     let file = path.join("mine.toml");
     fs::write(&file, "task = \"smnist\"\n[modell]\nd_model = 3\n").unwrap();

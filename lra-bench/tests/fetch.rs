@@ -12,12 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use datasets::fetch::checksum::Checksum;
+use datasets::fetch::download::Outcome;
+use datasets::fetch::{Archive, Packing, Request, fetch};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lra_bench::fetch::checksum::Sum;
-use lra_bench::fetch::download::Outcome;
-use lra_bench::fetch::table::{Archive, Packing};
-use lra_bench::fetch::{Request, fetch};
 use program::{fail, succeed};
 use tar::{Builder, EntryType, Header};
 
@@ -158,7 +157,7 @@ fn lra_bench(folder: &Path) -> Command {
     command
 }
 
-/// `fetch-data listops` from `server`: an archive without a published size or sum.
+/// `fetch-data listops` from `server`: an archive without a published size or checksum.
 fn fetch_listops(folder: &Path, server: &Server) -> Command {
     let mut command = lra_bench(folder);
     command.args(["fetch-data", "listops", "--data", "data", "--mirror", &server.address]);
@@ -178,7 +177,7 @@ fn an_archive_is_fetched_unpacked_and_not_fetched_again() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::of(listops_release());
     let (_, told) = succeed(&mut fetch_listops(folder.path(), &server));
-    assert!(told.contains("no size or sum is published"), "{told}");
+    assert!(told.contains("no size or checksum is published"), "{told}");
     let data = folder.path().join("data");
     assert_eq!(names_in(&data), ["lra_release"], "no archive, no part of one");
     assert!(data.join("lra_release/listops-1000/basic_val.tsv").is_file());
@@ -300,19 +299,19 @@ fn refusals_and_other_files_are_one_clear_message() {
     fail(&mut wrong, 1, &["--mirror", "ftp://x", "http"]);
 }
 
-/// With the sum of "abc" in place of an official one.
+/// With the checksum of "abc" in place of an official one.
 fn small(url: &'static str) -> Archive {
     Archive {
         url,
         file: "abc.txt",
         size: Some(3),
-        sum: Some(Sum::Md5("900150983cd24fb0d6963f7d28e17f72")),
+        checksum: Some(Checksum::Md5("900150983cd24fb0d6963f7d28e17f72")),
         packing: Packing::Plain { folder: "small" },
     }
 }
 
 #[test]
-fn a_wrong_sum_is_refused_and_removed() {
+fn a_wrong_checksum_is_refused_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let request = |server: &'static Server| Request {
         dir: folder.path(),

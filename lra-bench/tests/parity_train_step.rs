@@ -3,9 +3,10 @@
 
 use anyhow::{Context, Result, ensure};
 use parity::{Case, for_each_case};
+use s4_config::NormKind;
 use s4_core::layer::dropout::Dropout;
 use s4_core::layer::linear::Linear;
-use s4_core::layer::norm::{Norm, NormKind};
+use s4_core::layer::norm::Norm;
 use s4_core::layer::residual::Residual;
 use s4_core::layer::s4_block::S4Block;
 use s4_core::layer::{Pass, SequenceLayer};

@@ -1,11 +1,11 @@
 //! `train.precision = "float64"` is the same training in more digits.
 
 use anyhow::Result;
-use lra_bench::data::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Sequences};
+use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::model::{InputKind, Shape};
 use lra_bench::objective::Classification;
-use lra_bench::tasks;
+use s4_config::{Input, Output, Shape};
 use s4_core::state_dict::StateDict;
 use tch::{Device, Kind};
 use training::objective::Objective;
@@ -23,7 +23,7 @@ fn step(mixer: &str, precision: &str, kind: Kind) -> Result<StateDict> {
         "model.layer.ssm.d_state=8".to_owned(),
     ];
     let experiment = Experiment::preset(tasks::find("smnist")?, Preset::Small, &settings)?.value;
-    let shape = Shape { input: InputKind::Values { features: 1 }, classes: 3, pairs: false };
+    let shape = Shape { input: Input::Values { features: 1 }, output: Output::Classes(3) };
     let mut model = Classification::new(&experiment, shape, Device::Cpu)?;
     let batch = model.upload(&Batch {
         sequences: Sequences::Bytes((0..4 * LENGTH).map(|i| (i * i * 7 % 256) as u8).collect()),

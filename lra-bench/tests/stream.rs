@@ -1,16 +1,13 @@
 //! The engine without libtorch against the classifiers that it steps.
 
 use anyhow::{Context, Result, ensure};
+use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::model::decoder::{Decoder, Pooling};
-use lra_bench::model::encoder::Encoder;
-use lra_bench::model::{Classifier, InputKind, ModelConfig, Shape};
 use lra_bench::objective::Classification;
-use lra_bench::tasks;
+use models::Network;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use s4_core::layer::s4_block::S4Block;
-use s4_core::layer::stack::{Stack, StackConfig};
+use s4_config::{Input, NetworkConfig, Output, Pooling, Shape};
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{ParamStore, Role};
 use s4_stream::Engine;
@@ -23,16 +20,16 @@ use training::objective::Objective;
 const TOLERANCE: f64 = 1e-5;
 
 const CLASSES: i64 = 5;
-const TOKENS: InputKind = InputKind::Tokens { vocabulary: 11 };
-const VALUES: InputKind = InputKind::Values { features: 3 };
+const TOKENS: Input = Input::Tokens { vocabulary: 11 };
+const VALUES: Input = Input::Values { features: 3 };
 
 /// The part of a run's configuration that the engine reads.
 #[derive(Serialize)]
 struct Run<'a> {
-    model: &'a ModelConfig,
+    model: &'a NetworkConfig,
 }
 
-fn toml(config: &ModelConfig) -> String {
+fn toml(config: &NetworkConfig) -> String {
     program::config::to_toml(&Run { model: config }).unwrap()
 }
 
@@ -52,14 +49,14 @@ fn shake(store: &ParamStore) {
     }
 }
 
-fn shape(input: InputKind) -> Shape {
-    Shape { input, classes: CLASSES, pairs: false }
+fn shape(input: Input) -> Shape {
+    Shape { input, output: Output::Classes(CLASSES) }
 }
 
-fn random(config: &ModelConfig, shape: Shape) -> Result<(Classifier, ParamStore)> {
+fn random(config: &NetworkConfig, shape: Shape) -> Result<(Network, ParamStore)> {
     tch::manual_seed(5);
     let mut store = ParamStore::new(Device::Cpu, Kind::Float);
-    let model = Classifier::new(&mut store.root(), config, shape)?;
+    let model = Network::new(&mut store.root(), config, shape)?;
     shake(&store);
     Ok((model, store))
 }
@@ -72,18 +69,18 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn random(kind: InputKind, batch: usize, len: usize) -> Result<Self> {
+    fn random(kind: Input, batch: usize, len: usize) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let shape = [len as i64, batch as i64, -1];
         let (mut tokens, mut values) = (Vec::new(), Vec::new());
         let tensor = match kind {
-            InputKind::Tokens { vocabulary } => {
+            Input::Tokens { vocabulary } => {
                 let mut draw = |_| rng.random_range(0..vocabulary as u16);
                 tokens.extend((0..len).map(|_| (0..batch).map(&mut draw).collect::<Vec<_>>()));
                 let flat: Vec<i64> = tokens.iter().flatten().map(|&token| token.into()).collect();
                 Tensor::f_from_slice(&flat)?.view(&shape[..2])
             }
-            InputKind::Values { features } => {
+            Input::Values { features } => {
                 let count = batch * features as usize;
                 let mut draw = |_| rng.random_range(-1.0..1.0f32);
                 values.extend((0..len).map(|_| (0..count).map(&mut draw).collect::<Vec<_>>()));
@@ -114,13 +111,13 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> Result<f64> {
 }
 
 /// The largest difference between the scores of sequences of these lengths and those of steps.
-fn worst(settings: &Value, kind: InputKind, batch: usize, lengths: &[usize]) -> Result<f64> {
+fn worst(settings: &Value, kind: Input, batch: usize, lengths: &[usize]) -> Result<f64> {
     let _guard = tch::no_grad_guard();
-    let config: ModelConfig = serde_json::from_value(settings.clone())?;
+    let config: NetworkConfig = serde_json::from_value(settings.clone())?;
     let (model, store) = random(&config, shape(kind))?;
     let weights = store.state_dict().to_safetensors(&[])?;
-    let stream = s4_stream::Stack::new(&toml(&config), &weights)?;
-    ensure!(stream.classes() as i64 == CLASSES);
+    let stream = s4_stream::Model::new_classifier(&toml(&config), &weights)?;
+    ensure!(stream.outputs() as i64 == CLASSES);
     let longest = lengths.iter().copied().max().context("no lengths")?;
     let inputs = Inputs::random(kind, batch, longest)?;
     let mut engine = stream.engine(batch)?;
@@ -129,7 +126,7 @@ fn worst(settings: &Value, kind: InputKind, batch: usize, lengths: &[usize]) -> 
         let stepped = inputs.step(&mut engine, position)?;
         if lengths.contains(&(position + 1)) {
             let prefix = inputs.tensor.narrow(1, 0, position as i64 + 1);
-            let whole = model.forward(&prefix, Pass::eval())?;
+            let whole = model.forward(&prefix, &Pass::eval())?;
             worst = worst.max(largest_difference(&whole, &stepped)?);
         }
     }
@@ -204,14 +201,14 @@ fn differences_do_not_grow_over_4000_steps() {
     }
 }
 
-/// The tensors of an engine's state after `len` inputs x (B, H, L) of `stack`, and its outputs.
-fn convolved(stack: &Stack, x: &Tensor, pooling: Pooling) -> Result<Vec<Vec<f32>>> {
+/// The tensors of an engine's state after the inputs x (B, H, L) of `stack`, and its outputs.
+fn convolved(stack: &dyn SequenceLayer, x: &Tensor, pooling: Pooling) -> Result<Vec<Vec<f32>>> {
     let before = stack.default_state(x.size()[0])?;
     let (y, mut state) = stack.forward_with_state(x, &before, &Pass::eval())?;
     match pooling {
         Pooling::Last => {}
         Pooling::First => state.push(y.select(2, 0)),
-        Pooling::Sum | Pooling::Pool => {
+        Pooling::Sum | Pooling::Mean => {
             state.push(y.sum_dim_intlist([2i64].as_slice(), false, None));
         }
     }
@@ -222,39 +219,32 @@ fn convolved(stack: &Stack, x: &Tensor, pooling: Pooling) -> Result<Vec<Vec<f32>
 fn a_beginning_by_convolution_goes_on_by_steps() {
     let _guard = tch::no_grad_guard();
     for (mode, pooling) in [
-        ("s4", Pooling::Pool),
+        ("s4", Pooling::Mean),
         ("s4d", Pooling::Sum),
         ("s4", Pooling::First),
         ("s4d", Pooling::Last),
     ] {
         tch::manual_seed(5);
         let settings = stack(&json!({"pooling": pooling}), &json!({}), &json!({"mode": mode}));
-        let config: ModelConfig = serde_json::from_value(settings).unwrap();
-        // The parts of a classifier, one of which gives its state.
+        let config: NetworkConfig = serde_json::from_value(settings).unwrap();
         let mut store = ParamStore::new(Device::Cpu, Kind::Float);
-        let (h, wiring) = (config.d_model, StackConfig::default());
-        let wiring = StackConfig { d_model: h, n_layers: config.n_layers, ..wiring };
-        let encoder = Encoder::new(&mut store.root().sub("encoder"), VALUES, h).unwrap();
-        let layers = Stack::new(&mut store.root().sub("model"), &wiring, |scope, _| {
-            Ok(Box::new(S4Block::new(scope, h, &config.layer, wiring.dropout())?))
-        })
-        .unwrap();
-        let mut scope = store.root();
-        let decoder = Decoder::single(&mut scope.sub("decoder"), h, CLASSES, pooling).unwrap();
+        let network = Network::new(&mut store.root(), &config, shape(VALUES)).unwrap();
         shake(&store);
 
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
-        let stream = s4_stream::Stack::new(&toml(&config), &weights).unwrap();
+        let stream = s4_stream::Model::new_classifier(&toml(&config), &weights).unwrap();
         let (batch, len, first) = (3, 120, 70);
         let inputs = Inputs::random(VALUES, batch, len).unwrap();
-        let x = encoder.forward(&inputs.tensor).unwrap();
-        let state = convolved(&layers, &x.narrow(2, 0, first as i64), pooling).unwrap();
+        let x = network.embed(&inputs.tensor).unwrap();
+        let backbone = network.backbone();
+        let state = convolved(backbone, &x.narrow(2, 0, first as i64), pooling).unwrap();
         let mut engine = stream.engine_on(batch, 2).unwrap();
         engine.load_state(first as u64, &state).unwrap();
         for position in first..len {
             let stepped = inputs.step(&mut engine, position).unwrap();
-            let y = layers.forward(&x.narrow(2, 0, position as i64 + 1), &Pass::eval()).unwrap();
-            let difference = largest_difference(&decoder.forward(&y, None), &stepped).unwrap();
+            let beginning = x.narrow(2, 0, position as i64 + 1);
+            let whole = network.from_embedded(&beginning, &Pass::eval()).unwrap();
+            let difference = largest_difference(&whole, &stepped).unwrap();
             assert!(difference <= TOLERANCE, "{difference:e}: {mode}, {pooling:?}, {position}");
         }
     }
@@ -265,10 +255,10 @@ fn a_beginning_by_convolution_goes_on_by_steps() {
 fn rounded_weights_differ_little() {
     for kind in [VALUES, TOKENS] {
         let settings = stack(&json!({}), &json!({}), &json!({}));
-        let config: ModelConfig = serde_json::from_value(settings).unwrap();
+        let config: NetworkConfig = serde_json::from_value(settings).unwrap();
         let (_, store) = random(&config, shape(kind)).unwrap();
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
-        let exact = s4_stream::Stack::new(&toml(&config), &weights).unwrap();
+        let exact = s4_stream::Model::new_classifier(&toml(&config), &weights).unwrap();
         let rounded = exact.clone().int16();
         assert_eq!(rounded.precision(), s4_stream::Precision::Int16);
         let inputs = Inputs::random(kind, 2, 100).unwrap();
@@ -288,17 +278,17 @@ fn a_runs_configuration_is_understood() {
     let task = tasks::find("smnist").unwrap();
     let preset = |overrides: &[String]| {
         let experiment = Experiment::preset(task, Preset::Small, overrides).unwrap().value;
-        let input = InputKind::Values { features: 1 };
-        let shape = Shape { input, classes: 10, pairs: false };
+        let input = Input::Values { features: 1 };
+        let shape = Shape { input, output: Output::Classes(10) };
         let objective = Classification::new(&experiment, shape, Device::Cpu).unwrap();
         let weights = objective.params().state_dict().to_safetensors(&[]).unwrap();
         let toml = program::config::to_toml(&experiment).unwrap();
-        s4_stream::Stack::new(&toml, &weights)
+        s4_stream::Model::new_classifier(&toml, &weights)
     };
     let error = format!("{:#}", preset(&[]).unwrap_err());
     assert!(error.contains("bidirectional looks ahead"), "{error}");
     let stream = preset(&["model.layer.bidirectional=false".to_owned()]).unwrap();
-    assert_eq!(stream.classes(), 10);
+    assert_eq!(stream.outputs(), 10);
     let mut engine = stream.engine(1).unwrap();
     assert_eq!(engine.step_values(&[0.5]).unwrap().len(), 10);
     let error = engine.step(&[1]).unwrap_err().to_string();
@@ -307,13 +297,13 @@ fn a_runs_configuration_is_understood() {
 
 #[test]
 fn what_cannot_be_stepped_is_refused() {
-    let error = |layer: Value, pairs: bool| {
-        let config: ModelConfig =
+    let error = |layer: Value, output: Output| {
+        let config: NetworkConfig =
             serde_json::from_value(stack(&json!({}), &layer, &json!({}))).unwrap();
-        let (_, store) = random(&config, Shape { pairs, ..shape(TOKENS) }).unwrap();
+        let (_, store) = random(&config, Shape { output, ..shape(TOKENS) }).unwrap();
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
-        format!("{:#}", s4_stream::Stack::new(&toml(&config), &weights).unwrap_err())
+        format!("{:#}", s4_stream::Model::new_classifier(&toml(&config), &weights).unwrap_err())
     };
-    assert!(error(json!({"l_max": 100}), false).contains("l_max cuts"));
-    assert!(error(json!({}), true).contains("compares two"));
+    assert!(error(json!({"l_max": 100}), Output::Classes(CLASSES)).contains("l_max cuts"));
+    assert!(error(json!({}), Output::Pair(CLASSES)).contains("compares two"));
 }

@@ -68,7 +68,7 @@ pub fn interrupted() -> Error {
 }
 
 /// What `main` returns: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving. Failures
-/// and interruptions are told on standard error.
+/// and interruptions are reported on standard error.
 pub fn main_exit<T: Into<Exit>>(result: Result<T>) -> ExitCode {
     ExitCode::from(exit_code(result))
 }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_told_from_the_outside_in_and_once() {
+    fn causes_are_named_from_the_outside_in_and_once() {
         let error = anyhow!("no such file").context("cannot read a.toml").context("config");
         assert_eq!(describe(&error), "config: cannot read a.toml: no such file");
         let error = anyhow!("no such file").context("cannot read a: no such file");

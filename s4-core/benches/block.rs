@@ -18,9 +18,10 @@ mod work;
 
 use anyhow::{Result, bail};
 use measure::{Bound, Entry, Measured, Role, Session, Table, Task, Work};
-use s4_core::kernel::KernelMethod;
+use s4_config::{KernelMethod, S4BlockConfig};
+
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+use s4_core::layer::s4_block::S4Block;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use serde_json::json;

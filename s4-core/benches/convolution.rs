@@ -24,8 +24,9 @@ mod support;
 
 use anyhow::{Result, bail};
 use measure::{Bound, Entry, Measured, Role, Session, Table, Task, Work};
+use s4_config::KernelMethod;
 use s4_core::conv::{chunked, fft};
-use s4_core::kernel::KernelMethod;
+
 use s4_core::params::ParamStore;
 use s4_core::ssm::discrete::DiscreteSsm;
 use s4_core::ssm::parameters::SsmParameters;

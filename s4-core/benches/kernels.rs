@@ -16,12 +16,13 @@
 
 mod support;
 
+use s4_config::KernelMethod;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use measure::{Bound, Entry, Measured, Role, Session, Table, Task, Work};
-use s4_core::kernel::KernelMethod;
+
 use s4_core::params::ParamStore;
 use s4_core::ssm::parameters::SsmParameters;
 use serde_json::{Value, json};

@@ -7,7 +7,8 @@
 //!
 //! ```
 //! use s4_core::layer::dropout::Dropout;
-//! use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+//! use s4_config::S4BlockConfig;
+//! use s4_core::layer::s4_block::S4Block;
 //! use s4_core::layer::{Pass, SequenceLayer};
 //! use s4_core::params::ParamStore;
 //! use tch::{Device, Kind, Tensor};

@@ -4,12 +4,14 @@
 mod common;
 
 use common::{METHODS, assert_close, normal, runner, seeded, ssm_config, steps, system, variants};
+use s4_config::{Discretisation, KernelMethod, Measure};
 use s4_core::conv::{chunked, fft};
-use s4_core::hippo::{Measure, nplr, transition};
-use s4_core::kernel::KernelMethod;
+use s4_core::hippo::nplr;
+use s4_core::hippo::transition;
+
 use s4_core::recurrence::StepMode;
+use s4_core::ssm::Ssm;
 use s4_core::ssm::discrete::complex_columns;
-use s4_core::ssm::{Discretisation, Ssm};
 use serde_json::json;
 use tch::{Kind, Tensor};
 

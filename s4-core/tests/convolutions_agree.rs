@@ -6,10 +6,10 @@ mod common;
 use common::{assert_close, disturb, normal, runner, seeded};
 use proptest::prelude::*;
 use proptest::sample::select;
-use s4_core::conv::plan::Convolution;
-use s4_core::kernel::KernelMethod;
+use s4_config::{Convolution, KernelMethod, S4BlockConfig};
+
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+use s4_core::layer::s4_block::S4Block;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;

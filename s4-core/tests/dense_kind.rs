@@ -3,8 +3,9 @@
 mod common;
 
 use common::{deviation, normal, seeded};
+use s4_config::S4BlockConfig;
 use s4_core::layer::linear::{DenseKind, Linear};
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+use s4_core::layer::s4_block::S4Block;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, ParamStore};
 use serde_json::{Value, json};

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{normal, seeded};
+use s4_config::{S4BlockConfig, StackConfig};
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
-use s4_core::layer::stack::{Stack, StackConfig};
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::stack::Stack;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use serde_json::json;
@@ -96,7 +97,7 @@ fn networks_drop_in_training_alone() {
     let mut store = ParamStore::new(parity::device(), Kind::Double);
     let stack = seeded(9, || {
         Stack::new(&mut store.root(), &config, |scope, _| {
-            Ok(Box::new(S4Block::new(scope, config.d_model, &block, config.dropout())?))
+            Ok(Box::new(S4Block::new(scope, config.d_model, &block, Dropout::from(&config))?))
         })
     })
     .unwrap();

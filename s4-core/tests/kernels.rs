@@ -5,11 +5,12 @@ mod common;
 
 use anyhow::Result;
 use cuda::host::with_kernels;
+use s4_config::SsmConfig;
 use s4_core::conv::chunked;
 use s4_core::kernel::block_powers;
 use s4_core::params::ParamStore;
 use s4_core::ssm::discrete::DiscreteSsm;
-use s4_core::ssm::parameters::{SsmConfig, SsmParameters};
+use s4_core::ssm::parameters::SsmParameters;
 use s4_core::ssm::powers::Powers;
 use s4_core::ssm::transition::{Rotation, Transition};
 use serde_json::json;

@@ -4,9 +4,10 @@ mod common;
 
 use common::{assert_close, disturb};
 use cuda::host::with_kernels;
+use s4_config::S4BlockConfig;
 use s4_core::dispatched;
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
+use s4_core::layer::s4_block::S4Block;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
 use serde_json::{Value, json};

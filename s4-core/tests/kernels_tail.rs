@@ -2,6 +2,7 @@
 
 mod common;
 
+use s4_config::{NormKind, S4BlockConfig, StackConfig};
 use std::sync::{Mutex, PoisonError};
 
 use common::{deviation, normal, seeded};
@@ -11,9 +12,9 @@ use s4_core::layer::dropout::Dropout;
 use s4_core::layer::feed_forward::FeedForward;
 use s4_core::layer::glu::linear_glu;
 use s4_core::layer::linear::{DenseKind, Linear};
-use s4_core::layer::norm::{Norm, NormKind};
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
-use s4_core::layer::stack::{Stack, StackConfig};
+use s4_core::layer::norm::Norm;
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::stack::Stack;
 use s4_core::layer::{Activations, Pass, SequenceLayer};
 use s4_core::params::{Hyper, ParamStore, Scope};
 use tch::{Kind, Tensor};

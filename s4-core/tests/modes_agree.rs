@@ -10,12 +10,14 @@ use common::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use s4_config::{KernelMethod, NormKind, S4BlockConfig, StackConfig};
 use s4_core::conv::fft;
-use s4_core::kernel::KernelMethod;
+
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::norm::NormKind;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig, Systems};
-use s4_core::layer::stack::{Stack, StackConfig};
+
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::s4_block::Systems;
+use s4_core::layer::stack::Stack;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{ParamStore, Role};
 use s4_core::recurrence::StepMode;
@@ -439,7 +441,7 @@ fn stack(seed: i64, config: &StackConfig, block: &S4BlockConfig) -> (ParamStore,
     seeded(seed, || {
         let mut store = ParamStore::new(parity::device(), Kind::Double);
         let stack = Stack::new(&mut store.root(), config, |scope, _| {
-            Ok(Box::new(S4Block::new(scope, config.d_model, block, config.dropout())?))
+            Ok(Box::new(S4Block::new(scope, config.d_model, block, Dropout::from(config))?))
         });
         disturb(&store);
         for entry in store.entries() {

@@ -1,9 +1,10 @@
 //! Sizes of the published networks, from their settings: what the official code counts without
 //! encoder and decoder.
 
-use s4_core::layer::norm::NormKind;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
-use s4_core::layer::stack::{Stack, StackConfig};
+use s4_config::{NormKind, S4BlockConfig, StackConfig};
+use s4_core::layer::dropout::Dropout;
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::stack::Stack;
 use s4_core::params::ParamStore;
 use serde_json::{Value, json};
 use tch::{Device, Kind};
@@ -15,7 +16,7 @@ fn backbone(d_model: i64, norm: NormKind, prenorm: bool, ssm: &Value) -> usize {
     let block: S4BlockConfig = serde_json::from_value(block).expect("settings");
     let mut store = ParamStore::new(Device::Cpu, Kind::Float);
     Stack::new(&mut store.root(), &config, |scope, _| {
-        Ok(Box::new(S4Block::new(scope, d_model, &block, config.dropout())?))
+        Ok(Box::new(S4Block::new(scope, d_model, &block, Dropout::from(&config))?))
     })
     .expect("a network");
     store.num_parameters()

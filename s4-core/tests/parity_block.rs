@@ -4,12 +4,14 @@ mod support;
 
 use anyhow::{Context, Result};
 use parity::{Case, for_each_case};
-use s4_core::kernel::KernelMethod;
+use s4_config::{FinalAct, KernelMethod, Mode, S4BlockConfig};
+
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::s4_block::{FinalAct, S4Block, S4BlockConfig, Systems};
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::s4_block::Systems;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::ParamStore;
-use s4_core::ssm::parameters::Mode;
+
 use support::{expect_gradient, expect_gradients, expect_output, input, ssm_config, state_dict};
 use tch::{Kind, Tensor};
 

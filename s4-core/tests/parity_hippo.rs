@@ -5,7 +5,11 @@
 
 use anyhow::{Context, Result, ensure};
 use parity::{Case, for_each_case, relative_error};
-use s4_core::hippo::{Measure, Nplr, nplr, rank_correction, transition};
+use s4_config::Measure;
+use s4_core::hippo::Nplr;
+use s4_core::hippo::nplr;
+use s4_core::hippo::rank_correction;
+use s4_core::hippo::transition;
 use tch::{Kind, Tensor};
 
 const TOLERANCE: f64 = 1e-8;

@@ -1,13 +1,17 @@
 //! Initial values against the official ones (kind `init`): deterministic ones number by number,
 //! random ones in distribution, since their draws depend on the generator's stream.
 
+use s4_config::{Init, InitArgs, SsmConfig, Transform};
 use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context, Result, bail, ensure};
 use parity::{Case, for_each_case, relative_error};
-use s4_core::ssm::init::{Init, InitArgs, InitialSsm, initial_c, initial_dt, initial_ssm};
-use s4_core::ssm::parameters::SsmConfig;
-use s4_core::ssm::transform::Transform;
+use s4_core::ssm::init::InitialSsm;
+use s4_core::ssm::init::initial_c;
+use s4_core::ssm::init::initial_dt;
+use s4_core::ssm::init::initial_ssm;
+use s4_core::ssm::transform;
+
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as NameError, StrDeserializer};
@@ -115,7 +119,7 @@ fn parity_init_steps_and_outputs() {
 
         // Both are samples of the same size: their statistics agree within a few standard
         // errors of the mean, and the extremes of thousands of values lie close to the limits.
-        let log_dt = config.dt_transform.forward(&stored).log();
+        let log_dt = transform::forward(config.dt_transform, &stored).log();
         let width = config.dt_max.ln() - config.dt_min.ln();
         let count = log_dt.numel() as f64;
         near(case, "log_dt_mean", mean(&log_dt), 6.0 * width / (6.0 * count).sqrt())?;
@@ -142,11 +146,11 @@ fn parity_init_transforms() {
             let transform = transform(name)?;
             for (kind, group) in [(Kind::Double, "out64"), (Kind::Float, "out")] {
                 let ours = match direction {
-                    "fwd" => transform.forward(&case.tensor("in/p")?.to_kind(kind)),
+                    "fwd" => transform::forward(transform, &case.tensor("in/p")?.to_kind(kind)),
                     "inv" => {
                         // The logit is given only where it exists: the smallest inputs come first.
                         let x = case.tensor("in/x")?.narrow(0, 0, expected.size()[0]);
-                        transform.inverse(&x.to_kind(kind))
+                        transform::inverse(transform, &x.to_kind(kind))
                     }
                     other => bail!("unknown direction {other:?}"),
                 };

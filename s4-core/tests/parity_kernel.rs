@@ -4,11 +4,12 @@ mod support;
 
 use anyhow::{Context, Result, ensure};
 use parity::{Case, for_each_case, relative_error};
-use s4_core::kernel::KernelMethod;
+use s4_config::{Discretisation, KernelMethod, Mode, SsmConfig};
+
 use s4_core::params::ParamStore;
-use s4_core::ssm::Discretisation;
+
 use s4_core::ssm::minimal::MinimalParameters;
-use s4_core::ssm::parameters::{Mode, SsmConfig, SsmParameters};
+use s4_core::ssm::parameters::SsmParameters;
 use support::{expect_gradients, expect_output, input, parameters, ssm_config, state_dict};
 use tch::{Kind, Tensor};
 

@@ -4,12 +4,13 @@ mod support;
 
 use anyhow::{Context, Result, ensure};
 use parity::{Case, for_each_case};
+use s4_config::{KernelMethod, Mode};
 use s4_core::conv::{chunked, fft};
-use s4_core::kernel::KernelMethod;
+
 use s4_core::params::ParamStore;
 use s4_core::recurrence::{Recurrence, StepMode};
 use s4_core::ssm::discrete::{DiscreteSsm, complex_columns, real_columns};
-use s4_core::ssm::parameters::{Mode, SsmParameters};
+use s4_core::ssm::parameters::SsmParameters;
 use support::{expect_output, input, ssm_config, state_dict};
 use tch::{Kind, Tensor};
 

@@ -2,6 +2,7 @@
 
 mod common;
 
+use s4_config::{NormKind, S4BlockConfig, StackConfig};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -9,10 +10,11 @@ use anyhow::Result;
 use common::{normal, seeded};
 use s4_core::autograd;
 use s4_core::generator::GeneratorState;
+use s4_core::layer::dropout::Dropout;
 use s4_core::layer::linear::DenseKind;
-use s4_core::layer::norm::NormKind;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
-use s4_core::layer::stack::{Stack, StackConfig};
+
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::stack::Stack;
 use s4_core::layer::{Activations, Pass, SequenceLayer, State, Stepper};
 use s4_core::params::ParamStore;
 use s4_core::recompute::recomputed;
@@ -28,13 +30,14 @@ fn stack(norm: NormKind, mode: &str, tie_dropout: bool) -> (ParamStore, Stack) {
         prenorm: tie_dropout,
         dropout: 0.2,
         tie_dropout,
+        condition: None,
     };
     let block: S4BlockConfig =
         serde_json::from_value(json!({"ssm": {"d_state": 4, "mode": mode}})).unwrap();
     let mut store = ParamStore::new(parity::device(), Kind::Float);
     let stack = seeded(1, || {
         Stack::new(&mut store.root(), &config, |scope, _| {
-            Ok(Box::new(S4Block::new(scope, config.d_model, &block, config.dropout())?))
+            Ok(Box::new(S4Block::new(scope, config.d_model, &block, Dropout::from(&config))?))
         })
     });
     (store, stack.unwrap())
@@ -111,6 +114,10 @@ impl Drop for Kept {
 }
 
 impl SequenceLayer for Keeps {
+    fn state_len(&self) -> usize {
+        0
+    }
+
     fn forward(&self, x: &Tensor, _: &Pass) -> Result<Tensor> {
         let y = tch::no_grad(|| x + 1.0);
         let now = self.alive.fetch_add(1, Ordering::SeqCst) + 1;

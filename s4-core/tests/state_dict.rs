@@ -5,10 +5,11 @@ mod common;
 use anyhow::Result;
 use common::{METHODS, assert_close, seeded, ssm_config, system};
 use proptest::prelude::*;
+use s4_config::{NormKind, S4BlockConfig, StackConfig};
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::norm::NormKind;
-use s4_core::layer::s4_block::{S4Block, S4BlockConfig};
-use s4_core::layer::stack::{Stack, StackConfig};
+
+use s4_core::layer::s4_block::S4Block;
+use s4_core::layer::stack::Stack;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, ParamStore, Role};
 use s4_core::ssm::parameters::SsmParameters;

@@ -9,7 +9,7 @@ use crate::weights::Place;
 /// The first layer.
 #[derive(Debug, Clone)]
 pub(crate) enum Encoder {
-    /// The vector of every code, one behind the other.
+    /// The vector of every code, in order.
     Codes { vectors: Vec<Lanes>, codes: usize },
     /// A linear map of vectors of real numbers.
     Values { linear: Linear, features: usize },
@@ -47,8 +47,8 @@ impl Encoder {
         Ok(Encoder::Values { linear, features })
     }
 
-    /// Rounds the weights of a linear map to integers of 16 bits, which are kept in `arena`. Of
-    /// vectors one alone is read.
+    /// Rounds the weights of a linear map to integers of 16 bits, which are kept in `arena`. An
+    /// embedding stays: only one of its vectors is read per position.
     pub fn round(&mut self, arena: &mut Arena) {
         match self {
             Encoder::Codes { .. } => (),
@@ -56,7 +56,7 @@ impl Encoder {
         }
     }
 
-    /// Numbers that a sequence gives at a position.
+    /// Numbers that go in per position.
     pub fn features(&self) -> usize {
         match self {
             Encoder::Codes { .. } => 1,
@@ -64,15 +64,30 @@ impl Encoder {
         }
     }
 
-    /// Lanes of room that a sequence needs.
-    pub fn room(&self) -> usize {
+    /// Lanes of scratch space that a sequence needs.
+    pub fn scratch(&self) -> usize {
         match self {
             Encoder::Codes { .. } => 0,
             Encoder::Values { features, .. } => lanes(*features),
         }
     }
 
-    /// Refuses what are not the inputs of `batch` sequences.
+    /// Refuses what cannot predict the next code by as many logits as `outputs`.
+    pub fn check_next(&self, outputs: usize) -> Result<()> {
+        match *self {
+            Encoder::Codes { codes, .. } if codes == outputs => Ok(()),
+            Encoder::Codes { codes, .. } => bail!(
+                "the model has {outputs} outputs for {codes} codes, so it does not predict the \
+                 next one: if it is a classifier, load it as one (Model::load_classifier)"
+            ),
+            Encoder::Values { features, .. } => bail!(
+                "the model gets vectors of {features} values, so it does not predict the next \
+                 code: if it is a classifier, load it as one (Model::load_classifier)"
+            ),
+        }
+    }
+
+    /// Refuses what cannot go in at a position of `batch` sequences.
     pub fn check(&self, inputs: Inputs, batch: usize) -> Result<()> {
         match (self, inputs) {
             (Encoder::Codes { codes, .. }, Inputs::Codes(given)) => {
@@ -101,7 +116,7 @@ impl Encoder {
     }
 
     /// The vectors x (B, H) of `inputs` that have passed [`Self::check`].
-    pub fn apply(&self, isa: Isa, inputs: Inputs, room: &mut [Lanes], x: &mut [Lanes]) {
+    pub fn apply(&self, isa: Isa, inputs: Inputs, scratch: &mut [Lanes], x: &mut [Lanes]) {
         match (self, inputs) {
             (Encoder::Codes { vectors, codes }, Inputs::Codes(given)) => {
                 let width = vectors.len() / codes;
@@ -110,11 +125,11 @@ impl Encoder {
                 }
             }
             (Encoder::Values { linear, features }, Inputs::Values(given)) => {
-                let sequences = room.chunks_exact_mut(lanes(*features));
-                for (room, given) in sequences.zip(given.chunks_exact(*features)) {
-                    pack_into(given, room);
+                let sequences = scratch.chunks_exact_mut(lanes(*features));
+                for (vector, given) in sequences.zip(given.chunks_exact(*features)) {
+                    pack_into(given, vector);
                 }
-                linear.apply(isa, room, x);
+                linear.apply(isa, scratch, x);
             }
             _ => unreachable!("inputs are checked first"),
         }
@@ -134,5 +149,18 @@ impl<'a> Inputs<'a> {
                 (Inputs::Values(own), Inputs::Values(rest))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classifiers_do_not_predict_the_next_code() {
+        let encoder = Encoder::Codes { vectors: vec![], codes: 18 };
+        assert!(encoder.check_next(18).is_ok());
+        let error = encoder.check_next(5).unwrap_err().to_string();
+        assert!(error.contains("5 outputs for 18 codes"), "{error}");
     }
 }

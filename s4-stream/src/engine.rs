@@ -1,7 +1,7 @@
 //! Several sequences that are stepped side by side, on one thread or more.
 //!
 //! Each thread has a part of the sequences and computes their whole step. The parts travel: they
-//! are sent to their threads and come back with the scores, so nothing is shared but the weights,
+//! are sent to their threads and come back with the logits, so nothing is shared but the weights,
 //! and a thread that waits sleeps.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub struct Engine {
     first: Box<Part>,
     workers: Vec<Worker>,
     /// (B, K).
-    scores: Vec<f32>,
+    logits: Vec<f32>,
 }
 
 /// Some of the sequences.
@@ -31,10 +31,10 @@ struct Part {
     /// Number of them.
     sequences: usize,
     state: NetworkState,
-    scores: Vec<f32>,
+    logits: Vec<f32>,
 }
 
-/// A thread and its part, which is at home between steps.
+/// A thread and its part, which the engine holds between steps.
 #[derive(Debug)]
 struct Worker {
     part: Option<Box<Part>>,
@@ -66,7 +66,7 @@ impl Engine {
             Box::new(Part {
                 sequences,
                 state: state(sequences),
-                scores: vec![0.0; sequences * network.outputs],
+                logits: vec![0.0; sequences * network.outputs],
             })
         };
         Ok(Self {
@@ -76,7 +76,7 @@ impl Engine {
             workers: (1..threads)
                 .map(|i| Worker::start(network, part(i)))
                 .collect::<Result<_>>()?,
-            scores: vec![0.0; batch * network.outputs],
+            logits: vec![0.0; batch * network.outputs],
         })
     }
 
@@ -85,9 +85,8 @@ impl Engine {
         self.batch
     }
 
-    /// Scores (B, K), row by row, after `codes` (B), the next input of every sequence. SaShiMi's are
-    /// those of the codes that follow, a stack's those of the classes; they are logarithms of
-    /// unnormalised probabilities. Does not allocate.
+    /// Logits (B, K), row by row, after `codes` (B), the next input of every sequence: of the codes
+    /// that follow, or of the classes. Does not allocate.
     ///
     /// # Errors
     /// If there is not one code for every sequence, a code is none of the model's, or the model
@@ -96,7 +95,7 @@ impl Engine {
         self.advance(Inputs::Codes(codes))
     }
 
-    /// Scores (B, K), row by row, after `values` (B, features), the next input of every sequence
+    /// Logits (B, K), row by row, after `values` (B, features), the next input of every sequence
     /// row by row. Does not allocate.
     ///
     /// # Errors
@@ -119,18 +118,18 @@ impl Engine {
             worker.send()?;
         }
         self.first.step(network);
-        let (first, mut rest) = self.scores.split_at_mut(self.first.scores.len());
-        first.copy_from_slice(&self.first.scores);
+        let (first, mut rest) = self.logits.split_at_mut(self.first.logits.len());
+        first.copy_from_slice(&self.first.logits);
         for worker in &mut self.workers {
             rest = worker.receive(rest)?;
         }
-        Ok(&self.scores)
+        Ok(&self.logits)
     }
 
-    /// Takes over the state that other code has brought the model into, after `position` inputs of
-    /// every sequence: its tensors in the order that [`crate::Model`] and [`crate::Stack`] give,
-    /// row by row. The N real states of a channel are the real parts of its N/2 complex ones and
-    /// then their imaginary parts. The next step gives the scores after input `position` + 1.
+    /// Takes over the state that other code has computed after `position` inputs of every sequence:
+    /// its tensors in the order described at [`crate::Model`], row by row. The N real states of a
+    /// channel are the real parts of its N/2 complex ones and then their imaginary parts. The next
+    /// step returns the logits after input `position` + 1.
     ///
     /// # Errors
     /// If the tensors are not those of the model's state for as many sequences. The sequences stay
@@ -170,7 +169,7 @@ impl Engine {
     }
 }
 
-/// All parts, in the order of their sequences; they are at home between steps.
+/// All parts, in the order of their sequences, between steps.
 fn parts<'a>(first: &'a mut Part, workers: &'a mut [Worker]) -> impl Iterator<Item = &'a mut Part> {
     [first].into_iter().chain(workers.iter_mut().filter_map(|worker| worker.part.as_deref_mut()))
 }
@@ -182,7 +181,7 @@ pub(crate) fn threads(batch: usize) -> usize {
 
 impl Part {
     fn step(&mut self, network: &Network) {
-        network.step(&mut self.state, &mut self.scores);
+        network.step(&mut self.state, &mut self.logits);
     }
 }
 
@@ -212,11 +211,11 @@ impl Worker {
         self.there.as_ref().context(LOST)?.send(part).ok().context(LOST)
     }
 
-    /// Waits for the thread and copies its share of the scores; gives the room for the others.
-    fn receive<'s>(&mut self, scores: &'s mut [f32]) -> Result<&'s mut [f32]> {
+    /// Waits for the thread and copies its share of the logits; returns the rest of the slice.
+    fn receive<'s>(&mut self, logits: &'s mut [f32]) -> Result<&'s mut [f32]> {
         let part = self.back.recv().context(LOST)?;
-        let (own, rest) = scores.split_at_mut(part.scores.len());
-        own.copy_from_slice(&part.scores);
+        let (own, rest) = logits.split_at_mut(part.logits.len());
+        own.copy_from_slice(&part.logits);
         self.part = Some(part);
         Ok(rest)
     }

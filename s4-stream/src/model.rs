@@ -1,48 +1,70 @@
-//! A trained SaShiMi: a code goes in at every position, scores of the next one come out.
+//! A trained model: an input goes in at every position, logits come out.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::config::{Pooling, SashimiConfig};
-use crate::encoder::Encoder;
 use crate::engine::{self, Engine};
-use crate::layer::linear::{Linear, Stored, Vectors};
-use crate::layer::norm::Norm;
-use crate::network::{Architecture, Network};
+use crate::network::{Network, Task};
 use crate::precision::Precision;
-use crate::simd::Isa;
-use crate::stage::Stage;
-use crate::weights::Place;
 
-/// A trained SaShiMi, ready to be stepped. Copies share the weights.
+/// A trained SaShiMi or stack of S4 blocks, ready to be stepped. Copies share the weights.
 ///
-/// The tensors of [`Engine::load_state`] are, from the finest resolution inwards and back: the
-/// states (B, H, N) of the S4 layers on the way down; the vectors (B, H) that wait to be pooled,
-/// fewer than a group; everything of the coarser resolutions; the outputs (B, H, s) of the coarser
-/// resolutions for the present group of s positions; the states of the S4 layers on the way up.
+/// It predicts the next code ([`Self::load`]) or the class of the sequence so far
+/// ([`Self::load_classifier`]).
+///
+/// The tensors of [`Engine::load_state`] for SaShiMi are, from the finest resolution inwards and
+/// back: the states (B, H, N) of the S4 layers on the way down; the vectors (B, H) that wait to be
+/// pooled, fewer than a group; everything of the coarser resolutions; the outputs (B, H, s) of the
+/// coarser resolutions for the present group of s positions; the states of the S4 layers on the way
+/// up. Those of a stack are the states (B, H, N) of its blocks. A classifier that does not decode
+/// the last output has one more: the first output or the sum of all so far, (B, H).
 #[derive(Debug, Clone)]
 pub struct Model(Arc<Network>);
 
 impl Model {
-    /// Reads a run's `config.toml` and a file of weights: a checkpoint, whose averaged weights are
-    /// taken where it has any, or weights alone.
+    /// Reads a model of the next code from a run's `config.toml` and a file of weights: a
+    /// checkpoint, whose averaged weights are taken where it has any, or weights alone. It is a
+    /// SaShiMi unless the configuration names another backbone.
     ///
     /// # Errors
-    /// If a file cannot be read, the weights are not those of the configured model, or the model
-    /// has no recurrence.
+    /// If a file cannot be read, the weights are not those of the configured model or not those of a
+    /// model of the next code, or the model has no recurrence.
     pub fn load(config: &Path, weights: &Path) -> Result<Self> {
-        Network::load::<SashimiConfig>(config, weights).map(Self)
+        Network::load(config, weights, Task::NextCode).map(Self)
     }
 
-    /// The model of a configuration (the text of a `config.toml`) and the bytes of a safetensors
-    /// file.
+    /// Reads a model of the next code from the text of a `config.toml` and the bytes of a
+    /// safetensors file.
     ///
     /// # Errors
     /// As [`Self::load`].
     pub fn new(config: &str, weights: &[u8]) -> Result<Self> {
-        Network::new::<SashimiConfig>(config, weights).map(Self)
+        Network::new(config, weights, Task::NextCode).map(Self)
+    }
+
+    /// Reads a classifier of sequences: files are as those of [`Self::load`]. It is a stack unless
+    /// the configuration names another backbone.
+    ///
+    /// After each input its logits are those of a sequence that ends there: its outputs are pooled
+    /// as configured (the last or first one, the mean or sum of all so far). The weights decide
+    /// whether an input is a code ([`Engine::step`]) or a vector of values
+    /// ([`Engine::step_values`]).
+    ///
+    /// # Errors
+    /// If a file cannot be read, the weights are not those of the configured model, or the model
+    /// has no recurrence.
+    pub fn load_classifier(config: &Path, weights: &Path) -> Result<Self> {
+        Network::load(config, weights, Task::Classes).map(Self)
+    }
+
+    /// Reads a classifier from the text of a `config.toml` and the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// As [`Self::load_classifier`].
+    pub fn new_classifier(config: &str, weights: &[u8]) -> Result<Self> {
+        Network::new(config, weights, Task::Classes).map(Self)
     }
 
     /// The same model with the weights of its linear maps rounded to integers of 16 bits, scaled for
@@ -58,8 +80,8 @@ impl Model {
         self.0.precision
     }
 
-    /// Number of codes K.
-    pub fn levels(&self) -> usize {
+    /// Number of logits K of a sequence: of codes, or of classes.
+    pub fn outputs(&self) -> usize {
         self.0.outputs
     }
 
@@ -89,29 +111,5 @@ impl Model {
     /// Unless 1 <= `threads` <= `batch`, or if a thread cannot be started.
     pub fn engine_on(&self, batch: usize, threads: usize) -> Result<Engine> {
         Engine::new(&self.0, batch, threads)
-    }
-}
-
-impl Architecture for SashimiConfig {
-    fn parse(text: &str) -> Result<Self> {
-        SashimiConfig::parse(text)
-    }
-
-    fn read(&self, place: &Place) -> Result<Network> {
-        let encoder = Encoder::codes(&place.sub("encoder"), self.d_model)?;
-        let levels = place.sub("encoder").shape("weight")?[0];
-        let (backbone, decoder) = (place.sub("model"), place.sub("decoder.output_transform"));
-        let (inputs, outputs) = (Vectors::one(self.d_model), Vectors::one(levels));
-        Ok(Network {
-            isa: Isa::detect(),
-            precision: Precision::Float32,
-            d_model: self.d_model,
-            outputs: levels,
-            encoder,
-            stage: Stage::sashimi(&backbone, self)?,
-            norm: Norm::layer(&backbone.sub("norm"), self.d_model)?,
-            pooling: Pooling::Last,
-            decoder: Linear::read(&decoder, Stored::Plain, inputs, outputs)?,
-        })
     }
 }

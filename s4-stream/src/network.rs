@@ -1,32 +1,42 @@
-//! What is stepped: encoder, blocks, normalisation, pooling and decoder, whatever the model is
-//! called.
+//! What is stepped: encoder, blocks, normalisation, pooling and decoder.
 
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use s4_config::{Backbone, NetworkConfig, Pooling};
 
-use crate::config::Pooling;
 use crate::encoder::{Encoder, Inputs};
-use crate::handover::Tensors;
 use crate::layer::block::Scratch;
-use crate::layer::linear::Linear;
+use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
 use crate::pooling::Pooled;
 use crate::precision::Precision;
+use crate::settings::{self, size};
 use crate::simd::{Arena, Isa, Lanes, WIDTH};
 use crate::stage::{Stage, StageState};
+use crate::state_tensors::StateTensors;
 use crate::weights::{Place, Weights};
 
-/// The settings of a kind of model.
-pub(crate) trait Architecture: Sized {
-    /// Those of a `config.toml`.
-    fn parse(text: &str) -> Result<Self>;
+/// What a network's logits are of, which its settings leave open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// The next code, at every position.
+    NextCode,
+    /// The classes of the sequence so far.
+    Classes,
+}
 
-    /// The model's network with the weights of `place`.
-    fn read(&self, place: &Place) -> Result<Network>;
+impl Task {
+    /// The backbone of settings that name none.
+    fn backbone(self) -> Backbone {
+        match self {
+            Task::NextCode => Backbone::Sashimi,
+            Task::Classes => Backbone::S4,
+        }
+    }
 }
 
 /// The weights.
@@ -36,17 +46,17 @@ pub(crate) struct Network {
     pub precision: Precision,
     /// Channels H at the resolution of inputs and outputs.
     pub d_model: usize,
-    /// Scores of a sequence.
+    /// Logits K of a sequence.
     pub outputs: usize,
     pub encoder: Encoder,
     pub stage: Stage,
-    /// Behind the last block.
+    /// After the last block.
     pub norm: Norm,
     pub pooling: Pooling,
     pub decoder: Linear,
 }
 
-/// What a network remembers of some sequences, and room for what it computes.
+/// What a network remembers of some sequences, and scratch space.
 #[derive(Debug)]
 pub(crate) struct NetworkState {
     stage: StageState,
@@ -55,32 +65,77 @@ pub(crate) struct NetworkState {
     encoding: Vec<Lanes>,
     x: Vec<Lanes>,
     normed: Vec<Lanes>,
-    scores: Vec<Lanes>,
+    logits: Vec<Lanes>,
 }
 
 impl Network {
     /// That of a configuration file and a file of weights.
-    pub fn load<A: Architecture>(config: &Path, weights: &Path) -> Result<Arc<Self>> {
+    pub fn load(config: &Path, weights: &Path, task: Task) -> Result<Arc<Self>> {
         let text = fs::read_to_string(config)
             .with_context(|| format!("cannot read the configuration {}", config.display()))?;
         let bytes = fs::read(weights)
             .with_context(|| format!("cannot read the weights {}", weights.display()))?;
         let context = || format!("configuration {}", config.display());
-        let config = A::parse(&text).with_context(context)?;
-        Self::build(&config, &bytes).with_context(|| format!("weights {}", weights.display()))
+        let config = settings::read(&text, task.backbone()).with_context(context)?;
+        Self::build(&config, &bytes, task).with_context(|| format!("weights {}", weights.display()))
     }
 
     /// That of a configuration's text and the bytes of a file of weights.
-    pub fn new<A: Architecture>(config: &str, weights: &[u8]) -> Result<Arc<Self>> {
-        let config = A::parse(config).context("configuration")?;
-        Self::build(&config, weights).context("weights")
+    pub fn new(config: &str, weights: &[u8], task: Task) -> Result<Arc<Self>> {
+        let config = settings::read(config, task.backbone()).context("configuration")?;
+        Self::build(&config, weights, task).context("weights")
     }
 
-    fn build(config: &impl Architecture, bytes: &[u8]) -> Result<Arc<Self>> {
+    fn build(config: &NetworkConfig, bytes: &[u8], task: Task) -> Result<Arc<Self>> {
         let weights = Weights::read(bytes)?;
-        let network = config.read(&weights.root())?;
+        let network = Self::read(&weights.root(), config, task)?;
         weights.finish()?;
         Ok(Arc::new(network))
+    }
+
+    fn read(place: &Place, config: &NetworkConfig, task: Task) -> Result<Self> {
+        let d_model = size(config.width());
+        let (encoder, decoder) = (place.sub("encoder"), place.sub("decoder"));
+        ensure!(
+            !decoder.has("retrieval.classifier.0.weight"),
+            "the decoder compares two whole sequences: it has no logits for one that is stepped"
+        );
+        let encoder = if encoder.has("bias") {
+            Encoder::values(&encoder, d_model)?
+        } else {
+            Encoder::codes(&encoder, d_model)?
+        };
+        let (backbone, decoder) = (place.sub("model"), decoder.sub("output_transform"));
+        let outputs = decoder.shape("weight")?.first().copied().unwrap_or_default();
+        ensure!(outputs > 0, "the decoder has no outputs");
+        let pooling = match task {
+            Task::Classes => config.pooling.unwrap_or_default(),
+            Task::NextCode => {
+                encoder.check_next(outputs)?;
+                Pooling::Last
+            }
+        };
+        let (stage, norm) = match config.backbone() {
+            Backbone::Sashimi => Stage::sashimi(&backbone, &config.sashimi())?,
+            Backbone::S4 => Stage::stack(&backbone, &config.stack(), &config.layer)?,
+            other => bail!("{} has no steps", other.key()),
+        };
+        Ok(Self {
+            isa: Isa::detect(),
+            precision: Precision::Float32,
+            d_model,
+            outputs,
+            encoder,
+            stage,
+            norm,
+            pooling,
+            decoder: Linear::read(
+                &decoder,
+                Stored::Plain,
+                Vectors::one(d_model),
+                Vectors::one(outputs),
+            )?,
+        })
     }
 
     /// The same network with the weights of its linear maps as integers of 16 bits. What is computed
@@ -95,7 +150,7 @@ impl Network {
         Arc::new(network)
     }
 
-    /// Bytes of weights that are read for a position, on average.
+    /// Bytes of weights that are read per position, on average.
     pub fn bytes(&self) -> f64 {
         self.stage.bytes() + self.decoder.bytes() as f64
     }
@@ -103,12 +158,12 @@ impl Network {
     /// The state of `batch` sequences before their first input.
     pub fn state(&self, batch: usize) -> NetworkState {
         let pooled = Pooled::new(self.pooling, batch * self.norm.lanes());
-        self.with_room(self.stage.state(batch), pooled, batch)
+        self.with_scratch(self.stage.state(batch), pooled, batch)
     }
 
     /// The state of `batch` sequences that all stand where the only one of `state` stands.
     pub fn repeated(&self, state: &NetworkState, batch: usize) -> NetworkState {
-        self.with_room(state.stage.repeat(batch), state.pooled.repeat(batch), batch)
+        self.with_scratch(state.stage.repeat(batch), state.pooled.repeat(batch), batch)
     }
 
     /// The state of those of `batch` sequences after `position` inputs that `tensors` hold.
@@ -120,23 +175,23 @@ impl Network {
         sequences: Range<usize>,
     ) -> Result<NetworkState> {
         let mut state = self.state(sequences.len());
-        let mut tensors = Tensors::new(tensors, batch, sequences);
+        let mut tensors = StateTensors::new(tensors, batch, sequences);
         self.stage.load(&mut state.stage, position, &mut tensors)?;
         state.pooled.load(position, self.d_model, &mut tensors)?;
         tensors.finish()?;
         Ok(state)
     }
 
-    fn with_room(&self, stage: StageState, pooled: Pooled, batch: usize) -> NetworkState {
+    fn with_scratch(&self, stage: StageState, pooled: Pooled, batch: usize) -> NetworkState {
         let buffer = |lanes| vec![Lanes::ZERO; batch * lanes];
         NetworkState {
             stage,
             pooled,
-            scratch: Scratch::new(batch, self.stage.room()),
-            encoding: buffer(self.encoder.room()),
+            scratch: Scratch::new(batch, self.stage.scratch()),
+            encoding: buffer(self.encoder.scratch()),
             x: buffer(self.norm.lanes()),
             normed: buffer(self.norm.lanes()),
-            scores: buffer(self.decoder.outputs()),
+            logits: buffer(self.decoder.outputs()),
         }
     }
 
@@ -146,17 +201,17 @@ impl Network {
         self.encoder.apply(self.isa, inputs, &mut state.encoding, &mut state.x);
     }
 
-    /// Scores (B, K) after the inputs of [`Self::encode`].
-    pub fn step(&self, state: &mut NetworkState, scores: &mut [f32]) {
-        let NetworkState { stage, pooled, scratch, x, normed, scores: padded, .. } = state;
+    /// Logits (B, K) after the inputs of [`Self::encode`].
+    pub fn step(&self, state: &mut NetworkState, logits: &mut [f32]) {
+        let NetworkState { stage, pooled, scratch, x, normed, logits: padded, .. } = state;
         self.stage.step(self.isa, x, stage, scratch);
         self.norm.apply(self.isa, x, normed);
         pooled.push(self.isa, normed);
         self.decoder.apply(self.isa, normed, padded);
         let padded = padded.chunks_exact(self.decoder.outputs());
-        for (scores, padded) in scores.chunks_exact_mut(self.outputs).zip(padded) {
-            for (scores, lanes) in scores.chunks_mut(WIDTH).zip(padded) {
-                scores.copy_from_slice(&lanes.0[..scores.len()]);
+        for (logits, padded) in logits.chunks_exact_mut(self.outputs).zip(padded) {
+            for (logits, lanes) in logits.chunks_mut(WIDTH).zip(padded) {
+                logits.copy_from_slice(&lanes.0[..logits.len()]);
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What of the outputs so far is decoded: a whole sequence gets one vector.
 
 use anyhow::Result;
+use s4_config::Pooling;
 
-use crate::config::Pooling;
-use crate::handover::Tensors;
 use crate::simd::{Isa, Kernel, Lanes, Simd, lanes, pack_into};
+use crate::state_tensors::StateTensors;
 
 /// The outputs of some sequences so far, as far as they are needed.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Pooled {
     /// Before the first output of some sequences, which take `lanes` in all.
     pub fn new(pooling: Pooling, lanes: usize) -> Self {
         let zeros = |needed: bool| if needed { vec![Lanes::ZERO; lanes] } else { Vec::new() };
-        let sums = matches!(pooling, Pooling::Pool | Pooling::Sum);
+        let sums = matches!(pooling, Pooling::Mean | Pooling::Sum);
         Self { pooling, count: 0, kept: zeros(pooling != Pooling::Last), excess: zeros(sums) }
     }
 
@@ -39,7 +39,7 @@ impl Pooled {
                 return;
             }
             Pooling::Sum => 1.0,
-            Pooling::Pool => 1.0 / self.count as f32,
+            Pooling::Mean => 1.0 / self.count as f32,
         };
         isa.run(Add { sum: &mut self.kept, excess: &mut self.excess, y, scale });
     }
@@ -59,7 +59,12 @@ impl Pooled {
 
     /// After `position` outputs of `channels` channels, whose first one or sum is the next of
     /// `tensors`.
-    pub fn load(&mut self, position: u64, channels: usize, tensors: &mut Tensors) -> Result<()> {
+    pub fn load(
+        &mut self,
+        position: u64,
+        channels: usize,
+        tensors: &mut StateTensors,
+    ) -> Result<()> {
         self.reset();
         self.count = position;
         if self.pooling != Pooling::Last {
@@ -115,7 +120,7 @@ mod tests {
             (Pooling::Last, [3.0, 5.0, 1.0]),
             (Pooling::First, [3.0, 3.0, 3.0]),
             (Pooling::Sum, [3.0, 8.0, 9.0]),
-            (Pooling::Pool, [3.0, 4.0, 3.0]),
+            (Pooling::Mean, [3.0, 4.0, 3.0]),
         ] {
             for isa in Isa::both() {
                 let mut pooled = Pooled::new(pooling, 1);

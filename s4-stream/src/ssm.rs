@@ -11,7 +11,7 @@
 //! low rank by the Woodbury identity, so a step takes O(N R) operations and is exact.
 //!
 //! A product g_r(z) of the next step needs nothing that this step does not have, so it is computed
-//! here, beside the outputs, and kept with the state: a step then passes over the state once. The
+//! here, along with the outputs, and kept with the state: a step then passes over the state once. The
 //! system looks like one with 1 + R inputs (u and the products) and C + R outputs (y and the next
 //! products), and that is what a [`System`] is.
 
@@ -19,8 +19,9 @@ use std::f64::consts::PI;
 
 use anyhow::{Result, ensure};
 use num_complex::Complex64;
+use s4_config::{Discretisation, Mode, SsmConfig, Transform};
 
-use crate::config::{Discretisation, Mode, SsmConfig, Transform};
+use crate::settings::size;
 use crate::weights::Place;
 
 /// Steps of one channel, in float64.
@@ -71,11 +72,11 @@ struct Parameters<'a> {
 
 impl<'a> Parameters<'a> {
     fn read(place: &Place, config: &'a SsmConfig, d_model: usize, channels: usize) -> Result<Self> {
-        let pairs = if config.is_real { config.d_state } else { config.d_state / 2 };
-        let shared = config.n_ssm.unwrap_or(d_model);
+        let pairs = size(config.d_state) / if config.is_real { 1 } else { 2 };
+        let shared = config.n_ssm.map_or(d_model, size);
         ensure!(
             d_model.is_multiple_of(shared),
-            "n_ssm must divide the width, got {shared} and {d_model}"
+            "model.layer.ssm.n_ssm must divide the width {d_model} of the layer, got {shared}"
         );
         let complex = |name: &str, shape: [usize; 3]| -> Result<Vec<Complex64>> {
             if config.is_real {
@@ -95,15 +96,16 @@ impl<'a> Parameters<'a> {
                     "C is stored as C̃ for kernels of {length} values, as the official code does; \
                      undo that first (SsmParameters::undo_c_tilde)"
                 );
-                complex("P", [config.rank, shared, pairs])?
+                complex("P", [size(config.rank), shared, pairs])?
             }
         };
         Ok(Self {
             inv_dt: place.tensor("inv_dt", &[d_model, steps])?,
             a_real: place.tensor("A_real", &[shared, pairs])?,
-            a_imag: match config.is_real {
-                true => None,
-                false => Some(place.tensor("A_imag", &[shared, pairs])?),
+            a_imag: if config.is_real {
+                None
+            } else {
+                Some(place.tensor("A_imag", &[shared, pairs])?)
             },
             b: complex("B", [1, shared, pairs])?,
             c: complex("C", [channels, d_model, pairs])?,
@@ -118,10 +120,10 @@ impl<'a> Parameters<'a> {
 
     fn a(&self, shared: usize) -> Vec<Complex64> {
         let range = shared * self.pairs..(shared + 1) * self.pairs;
-        let real = self.config.real_transform.apply(&self.a_real[range.clone()]);
+        let real = quantities(self.config.real_transform, &self.a_real[range.clone()]);
         let imag = match &self.a_imag {
             None => vec![0.0; self.pairs],
-            Some(imag) => self.config.imag_transform.apply(&imag[range]),
+            Some(imag) => quantities(self.config.imag_transform, &imag[range]),
         };
         real.into_iter().zip(imag).map(|(re, im)| Complex64::new(-re, -im)).collect()
     }
@@ -133,7 +135,7 @@ impl<'a> Parameters<'a> {
         if self.config.dt_fast {
             stored.iter_mut().for_each(|x| *x = x.sinh());
         }
-        let dt = self.config.dt_transform.apply(&stored);
+        let dt = quantities(self.config.dt_transform, &stored);
         if steps == 1 { vec![dt[0]; self.pairs] } else { dt }
     }
 
@@ -242,18 +244,16 @@ fn exp_m1(z: Complex64) -> Complex64 {
     Complex64::new(real, z.re.exp() * z.im.sin())
 }
 
-impl Transform {
-    /// The quantities that the stored numbers stand for.
-    fn apply(self, stored: &[f64]) -> Vec<f64> {
-        let quantity = |&x: &f64| match self {
-            Transform::None => x,
-            Transform::Exp => x.exp(),
-            Transform::Relu => x.max(0.0) + 1e-4,
-            Transform::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Transform::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
-        };
-        stored.iter().map(quantity).collect()
-    }
+/// The quantities that the stored numbers stand for.
+fn quantities(transform: Transform, stored: &[f64]) -> Vec<f64> {
+    let quantity = |&x: &f64| match transform {
+        Transform::None => x,
+        Transform::Exp => x.exp(),
+        Transform::Relu => x.max(0.0) + 1e-4,
+        Transform::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Transform::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+    };
+    stored.iter().map(quantity).collect()
 }
 
 #[cfg(test)]
@@ -377,11 +377,11 @@ mod tests {
     #[test]
     fn transforms_are_the_usual_functions() {
         let x = [-40.0, -1.0, 0.5, 40.0];
-        let softplus = Transform::Softplus.apply(&x);
+        let softplus = quantities(Transform::Softplus, &x);
         assert!((softplus[1] - (1.0 + (-1f64).exp()).ln()).abs() < 1e-15);
         assert!((softplus[0] - (-40f64).exp()).abs() < 1e-30 && softplus[3] == 40.0);
-        assert_eq!(Transform::Relu.apply(&x), [1e-4, 1e-4, 0.5 + 1e-4, 40.0 + 1e-4]);
-        assert_eq!(Transform::None.apply(&x), x);
-        assert!((Transform::Sigmoid.apply(&x)[2] - 0.622_459_331_201_854_6).abs() < 1e-15);
+        assert_eq!(quantities(Transform::Relu, &x), [1e-4, 1e-4, 0.5 + 1e-4, 40.0 + 1e-4]);
+        assert_eq!(quantities(Transform::None, &x), x);
+        assert!((quantities(Transform::Sigmoid, &x)[2] - 0.622_459_331_201_854_6).abs() < 1e-15);
     }
 }

@@ -2,14 +2,15 @@
 //! stage inside it once a group of positions is complete. A plain stack is its innermost stage alone.
 
 use anyhow::Result;
+use s4_config::{NormKind, S4BlockConfig, SashimiConfig, StackConfig, Variant};
 
-use crate::config::{NormKind, SashimiConfig, StackConfig, Variant};
-use crate::handover::Tensors;
 use crate::layer::add;
 use crate::layer::block::{Block, Layer, Scratch};
 use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
+use crate::settings::size;
 use crate::simd::{Arena, Isa, Lanes, WIDTH, lanes, pack_into};
+use crate::state_tensors::StateTensors;
 use crate::weights::Place;
 
 /// A part of the model from some resolution inwards.
@@ -35,9 +36,9 @@ pub(crate) struct Level {
     width: usize,
     /// Positions that are pooled into one.
     factor: usize,
-    /// Blocks in front of the pooling; none unless the model is a U-Net.
+    /// Blocks before the pooling; none unless the model is a U-Net.
     down: Vec<Block>,
-    /// A group of vectors, behind one another, to one of the stage inside.
+    /// A group of vectors, concatenated, to one of the stage inside.
     pool: Linear,
     inner: Stage,
     /// A vector of the stage inside to the next group of vectors.
@@ -45,7 +46,7 @@ pub(crate) struct Level {
     up: Vec<Block>,
 }
 
-/// What a stage remembers, and room for what it computes.
+/// What a stage remembers, and scratch space.
 #[derive(Debug)]
 pub(crate) enum StageState {
     Centre(CentreState),
@@ -78,26 +79,40 @@ pub(crate) struct LevelState {
 }
 
 impl Stage {
-    /// Reads the hourglass.
-    pub fn sashimi(place: &Place, config: &SashimiConfig) -> Result<Self> {
+    /// Reads the hourglass, and the normalisation of its outputs.
+    pub fn sashimi(place: &Place, config: &SashimiConfig) -> Result<(Self, Norm)> {
+        let d_model = size(config.d_model);
+        let pool: Vec<_> = config.pool.iter().map(|&factor| size(factor)).collect();
         let mut builder = Builder { place, config, down: 0, up: 0 };
-        builder.stage(config.d_model, &config.pool)
+        Ok((builder.stage(d_model, &pool)?, Norm::layer(&place.sub("norm"), d_model)?))
     }
 
-    /// Reads a plain stack: `layers.{i}.layer.*` and `layers.{i}.norm.norm.*`.
-    pub fn stack(place: &Place, config: &StackConfig) -> Result<Self> {
+    /// Reads a plain stack, `layers.{i}.layer.*` and `layers.{i}.norm.norm.*`, and the normalisation
+    /// of its outputs.
+    pub fn stack(
+        place: &Place,
+        config: &StackConfig,
+        layer: &S4BlockConfig,
+    ) -> Result<(Self, Norm)> {
+        let d_model = size(config.d_model);
+        let norm = |place: &Place| {
+            let place = place.sub("norm.norm");
+            match config.norm {
+                NormKind::Layer => Norm::layer(&place, d_model),
+                NormKind::Scalar => Norm::scalar(&place, d_model),
+                NormKind::Batch => Norm::batch(&place, d_model),
+                NormKind::None => Ok(Norm::identity(d_model)),
+            }
+        };
         let block = |i| {
             let place = place.sub(format_args!("layers.{i}"));
-            let layer = Layer::s4(&place.sub("layer"), &config.layer, config.d_model)?;
-            let norm = stack_norm(&place, config)?;
-            Ok(if config.prenorm {
-                Block::prenorm(norm, layer)
-            } else {
-                Block::postnorm(norm, layer)
-            })
+            let layer = Layer::s4(&place.sub("layer"), layer, d_model)?;
+            let wire = if config.prenorm { Block::prenorm } else { Block::postnorm };
+            Ok(wire(norm(&place)?, layer))
         };
         let blocks = (0..config.n_layers).map(block).collect::<Result<_>>()?;
-        Ok(Stage::Centre(Centre { blocks, residual: false }))
+        let last = if config.prenorm { norm(place)? } else { Norm::identity(d_model) };
+        Ok((Stage::Centre(Centre { blocks, residual: false }), last))
     }
 
     /// The state of `batch` sequences before their first input.
@@ -143,7 +158,12 @@ impl Stage {
 
     /// Fills the `state` of some sequences with theirs of `tensors`, which come in the order of the
     /// fields of [`Level`], after `position` inputs of this stage.
-    pub fn load(&self, state: &mut StageState, position: u64, tensors: &mut Tensors) -> Result<()> {
+    pub fn load(
+        &self,
+        state: &mut StageState,
+        position: u64,
+        tensors: &mut StateTensors,
+    ) -> Result<()> {
         match (self, state) {
             (Stage::Centre(centre), StageState::Centre(state)) => {
                 load(&centre.blocks, &mut state.blocks, tensors)
@@ -154,11 +174,13 @@ impl Stage {
     }
 
     /// Lanes of [`Scratch`] that a sequence needs.
-    pub fn room(&self) -> usize {
-        let most = |blocks: &[Block]| blocks.iter().map(Block::room).max().unwrap_or(0);
+    pub fn scratch(&self) -> usize {
+        let most = |blocks: &[Block]| blocks.iter().map(Block::scratch).max().unwrap_or(0);
         match self {
             Stage::Centre(centre) => most(&centre.blocks),
-            Stage::Level(level) => most(&level.down).max(most(&level.up)).max(level.inner.room()),
+            Stage::Level(level) => {
+                most(&level.down).max(most(&level.up)).max(level.inner.scratch())
+            }
         }
     }
 
@@ -176,7 +198,7 @@ impl Stage {
         }
     }
 
-    /// Bytes of weights that a position takes on average.
+    /// Bytes of weights that are read per position, on average.
     pub fn bytes(&self) -> f64 {
         let sum = |blocks: &[Block]| blocks.iter().map(Block::bytes).sum::<usize>() as f64;
         match self {
@@ -223,7 +245,12 @@ impl Level {
         }
     }
 
-    fn load(&self, state: &mut LevelState, position: u64, tensors: &mut Tensors) -> Result<()> {
+    fn load(
+        &self,
+        state: &mut LevelState,
+        position: u64,
+        tensors: &mut StateTensors,
+    ) -> Result<()> {
         let Self { channels, width, factor, .. } = *self;
         load(&self.down, &mut state.down, tensors)?;
         let groups = position / factor as u64;
@@ -251,19 +278,8 @@ impl Level {
 }
 
 /// Fills the states of `blocks`.
-fn load(blocks: &[Block], states: &mut [Vec<Lanes>], tensors: &mut Tensors) -> Result<()> {
+fn load(blocks: &[Block], states: &mut [Vec<Lanes>], tensors: &mut StateTensors) -> Result<()> {
     blocks.iter().zip(states).try_for_each(|(block, state)| block.load(state, tensors))
-}
-
-/// `norm.norm.*` of a plain stack or one of its blocks.
-pub(crate) fn stack_norm(place: &Place, config: &StackConfig) -> Result<Norm> {
-    let (place, width) = (place.sub("norm.norm"), config.d_model);
-    match config.norm {
-        NormKind::Layer => Norm::layer(&place, width),
-        NormKind::Scalar => Norm::scalar(&place, width),
-        NormKind::Batch => Norm::batch(&place, width),
-        NormKind::None => Ok(Norm::identity(width)),
-    }
 }
 
 impl StageState {
@@ -323,16 +339,17 @@ impl Builder<'_> {
             let blocks = self.blocks(&place.sub("c_layers"), 0, width)?;
             return Ok(Stage::Centre(Centre { blocks, residual: true }));
         };
-        let down = match config.unet {
-            true => self.blocks(&place.sub("d_layers"), self.down, width)?,
-            false => Vec::new(),
+        let down = if config.unet {
+            self.blocks(&place.sub("d_layers"), self.down, width)?
+        } else {
+            Vec::new()
         };
         self.down += down.len();
         let stored = match config.variant {
             Variant::Standalone => Stored::Pointwise,
             Variant::Audio => Stored::WeightNormed,
         };
-        let inner_width = width * config.expand;
+        let inner_width = width * size(config.expand);
         let (fine, coarse) = (Vectors::interleaved(factor, width), Vectors::one(inner_width));
         let pool_place = place.sub(format_args!("d_layers.{}.linear", self.down));
         let pool = Linear::read(&pool_place, stored, fine, coarse)?;
@@ -346,7 +363,7 @@ impl Builder<'_> {
         Ok(Stage::Level(Box::new(Level { channels, width, factor, down, pool, inner, unpool, up })))
     }
 
-    /// `n_layers` S4 blocks, each with a feed-forward block behind it, numbered from `first`.
+    /// `n_layers` S4 blocks, each followed by a feed-forward block, numbered from `first`.
     fn blocks(&self, place: &Place, first: usize, width: usize) -> Result<Vec<Block>> {
         let config = self.config;
         let mut blocks = Vec::new();
@@ -360,7 +377,7 @@ impl Builder<'_> {
                     Variant::Standalone => Stored::Pointwise,
                     Variant::Audio => Stored::Plain,
                 };
-                let inner = config.ff * width;
+                let inner = size(config.ff) * width;
                 let layer = Layer::feed_forward(&next.sub("layer"), stored, width, inner)?;
                 blocks.push(Block::prenorm(self.norm(&next, width)?, layer));
             }

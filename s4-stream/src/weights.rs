@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::simd::{Arena, Table};
 
-/// The metadata that tells a checkpoint from weights alone.
+/// The metadata that only a checkpoint has, not a file of weights alone.
 const CHECKPOINT: &str = "checkpoint";
 
 /// The weights of a model: a file of weights alone, or those of a checkpoint that are meant to be
@@ -31,10 +31,12 @@ impl<'a> Weights<'a> {
         let file = SafeTensors::deserialize(bytes).context(DAMAGED)?;
         let is_checkpoint =
             header.metadata().as_ref().is_some_and(|strings| strings.contains_key(CHECKPOINT));
-        let prefix = match is_checkpoint {
-            false => "",
-            true if file.names().iter().any(|name| name.starts_with("ema.")) => "ema.",
-            true => "model.",
+        let prefix = if !is_checkpoint {
+            ""
+        } else if file.names().iter().any(|name| name.starts_with("ema.")) {
+            "ema."
+        } else {
+            "model."
         };
         Ok(Self { file, prefix, taken: RefCell::default(), arena: RefCell::default() })
     }
@@ -44,7 +46,7 @@ impl<'a> Weights<'a> {
         Place { weights: self, name: String::new() }
     }
 
-    /// Refuses weights that no part of the model has taken: they are another model's.
+    /// Refuses weights that no part of the model has read: they are another model's.
     pub fn finish(&self) -> Result<()> {
         let taken = self.taken.borrow();
         let mut left: Vec<&str> = (self.file.names().into_iter())
@@ -79,7 +81,7 @@ impl Place<'_> {
         Self { weights: self.weights, name }
     }
 
-    /// Keeps what has become of tensors beside that of the others.
+    /// Keeps `numbers`, made of tensors of the file, next to those of other tensors.
     pub fn keep<T: Copy>(&self, numbers: &[T]) -> Table<T> {
         self.weights.arena.borrow_mut().keep(numbers)
     }

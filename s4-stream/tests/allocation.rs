@@ -11,7 +11,7 @@ struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: all is handed on to the system's allocator.
+// SAFETY: all is passed to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
@@ -31,13 +31,13 @@ static ALLOCATOR: Counting = Counting;
 /// The only test of this program: others would allocate beside it.
 #[test]
 fn steps_allocate_nothing() {
-    let shape = Shape { d_model: 24, n_layers: 2, pool: vec![2, 3], d_state: 8, levels: 16 };
+    let shape = Shape { pool: Some(vec![2, 3]), d_model: 24, n_layers: 2, d_state: 8, levels: 16 };
     let model = s4_stream::Model::new(&shape.config(), &shape.weights(0)).unwrap();
     for threads in [1, 2] {
         let mut engine = model.engine_on(5, threads).unwrap();
         let mut step = |i: u16| {
-            let scores = engine.step(&[0, 1, 2, 3, i % 16]).unwrap();
-            assert!(scores.iter().all(|score| score.is_finite()));
+            let logits = engine.step(&[0, 1, 2, 3, i % 16]).unwrap();
+            assert!(logits.iter().all(|logit| logit.is_finite()));
         };
         // The threads' channels set up what they need for waiting when they first wait.
         (0..200).for_each(&mut step);

@@ -6,14 +6,14 @@ use s4_stream::{Engine, Model, Precision};
 use support::Shape;
 
 fn shape() -> Shape {
-    Shape { d_model: 24, n_layers: 2, pool: vec![2, 3], d_state: 8, levels: 18 }
+    Shape { pool: Some(vec![2, 3]), d_model: 24, n_layers: 2, d_state: 8, levels: 18 }
 }
 
 fn model() -> Model {
     Model::new(&shape().config(), &shape().weights(0)).unwrap()
 }
 
-/// Scores of `steps` steps; sequence s has the codes s, 2 s, 3 s, ….
+/// Logits of `steps` steps; sequence s has the codes s, 2 s, 3 s, ….
 fn run(engine: &mut Engine, first: usize, steps: usize) -> Vec<Vec<f32>> {
     let code = |sequence, step| ((first + sequence) * (step + 1) % 18) as u16;
     (0..steps)
@@ -27,7 +27,7 @@ fn run(engine: &mut Engine, first: usize, steps: usize) -> Vec<Vec<f32>> {
 #[test]
 fn sequences_do_not_depend_on_what_is_beside_them() {
     let model = model();
-    let levels = model.levels();
+    let levels = model.outputs();
     for (batch, threads) in [(2, 1), (3, 2), (7, 1), (7, 3)] {
         let together = run(&mut model.engine_on(batch, threads).unwrap(), 0, 40);
         for sequence in 0..batch {
@@ -76,7 +76,7 @@ fn rounded_weights_are_a_model_of_its_own() {
 #[test]
 fn a_beginning_can_be_continued_in_several_ways() {
     let model = model();
-    let levels = model.levels();
+    let levels = model.outputs();
     let mut begun = model.engine(1).unwrap();
     // In the midst of a group of pooled positions.
     run(&mut begun, 3, 17);
@@ -98,13 +98,13 @@ fn a_beginning_can_be_continued_in_several_ways() {
 fn outputs_know_the_past_and_not_the_future() {
     let model = model();
     let mut engine = model.engine_on(1, 1).unwrap();
-    let scores = |engine: &mut Engine, changed: usize| -> Vec<Vec<f32>> {
+    let logits = |engine: &mut Engine, changed: usize| -> Vec<Vec<f32>> {
         engine.reset();
         (0..30)
             .map(|step| engine.step(&[if step == changed { 9 } else { 3 }]).unwrap().to_vec())
             .collect()
     };
-    let (one, other) = (scores(&mut engine, 7), scores(&mut engine, 30));
+    let (one, other) = (logits(&mut engine, 7), logits(&mut engine, 30));
     assert_eq!(one[..7], other[..7]);
     for step in 7..30 {
         assert_ne!(one[step], other[step], "step {step}");
@@ -136,9 +136,47 @@ fn another_models_weights_are_refused() {
     assert!(error(&shape, &|s| s.n_layers = 3).contains("is missing"));
     assert!(error(&shape, &|s| s.d_model = 25).contains("expected [codes, 25]"));
     assert!(error(&shape, &|s| s.d_state = 10).contains("expected [1, 96, 5, 2]"));
-    assert!(error(&shape, &|s| s.pool = vec![2, 4]).contains("expected"));
+    assert!(error(&shape, &|s| s.pool = Some(vec![2, 4])).contains("expected"));
     let cut = &shape.weights(0)[..1000];
     assert!(format!("{:#}", Model::new(&shape.config(), cut).unwrap_err()).contains("damaged"));
+}
+
+#[test]
+fn any_backbone_predicts_codes_or_classifies() {
+    for pool in [Some(vec![2, 3]), None] {
+        let shape = Shape { pool, ..shape() };
+        let (config, weights) = (shape.config(), shape.weights(0));
+        let next = Model::new(&config, &weights).unwrap();
+        let next = run(&mut next.engine(1).unwrap(), 3, 40);
+        let classify = |pooling: &str| {
+            let config = config.replace("[model]", &format!("[model]\npooling = \"{pooling}\""));
+            let model = Model::new_classifier(&config, &weights).unwrap();
+            run(&mut model.engine(1).unwrap(), 3, 40)
+        };
+        assert_eq!(classify("last"), next);
+        // The decoder is affine: the logits of the mean are the mean of the logits.
+        let mean = |k: usize| next.iter().map(|logits| logits[k]).sum::<f32>() / 40.0;
+        for (k, found) in classify("mean")[39].iter().enumerate() {
+            assert!((found - mean(k)).abs() < 1e-5, "{found}, {}", mean(k));
+        }
+    }
+}
+
+/// Older configurations name no backbone: each kind of run has its own.
+#[test]
+fn runs_of_the_other_kind_are_refused() {
+    let (sashimi, stack) = (shape(), Shape { pool: None, ..shape() });
+    let config = sashimi.config().replace("backbone = \"sashimi\"\n", "");
+    Model::new(&config, &sashimi.weights(0)).unwrap();
+    let error = Model::new_classifier(&config, &sashimi.weights(0)).unwrap_err();
+    let expected = "model.pool means nothing to model.backbone = \"s4\"";
+    assert!(format!("{error:#}").contains(expected), "{error:#}");
+
+    let config = stack.config().replace("backbone = \"s4\"\n", "norm = \"layer\"\n");
+    Model::new_classifier(&config, &stack.weights(0)).unwrap();
+    let error = Model::new(&config, &stack.weights(0)).unwrap_err();
+    let expected = "model.norm means nothing to model.backbone = \"sashimi\"";
+    assert!(format!("{error:#}").contains(expected), "{error:#}");
 }
 
 #[test]
@@ -169,7 +207,7 @@ fn state(batch: usize, first: usize) -> Vec<Vec<f32>> {
 #[test]
 fn states_go_to_their_sequences() {
     let model = model();
-    let levels = model.levels();
+    let levels = model.outputs();
     let mut engine = model.engine_on(3, 2).unwrap();
     run(&mut engine, 0, 4);
     engine.load_state(12, &state(3, 0)).unwrap();

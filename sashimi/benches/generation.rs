@@ -16,6 +16,8 @@
 #[path = "../../s4-core/benches/support/libtorch.rs"]
 mod libtorch;
 
+use models::Network;
+use s4_config::{Backbone, Input, NetworkConfig, Output, Shape};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -29,7 +31,6 @@ use s4_core::params::ParamStore;
 use s4_stream::Model;
 use sashimi::generate::Scores;
 use sashimi::generate::tensors::Tensors;
-use sashimi::model::{CodeModel, SashimiConfig};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -126,11 +127,17 @@ fn limit(task: &Task) -> Duration {
     Duration::from_secs_f64(if task.quick() { 0.5 } else { 3.0 })
 }
 
+fn config() -> NetworkConfig {
+    NetworkConfig::of(Backbone::Sashimi)
+}
+
 /// A fresh model, for libtorch and for the engine.
-fn model() -> Result<(CodeModel, ParamStore)> {
+fn model() -> Result<(Network, ParamStore)> {
     tch::manual_seed(1);
     let mut store = ParamStore::new(Device::Cpu, Kind::Float);
-    let model = CodeModel::new(&mut store.root(), &SashimiConfig::default(), LEVELS)?;
+    let shape =
+        Shape { input: Input::Tokens { vocabulary: LEVELS }, output: Output::PerPosition(LEVELS) };
+    let model = Network::new(&mut store.root(), &config(), shape)?;
     Ok((model, store))
 }
 
@@ -138,9 +145,9 @@ fn engine(store: &ParamStore) -> Result<Model> {
     /// The part of a run's configuration that the engine reads.
     #[derive(Serialize)]
     struct Run {
-        model: SashimiConfig,
+        model: NetworkConfig,
     }
-    let config = program::config::to_toml(&Run { model: SashimiConfig::default() })?;
+    let config = program::config::to_toml(&Run { model: config() })?;
     Model::new(&config, &store.state_dict().to_safetensors(&[])?)
 }
 

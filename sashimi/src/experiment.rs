@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
 use audio_data::split::SplitBy;
-use program::config::Loaded;
+use program::config::{Config, Loaded, Problem};
 use program::exit::usage;
+use s4_config::{Backbone, NetworkConfig};
 use serde::{Deserialize, Serialize};
 use training::run;
-use training::train_config::TrainConfig;
-
-use crate::model::SashimiConfig;
+use training::schedule::Goal;
+use training::train_config::{Best, TrainConfig};
 
 /// A complete experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,13 +22,31 @@ pub struct Experiment {
     pub data: DataConfig,
     /// The network.
     #[serde(default)]
-    pub model: SashimiConfig,
+    pub model: NetworkConfig,
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
     /// What is generated to be listened to while it trains.
     #[serde(default)]
     pub preview: PreviewConfig,
+}
+
+impl Config for Experiment {
+    const ALIASES: &[(&str, &str)] = &[
+        ("data.rate", "data.sample_rate"),
+        s4_config::RENAMED[0],
+        s4_config::RENAMED[1],
+        s4_config::RENAMED[2],
+        s4_config::RENAMED[3],
+    ];
+
+    fn complete(&mut self) -> Result<(), Problem> {
+        self.train.best.get_or_insert_with(|| Best {
+            metric: "val/bits_per_sample".to_owned(),
+            mode: Goal::Min,
+        });
+        Ok(())
+    }
 }
 
 /// Where audio comes from, and how it becomes sequences of codes.
@@ -44,7 +62,7 @@ pub struct DataConfig {
     /// Samples in a second; absent: as most files have, at most 16,000. A run's own config always
     /// has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<u32>,
+    pub sample_rate: Option<u32>,
     /// How recordings are divided for training, validation and test: `auto`, `lists`, `files` or
     /// `time`.
     pub split: SplitBy,
@@ -70,7 +88,7 @@ pub struct DataConfig {
     pub val_count: Option<usize>,
     /// Damaged files are an error rather than skipped.
     pub strict: bool,
-    /// Folder that decoded audio is kept in; absent: `data/cache/audio`.
+    /// Folder that decoded audio is kept in, as `audio`; `data/cache` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
 }
@@ -93,7 +111,7 @@ impl Default for DataConfig {
         Self {
             dir: None,
             layout: None,
-            rate: None,
+            sample_rate: None,
             split: SplitBy::default(),
             companding: Companding::MuLaw,
             bits: 8,
@@ -121,8 +139,8 @@ impl DataConfig {
     ///
     /// # Errors
     /// If it has not been found out yet.
-    pub fn rate(&self) -> Result<u32> {
-        self.rate.context("data.rate is not set; a run's config.toml has it")
+    pub fn sample_rate(&self) -> Result<u32> {
+        self.sample_rate.context("data.sample_rate is not set; a run's config.toml has it")
     }
 }
 
@@ -183,13 +201,23 @@ impl Preset {
 }
 
 impl run::Experiment for Experiment {
+    fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
+        let (mut model, line) = self.model.clone().settle(Backbone::Sashimi, set)?;
+        model.encoder.get_or_insert_default();
+        self.model = model;
+        Ok(line)
+    }
+
     fn validate(&self) -> Result<()> {
         let DataConfig { length, segment, val_count, .. } = self.data;
         self.data.quantiser()?;
-        self.model.validate().context("model")?;
+        self.model.validate()?;
+        if let Some(key) = self.model.looks_ahead() {
+            bail!("model.{key} looks ahead: such a model cannot predict the next sample");
+        }
         ensure!(
-            !self.model.layer.bidirectional,
-            "model.layer.bidirectional looks ahead: such a model cannot predict the next sample"
+            self.model.condition.is_none(),
+            "model.condition is for networks that are given one; codes are all that this one gets"
         );
         ensure!(length > 0, "data.length is 0; a sequence holds at least one sample");
         if let Some(segment) = segment {

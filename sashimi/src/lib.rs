@@ -1,7 +1,7 @@
 //! SaShiMi (Goel et al. 2022): raw audio modelled sample by sample with S4.
 //!
 //! [`experiment`] is what one run is made of; [`data`] a folder of audio as sequences of codes;
-//! [`model`] the network; [`objective`] its loss; [`generate`] new audio; [`baseline`] what simple
+//! [`objective`] the loss of a network that predicts the next code; [`generate`] new audio; [`baseline`] what simple
 //! predictors reach; [`runaway`], [`spectrum`] and [`plot`] hear and show; [`cli`] the command line.
 
 pub mod baseline;
@@ -9,7 +9,6 @@ pub mod cli;
 pub mod data;
 pub mod experiment;
 pub mod generate;
-pub mod model;
 pub mod objective;
 pub mod plot;
 mod preview;

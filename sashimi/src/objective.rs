@@ -6,8 +6,10 @@
 use std::f64::consts::LN_2;
 
 use anyhow::{Context, Result};
+use models::Network;
+use s4_config::{Input, Output, Shape};
 use s4_core::layer::linear::DenseKind;
-use s4_core::layer::{Activations, Pass};
+use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Recipe, StepOutput};
@@ -16,18 +18,15 @@ use training::show::Show;
 
 use crate::data::batch::{CodeBatch, DeviceBatch};
 use crate::experiment::Experiment;
-use crate::model::CodeModel;
 use crate::preview::Preview;
 
 /// A model of codes trained by cross-entropy.
 #[derive(Debug)]
 pub struct NextCode {
     store: ParamStore,
-    model: CodeModel,
+    model: Network,
     /// How linear maps multiply while training.
     dense: DenseKind,
-    /// What becomes of activations while training.
-    activations: Activations,
     /// The code that stands before every sequence.
     start: i64,
     /// Positions between two cuts of back-propagation; the state is carried over a cut.
@@ -54,14 +53,15 @@ impl NextCode {
         let mut store = ParamStore::new(device, kind);
         let quantiser = experiment.data.quantiser()?;
         let codes = quantiser.levels() as i64;
-        let model = CodeModel::new(&mut store.root(), &experiment.model, codes).context("model")?;
-        let activations =
-            if experiment.model.recompute { Activations::Recomputed } else { Activations::Kept };
+        let shape = Shape {
+            input: Input::Tokens { vocabulary: codes },
+            output: Output::PerPosition(codes),
+        };
+        let model = Network::new(&mut store.root(), &experiment.model, shape).context("model")?;
         Ok(Self {
             store,
             model,
             dense: experiment.train.precision.dense(),
-            activations,
             start: quantiser.zero().into(),
             segment: experiment.data.segment.map(|segment| segment as i64),
             preview: Preview::new(experiment)?,
@@ -69,7 +69,7 @@ impl NextCode {
     }
 
     /// The network.
-    pub fn model(&self) -> &CodeModel {
+    pub fn model(&self) -> &Network {
         &self.model
     }
 
@@ -151,14 +151,10 @@ impl NextCode {
     ) -> Result<()> {
         let (inputs, targets) = self.shifted(batch)?;
         let (size, len) = inputs.size2()?;
-        let pass = if train {
-            Pass { dense: self.dense, activations: self.activations, ..Pass::train() }
-        } else {
-            Pass::eval()
-        };
+        let pass = if train { Pass { dense: self.dense, ..Pass::train() } } else { Pass::eval() };
         let segment = self.segment.unwrap_or(len);
         if len <= segment {
-            return each(&self.model.forward(&inputs, None, &pass)?, &targets);
+            return each(&self.model.forward(&inputs, &pass)?, &targets);
         }
         let mut state = self.model.default_state(size)?;
         for start in (0..len).step_by(segment as usize) {
@@ -167,9 +163,9 @@ impl NextCode {
             // What pads the last segment comes after everything that counts.
             let missing = (-part).rem_euclid(self.model.stride());
             let padded = inputs.constant_pad_nd([0, missing]);
-            let scores = self.model.forward(&padded, Some(&mut state), &pass)?;
+            let (scores, next) = self.model.forward_with_state(&padded, &state, &pass)?;
             each(&scores.narrow(1, 0, part), &targets.narrow(1, start, part))?;
-            state.detach();
+            state = next.iter().map(Tensor::detach).collect();
         }
         Ok(())
     }
@@ -223,7 +219,7 @@ impl Objective for NextCode {
     }
 
     fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
-        if self.activations == Activations::Recomputed {
+        if self.model.recomputes() {
             return None; // The generator's state, which it restores, is read by the host.
         }
         let tensors = vec![&batch.codes, &batch.lengths];
@@ -231,7 +227,7 @@ impl Objective for NextCode {
     }
 
     fn show(&mut self, show: &mut dyn Show, _: Option<&Tensor>) -> Result<()> {
-        for (name, values) in self.model.spectra() {
+        for (name, values) in inspect::spectra(self.model.backbone()) {
             show.histogram(&name, &values)?;
         }
         self.preview.show(&self.model, &self.store, show)

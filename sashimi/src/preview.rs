@@ -3,6 +3,7 @@
 use anyhow::Result;
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::wav_bytes;
+use models::Network;
 use s4_core::params::ParamStore;
 use tch::Tensor;
 use training::show::{Show, Sound};
@@ -10,7 +11,6 @@ use training::show::{Show, Sound};
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
 use crate::generate::{self, Generator, stream};
-use crate::model::CodeModel;
 use crate::spectrum::spectrogram;
 
 /// Rows of a spectrogram.
@@ -33,7 +33,7 @@ impl Preview {
     /// # Errors
     /// If the quantiser's settings are out of range or the rate is not known.
     pub fn new(experiment: &Experiment) -> Result<Self> {
-        let rate = experiment.data.rate()?;
+        let rate = experiment.data.sample_rate()?;
         Ok(Self {
             experiment: experiment.clone(),
             quantiser: experiment.data.quantiser()?,
@@ -54,7 +54,7 @@ impl Preview {
     ///
     /// # Errors
     /// If something cannot be shown.
-    pub fn show(&self, model: &CodeModel, params: &ParamStore, show: &mut dyn Show) -> Result<()> {
+    pub fn show(&self, model: &Network, params: &ParamStore, show: &mut dyn Show) -> Result<()> {
         let generated = self.generate(model, params).unwrap_or_else(|error| {
             eprintln!("warning: nothing generated to listen to: {error:#}");
             Vec::new()
@@ -74,7 +74,7 @@ impl Preview {
         Ok(())
     }
 
-    fn generate(&self, model: &CodeModel, params: &ParamStore) -> Result<Vec<Vec<f32>>> {
+    fn generate(&self, model: &Network, params: &ParamStore) -> Result<Vec<Vec<f32>>> {
         let count = self.experiment.preview.count;
         if count == 0 {
             return Ok(Vec::new());

@@ -155,9 +155,9 @@ fn training_leaves_everything_in_the_run_folder() {
     assert!(summary["test"]["loss"].as_f64().is_some_and(f64::is_finite), "{summary}");
     // What was left open is decided for good.
     let experiment = Experiment::read(&run_dir::config_file(&run), &[]).unwrap().value;
-    assert_eq!(experiment.data.rate, Some(8000));
+    assert_eq!(experiment.data.sample_rate, Some(8000));
     assert_eq!(experiment.data.dir.as_deref(), Some(Path::new("digits")));
-    assert_eq!(experiment.model.d_model, 8);
+    assert_eq!(experiment.model.width(), 8);
 }
 
 #[test]
@@ -648,7 +648,7 @@ fn wrong_settings_are_named() {
     fail(&mut with("data.scaling=\"loud\""), 2, &["data.scaling", "recording"]);
     fail(&mut with("data.bits=1"), 1, &["data.bits"]);
     fail(&mut with("data.segment=100"), 1, &["data.segment is 100", "multiple", "16"]);
-    fail(&mut with("data.rate=5"), 1, &["5 Hz"]);
+    fail(&mut with("data.sample_rate=5"), 1, &["5 Hz"]);
     fail(&mut with("model.layer.bidirectional=true"), 1, &["bidirectional", "looks ahead"]);
     let mut long = with("data.length=100000");
     fail(set(&mut long, &["data.cut=windows"]), 1, &["val split", "use shorter windows"]);

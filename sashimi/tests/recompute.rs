@@ -16,7 +16,7 @@ const TINY: [&str; 8] = [
     "model.pool=[2, 2]",
     "model.layer.ssm.d_state=4",
     "model.dropout=0.2",
-    "data.rate=8000",
+    "data.sample_rate=8000",
     "data.bits=4",
     "preview.count=0",
 ];

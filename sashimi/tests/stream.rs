@@ -3,15 +3,16 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use models::Network;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use s4_config::{Backbone, Input, NetworkConfig, Output, Shape};
 use s4_core::layer::Pass;
 use s4_core::params::{Hyper, ParamStore, Role};
 use s4_core::recurrence::StepMode;
 use s4_core::state_dict::StateDict;
 use s4_stream::Engine;
 use sashimi::generate::{agreement, stream};
-use sashimi::model::{CodeModel, SashimiConfig};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -27,18 +28,26 @@ const HANDED_OVER: f64 = 1e-5;
 /// The part of a run's configuration that the engine reads.
 #[derive(Serialize)]
 struct Run<'a> {
-    model: &'a SashimiConfig,
+    model: &'a NetworkConfig,
 }
 
-fn toml(config: &SashimiConfig) -> String {
+fn toml(config: &NetworkConfig) -> String {
     program::config::to_toml(&Run { model: config }).unwrap()
 }
 
+/// The settings of a `[model]` whose default backbone is SaShiMi.
+fn from(settings: Value) -> NetworkConfig {
+    let config: NetworkConfig = serde_json::from_value(settings).expect("valid settings");
+    config.complete(Backbone::Sashimi)
+}
+
 /// A random model, every parameter of which differs from where training would begin.
-fn random(config: &SashimiConfig, codes: i64) -> Result<(CodeModel, ParamStore)> {
+fn random(config: &NetworkConfig, codes: i64) -> Result<(Network, ParamStore)> {
     tch::manual_seed(5);
     let mut store = ParamStore::new(Device::Cpu, Kind::Float);
-    let model = CodeModel::new(&mut store.root(), config, codes)?;
+    let output = Output::PerPosition(codes);
+    let shape = Shape { input: Input::Tokens { vocabulary: codes }, output };
+    let model = Network::new(&mut store.root(), config, shape)?;
     let _guard = tch::no_grad_guard();
     for entry in store.entries() {
         if matches!(entry.role, Role::Parameter(Hyper { .. })) {
@@ -75,16 +84,16 @@ fn steps(engine: &mut Engine, codes: &[Vec<u16>]) -> Result<Tensor> {
 }
 
 /// The largest difference in log p over `len` random codes of `batch` sequences.
-fn difference(model: &CodeModel, engine: &mut Engine, codes: i64, len: usize) -> Result<f64> {
+fn difference(model: &Network, engine: &mut Engine, codes: i64, len: usize) -> Result<f64> {
     let _guard = tch::no_grad_guard();
     let (drawn, input) = random_codes(codes, engine.batch(), len)?;
-    let by_convolution = model.forward(&input, None, &Pass::eval())?; // (B, L, K)
+    let by_convolution = model.forward(&input, &Pass::eval())?; // (B, L, K)
     Ok(in_log_p(&by_convolution, &steps(engine, &drawn)?))
 }
 
 /// The largest difference of a small model of these settings, alone and in a batch.
 fn worst(settings: &Value) -> Result<f64> {
-    let config: SashimiConfig = serde_json::from_value(settings.clone())?;
+    let config = from(settings.clone());
     let codes = 19;
     let (model, store) = random(&config, codes)?;
     let weights = store.state_dict().to_safetensors(&[])?;
@@ -168,7 +177,7 @@ fn steps_without_libtorch_are_those_of_the_convolution() {
 /// stepped all of them, the convolution over everything), over what is left of 72 further codes.
 fn handed_over(settings: &Value, convolved: i64, stepped: i64) -> Result<(f64, f64)> {
     let _guard = tch::no_grad_guard();
-    let config: SashimiConfig = serde_json::from_value(settings.clone())?;
+    let config = from(settings.clone());
     let (codes, batch, len) = (19, 3, convolved + 72);
     let (model, store) = random(&config, codes)?;
     let weights = store.state_dict().to_safetensors(&[])?;
@@ -177,13 +186,12 @@ fn handed_over(settings: &Value, convolved: i64, stepped: i64) -> Result<(f64, f
     let (drawn, input) = random_codes(codes, batch, len as usize)?;
 
     let mut state = model.default_state(batch as i64)?;
-    let _ = model.forward(&input.narrow(1, 0, convolved), Some(&mut state), &Pass::eval())?;
-    let stepper = model.stepper(StepMode::Linear)?;
+    state = model.forward_with_state(&input.narrow(1, 0, convolved), &state, &Pass::eval())?.1;
+    let stepper = model.stepper(StepMode::Linear, 1.0)?;
     for at in convolved..first {
-        let _ = stepper.step(&input.select(1, at), &mut state);
+        state = stepper.step(&input.select(1, at), &state)?.1;
     }
-    let numbers = |tensor: &Tensor| Vec::try_from(tensor.contiguous().view([-1]));
-    let tensors = state.tensors().iter().map(numbers).collect::<Result<Vec<Vec<f32>>, _>>()?;
+    let tensors = stream::tensors_of(&state)?;
     let mut engine = stream.engine_on(batch, 2)?;
     engine.load_state(first as u64, &tensors)?;
 
@@ -191,7 +199,7 @@ fn handed_over(settings: &Value, convolved: i64, stepped: i64) -> Result<(f64, f
     let mut own = stream.engine_on(batch, 2)?;
     let _ = steps(&mut own, beginning)?;
     let found = steps(&mut engine, end)?;
-    let by_convolution = model.forward(&input, None, &Pass::eval())?.narrow(1, first, len - first);
+    let by_convolution = model.forward(&input, &Pass::eval())?.narrow(1, first, len - first);
     Ok((in_log_p(&steps(&mut own, end)?, &found), in_log_p(&by_convolution, &found)))
 }
 
@@ -214,8 +222,7 @@ fn a_beginning_by_convolution_goes_on_by_steps() {
 
 #[test]
 fn a_prefix_is_continued_as_if_it_had_been_stepped() {
-    let config: SashimiConfig =
-        serde_json::from_value(json!({"d_model": 20, "n_layers": 2, "pool": [2, 3]})).unwrap();
+    let config = from(json!({"d_model": 20, "n_layers": 2, "pool": [2, 3]}));
     let codes = 19;
     let (model, store) = random(&config, codes).unwrap();
     let weights = store.state_dict().to_safetensors(&[]).unwrap();
@@ -249,7 +256,7 @@ fn a_prefix_is_continued_as_if_it_had_been_stepped() {
 /// The eight-layer model of the paper over a second of audio.
 #[test]
 fn differences_do_not_grow_over_16000_steps() {
-    let config = SashimiConfig::default();
+    let config = NetworkConfig::of(Backbone::Sashimi);
     let codes = 256;
     let (model, store) = random(&config, codes).unwrap();
     let weights = store.state_dict().to_safetensors(&[]).unwrap();
@@ -276,7 +283,7 @@ fn sharpen(store: &ParamStore) {
 /// The paper's model again, with weights of 16 bits.
 #[test]
 fn rounded_weights_differ_little_over_16000_steps() {
-    let config = SashimiConfig::default();
+    let config = NetworkConfig::of(Backbone::Sashimi);
     let codes = 256;
     for sharp in [false, true] {
         let (_model, store) = random(&config, codes).unwrap();
@@ -297,8 +304,7 @@ fn rounded_weights_differ_little_over_16000_steps() {
 
 #[test]
 fn the_check_allows_for_rounded_weights_and_no_more() {
-    let config: SashimiConfig =
-        serde_json::from_value(json!({"d_model": 8, "n_layers": 1, "pool": [2, 3]})).unwrap();
+    let config = from(json!({"d_model": 8, "n_layers": 1, "pool": [2, 3]}));
     let codes = 19;
     // Scores far apart make much of the same rounding.
     let check = |spread: f64| {
@@ -323,8 +329,7 @@ fn the_check_allows_for_rounded_weights_and_no_more() {
 
 #[test]
 fn averaged_weights_of_a_checkpoint_are_taken() {
-    let config: SashimiConfig =
-        serde_json::from_value(json!({"d_model": 8, "n_layers": 1, "pool": [2]})).unwrap();
+    let config = from(json!({"d_model": 8, "n_layers": 1, "pool": [2]}));
     let codes = 19;
     let (model, store) = random(&config, codes).unwrap();
     let zeros = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.zeros_like());
@@ -353,7 +358,7 @@ fn averaged_weights_of_a_checkpoint_are_taken() {
     fs::write(&paths[0], toml(&config)).unwrap();
     fs::write(&paths[1], checkpoint.to_bytes().unwrap()).unwrap();
     let stream = s4_stream::Model::load(&paths[0], &paths[1]).unwrap();
-    assert_eq!(stream.levels(), 19);
+    assert_eq!(stream.outputs(), 19);
     let worst = difference(&model, &mut stream.engine(2).unwrap(), codes, 40).unwrap();
     assert!(worst <= TOLERANCE, "{worst:e}");
 }

@@ -114,10 +114,10 @@ impl TrainArgs {
     }
 }
 
-/// Prints which settings were changed with `--set`.
+/// Prints which settings were changed with `--set`, and what has no effect.
 pub fn echo(changes: &[String]) {
     for change in changes {
-        eprintln!("set: {change}");
+        eprintln!("{change}");
     }
 }
 

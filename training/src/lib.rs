@@ -23,6 +23,8 @@
 //!     train: TrainConfig,
 //! }
 //!
+//! impl config::Config for Settings {}
+//!
 //! impl Experiment for Settings {
 //!     fn validate(&self) -> Result<()> {
 //!         self.train.validate()

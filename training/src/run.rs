@@ -15,16 +15,25 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use program::config::{self, Loaded};
+use program::config::{self, Config, Loaded};
 use s4_core::params::ParamStore;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::checkpoint::Checkpoint;
 use crate::run_dir;
 
 /// All that a run follows from: what a program's configuration files hold.
-pub trait Experiment: Serialize + DeserializeOwned {
+pub trait Experiment: Config + Serialize {
+    /// Spells out what is absent, after `set` (full keys) were changed by the user; as it is,
+    /// nothing. Returns a line on what has no effect, if anything has none.
+    ///
+    /// # Errors
+    /// If the user set what has no effect.
+    fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
+        let _ = set;
+        Ok(None)
+    }
+
     /// Checks what the types cannot.
     ///
     /// # Errors
@@ -37,8 +46,7 @@ pub trait Experiment: Serialize + DeserializeOwned {
     /// If the file cannot be read, has an unknown key, or contradicts itself.
     fn read(file: &Path, overrides: &[String]) -> Result<Loaded<Self>> {
         let loaded: Loaded<Self> = config::load(file, overrides)?;
-        loaded.value.validate().with_context(|| file.display().to_string())?;
-        Ok(loaded)
+        settled(loaded).with_context(|| file.display().to_string())
     }
 
     /// The experiment of a TOML `text` that is built into the program as `name`.
@@ -46,10 +54,17 @@ pub trait Experiment: Serialize + DeserializeOwned {
     /// # Errors
     /// If an override is wrong.
     fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Loaded<Self>> {
-        let loaded: Loaded<Self> = config::parse(name, text, overrides)?;
-        loaded.value.validate()?;
-        Ok(loaded)
+        settled(config::parse(name, text, overrides)?)
     }
+}
+
+fn settled<E: Experiment>(mut loaded: Loaded<E>) -> Result<Loaded<E>> {
+    let set: Vec<&str> = loaded.keys.iter().map(String::as_str).collect();
+    if let Some(line) = loaded.value.settle(&set)? {
+        loaded.changes.push(format!("model: {line}"));
+    }
+    loaded.value.validate()?;
+    Ok(loaded)
 }
 
 /// A run on disk.

@@ -62,8 +62,10 @@ pub struct TrainConfig {
     /// Stop after this many evaluations without a new best; never where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// What makes a checkpoint the best.
-    pub best: Best,
+    /// What makes a checkpoint the best; what the program says, or else the lowest loss, where it is
+    /// missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// Initial weights from another run or a file, at the beginning of a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<InitConfig>,
@@ -97,7 +99,7 @@ impl Default for TrainConfig {
             checkpoint_seconds: Some(600.0),
             ema: None,
             patience: None,
-            best: Best::default(),
+            best: None,
             init: None,
             groups: Vec::new(),
             on_divergence: OnDivergence::default(),
@@ -108,6 +110,11 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// What makes a checkpoint the best.
+    pub fn best(&self) -> Best {
+        self.best.clone().unwrap_or_default()
+    }
+
     /// Checks ranges and contradictions.
     ///
     /// # Errors
@@ -145,16 +152,17 @@ impl TrainConfig {
             self.seed,
             i64::MAX
         );
+        let best = self.best();
         ensure!(
-            self.best.name().is_some(),
-            "train.best.metric is \"{}\"; it must be of the validation split, as val/accuracy",
-            self.best.metric
+            best.name().is_some(),
+            "train.best.metric is \"{}\"; it must be of the validation split, as val/loss",
+            best.metric
         );
         if let Schedule::Plateau(plateau) = &self.schedule {
             ensure!(
-                plateau.mode == self.best.mode,
+                plateau.mode == best.mode,
                 "train.schedule.mode and train.best.mode differ, but both are about {}",
-                self.best.metric
+                best.metric
             );
         }
         self.optimizer.validate().context("train.optimizer")?;
@@ -243,7 +251,7 @@ pub struct Best {
 
 impl Default for Best {
     fn default() -> Self {
-        Self { metric: "val/accuracy".to_owned(), mode: Goal::Max }
+        Self { metric: "val/loss".to_owned(), mode: Goal::Min }
     }
 }
 
@@ -274,6 +282,8 @@ mod tests {
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config, "{text}");
     }
+
+    impl program::config::Config for TrainConfig {}
 
     #[test]
     fn a_wrong_override_is_named_with_what_it_may_be() {
@@ -325,7 +335,7 @@ mod tests {
             (TrainConfig { seed: u64::MAX, ..good.clone() }, "train.seed"),
             (
                 TrainConfig {
-                    best: Best { metric: "accuracy".to_owned(), mode: Goal::Max },
+                    best: Some(Best { metric: "accuracy".to_owned(), mode: Goal::Max }),
                     ..good.clone()
                 },
                 "train.best.metric",
@@ -343,10 +353,10 @@ mod tests {
 
     #[test]
     fn nan_is_never_the_best() {
-        let best = Best::default();
+        let best = Best { metric: "val/accuracy".to_owned(), mode: Goal::Max };
         assert!(!best.improves(f64::NAN, None) && !best.improves(f64::NAN, Some(0.1)));
         assert!(best.improves(0.2, Some(0.1)) && !best.improves(0.1, Some(0.1)));
-        let lowest = Best { metric: "val/loss".to_owned(), mode: Goal::Min };
+        let lowest = Best::default();
         assert!(lowest.improves(0.1, Some(0.2)) && !lowest.improves(0.2, Some(0.1)));
     }
 }

@@ -1,10 +1,11 @@
 //! Training with bfloat16 in the linear maps goes as training in float32 does.
 
 use anyhow::Result;
+use s4_config::StackConfig;
 use s4_core::layer::dropout::Dropout;
 use s4_core::layer::linear::Linear;
 use s4_core::layer::s4_block::S4Block;
-use s4_core::layer::stack::{Stack, StackConfig};
+use s4_core::layer::stack::Stack;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Kind, Tensor};

@@ -102,7 +102,7 @@ fn train(folder: &Path, in_pieces: bool) -> (Checkpoint, Outcome) {
         batch_size: 4,
         accumulate: 2,
         log_every: 7,
-        best: Best { metric: "val/loss".to_owned(), mode: training::schedule::Goal::Min },
+        best: Some(Best::default()),
         ..TrainConfig::default()
     };
     let setup =

@@ -37,7 +37,7 @@ pub(super) struct Built {
     cache: PathBuf,
 }
 
-/// Why a file gives no recording.
+/// Why a file becomes no recording.
 enum Stop {
     /// The file's fault.
     Damaged(Error),

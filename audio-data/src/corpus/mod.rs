@@ -3,7 +3,7 @@
 //! [`prepare`] decodes and resamples every file of a listing once, into one file of raw samples:
 //!
 //! ```text
-//! cache/<key>/samples.f32     little-endian float32, recordings one after the other in any order
+//! cache/<key>/samples.f32     little-endian float32, recordings concatenated in any order
 //! cache/<key>/index.json      where each recording is in it, its minimum and maximum, what was skipped
 //! ```
 //!
@@ -19,7 +19,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
-use program::files;
+use program::progress::Progress;
+use program::{exit, files, interrupt};
 use rayon::prelude::*;
 
 use crate::layout::Listing;
@@ -92,6 +93,42 @@ pub fn prepare(
     Ok(Some(Prepared { corpus, skipped, reused: false }))
 }
 
+/// Skipped files that are named one by one.
+const NAMED: usize = 10;
+
+/// [`prepare`] as a program does it, in `cache/audio`: with a bar for `progress`, where there is a
+/// terminal, and files that cannot be read named on standard error.
+///
+/// # Errors
+/// As [`prepare`], or if the user interrupts.
+pub fn open(
+    listing: &Listing,
+    rate: u32,
+    cache: &Path,
+    strict: bool,
+    progress: bool,
+) -> Result<Corpus> {
+    let progress = Progress::new(progress, 0, listing.entries.len() as u64);
+    let count = |done, total| progress.count(done as u64, total as u64, "files");
+    let cache = cache.join("audio");
+    let prepared = prepare(listing, rate, &cache, strict, &count, &interrupt::requested);
+    progress.finish();
+    let Prepared { corpus, skipped, .. } = prepared
+        .with_context(|| format!("the audio in {}", listing.dir.display()))?
+        .ok_or_else(exit::interrupted)?;
+    for file in skipped.iter().take(NAMED) {
+        eprintln!("skipped: {}: {}", file.path.display(), file.reason);
+    }
+    if skipped.len() > NAMED {
+        eprintln!(
+            "skipped: {} more files; `audio-data inspect {}` has all",
+            skipped.len() - NAMED,
+            listing.dir.display()
+        );
+    }
+    Ok(corpus)
+}
+
 /// The rate that a data set is best prepared at: that of its layout, or else the one that most of
 /// its readable files have, and of two equally common ones the higher.
 ///
@@ -151,7 +188,7 @@ impl Corpus {
     /// Fills `out` with the samples of a recording from `start` on. Threads may read at once.
     ///
     /// # Errors
-    /// If the recording has not so many, or the disk fails.
+    /// If the recording is shorter, or the disk fails.
     pub fn read(&self, recording: usize, start: u64, out: &mut [f32]) -> Result<()> {
         let Some(found) = self.recordings.get(recording) else {
             bail!("recording {recording} of {}", self.recordings.len());

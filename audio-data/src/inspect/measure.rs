@@ -26,7 +26,7 @@ pub struct Levels {
     pub silent: f64,
 }
 
-/// Takes samples, gives [`Levels`].
+/// Takes samples, returns [`Levels`].
 pub(super) struct Measure {
     stretch: u64,
     frames: u64,

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 use self::measure::{Levels, Measure};
 use crate::layout::{self, Entry};
+use crate::part::Part;
 use crate::read::{RATES, Reader};
-use crate::split::Split;
 
 /// Shorter files are probably fragments, in seconds.
 const SHORT: f64 = 0.1;
@@ -168,8 +168,8 @@ pub struct Sound {
 
 /// Reads all audio in a folder, or one file, with all cores.
 ///
-/// `rate` is the one that training would use, if that is known. `progress` is told, from any thread,
-/// how many files of how many are done.
+/// `rate` is the one that training would use, if that is known. `progress` is called, from any
+/// thread, with how many files of how many are done.
 ///
 /// # Errors
 /// If there is nothing at `path`, if a folder holds no audio files, if a single file cannot be read,
@@ -210,7 +210,7 @@ fn recognise(dir: &Path) -> (LayoutReport, Option<u32>) {
         Err(error) => return (LayoutReport::Unclear(format!("{error:#}")), None),
     };
     let size = |split| listing.entries.iter().filter(|entry| entry.split == Some(split)).count();
-    let parts = Parts { train: size(Split::Train), val: size(Split::Val), test: size(Split::Test) };
+    let parts = Parts { train: size(Part::Train), val: size(Part::Val), test: size(Part::Test) };
     let layout = LayoutReport::Found {
         name: listing.layout.name,
         about: listing.layout.about,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{Entry, audio_names_in};
-use crate::split::Split;
+use crate::part::Part;
 
 const TRAIN_SHARE: f64 = 0.88;
 
@@ -23,9 +23,9 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Entry>> {
     if 0 < train && train < val && val < entries.len() {
         for (i, entry) in entries.iter_mut().enumerate() {
             entry.split = Some(match i {
-                i if i < train => Split::Train,
-                i if i < val => Split::Val,
-                _ => Split::Test,
+                i if i < train => Part::Train,
+                i if i < val => Part::Val,
+                _ => Part::Test,
             });
         }
     }
@@ -88,9 +88,9 @@ mod tests {
         for (i, entry) in list(&dir).unwrap().iter().enumerate() {
             assert_eq!(entry.path, PathBuf::from(format!("out{i}.wav")));
             let expected = match i {
-                0..17 => Split::Train,
-                17 => Split::Val,
-                _ => Split::Test,
+                0..17 => Part::Train,
+                17 => Part::Val,
+                _ => Part::Test,
             };
             assert_eq!(entry.split, Some(expected), "{i}");
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{Entry, Layout, audio_names_in};
-use crate::split::Split;
+use crate::part::Part;
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "fsdd",
@@ -35,9 +35,9 @@ fn list(dir: &Path) -> Result<Vec<Entry>> {
             path: clips.join(name),
             // The test is the authors' rule; they name no validation clips.
             split: Some(match index {
-                0..=4 => Split::Test,
-                5..=9 => Split::Val,
-                _ => Split::Train,
+                0..=4 => Part::Test,
+                5..=9 => Part::Val,
+                _ => Part::Train,
             }),
             label: Some(digit.to_owned()),
             speaker: Some(speaker.to_owned()),
@@ -72,8 +72,8 @@ mod tests {
             speaker: Some(speaker.to_owned()),
         };
         let expected = [
-            entry("recordings/0_de_vries_32.wav", Split::Train, "0", "de_vries"),
-            entry("recordings/7_jackson_4.wav", Split::Test, "7", "jackson"),
+            entry("recordings/0_de_vries_32.wav", Part::Train, "0", "de_vries"),
+            entry("recordings/7_jackson_4.wav", Part::Test, "7", "jackson"),
         ];
         assert_eq!(listing.entries, expected);
         assert_eq!(detect(&dir.join("recordings")).unwrap().layout.name, "fsdd");
@@ -85,6 +85,6 @@ mod tests {
         assert_eq!(detect(&dir).unwrap().layout.name, "folder");
         let listing = open(&dir, "fsdd").unwrap();
         assert_eq!(listing.entries.len(), 1);
-        assert_eq!(listing.entries[0].split, Some(Split::Val));
+        assert_eq!(listing.entries[0].split, Some(Part::Val));
     }
 }

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::part::Part;
 use crate::read::is_audio_name;
-use crate::split::Split;
 
 /// A clip or recording of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Entry {
     /// Where it is, from the data set's folder.
     pub path: PathBuf,
     /// The part it is in by the data set's own rule, where it has one.
-    pub split: Option<Split>,
+    pub split: Option<Part>,
     /// What is heard, where the data set says.
     pub label: Option<String>,
     /// Who is heard, where the data set says.
@@ -197,7 +197,7 @@ mod tests {
 
     fn counts(listing: &Listing) -> (usize, usize, usize) {
         let of = |split| listing.entries.iter().filter(|e| e.split == Some(split)).count();
-        (of(Split::Train), of(Split::Val), of(Split::Test))
+        (of(Part::Train), of(Part::Val), of(Part::Test))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Entry, Layout, audio_names_in, names_in};
-use crate::split::Split;
+use crate::part::Part;
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "speech-commands",
@@ -18,8 +18,8 @@ pub(super) const LAYOUT: Layout = Layout {
     list: |dir| list(dir, |_| true),
 };
 
-const LISTS: [(&str, Split); 2] =
-    [("testing_list.txt", Split::Test), ("validation_list.txt", Split::Val)];
+const LISTS: [(&str, Part); 2] =
+    [("testing_list.txt", Part::Test), ("validation_list.txt", Part::Val)];
 
 pub(super) fn recognises(dir: &Path) -> bool {
     let words = words(dir).unwrap_or_default();
@@ -72,7 +72,7 @@ fn apply_lists(dir: &Path, entries: &mut [Entry]) -> Result<()> {
         );
     }
     for entry in &mut *entries {
-        entry.split = Some(Split::Train);
+        entry.split = Some(Part::Train);
     }
     // The test list comes first and wins, should a clip be in both.
     let mut taken = HashSet::new();
@@ -128,7 +128,7 @@ mod tests {
             .iter()
             .map(|e| (e.path.to_str().unwrap(), e.split, e.label.as_deref(), e.speaker.as_deref()))
             .collect();
-        let (train, val, test) = (Some(Split::Train), Some(Split::Val), Some(Split::Test));
+        let (train, val, test) = (Some(Part::Train), Some(Part::Val), Some(Part::Test));
         let expected = [
             ("cat/0a_nohash_0.wav", train, Some("cat"), Some("0a")),
             ("cat/0b_nohash_0.wav", test, Some("cat"), Some("0b")),

@@ -1,4 +1,4 @@
-//! What a file is, told from its first bytes.
+//! What a file is, by its first bytes.
 
 use std::io::{Read, Seek, SeekFrom};
 

@@ -14,7 +14,7 @@ const MAX_CHUNKS: usize = 1000;
 /// How one sample is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// `bits` that count, in so many `bytes`.
+    /// `bits` that count, in this number of `bytes`.
     Int {
         bytes: u16,
         bits: u16,

@@ -1,8 +1,9 @@
 //! Whole S4 blocks: kernel, convolution, GELU, map, GLU.
 
 use anyhow::Result;
+use s4_config::Convolution;
 use s4_core::autograd::back_propagate;
-use s4_core::conv::plan::Convolution;
+
 use s4_core::layer::SequenceLayer;
 use s4_core::layer::stack::enter;
 use tch::{Kind, Tensor};

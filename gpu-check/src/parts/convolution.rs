@@ -1,10 +1,11 @@
 //! Convolutions of sequences (B, H, L).
 
 use anyhow::Result;
+use s4_config::KernelMethod;
 use s4_core::autograd::back_propagate;
 use s4_core::conv::plan::Plan;
 use s4_core::conv::{chunked, fft};
-use s4_core::kernel::KernelMethod;
+
 use s4_core::layer::stack::enter;
 use tch::{Kind, Tensor};
 use training::precision::Precision;

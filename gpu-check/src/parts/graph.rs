@@ -1,8 +1,9 @@
 //! Blocks as CUDA graphs, recorded and replayed: what is left of their time without launches.
 
 use anyhow::{Result, ensure};
+use s4_config::Convolution;
 use s4_core::autograd::back_propagate;
-use s4_core::conv::plan::Convolution;
+
 use s4_core::graph::Graph;
 use s4_core::layer::SequenceLayer;
 use s4_core::layer::stack::enter;

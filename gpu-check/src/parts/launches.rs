@@ -1,9 +1,10 @@
 //! How many operations a layer dispatches: what small layers cost on a GPU.
 
 use anyhow::Result;
-use s4_core::conv::plan::Convolution;
+use s4_config::{Convolution, KernelMethod};
+
 use s4_core::dispatched::{Dispatched, count};
-use s4_core::kernel::KernelMethod;
+
 use s4_core::layer::{Pass, SequenceLayer};
 use tch::{Kind, Tensor};
 

@@ -2,7 +2,8 @@
 //! block against the same block in float64 on the CPU.
 
 use anyhow::Result;
-use s4_core::conv::plan::Convolution;
+use s4_config::Convolution;
+
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::recurrence::StepMode;
 use tch::{Device, Kind, Tensor};

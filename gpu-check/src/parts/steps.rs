@@ -3,13 +3,13 @@
 
 use anyhow::{Context, Result, anyhow};
 use cuda::waits::{OnWait, on_wait};
-use lra_bench::data::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Sequences};
+use datasets::tasks;
 use lra_bench::experiment::{self, Experiment};
-use lra_bench::model::{InputKind, Shape};
 use lra_bench::objective::Classification;
-use lra_bench::tasks;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use s4_config::{Input, Output, Shape};
 use sashimi::data::batch::CodeBatch;
 use sashimi::experiment::Preset as AudioPreset;
 use sashimi::objective::NextCode;
@@ -24,20 +24,20 @@ use crate::row::Row;
 /// A classifier, and what it is given.
 struct Task {
     name: &'static str,
-    input: InputKind,
+    input: Input,
     classes: i64,
     batch: usize,
     length: usize,
 }
 
-const VALUES: InputKind = InputKind::Values { features: 1 };
+const VALUES: Input = Input::Values { features: 1 };
 
 const TASKS: [Task; 4] = [
     Task { name: "path-x", input: VALUES, classes: 2, batch: 16, length: 16_384 },
     Task { name: "pathfinder", input: VALUES, classes: 2, batch: 64, length: 1024 },
     Task {
         name: "listops",
-        input: InputKind::Tokens { vocabulary: 18 },
+        input: Input::Tokens { vocabulary: 18 },
         classes: 10,
         batch: 32,
         length: 2048,
@@ -58,7 +58,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
             let (batch, length) = size(setting, (task.batch, task.length));
             found(row(format!("{}, {batch} x {length}, {kind}", task.name), |row| {
                 let experiment = experiment(setting, task, &precision)?;
-                let shape = Shape { input: task.input, classes: task.classes, pairs: false };
+                let shape = Shape { input: task.input, output: Output::Classes(task.classes) };
                 let objective = Classification::new(&experiment, shape, setting.device)?;
                 let data = examples(task, (batch, length));
                 time(setting, objective, experiment.train.optimizer, &data, row)
@@ -68,7 +68,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         let preset = if setting.quick { "small" } else { "sc09" };
         found(row(format!("sashimi, {batch} x {length}, {kind}"), |row| {
             let preset = AudioPreset::find(preset)?;
-            let rate = "data.rate=16000".to_owned();
+            let rate = "data.sample_rate=16000".to_owned();
             let experiment = preset.load(&[precision.clone(), rate])?.value;
             let objective = NextCode::new(&experiment, setting.device)?;
             time(setting, objective, experiment.train.optimizer, &codes(batch, length), row)
@@ -151,13 +151,13 @@ fn examples(task: &Task, (batch, length): (usize, usize)) -> Batch {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let count = batch * length;
     let (sequences, lengths) = match task.input {
-        InputKind::Tokens { vocabulary } => {
+        Input::Tokens { vocabulary } => {
             let tokens = (0..count).map(|_| rng.random_range(1..vocabulary)).collect();
             // Of every length, as these tasks have them.
             let lengths = (0..batch).map(|_| rng.random_range(length / 4..=length) as i64);
             (Sequences::Tokens(tokens), Some(lengths.collect()))
         }
-        InputKind::Values { .. } => {
+        Input::Values { .. } => {
             let mut bytes = vec![0; count];
             rng.fill_bytes(&mut bytes);
             (Sequences::Bytes(bytes), None)

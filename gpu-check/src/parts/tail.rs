@@ -2,12 +2,14 @@
 //! the block together.
 
 use anyhow::Result;
+use s4_config::{Activation, Convolution, NormKind};
 use s4_core::autograd::back_propagate;
-use s4_core::conv::plan::Convolution;
+use s4_core::layer::activation::activate;
+
 use s4_core::layer::SequenceLayer;
-use s4_core::layer::activation::Activation;
+
 use s4_core::layer::glu::linear_glu;
-use s4_core::layer::norm::{Norm, NormKind};
+use s4_core::layer::norm::Norm;
 use s4_core::layer::residual::Residual;
 use s4_core::layer::stack::enter;
 use s4_core::params::{Hyper, ParamStore};
@@ -34,7 +36,7 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
         let x = enter(&x, &pass, true);
         found(row(format!("GELU, {kind}"), |row| {
             let store = ParamStore::new(setting.device, Kind::Float);
-            time(setting, &store, &x, |x| Ok(Activation::Gelu.forward(x)), row)
+            time(setting, &store, &x, |x| Ok(activate(Activation::Gelu, x)), row)
         }));
         found(row(format!("map and GLU, {kind}"), |row| {
             let mut store = ParamStore::new(setting.device, Kind::Float);

@@ -1,11 +1,9 @@
 //! What is measured, and what comes out.
 
 use clap::ValueEnum;
-use s4_core::ssm::parameters::Mode;
-use serde::{Deserialize, Serialize};
+use s4_config::{Backbone, Mode, NetworkConfig};
 
-use crate::model::ModelConfig;
-use crate::model::mixer::Mixer;
+use serde::{Deserialize, Serialize};
 
 /// A model of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -24,22 +22,28 @@ pub enum Model {
     /// Gated recurrent units.
     Gru,
     /// Gated dilated convolutions.
-    Convolution,
+    #[value(alias = "convolution")]
+    Dilated,
 }
 
 impl Model {
     /// A causal model of this kind, so that it can be trained and can generate.
-    pub fn config(self, d_model: i64, n_layers: i64) -> ModelConfig {
-        let mixer = match self {
-            Model::S4 | Model::S4d => Mixer::S4,
-            Model::Transformer => Mixer::Transformer,
-            Model::LinearAttention => Mixer::LinearAttention,
-            Model::Lstm => Mixer::Lstm,
-            Model::Gru => Mixer::Gru,
-            Model::Convolution => Mixer::Convolution,
+    pub fn config(self, d_model: i64, n_layers: i64) -> NetworkConfig {
+        let backbone = match self {
+            Model::S4 | Model::S4d => Backbone::S4,
+            Model::Transformer => Backbone::Transformer,
+            Model::LinearAttention => Backbone::LinearAttention,
+            Model::Lstm => Backbone::Lstm,
+            Model::Gru => Backbone::Gru,
+            Model::Dilated => Backbone::Dilated,
         };
-        let mut config =
-            ModelConfig { mixer, d_model, n_layers, prenorm: true, ..ModelConfig::default() };
+        let mut config = NetworkConfig {
+            backbone: Some(backbone),
+            d_model: Some(d_model),
+            n_layers: Some(n_layers),
+            prenorm: Some(true),
+            ..NetworkConfig::default()
+        };
         if self == Model::S4d {
             config.layer.ssm.mode = Mode::S4d;
         }

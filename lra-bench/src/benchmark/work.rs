@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use measure::median;
+use models::Network;
 use program::config::to_toml;
-use s4_core::layer::{Pass, SequenceLayer};
+use s4_config::{Backbone, Input, NetworkConfig, Output, Shape};
+use s4_core::layer::Pass;
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use serde::Serialize;
@@ -15,12 +17,10 @@ use training::seed;
 
 use super::entry::{Entry, Measured};
 use super::memory::Peak;
-use crate::model::mixer::Mixer;
-use crate::model::{Classifier, InputKind, ModelConfig, Shape};
 
 const CLASSES: i64 = 10;
 const SHAPE: Shape =
-    Shape { input: InputKind::Values { features: 1 }, classes: CLASSES, pairs: false };
+    Shape { input: Input::Values { features: 1 }, output: Output::Classes(CLASSES) };
 /// Positions of the step that starts thread pools, libraries and the optimiser.
 const WARM_UP: i64 = 32;
 /// Training, generation and streaming get these shares of an entry's time; the rest is for the start.
@@ -40,7 +40,7 @@ pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
     seed::seed_torch(1, "benchmark", 0);
     let config = entry.model.config(entry.d_model, entry.n_layers);
     let mut store = ParamStore::new(device, Kind::Float);
-    let model = Classifier::new(&mut store.root(), &config, SHAPE).context("model")?;
+    let model = Network::new(&mut store.root(), &config, SHAPE).context("model")?;
     let optimizer = AdamW::new(&store, AdamWConfig::default())?;
     let mut training = Training { entry, device, model: &model, optimizer };
 
@@ -71,7 +71,7 @@ pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
 struct Training<'a> {
     entry: &'a Entry,
     device: Device,
-    model: &'a Classifier,
+    model: &'a Network,
     optimizer: AdamW,
 }
 
@@ -87,7 +87,7 @@ impl Training<'_> {
         synchronise(self.device);
         let start = Instant::now();
         self.optimizer.zero_grad();
-        let scores = self.model.forward(x, Pass::train())?;
+        let scores = self.model.forward(x, &Pass::train())?;
         scores
             .f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)?
             .f_backward()?;
@@ -99,16 +99,16 @@ impl Training<'_> {
 
 /// Steps a second of the residual blocks. A state that grows is taken at half the length, where a
 /// step takes as long as on average.
-fn generation(entry: &Entry, device: Device, model: &Classifier) -> Result<f64> {
+fn generation(entry: &Entry, device: Device, model: &Network) -> Result<f64> {
     let _guard = tch::no_grad_guard();
-    let stack = model.stack();
+    let backbone = model.backbone();
     let noise = (Kind::Float, device);
-    let mut state = stack.default_state(entry.batch)?;
+    let mut state = backbone.default_state(entry.batch)?;
     if entry.model.state_grows() {
         let past = Tensor::f_randn([entry.batch, entry.d_model, entry.length / 2], noise)?;
-        state = stack.forward_with_state(&past, &state, &Pass::eval())?.1;
+        state = backbone.forward_with_state(&past, &state, &Pass::eval())?.1;
     }
-    let stepper = stack.stepper(StepMode::Linear, 1.0)?;
+    let stepper = backbone.stepper(StepMode::Linear, 1.0)?;
     let x = Tensor::f_randn([entry.batch, entry.d_model], noise)?;
     drop(stepper.step(&x, &state));
     synchronise(device);
@@ -125,17 +125,17 @@ fn generation(entry: &Entry, device: Device, model: &Classifier) -> Result<f64> 
 /// The part of a run's configuration that the engine reads.
 #[derive(Serialize)]
 struct Run<'a> {
-    model: &'a ModelConfig,
+    model: &'a NetworkConfig,
 }
 
 /// Steps a second of the whole classifier in the engine without libtorch, on the CPU; `None` for models
 /// that it cannot step.
-fn streaming(entry: &Entry, config: &ModelConfig, store: &ParamStore) -> Result<Option<f64>> {
-    if config.mixer != Mixer::S4 {
+fn streaming(entry: &Entry, config: &NetworkConfig, store: &ParamStore) -> Result<Option<f64>> {
+    if config.backbone() != Backbone::S4 {
         return Ok(None);
     }
     let weights = store.state_dict().to_safetensors(&[])?;
-    let stack = s4_stream::Stack::new(&to_toml(&Run { model: config })?, &weights)?;
+    let stack = s4_stream::Model::new_classifier(&to_toml(&Run { model: config })?, &weights)?;
     let mut engine = stack.engine(usize::try_from(entry.batch)?)?;
     let inputs = vec![0.5; engine.batch()];
     engine.step_values(&inputs)?;

@@ -2,12 +2,15 @@
 
 use anyhow::Result;
 use program::exit::usage;
+use toml::Value;
 
 use crate::experiment::Experiment;
 
-/// Lets an experiment's data keep one sample of so many of those it was trained on, and gives that
-/// number: `every`, or where that is absent and the task is about audio, `rate`, the step of the
-/// model. So `--rate 2` alone is half the sampling rate for model and data, and `--rate 1 --every 2`
+/// The setting: every n-th sample is kept.
+const EVERY: &str = "every";
+
+/// Sets the decimation factor of the data and returns it: `every`, or where that is `None` and the
+/// task is about audio, `rate`, the step of the model. It is relative to what was trained on. So `--rate 2` alone is half the sampling rate for model and data, and `--rate 1 --every 2`
 /// shows what becomes of the model when only the data changes.
 ///
 /// # Errors
@@ -18,7 +21,7 @@ pub(super) fn decimate(
     every: Option<usize>,
 ) -> Result<usize> {
     let task = experiment.task()?;
-    let is_audio = task.data_keys.contains(&"every");
+    let is_audio = task.has_sample_rate;
     let every = match every {
         Some(0) => return Err(usage("--every is 0; it must be at least 1")),
         Some(every) if every > 1 && !is_audio => {
@@ -38,37 +41,35 @@ pub(super) fn decimate(
         }
     };
     if every > 1 {
-        experiment.data.every = Some(experiment.data.every.unwrap_or(1).saturating_mul(every));
+        let before = experiment.data.get(EVERY).and_then(Value::as_integer).unwrap_or(1);
+        let after = before.saturating_mul(every as i64);
+        experiment.data.insert(EVERY.to_owned(), after.into());
     }
     Ok(every)
 }
 
 #[cfg(test)]
 mod tests {
+    use datasets::tasks;
+
     use super::*;
     use crate::experiment::Preset;
-    use crate::tasks;
 
-    fn decimated(
-        task: &str,
-        set: &[&str],
-        rate: f64,
-        every: Option<usize>,
-    ) -> Result<Option<usize>> {
+    fn decimated(task: &str, set: &[&str], rate: f64, every: Option<usize>) -> Result<Option<i64>> {
         let overrides: Vec<_> = set.iter().map(ToString::to_string).collect();
         let task = tasks::find(task).unwrap();
         let mut experiment = Experiment::preset(task, Preset::Paper, &overrides).unwrap().value;
         decimate(&mut experiment, rate, every)?;
-        Ok(experiment.data.every)
+        Ok(experiment.data.get(EVERY).and_then(Value::as_integer))
     }
 
     #[test]
     fn the_rate_of_audio_decides_which_samples_are_kept_unless_it_is_said() {
         let audio = |rate, every| decimated("speech-commands", &[], rate, every);
-        assert_eq!(audio(1.0, None).unwrap(), None);
+        assert_eq!(audio(1.0, None).unwrap(), Some(1));
         assert_eq!(audio(2.0, None).unwrap(), Some(2));
         assert_eq!(audio(1.0, Some(2)).unwrap(), Some(2));
-        assert_eq!(audio(2.0, Some(1)).unwrap(), None);
+        assert_eq!(audio(2.0, Some(1)).unwrap(), Some(1));
         assert!(audio(1.5, None).unwrap_err().to_string().contains("--every K"));
         assert_eq!(audio(1.5, Some(3)).unwrap(), Some(3));
         assert!(audio(1.0, Some(0)).is_err());

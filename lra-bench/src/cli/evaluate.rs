@@ -5,6 +5,7 @@
 //! empty where all examples are of one length.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
@@ -48,20 +49,20 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut run: Run<Experiment> = Run::open(run)?;
     let experiment = &mut run.experiment;
     if let Some(data) = &args.data {
-        experiment.data.dir = Some(data.clone());
+        experiment.set_data_dir(data);
     }
     let every = decimate(experiment, args.rate, args.every)?;
     let device = device.choose()?.announce();
 
     let task = experiment.task()?;
-    let splits =
-        (task.open)(&experiment.data).with_context(|| format!("the data of {}", task.name))?;
-    let class_names = splits.class_names;
-    let data = match split {
+    let splits = task.open(&experiment.data, !no_progress)?;
+    let class_names = splits.shape.target.class_names();
+    let data = Arc::new(match split {
         EvalSplit::Test => splits.test,
         EvalSplit::Val => splits.val,
-    };
-    let mut model = Classification::new(experiment, splits.shape, device)?.at_rate(args.rate);
+    });
+    let shape = splits.shape.network();
+    let mut model = Classification::new(experiment, shape, device)?.at_rate(args.rate);
     let step = run.load_best(model.params())?;
     let options = EvalOptions::of(&run.experiment.train);
     let Some(evaluated) = evaluate_with_progress(&mut model, data, options, !no_progress)? else {
@@ -105,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         if let Some(error) = calibration_error {
             say(format_args!("expected calibration error {error:.4} ({BINS} bins)"))?;
         }
-        say_all(format_args!("\n{}", confusion.table(&class_names)))?;
+        say_all(format_args!("\n{}", confusion.table(class_names)))?;
         if !buckets.is_empty() {
             say_all(format_args!("\n{}", by_length::table(&buckets)))?;
         }

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args as ClapArgs;
+use datasets::fetch::download::Outcome;
+use datasets::fetch::{Request, fetch};
+use datasets::tasks;
 use program::exit::Exit;
 use program::interrupt;
 use program::output::say;
-
-use crate::fetch::download::Outcome;
-use crate::fetch::{Request, fetch, table};
-use crate::tasks;
 
 /// Arguments of `fetch-data`.
 #[derive(Debug, ClapArgs)]
@@ -31,15 +30,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let task = tasks::find(&args.task)?;
-    let archives = table::archives(task.name);
-    if archives.is_empty() {
+    if task.archives.is_empty() {
         bail!("{} has no official archive: name your own folder with --data DIR", task.name);
     }
     let data = args.data.display();
     interrupt::install()?;
     let request =
         Request { dir: &args.data, mirror: args.mirror.as_deref(), progress: !args.no_progress };
-    for archive in archives {
+    for archive in task.archives {
         if fetch(archive, request)? == Outcome::Interrupted {
             eprintln!("interrupted; what came is kept: the same command goes on from there");
             return Ok(Exit::Stopped);

@@ -6,7 +6,6 @@ mod evaluate;
 mod fetch_data;
 mod generate_data;
 mod report;
-mod seeds;
 mod tasks;
 mod train;
 

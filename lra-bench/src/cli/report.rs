@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 fn named(names: &[String]) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for name in names {
-        match super::seeds::find(name) {
+        match super::train::find_seeds(name) {
             Some(group) => folders.extend(run_dir::seeds(&group)),
             None => folders.push(run_dir::find(run_dir::root(), name)?),
         }

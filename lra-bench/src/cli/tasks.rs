@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
+use datasets::tasks::TASKS;
 use program::exit::Exit;
 use program::output::say;
-
-use crate::tasks::TASKS;
 
 /// Arguments of `tasks`.
 #[derive(Debug, ClapArgs)]
@@ -31,7 +30,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             task.name,
             or_as_the_data(task.length),
             or_as_the_data(task.classes),
-            task.paper_accuracy.map_or_else(String::new, |percent| format!("{percent:.2}%")),
+            task.published.map_or_else(String::new, |figure| {
+                task.metric.show(task.metric.from_unit(figure))
+            }),
             if there { "there" } else { "missing" },
             task.about,
             task.source

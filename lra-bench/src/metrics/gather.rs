@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
 use super::Prediction;
-use crate::data::batch::DeviceBatch;
+use crate::device_batch::DeviceBatch;
 
 /// What [`read`] needs of a batch with these `logits` (B, classes): (B, 2 + classes) of their kind
 /// and on their device: class, length, logits. Whole numbers here are far below 2^24, so they are

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use datasets::tasks::{self, Task};
 use serde::Serialize;
 
 use super::row::Row;
-use crate::tasks;
 
 /// Its six tasks.
 pub const LRA_TASKS: [&str; 6] = ["listops", "text", "retrieval", "image", "pathfinder", "path-x"];
@@ -50,9 +50,13 @@ fn average(rows: &[Row], model: &str) -> Option<Average> {
     }
     let count = LRA_TASKS.len() as f64;
     let papers: Option<Vec<f64>> =
-        LRA_TASKS.iter().map(|name| tasks::find(name).ok()?.paper_accuracy).collect();
-    let paper = papers.map(|percents| percents.iter().sum::<f64>() / 100.0 / count);
+        LRA_TASKS.iter().map(|name| tasks::find(name).ok().and_then(published)).collect();
+    let paper = papers.map(|shares| shares.iter().sum::<f64>() / count);
     Some(Average { model: model.to_owned(), test: sum / count, paper, runs })
+}
+
+fn published(task: &Task) -> Option<f64> {
+    task.published.map(|figure| task.metric.from_unit(figure))
 }
 
 #[cfg(test)]

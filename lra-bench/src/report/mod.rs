@@ -58,15 +58,16 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use datasets::tasks;
+
     use super::*;
     use crate::experiment::{Experiment, Preset};
-    use crate::tasks;
 
     fn run(name: &str, seed: u64, width: i64, seeds_of: Option<&str>) -> Run {
         let task = tasks::find("smnist").unwrap();
         let mut experiment = Experiment::preset(task, Preset::Small, &[]).unwrap().value;
         experiment.train.seed = seed;
-        experiment.model.d_model = width;
+        experiment.model.d_model = Some(width);
         let seeds_of = seeds_of.map(PathBuf::from);
         Run { folder: name.into(), seeds_of, experiment, summary: None }
     }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use datasets::metric::Metric;
 use serde::Serialize;
+use toml::Value;
 use training::summary::Summary;
 
 use super::run::Run;
@@ -21,13 +23,13 @@ pub struct Row {
     pub width: i64,
     /// Trained scalars.
     pub parameters: Option<usize>,
-    /// Accuracy on the validation split, as the best weights have it.
+    /// The task's metric on the validation split, as the best weights have it.
     pub val: Option<Spread>,
-    /// Accuracy on the test split, of the runs that are finished.
+    /// The task's metric on the test split, of the runs that are finished.
     pub test: Option<Spread>,
-    /// Accuracy of guessing, where all classes are as frequent.
+    /// Chance accuracy, assuming balanced classes.
     pub chance: Option<f64>,
-    /// Test accuracy of S4 in the papers.
+    /// The task's metric on the test split of S4 in the papers.
     pub paper: Option<f64>,
     /// Training samples in a second, on average.
     pub samples_per_s: Option<f64>,
@@ -60,7 +62,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these values; none of no values.
+    /// The spread of these values; `None` where there are none.
     pub fn of(values: &[f64]) -> Option<Self> {
         let count = values.len();
         let mean = mean(values)?;
@@ -75,26 +77,27 @@ impl Row {
     pub(super) fn of(runs: &[&Run]) -> Result<Self> {
         let experiment = &runs[0].experiment;
         let task = experiment.task()?;
-        let found = experiment.data.classes.as_ref().map(Vec::len);
-        let classes = found.or(task.classes);
+        let metric = &task.metric;
+        let found = experiment.data.get("classes").and_then(Value::as_array).map(Vec::len);
+        let classes = found.or(task.classes).filter(|_| *metric == Metric::ACCURACY);
         let summaries: Vec<&Summary> = runs.iter().filter_map(|run| run.summary.as_ref()).collect();
         let all = |figure: fn(&Summary) -> Option<f64>| -> Vec<f64> {
             summaries.iter().filter_map(|summary| figure(summary)).collect()
         };
-        let accuracies = |of: fn(&Run) -> Option<f64>| -> Vec<f64> {
-            runs.iter().filter_map(|run| of(run)).collect()
+        let figures = |of: fn(&Run, &Metric) -> Option<f64>| -> Vec<f64> {
+            runs.iter().filter_map(|run| of(run, metric)).collect()
         };
         let speeds = all(|summary| Some(summary.samples_per_s).filter(|speed| *speed > 0.0));
         Ok(Self {
             task: task.name.to_owned(),
             model: experiment.model.name().to_owned(),
-            layers: experiment.model.n_layers,
-            width: experiment.model.d_model,
+            layers: experiment.model.depth(),
+            width: experiment.model.width(),
             parameters: summaries.first().map(|summary| summary.parameters),
-            val: Spread::of(&accuracies(Run::val_accuracy)),
-            test: Spread::of(&accuracies(Run::test_accuracy)),
+            val: Spread::of(&figures(Run::val)),
+            test: Spread::of(&figures(Run::test)),
             chance: classes.map(|classes| 1.0 / classes as f64),
-            paper: task.paper_accuracy.map(|percent| percent / 100.0),
+            paper: task.published.map(|figure| metric.from_unit(figure)),
             samples_per_s: mean(&speeds),
             peak_mib: all(|summary| summary.peak_mib).into_iter().reduce(f64::max),
             steps: mean(&all(|summary| Some(summary.step as f64))),

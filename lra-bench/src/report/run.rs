@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use datasets::metric::Metric;
 use training::run::Experiment as _;
 use training::run_dir;
 use training::summary::Summary;
 
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, tag};
 
 /// A run: what it is and what came of it.
 #[derive(Debug, Clone)]
@@ -48,17 +49,17 @@ impl Run {
             && self.seeds_of == other.seeds_of
     }
 
-    /// Accuracy on the validation split: that by which the best weights were chosen, or the newest
-    /// where they were chosen by another figure.
-    pub fn val_accuracy(&self) -> Option<f64> {
+    /// The task's metric on the validation split: that by which the best weights were chosen, or the
+    /// newest where they were chosen by another figure.
+    pub fn val(&self, metric: &Metric) -> Option<f64> {
         let summary = self.summary.as_ref()?;
-        let best = summary.best.as_ref().filter(|best| best.metric == "val/accuracy");
-        best.map(|best| best.value).or_else(|| summary.val.as_ref()?.get("accuracy"))
+        let best = summary.best.as_ref().filter(|best| best.metric == tag(metric));
+        best.map(|best| best.value).or_else(|| summary.val.as_ref()?.get(metric.name))
     }
 
-    /// Accuracy on the test split, once training is finished.
-    pub fn test_accuracy(&self) -> Option<f64> {
-        self.summary.as_ref()?.test.as_ref()?.get("accuracy")
+    /// The task's metric on the test split, once training is finished.
+    pub fn test(&self, metric: &Metric) -> Option<f64> {
+        self.summary.as_ref()?.test.as_ref()?.get(metric.name)
     }
 
     /// Whether training came to its end.

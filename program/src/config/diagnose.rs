@@ -1,5 +1,6 @@
 //! From serde's error to a message with place, key and remedy.
 
+use std::fmt;
 use std::ops::Range;
 
 use anyhow::{Error, anyhow};
@@ -15,9 +16,11 @@ pub(super) struct Source<'a> {
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, PartialEq)]
-pub(super) struct Problem {
+pub struct Problem {
     /// Full key.
     key: String,
+    /// What the section is about whose type another setting decides.
+    owner: Option<String>,
     what: What,
 }
 
@@ -55,7 +58,20 @@ impl Problem {
             }
             _ => path.to_owned(),
         };
-        Self { key, what }
+        Self { key, owner: None, what }
+    }
+
+    /// `new` and its old name `old` are both set.
+    pub(super) fn twice(old: &str, new: &str) -> Self {
+        let what = What::Other(format!("it is set twice: `{old}` is its old name"));
+        Self { key: new.to_owned(), owner: None, what }
+    }
+
+    /// The same of the section `name`, which is about `owner`.
+    pub(super) fn in_section(self, name: &str, owner: &str) -> Self {
+        let key =
+            if self.key.is_empty() { name.to_owned() } else { format!("{name}.{}", self.key) };
+        Self { key, owner: Some(owner.to_owned()), what: self.what }
     }
 
     /// Whether setting `key` may have caused this.
@@ -67,10 +83,11 @@ impl Problem {
     }
 
     fn describe(&self, text: &str) -> String {
-        let Self { key, what } = self;
+        let Self { key, owner, what } = self;
         match what {
             What::UnknownKey { known } => {
-                format!("unknown key `{key}`{}", self.hint(known, text))
+                let of = owner.as_ref().map_or_else(String::new, |owner| format!(" of {owner}"));
+                format!("unknown key `{key}`{of}{}", self.hint(known, text))
             }
             What::Missing => format!("`{key}` is missing"),
             What::UnknownChoice { given, known } => format!(
@@ -100,6 +117,14 @@ impl Problem {
         }
     }
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe(""))
+    }
+}
+
+impl std::error::Error for Problem {}
 
 impl Source<'_> {
     /// The file is no TOML.

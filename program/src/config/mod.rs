@@ -3,6 +3,8 @@
 //! The struct refuses unknown keys (`#[serde(deny_unknown_fields)]`); here such a refusal becomes a
 //! message with file, line, full key and the nearest known name.
 
+mod aliases;
+mod commented;
 mod diagnose;
 mod overrides;
 
@@ -15,15 +17,34 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+pub use commented::commented;
+pub use diagnose::Problem;
 use diagnose::Source;
+
+/// What a configuration file holds.
+pub trait Config: DeserializeOwned {
+    /// Old names of keys, which still work, and what they are called now: full keys of settings or
+    /// of sections.
+    const ALIASES: &'static [(&'static str, &'static str)] = &[];
+
+    /// Checks and fills in sections whose type another setting decides ([`section`]).
+    ///
+    /// # Errors
+    /// If such a section has an unknown key or a wrong value.
+    fn complete(&mut self) -> Result<(), Problem> {
+        Ok(())
+    }
+}
 
 /// A configuration and where it came from.
 #[derive(Debug, Clone)]
 pub struct Loaded<T> {
     /// The typed configuration.
     pub value: T,
-    /// What `--set` changed, one line each.
+    /// What `--set` changed, one line to print each.
     pub changes: Vec<String>,
+    /// The full keys that it changed.
+    pub keys: Vec<String>,
 }
 
 /// Reads `file` and applies `overrides`, each `key.path=value` with a TOML value; what is no TOML
@@ -32,7 +53,7 @@ pub struct Loaded<T> {
 /// # Errors
 /// If the file cannot be read, is no TOML, or has unknown keys, missing keys or values of the wrong
 /// type. Errors in an override are errors of usage.
-pub fn load<T: DeserializeOwned>(file: &Path, overrides: &[String]) -> Result<Loaded<T>> {
+pub fn load<T: Config>(file: &Path, overrides: &[String]) -> Result<Loaded<T>> {
     let text = fs::read_to_string(file)
         .with_context(|| format!("cannot read the configuration {}", file.display()))?;
     parse(&file.display().to_string(), &text, overrides)
@@ -42,26 +63,29 @@ pub fn load<T: DeserializeOwned>(file: &Path, overrides: &[String]) -> Result<Lo
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse<T: DeserializeOwned>(
-    name: &str,
-    text: &str,
-    overrides: &[String],
-) -> Result<Loaded<T>> {
+pub fn parse<T: Config>(name: &str, text: &str, overrides: &[String]) -> Result<Loaded<T>> {
     let source = Source { name, text };
-    let base: Table = text.parse().map_err(|error| source.syntax_error(&error))?;
+    let mut base: Table = text.parse().map_err(|error| source.syntax_error(&error))?;
+    for (old, new) in T::ALIASES {
+        aliases::rename(&mut base, old, new).map_err(|problem| source.explain(&problem, None))?;
+    }
     let mut table = base.clone();
     let mut changes = Vec::new();
     let mut keys = Vec::new();
     for text in overrides {
-        let change = overrides::apply(&mut table, text)?;
-        changes.push(change.to_string());
+        let change = overrides::apply(&mut table, text, T::ALIASES)?;
+        changes.push(format!("set: {change}"));
         keys.push(change.key);
     }
-    match typed(table) {
-        Ok(value) => Ok(Loaded { value, changes }),
+    let completed = |table| {
+        let mut value: T = typed(table)?;
+        value.complete().map(|()| value)
+    };
+    match completed(table) {
+        Ok(value) => Ok(Loaded { value, changes, keys }),
         Err(problem) => {
             // Where the file alone has the same problem, no override is to blame.
-            let in_file = typed::<T>(base).err().is_some_and(|other| other == problem);
+            let in_file = completed(base).err().is_some_and(|other| other == problem);
             let culprit = overrides
                 .iter()
                 .zip(&keys)
@@ -71,6 +95,15 @@ pub fn parse<T: DeserializeOwned>(
             Err(source.explain(&problem, culprit))
         }
     }
+}
+
+/// A section whose type another setting decides. Errors are about keys below `name`, of the `owner`
+/// of the section.
+///
+/// # Errors
+/// If it has unknown keys, missing keys or values of the wrong type.
+pub fn section<T: DeserializeOwned>(name: &str, owner: &str, table: &Table) -> Result<T, Problem> {
+    typed(table.clone()).map_err(|problem| problem.in_section(name, owner))
 }
 
 /// The complete configuration as TOML: to be printed, and saved with the run.
@@ -113,10 +146,10 @@ pub fn differences(a: &str, b: &str) -> Vec<(String, Option<String>, Option<Stri
         .collect()
 }
 
-fn typed<T: DeserializeOwned>(table: Table) -> Result<T, diagnose::Problem> {
+fn typed<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let path = error.path().to_string();
-        diagnose::Problem::new(&path, error.into_inner().message())
+        Problem::new(&path, error.into_inner().message())
     })
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use toml::{Table, Value};
 
+use super::aliases;
 use crate::exit::usage;
 
 /// One applied override.
@@ -25,11 +26,11 @@ impl fmt::Display for Change {
 }
 
 /// Sets in `table` what `text` says.
-pub(super) fn apply(table: &mut Table, text: &str) -> Result<Change> {
+pub(super) fn apply(table: &mut Table, text: &str, aliases: &[(&str, &str)]) -> Result<Change> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(usage(format!("--set {text}: expected key=value, as in model.d_model=64")));
     };
-    let key = key.trim();
+    let key = &aliases::current(key.trim(), aliases);
     let parts: Vec<&str> = key.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
         return Err(usage(format!("--set {text}: the key has an empty part")));
@@ -46,7 +47,7 @@ pub(super) fn apply(table: &mut Table, text: &str) -> Result<Change> {
     }
     let new = parse_value(value.trim());
     let old = at.insert((*last).to_owned(), new.clone());
-    Ok(Change { key: key.to_owned(), old, new })
+    Ok(Change { key: key.clone(), old, new })
 }
 
 /// A TOML value, or a number without its leading 0, or a string.
@@ -83,11 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_with_the_old_value() {
+    fn changes_are_shown_with_the_old_value() {
         let mut table: Table = "[model]\nd_model = 32".parse().unwrap();
-        let change = apply(&mut table, "model.d_model = 64").unwrap();
+        let change = apply(&mut table, "model.d_model = 64", &[]).unwrap();
         assert_eq!(change.to_string(), "model.d_model: 32 -> 64");
-        let change = apply(&mut table, "train.optimizer.lr=0.1").unwrap();
+        let change = apply(&mut table, "train.optimizer.lr=0.1", &[]).unwrap();
         assert_eq!(change.to_string(), "train.optimizer.lr: default -> 0.1");
         assert_eq!(table["train"]["optimizer"]["lr"].as_float(), Some(0.1));
     }
@@ -101,7 +102,7 @@ mod tests {
             ("=1", "empty part"),
             ("a.b=1", "a is 1, not a section"),
         ] {
-            let message = apply(&mut table, text).unwrap_err().to_string();
+            let message = apply(&mut table, text, &[]).unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
         }
     }

@@ -4,11 +4,40 @@ use super::*;
 
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
-struct Config {
+struct Experiment {
     task: String,
+    /// Its type is [`Images`] where the task is `images`.
+    #[serde(default)]
+    data: Table,
     model: Model,
     #[serde(default)]
     train: Train,
+}
+
+impl Config for Experiment {
+    const ALIASES: &'static [(&'static str, &'static str)] =
+        &[("data.side", "data.size"), ("model.sort", "model.kind")];
+
+    fn complete(&mut self) -> Result<(), Problem> {
+        if self.task == "images" {
+            let images: Images = section("data", "images", &self.data)?;
+            self.data = Table::try_from(images).unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+struct Images {
+    size: usize,
+    colour: bool,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self { size: 32, colour: false }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
@@ -73,7 +102,7 @@ epochs = 2
 schedule = { name = "cosine_warmup", warmup_steps = 10, total_steps = 100 }
 "#;
 
-fn load_with(text: &str, overrides: &[&str]) -> Result<Loaded<Config>> {
+fn load_with(text: &str, overrides: &[&str]) -> Result<Loaded<Experiment>> {
     let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
     parse("a.toml", text, &overrides)
 }
@@ -109,7 +138,7 @@ fn unknown_keys_in_the_file_are_named_with_line_and_nearest_name() {
     );
     assert_eq!(
         message(&format!("nonsense = 1\n{TEXT}"), &[]),
-        "a.toml:1: unknown key `nonsense`; known here: task, model, train"
+        "a.toml:1: unknown key `nonsense`; known here: task, data, model, train"
     );
     // Inside an enum, where serde loses the path.
     assert_eq!(
@@ -132,6 +161,40 @@ fn unknown_keys_of_overrides_are_told_from_those_of_the_file() {
     // The file's own problem is not blamed on an innocent override.
     let text = message(&TEXT.replace("d_model =", "d_modl ="), &["model.dropout=0"]);
     assert!(text.starts_with("a.toml:4: "), "{text}");
+}
+
+/// The file's task decides what its data may be.
+#[test]
+fn sections_of_another_type_are_checked_and_completed_like_the_rest() {
+    let text = TEXT.replace("path-x", "images") + "[data]\nsize = 28\n";
+    let data = load_with(&text, &[]).unwrap().value.data;
+    assert_eq!(data, "size = 28\ncolour = false".parse().unwrap());
+    assert_eq!(
+        message(&text.replace("size = 28", "sise = 28"), &[]),
+        "a.toml:13: unknown key `data.sise` of images; did you mean `data.size`?"
+    );
+    assert_eq!(
+        message(&text, &["data.words=all"]),
+        "--set data.words=all: unknown key `data.words` of images; known here: size, colour"
+    );
+    assert_eq!(
+        message(&text, &["data.size=big"]),
+        "--set data.size=big: `data.size`: invalid type: string \"big\", expected usize"
+    );
+    assert!(load_with(&TEXT.replace("[train]", "[data]\nwords = 3\n[train]"), &[]).is_ok());
+}
+
+#[test]
+fn old_names_of_keys_still_work() {
+    let text = TEXT.replace("path-x", "images").replace("kind =", "sort =") + "[data]\nside = 28\n";
+    let loaded = load_with(&text, &["data.side=64"]).unwrap();
+    assert_eq!(loaded.value.model.kind, Kind::Dplr);
+    assert_eq!(loaded.value.data["size"], Value::Integer(64));
+    assert_eq!(loaded.changes, ["data.size: 28 -> 64"]);
+    assert_eq!(
+        message(&(text + "size = 30\n"), &[]),
+        "a.toml:14: `data.size`: it is set twice: `data.side` is its old name"
+    );
 }
 
 #[test]
@@ -180,7 +243,7 @@ fn syntax_errors_have_a_line() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = load::<Config>(Path::new("no/such.toml"), &[]).unwrap_err();
+    let error = load::<Experiment>(Path::new("no/such.toml"), &[]).unwrap_err();
     assert!(error.to_string().contains("no/such.toml"), "{error}");
 }
 

@@ -14,6 +14,9 @@ use anyhow::Result;
 pub use failure::{cannot, cannot_write};
 pub use positioned::{read_at, write_at};
 
+/// Folder that generated and decoded data are kept in, unless a setting names another.
+pub const CACHE: &str = "data/cache";
+
 /// Marks a file that is still being written.
 const PARTIAL: &str = ".partial";
 

@@ -5,8 +5,9 @@ pub mod libtorch;
 
 use anyhow::Result;
 use measure::{Measured, Session, Task};
+use s4_config::SsmConfig;
 use s4_core::device_memory;
-use s4_core::ssm::parameters::SsmConfig;
+
 use serde_json::json;
 use tch::Device;
 

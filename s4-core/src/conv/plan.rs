@@ -2,20 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Convolution {
-    /// What is faster, by measurement.
-    #[default]
-    Auto,
-    /// By FFT with a kernel of the sequence's length.
-    Fft,
-    /// Chunk by chunk.
-    Chunked,
-}
+use s4_config::Convolution;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +41,13 @@ pub enum Engine {
     Tensors,
 }
 
-impl Convolution {
-    /// The plan for sequences of that size.
-    pub fn plan(self, size: Size, engine: Engine) -> Plan {
-        match self {
-            Convolution::Fft => Plan::Fft,
-            Convolution::Chunked => Plan::Chunks(chunk(size, engine)),
-            Convolution::Auto if chunks_are_faster(size, engine) => {
-                Plan::Chunks(chunk(size, engine))
-            }
-            Convolution::Auto => Plan::Fft,
-        }
+/// The plan for sequences of that size.
+pub fn plan(convolution: Convolution, size: Size, engine: Engine) -> Plan {
+    match convolution {
+        Convolution::Fft => Plan::Fft,
+        Convolution::Chunked => Plan::Chunks(chunk(size, engine)),
+        Convolution::Auto if chunks_are_faster(size, engine) => Plan::Chunks(chunk(size, engine)),
+        Convolution::Auto => Plan::Fft,
     }
 }
 
@@ -167,8 +150,8 @@ mod tests {
     fn what_is_asked_for_is_done() {
         for engine in ENGINES {
             for len in [1, 100, 100_000] {
-                assert_eq!(Convolution::Fft.plan(size(len, false), engine), Plan::Fft);
-                let plan = Convolution::Chunked.plan(size(len, true), engine);
+                assert_eq!(plan(Convolution::Fft, size(len, false), engine), Plan::Fft);
+                let plan = plan(Convolution::Chunked, size(len, true), engine);
                 assert!(matches!(plan, Plan::Chunks(chunk) if chunk >= 16), "{plan:?}");
             }
         }
@@ -177,7 +160,7 @@ mod tests {
     /// As measured with 64 states.
     #[test]
     fn long_sequences_go_in_chunks() {
-        let auto = |size, engine| Convolution::Auto.plan(size, engine);
+        let auto = |size, engine| plan(Convolution::Auto, size, engine);
         for (len, s4, s4d) in [
             (784, Plan::Fft, Plan::Fft),
             (1024, Plan::Fft, Plan::Fft),

@@ -1,9 +1,11 @@
 //! Normal plus low-rank form of the HiPPO matrices, and its diagonalisation.
 
 use anyhow::{Result, bail, ensure};
+use s4_config::Measure;
 use tch::{Device, Kind, Tensor};
 
-use super::{Measure, rank_correction, transition};
+use super::rank_correction;
+use super::transition;
 
 /// Below this, the modulus of an eigenvector's entry counts as zero. Real zeros come out around
 /// 1e-16, the smallest first entry of LegT at N = 1,024 is 2e-6.

@@ -1,11 +1,10 @@
 //! The HiPPO matrices in closed form.
 
+use s4_config::Measure;
 use std::f64::consts::PI;
 
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
-
-use super::Measure;
 
 /// β of generalised Laguerre, the official default: a small one is the most stable.
 const GLAGT_BETA: f64 = 0.01;

@@ -13,24 +13,11 @@ pub mod naive;
 pub mod vandermonde;
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use s4_config::KernelMethod;
 use tch::{Kind, Tensor};
 
 use crate::ssm::Ssm;
 use crate::ssm::discrete::{DiscreteSsm, check_length};
-
-/// How a kernel is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KernelMethod {
-    /// Two tables of √L powers and a batched product.
-    #[default]
-    BlockPowers,
-    /// As in the papers: Cauchy product and Woodbury for S4, Vandermonde product for S4D.
-    Paper,
-    /// One step of the recurrence after the other.
-    Naive,
-}
 
 impl Ssm {
     /// The first `len` values of the kernels, (C, H, len) in `kind`, differentiable in every

@@ -1,5 +1,6 @@
 //! Dropout, with the mask tied along time or not.
 
+use s4_config::StackConfig;
 use tch::{Kind, Tensor};
 
 /// Zeroes entries with probability `p` and scales the rest by 1/(1 - p).
@@ -9,6 +10,12 @@ pub struct Dropout {
     pub p: f64,
     /// One mask (B, H) for all positions of a sequence (`DropoutNd` of the official code).
     pub tied: bool,
+}
+
+impl From<&StackConfig> for Dropout {
+    fn from(config: &StackConfig) -> Self {
+        Self { p: config.dropout, tied: config.tie_dropout }
+    }
 }
 
 impl Dropout {

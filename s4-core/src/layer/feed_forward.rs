@@ -1,9 +1,10 @@
 //! A position-wise network with one hidden layer.
 
 use anyhow::Result;
+use s4_config::Activation;
 use tch::Tensor;
 
-use super::activation::Activation;
+use super::activation::activate;
 use super::dropout::Dropout;
 use super::linear::Linear;
 use super::{Pass, SequenceLayer, State, Stepper};
@@ -43,12 +44,16 @@ impl FeedForward {
 
 impl SequenceLayer for FeedForward {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let hidden = Activation::Gelu.forward(&self.hidden.forward_in(x, pass.dense));
+        let hidden = activate(Activation::Gelu, &self.hidden.forward_in(x, pass.dense));
         Ok(self.output.forward_in(&self.dropout.forward(&hidden, pass.train), pass.dense))
     }
 
     fn forward_with_state(&self, x: &Tensor, _: &State, pass: &Pass) -> Result<(Tensor, State)> {
         Ok((self.forward(x, pass)?, State::new()))
+    }
+
+    fn state_len(&self) -> usize {
+        0
     }
 
     fn takes_bf16(&self) -> bool {
@@ -69,7 +74,7 @@ struct FeedForwardStepper<'a>(&'a FeedForward);
 
 impl Stepper for FeedForwardStepper<'_> {
     fn step(&self, x: &Tensor, _: &State) -> (Tensor, State) {
-        let hidden = Activation::Gelu.forward(&self.0.hidden.step(x));
+        let hidden = activate(Activation::Gelu, &self.0.hidden.step(x));
         (self.0.output.step(&hidden), State::new())
     }
 }

@@ -10,6 +10,7 @@ mod column_norm;
 pub mod dropout;
 pub mod feed_forward;
 pub mod glu;
+pub mod inspect;
 pub mod linear;
 pub mod mask;
 pub mod norm;
@@ -19,11 +20,12 @@ pub mod s4_block;
 pub mod stack;
 
 use anyhow::Result;
+use s4_config::KernelMethod;
 use tch::Tensor;
 
-use crate::kernel::KernelMethod;
 use crate::recurrence::StepMode;
 
+use inspect::{Inspect, Place};
 use linear::DenseKind;
 
 /// The circumstances of one forward pass.
@@ -33,6 +35,9 @@ pub struct Pass {
     pub train: bool,
     /// Number of valid positions of each sequence, (B) int64 on the model's device; absent: all.
     pub lengths: Option<Tensor>,
+    /// What residual blocks are given beside their input where they are built for it: (B, C), or
+    /// (B, C, L) with as many positions as the block's input.
+    pub condition: Option<Tensor>,
     /// Step of the input relative to that of the training data: 2 at half the sampling rate.
     pub rate: f64,
     /// How convolution kernels are computed.
@@ -68,6 +73,7 @@ impl Pass {
         Self {
             train: false,
             lengths: None,
+            condition: None,
             rate: 1.0,
             kernel: KernelMethod::default(),
             dense: DenseKind::default(),
@@ -80,10 +86,16 @@ impl Pass {
         Self { lengths, ..self }
     }
 
+    /// The same pass under this condition.
+    pub fn with_condition(&self, condition: Option<Tensor>) -> Self {
+        let lengths = self.lengths.as_ref().map(Tensor::shallow_clone);
+        Self { lengths, condition, ..*self }
+    }
+
     /// The same pass with another answer to what becomes of the activations.
     pub fn with_activations(&self, activations: Activations) -> Self {
-        let lengths = self.lengths.as_ref().map(Tensor::shallow_clone);
-        Self { lengths, activations, ..*self }
+        let condition = self.condition.as_ref().map(Tensor::shallow_clone);
+        Self { activations, ..self.with_condition(condition) }
     }
 }
 
@@ -121,31 +133,18 @@ pub trait SequenceLayer: std::fmt::Debug {
         false
     }
 
-    /// What the layer chooses for sequences of `len` inputs: (name, choice).
-    fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
-        let _ = (len, pass);
-        Vec::new()
+    /// Number of tensors of a state.
+    fn state_len(&self) -> usize;
+
+    /// Calls `see` with every part that has something to show and its place, which is `place` or below
+    /// it.
+    fn visit<'a>(&'a self, place: Place, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {
+        let _ = (place, see);
     }
 
-    /// What there is to look at while the layer trains: (name, values), e.g. step sizes Δ and
-    /// Re A as float64 tensors of any shape.
-    fn spectra(&self) -> Vec<(String, Tensor)> {
-        Vec::new()
-    }
-
-    /// The largest |eigenvalue| of Ā of each channel at rate 1, (H) float64, for a layer with a
-    /// recurrence. Above 1 its state grows without bound.
-    ///
-    /// # Errors
-    /// If the eigenvalues cannot be computed.
-    fn spectral_radius(&self) -> Result<Option<Tensor>> {
-        Ok(None)
-    }
-
-    /// Learned convolution kernels to look at: (name, channels x values), the first few channels
-    /// and values of each.
-    fn kernels(&self) -> Vec<(String, Tensor)> {
-        Vec::new()
+    /// Sequences that carry a state on are multiples of this many positions long.
+    fn stride(&self) -> i64 {
+        1
     }
 }
 

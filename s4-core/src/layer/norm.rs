@@ -1,28 +1,13 @@
 //! Normalisation of sequences (B, H, L).
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use s4_config::NormKind;
 use tch::{Kind, Tensor};
 
 use super::batch_norm::batch_norm;
 use super::channel_norm::layer_norm;
 use super::column_norm::{self, column_norm};
 use crate::params::{Hyper, Scope};
-
-/// Which normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NormKind {
-    /// Over the channels of each position.
-    Layer,
-    /// Over the channels of each position with one scale `s` and one shift `m` for all of them,
-    /// s (x - mean + m) / std: what the official audio experiments call layer norm.
-    Scalar,
-    /// Over batch and positions of each channel; padded positions count, as officially.
-    Batch,
-    /// None at all.
-    None,
-}
 
 /// A normalisation with scale and shift.
 #[derive(Debug)]

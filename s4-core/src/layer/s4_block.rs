@@ -2,80 +2,29 @@
 //! the channels.
 
 use anyhow::{Result, ensure};
-use serde::{Deserialize, Serialize};
+use s4_config::{Activation, Convolution, FinalAct, KernelMethod, S4BlockConfig};
 use tch::{Device, Kind, Tensor};
 
-use super::activation::Activation;
+use super::activation::activate;
 use super::dropout::Dropout;
 use super::glu::linear_glu;
+use super::inspect::{Inspect, Place};
 use super::linear::{DenseKind, Linear};
 use super::{Pass, SequenceLayer, State, Stepper, mask};
 use crate::conv::chunked::scan;
-use crate::conv::plan::{Convolution, Plan, Size};
+use crate::conv::plan;
+use crate::conv::plan::Plan;
+use crate::conv::plan::Size;
 use crate::conv::{chunked, fft};
 use crate::gpu;
-use crate::kernel::{KernelMethod, block_powers};
+use crate::kernel::block_powers;
 use crate::params::{Hyper, Scope};
 use crate::recurrence::{Recurrence, StepMode};
 use crate::ssm::Ssm;
 use crate::ssm::discrete::DiscreteSsm;
 use crate::ssm::minimal::MinimalParameters;
-use crate::ssm::parameters::{SsmConfig, SsmParameters, round_half_even};
-
-/// The layer of an S4 network; also the official `S4Block`'s options that work there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct S4BlockConfig {
-    /// A second kernel that looks ahead: for classification, not for generation.
-    pub bidirectional: bool,
-    /// Outputs C of each channel's SSM.
-    pub channels: i64,
-    /// Longest kernel; absent: as long as the input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub l_max: Option<i64>,
-    /// How sequences are convolved: `auto`, `fft` or `chunked`. A matter of speed alone.
-    pub convolution: Convolution,
-    /// Nonlinearity after the convolution.
-    pub activation: Activation,
-    /// What follows the map that mixes the channels.
-    pub final_act: FinalAct,
-    /// The SSM.
-    pub ssm: SsmConfig,
-}
-
-impl Default for S4BlockConfig {
-    fn default() -> Self {
-        Self {
-            bidirectional: false,
-            channels: 1,
-            l_max: None,
-            convolution: Convolution::Auto,
-            activation: Activation::Gelu,
-            final_act: FinalAct::Special(Special::Glu),
-            ssm: SsmConfig::default(),
-        }
-    }
-}
-
-/// What follows the output map of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum FinalAct {
-    /// `glu` or `none`.
-    Special(Special),
-    /// A pointwise nonlinearity; `id` for none.
-    Pointwise(Activation),
-}
-
-/// Ends of a block that are not pointwise nonlinearities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Special {
-    /// Gated linear unit: twice the outputs, the first half times σ(second half).
-    Glu,
-    /// No output map at all.
-    None,
-}
+use crate::ssm::parameters::SsmParameters;
+use crate::ssm::parameters::round_half_even;
 
 /// An S4 or S4D layer on sequences (B, H, L).
 #[derive(Debug)]
@@ -164,8 +113,8 @@ impl S4Block {
         let parameters =
             SsmParameters::new(&mut layer.sub("kernel"), d_model, kernels, &config.ssm)?;
         let width = match config.final_act {
-            FinalAct::Special(Special::None) => None,
-            FinalAct::Special(Special::Glu) => Some(2 * d_model),
+            FinalAct::None => None,
+            FinalAct::Glu => Some(2 * d_model),
             FinalAct::Pointwise(_) => Some(d_model),
         };
         let output = match width {
@@ -218,7 +167,7 @@ impl S4Block {
             l_max: None,
             convolution: Convolution::Auto,
             activation: Activation::Gelu,
-            final_act: FinalAct::Special(Special::Glu),
+            final_act: FinalAct::Glu,
             dropout,
         })
     }
@@ -281,7 +230,7 @@ impl S4Block {
             bidirectional: self.bidirectional,
             diagonal: self.systems.are_diagonal(),
         };
-        self.convolution.plan(size, scan::engine(&self.d, !size.diagonal, size.states, kind))
+        plan::plan(self.convolution, size, scan::engine(&self.d, !size.diagonal, size.states, kind))
     }
 
     fn kernel_length(&self, len: i64, rate: f64) -> i64 {
@@ -295,9 +244,9 @@ impl S4Block {
     fn mix(&self, y: &Tensor, pass: &Pass) -> Tensor {
         // Dropout on both sides of the nonlinearity, as officially.
         let y = self.dropout.forward(&y.flatten(1, 2), pass.train);
-        let y = self.dropout.forward(&self.activation.forward(&y), pass.train);
+        let y = self.dropout.forward(&activate(self.activation, &y), pass.train);
         let Some(output) = &self.output else { return y };
-        if self.final_act == FinalAct::Special(Special::Glu) && gpu::has_kernels(&y) {
+        if self.final_act == FinalAct::Glu && gpu::has_kernels(&y) {
             let kind = if pass.dense == DenseKind::Bfloat16 { Kind::BFloat16 } else { y.kind() };
             let mixed = linear_glu(&y.to_kind(kind), &output.matrix(), output.bias());
             return mixed.to_kind(y.kind());
@@ -307,9 +256,9 @@ impl S4Block {
 
     fn finish(&self, y: &Tensor) -> Tensor {
         match self.final_act {
-            FinalAct::Special(Special::Glu) => y.glu(1),
-            FinalAct::Special(Special::None) => y.shallow_clone(),
-            FinalAct::Pointwise(activation) => activation.forward(y),
+            FinalAct::Glu => y.glu(1),
+            FinalAct::None => y.shallow_clone(),
+            FinalAct::Pointwise(activation) => activate(activation, y),
         }
     }
 
@@ -387,36 +336,39 @@ impl SequenceLayer for S4Block {
         Ok(Box::new(S4Stepper { block: self, recurrence }))
     }
 
-    fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
-        vec![("convolution".to_owned(), self.plan(len, pass).to_string())]
+    fn state_len(&self) -> usize {
+        1
     }
 
-    fn spectra(&self) -> Vec<(String, Tensor)> {
+    fn visit<'a>(&'a self, place: Place, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {
+        see(place, self);
+    }
+}
+
+impl Inspect for S4Block {
+    fn explain(&self, len: i64, pass: &Pass) -> String {
+        self.plan(len, pass).to_string()
+    }
+
+    fn spectra(&self) -> Vec<(&'static str, Tensor)> {
         let (dt, re_a) = match &self.systems {
             Systems::Full(p) => (p.dt(), p.a_real()),
             Systems::Minimal(p) => (p.dt(), p.a_real()),
         };
-        vec![("dt".to_owned(), dt.detach()), ("re_A".to_owned(), re_a.detach())]
+        vec![("dt", dt.detach()), ("re_A", re_a.detach())]
     }
 
-    fn spectral_radius(&self) -> Result<Option<Tensor>> {
+    fn spectral_radius(&self) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        let a = self.systems.ssm(1.0).discretise(1)?.a;
-        Ok(Some(a.spectral_radius()?))
+        self.systems.ssm(1.0).discretise(1)?.a.spectral_radius()
     }
 
-    fn kernels(&self) -> Vec<(String, Tensor)> {
+    fn kernel(&self) -> Option<Tensor> {
         let _guard = tch::no_grad_guard();
-        let (channels, length) = (SHOWN_CHANNELS, SHOWN_LENGTH);
-        let kernel = self.systems.ssm(1.0).kernel(length, KernelMethod::BlockPowers, Kind::Float);
-        // A kernel that cannot be computed is the next forward pass's error to report.
-        kernel.map_or_else(
-            |_| Vec::new(),
-            |k| {
-                let k = k.select(0, 0);
-                vec![("kernel".to_owned(), k.narrow(0, 0, channels.min(k.size()[0])))]
-            },
-        )
+        let method = KernelMethod::BlockPowers;
+        let kernel = self.systems.ssm(1.0).kernel(SHOWN_LENGTH, method, Kind::Float).ok()?;
+        let kernel = kernel.select(0, 0);
+        Some(kernel.narrow(0, 0, SHOWN_CHANNELS.min(kernel.size()[0])))
     }
 }
 
@@ -431,7 +383,7 @@ impl Stepper for S4Stepper<'_> {
         let block = self.block;
         let (y, next) = self.recurrence.step(x, &state[0]);
         let y = y + x.unsqueeze(1) * &block.d; // (B, C, H)
-        let y = block.activation.forward(&y.flatten(1, 2));
+        let y = activate(block.activation, &y.flatten(1, 2));
         let y = match &block.output {
             None => y,
             Some(output) => block.finish(&output.step(&y)),

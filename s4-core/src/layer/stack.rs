@@ -1,73 +1,21 @@
-//! A deep network: residual blocks one behind the other.
+//! A deep network: residual blocks in sequence.
 
 use anyhow::{Result, ensure};
-use serde::{Deserialize, Serialize};
+use s4_config::StackConfig;
 use tch::{Kind, Tensor};
 
 use super::dropout::Dropout;
-use super::linear::DenseKind;
-use super::norm::{Norm, NormKind};
+use super::inspect::{Inspect, Place};
+use super::linear::{DenseKind, Linear};
+use super::norm::Norm;
 use super::residual::Residual;
 use super::{Pass, SequenceLayer, State, Stepper};
 use crate::gpu;
 use crate::params::{Hyper, Scope};
 use crate::recurrence::StepMode;
 
-/// Depth, width and wiring of a stack.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StackConfig {
-    /// Width H.
-    pub d_model: i64,
-    /// Number of residual blocks.
-    pub n_layers: i64,
-    /// `layer`, `batch` or `none`.
-    pub norm: NormKind,
-    /// Normalise in front of each layer (and once at the end) rather than behind each sum.
-    pub prenorm: bool,
-    /// Probability of dropping an activation.
-    pub dropout: f64,
-    /// One dropout mask for all positions of a sequence.
-    pub tie_dropout: bool,
-}
-
-impl Default for StackConfig {
-    fn default() -> Self {
-        Self {
-            d_model: 256,
-            n_layers: 6,
-            norm: NormKind::Layer,
-            prenorm: false,
-            dropout: 0.0,
-            tie_dropout: true,
-        }
-    }
-}
-
-impl StackConfig {
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// With the offending value and what is allowed.
-    pub fn validate(&self) -> Result<()> {
-        ensure!(self.d_model >= 1, "d_model must be positive, got {}", self.d_model);
-        ensure!(self.n_layers >= 1, "n_layers must be positive, got {}", self.n_layers);
-        ensure!(
-            (0.0..1.0).contains(&self.dropout),
-            "dropout must be in [0, 1), got {}",
-            self.dropout
-        );
-        Ok(())
-    }
-
-    /// The dropout of the stack's blocks.
-    pub fn dropout(&self) -> Dropout {
-        Dropout { p: self.dropout, tied: self.tie_dropout }
-    }
-}
-
 /// Residual blocks in sequence, `layers.{i}.layer.*` and `layers.{i}.norm.norm.*`, with a last
-/// `norm.norm.*` behind pre-norm blocks.
+/// `norm.norm.*` after pre-norm blocks.
 #[derive(Debug)]
 pub struct Stack {
     blocks: Vec<Residual>,
@@ -93,23 +41,12 @@ impl Stack {
             let mut scope = scope.sub(format_args!("layers.{i}"));
             let layer = layer(&mut scope.sub("layer"), i)?;
             let norm = norm(&mut scope)?;
-            blocks.push(Residual::new(layer, norm, config.prenorm, config.dropout()));
+            let condition = condition(&mut scope, config.condition, config.d_model)?;
+            let (prenorm, dropout) = (config.prenorm, Dropout::from(config));
+            blocks.push(Residual::conditioned(layer, norm, prenorm, dropout, condition));
         }
         let final_norm = if config.prenorm { Some(norm(scope)?) } else { None };
         Ok(Self { blocks, final_norm })
-    }
-
-    /// What `look` finds in each block, under the block's number.
-    fn by_layer<T>(&self, look: impl Fn(&Residual) -> Vec<(String, T)>) -> Vec<(String, T)> {
-        let numbered = |(i, block): (usize, &Residual)| {
-            look(block).into_iter().map(move |(name, values)| (format!("{name}/{i}"), values))
-        };
-        self.blocks.iter().enumerate().flat_map(numbered).collect()
-    }
-
-    /// How many tensors of a state belong to each block.
-    fn state_counts(&self) -> Result<Vec<usize>> {
-        self.blocks.iter().map(|block| Ok(block.default_state(1)?.len())).collect()
     }
 
     /// What the first block gets.
@@ -123,6 +60,17 @@ impl Stack {
             Some(norm) => norm.forward(&x, train),
         }
     }
+}
+
+/// The map `condition.*` of a condition's `channels` to those of a block of `width`, where there is a
+/// condition.
+///
+/// # Errors
+/// If the name is taken.
+pub fn condition(scope: &mut Scope, channels: Option<i64>, width: i64) -> Result<Option<Linear>> {
+    let map =
+        |channels| Linear::pointwise(&mut scope.sub("condition"), channels, width, Hyper::NO_DECAY);
+    channels.map(map).transpose()
 }
 
 /// Sequences x (B, H, L) as blocks work on them where there are kernels: channel by channel
@@ -152,14 +100,13 @@ impl SequenceLayer for Stack {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        let counts = self.state_counts()?;
-        let total: usize = counts.iter().sum();
+        let total = self.state_len();
         ensure!(state.len() == total, "this stack has {total} states, got {}", state.len());
         let mut y = self.enter(x, pass);
         let mut next = State::new();
         let mut states = state.iter().map(Tensor::shallow_clone);
-        for (block, count) in self.blocks.iter().zip(counts) {
-            let before = states.by_ref().take(count).collect();
+        for block in &self.blocks {
+            let before = states.by_ref().take(block.state_len()).collect();
             let after;
             (y, after) = block.forward_with_state(&y, &before, pass)?;
             next.extend(after);
@@ -176,24 +123,21 @@ impl SequenceLayer for Stack {
     }
 
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
-        let steppers = self.blocks.iter().map(|block| block.stepper(mode, rate));
-        let blocks = steppers
-            .zip(self.state_counts()?)
-            .map(|(stepper, count)| Ok((stepper?, count)))
-            .collect::<Result<_>>()?;
+        let mut blocks = Vec::new();
+        for block in &self.blocks {
+            blocks.push((block.stepper(mode, rate)?, block.state_len()));
+        }
         Ok(Box::new(StackStepper { stack: self, blocks }))
     }
 
-    fn explain(&self, len: i64, pass: &Pass) -> Vec<(String, String)> {
-        self.by_layer(|block| block.explain(len, pass))
+    fn state_len(&self) -> usize {
+        self.blocks.iter().map(Residual::state_len).sum()
     }
 
-    fn spectra(&self) -> Vec<(String, Tensor)> {
-        self.by_layer(Residual::spectra)
-    }
-
-    fn kernels(&self) -> Vec<(String, Tensor)> {
-        self.by_layer(Residual::kernels)
+    fn visit<'a>(&'a self, place: Place, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {
+        for (i, block) in self.blocks.iter().enumerate() {
+            block.visit(place.sub(i), see);
+        }
     }
 }
 

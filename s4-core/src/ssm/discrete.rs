@@ -2,13 +2,14 @@
 //! (see [`super::transition`]).
 
 use anyhow::{Result, ensure};
+use s4_config::Discretisation;
 use tch::{Kind, Tensor};
 
+use super::Ssm;
 use super::bilinear;
 use super::krylov::krylov;
 use super::low_rank::LowRank;
 use super::transition::{Rotation, Squares, Transition};
-use super::{Discretisation, Ssm};
 
 /// H discrete-time systems of N real states, in float64.
 #[derive(Debug)]

@@ -19,20 +19,14 @@
 //! | `real` | 0; Re Aₙ = -(n+1) |
 //! | `rand` | eˣ with x standard normal |
 
-mod name;
-
+use s4_config::{BInit, Family, Init, InitArgs, Measure, Part, SsmConfig, Transform};
 use std::f64::consts::PI;
 
 use anyhow::{Result, ensure};
-use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use self::name::{Family, Part};
-use super::parameters::SsmConfig;
-use super::transform::Transform;
-use crate::hippo::{Measure, nplr};
-
-pub use self::name::Init;
+use super::transform;
+use crate::hippo::nplr;
 
 const REAL: (Kind, Device) = (Kind::Double, Device::Cpu);
 const COMPLEX: (Kind, Device) = (Kind::ComplexDouble, Device::Cpu);
@@ -46,77 +40,6 @@ pub struct InitialSsm {
     pub b: Tensor,
     /// Low-rank term, (R, S, N/2), of A = Λ - Σ_r P_r P_r*.
     pub p: Tensor,
-}
-
-/// Input vectors B of the S4D families, except `legs`, which has its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BInit {
-    /// Ones.
-    #[default]
-    Constant,
-    /// Complex normal.
-    Random,
-    /// 1, -1, 1, -1, ….
-    Alternating,
-    /// e^(-2πin/N): clockwise on the unit circle.
-    UnitCw,
-    /// e^(2πin/N): counter-clockwise.
-    UnitCcw,
-    /// B of LegS, for the family `legs` alone; `dplr-legs` then takes its P from LegS as well.
-    #[serde(alias = "hippo")]
-    Legs,
-}
-
-/// Details of an initialisation, under the names of the official `init_args`.
-///
-/// All but `B_clip` are for `diag-` and `dplr-`, and refused where a HiPPO measure would ignore
-/// them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct InitArgs {
-    /// -Re A uniform in [0, 1), or in [0, N/2) for `real`, instead of fixed.
-    pub real_random: bool,
-    /// Factor of Re A (but `real` stays as it is defined).
-    pub real_scale: f64,
-    /// n uniform in [0, N/2) instead of 0, 1, 2, … in the formula of Im A.
-    pub imag_random: bool,
-    /// Factor of Im A.
-    pub imag_scale: f64,
-    /// Which B.
-    #[serde(rename = "B_init")]
-    pub b_init: BInit,
-    /// Factor of B.
-    #[serde(rename = "B_scale")]
-    pub b_scale: f64,
-    /// Factor of the random P of `dplr-`.
-    #[serde(rename = "P_scale")]
-    pub p_scale: f64,
-    /// Scales B so that with random C the response to a constant input 1 tends to variance 1.
-    pub normalize: bool,
-    /// Limit of |Im B| for the HiPPO measures and `legs`; `inf` (or null, in JSON) for none.
-    #[serde(rename = "B_clip", deserialize_with = "limit_or_null")]
-    pub b_clip: f64,
-}
-
-impl Default for InitArgs {
-    fn default() -> Self {
-        Self {
-            real_random: false,
-            real_scale: 1.0,
-            imag_random: false,
-            imag_scale: 1.0,
-            b_init: BInit::Constant,
-            b_scale: 1.0,
-            p_scale: 1.0,
-            normalize: false,
-            b_clip: 2.0,
-        }
-    }
-}
-
-fn limit_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// The initial (A, B, P) of S = `n_ssm` systems with N = `n` states and a low-rank term of `rank`
@@ -179,7 +102,7 @@ pub fn initial_dt(d_model: i64, pairs: i64, config: &SsmConfig) -> Result<Tensor
     let stored = match transform {
         // Directly: steps below the floor of the inverse transform are fine here.
         Transform::Exp => log_dt,
-        _ => transform.inverse(&log_dt.exp()),
+        _ => transform::inverse(transform, &log_dt.exp()),
     };
     Ok(if config.dt_fast { stored.asinh() } else { stored })
 }
@@ -446,7 +369,7 @@ mod tests {
                 let stored = initial_dt(2000, 4, &config).unwrap();
                 assert_eq!(stored.size(), [2000, if dt_tie { 1 } else { 4 }]);
                 let stored = if dt_fast { stored.sinh() } else { stored };
-                let log_dt = dt_transform.forward(&stored).log();
+                let log_dt = transform::forward(dt_transform, &stored).log();
                 let (low, high) = (config.dt_min.ln(), config.dt_max.ln());
                 assert!(log_dt.min().double_value(&[]) > low - 1e-9);
                 // relu adds 1e-4, a tenth of the smallest step.

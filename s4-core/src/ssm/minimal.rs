@@ -4,9 +4,11 @@
 //! `C` (H, N/2, 2), `log_dt` (H), `log_A_real` (H, N/2), `A_imag` (H, N/2).
 
 use anyhow::{Result, ensure};
+use s4_config::Discretisation;
 use tch::{Kind, Tensor};
 
-use super::{Discretisation, Ssm, init};
+use super::Ssm;
+use super::init;
 use crate::params::{Hyper, Scope};
 
 /// The trained tensors of H minimal S4D systems.

@@ -27,7 +27,7 @@ pub mod system;
 pub mod transform;
 pub mod transition;
 
-use serde::{Deserialize, Serialize};
+use s4_config::{Discretisation, Transform};
 use tch::{Kind, Tensor};
 
 /// For the test that compiles them.
@@ -38,29 +38,16 @@ pub(crate) fn gpu_kernels() -> Vec<cuda::Kernel> {
         .into_iter()
         .flat_map(|(states, rank, kind)| {
             let form = system::Form {
-                dt_transform: transform::Transform::Softplus,
+                dt_transform: Transform::Softplus,
                 dt_fast: states == 2,
-                real_transform: transform::Transform::Exp,
-                imag_transform: transform::Transform::None,
+                real_transform: Transform::Exp,
+                imag_transform: Transform::None,
                 zoh: rank == 0,
             };
             let system = system::kernels(states, rank, kind, form, states == 2);
             powers::kernels(states, rank, 4 + 2 * rank, kind).into_iter().chain(system)
         })
         .collect()
-}
-
-/// How continuous time becomes steps of length Δ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Discretisation {
-    /// Zero-order hold: Ā = exp(ΔA), b̄ = A⁻¹(exp(ΔA) - 1) b.
-    Zoh,
-    /// Bilinear (Tustin): Ā = (1 - ΔA/2)⁻¹(1 + ΔA/2), b̄ = (1 - ΔA/2)⁻¹ Δb.
-    Bilinear,
-    /// The softmax-like normalisation of DSS (Gupta 2022), for imported models: it depends on the
-    /// kernel's length, so it has no recurrence here.
-    Dss,
 }
 
 /// H continuous-time systems of N/2 conjugate pairs, in float64.

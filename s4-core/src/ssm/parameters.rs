@@ -5,155 +5,29 @@
 //! (S, N/2); for S4 also `P` (R, S, N/2, 2) and the integer `l_kernel`. S = n_ssm systems are
 //! shared by the H channels: channel h uses system h mod S.
 
+use s4_config::{Discretisation, Mode, SsmConfig, SsmRate, Transform};
 use std::f64::consts::PI;
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::discrete::DiscreteSsm;
-use super::init::{self, Init, InitArgs};
 use super::system::{self, Form, Stored};
-use super::transform::Transform;
-use super::{Discretisation, Ssm};
+use super::{init, transform};
+
+use super::Ssm;
 use crate::params::{Hyper, ParamStore, Scope};
 use crate::state_dict::StateDict;
 
-/// Which matrices A can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mode {
-    /// Diagonal plus low rank, Λ - P P*: S4.
-    #[serde(rename = "s4", alias = "dplr", alias = "nplr")]
-    S4,
-    /// Diagonal: S4D.
-    #[serde(rename = "s4d", alias = "diag")]
-    S4d,
-}
-
-/// Learning rates of Δ, A, B (and P, which follows A) that differ from the global one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SsmRate {
-    /// One rate for Δ, A, B, P and C.
-    All(f64),
-    /// A rate each; absent means the global rate. C takes the global rate.
-    Each(SsmRates),
-}
-
-/// Learning rates of single SSM parameters; absent means the global rate.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SsmRates {
-    /// Rate of Δ.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dt: Option<f64>,
-    /// Rate of Λ and P.
-    #[serde(rename = "A", skip_serializing_if = "Option::is_none")]
-    pub a: Option<f64>,
-    /// Rate of B.
-    #[serde(rename = "B", skip_serializing_if = "Option::is_none")]
-    pub b: Option<f64>,
-}
-
-/// The SSM inside a layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SsmConfig {
-    /// `s4` (diagonal plus low rank) or `s4d` (diagonal).
-    pub mode: Mode,
-    /// State size N, even; with `is_real` the number of real states.
-    pub d_state: i64,
-    /// Number of (A, B) pairs that the channels share; absent: one a channel.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub n_ssm: Option<i64>,
-    /// Initial (A, B, P): `legs`, `fourier`, `hippo`, `diag-lin`, `diag-inv`, `diag-legs`, ….
-    pub init: Init,
-    /// Details of the initialisation.
-    pub init_args: InitArgs,
-    /// Rank of the low-rank term of S4.
-    pub rank: i64,
-    /// Smallest initial step size.
-    pub dt_min: f64,
-    /// Largest initial step size.
-    pub dt_max: f64,
-    /// One step size a channel rather than one a state.
-    pub dt_tie: bool,
-    /// How the positive step size is stored.
-    pub dt_transform: Transform,
-    /// Stores the step size under a further asinh.
-    pub dt_fast: bool,
-    /// How -Re A is stored; `none` leaves its sign free (not Hurwitz).
-    pub real_transform: Transform,
-    /// How -Im A is stored.
-    pub imag_transform: Transform,
-    /// Discretisation of S4D; S4 is always bilinear.
-    pub disc: Discretisation,
-    /// Drops states that oscillate faster than this share of the Nyquist frequency (S4ND).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bandlimit: Option<f64>,
-    /// S4D with real A, B, C: exponential moving averages.
-    pub is_real: bool,
-    /// Own learning rates; absent: the global one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lr: Option<SsmRate>,
-}
-
-impl Default for SsmConfig {
-    fn default() -> Self {
-        Self {
-            mode: Mode::S4,
-            d_state: 64,
-            n_ssm: None,
-            init: "legs".parse().expect("a known name"),
-            init_args: InitArgs::default(),
-            rank: 1,
-            dt_min: 1e-3,
-            dt_max: 1e-1,
-            dt_tie: true,
-            dt_transform: Transform::Exp,
-            dt_fast: false,
-            real_transform: Transform::Exp,
-            imag_transform: Transform::None,
-            disc: Discretisation::Zoh,
-            bandlimit: None,
-            is_real: false,
-            lr: None,
-        }
-    }
-}
-
-impl SsmConfig {
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// With the offending value and what is allowed.
-    pub fn validate(&self) -> Result<()> {
-        ensure!(self.d_state >= 1, "d_state must be positive, got {}", self.d_state);
-        ensure!(
-            self.is_real || self.d_state % 2 == 0,
-            "d_state must be even (states come in conjugate pairs), got {}",
-            self.d_state
-        );
-        ensure!(self.rank >= 1, "rank must be at least 1, got {}", self.rank);
-        ensure!(
-            0.0 < self.dt_min && self.dt_min <= self.dt_max,
-            "0 < dt_min <= dt_max is needed, got {} and {}",
-            self.dt_min,
-            self.dt_max
-        );
-        ensure!(!(self.is_real && self.mode == Mode::S4), "is_real needs mode = \"s4d\"");
-        Ok(())
-    }
-
-    fn hyper(&self) -> (Hyper, Hyper, Hyper, Hyper) {
-        let (dt, a, b, c) = match self.lr {
-            None => (None, None, None, None),
-            Some(SsmRate::All(lr)) => (Some(lr), Some(lr), Some(lr), Some(lr)),
-            Some(SsmRate::Each(r)) => (r.dt, r.a, r.b, None),
-        };
-        let no_decay = |lr| Hyper { lr, weight_decay: Some(0.0) };
-        (no_decay(dt), no_decay(a), no_decay(b), Hyper { lr: c, weight_decay: None })
-    }
+/// How Δ, A, B and C are optimised.
+fn hyper(config: &SsmConfig) -> (Hyper, Hyper, Hyper, Hyper) {
+    let (dt, a, b, c) = match config.lr {
+        None => (None, None, None, None),
+        Some(SsmRate::All(lr)) => (Some(lr), Some(lr), Some(lr), Some(lr)),
+        Some(SsmRate::Each(r)) => (r.dt, r.a, r.b, None),
+    };
+    let no_decay = |lr| Hyper { lr, weight_decay: Some(0.0) };
+    (no_decay(dt), no_decay(a), no_decay(b), Hyper { lr: c, weight_decay: None })
 }
 
 /// The trained tensors of H systems with C outputs each.
@@ -188,7 +62,7 @@ impl SsmParameters {
         let inv_dt = init::initial_dt(d_model, n / 2, config)?;
         let c = init::initial_c(channels, d_model, n / 2);
 
-        let (dt_hyper, a_hyper, b_hyper, c_hyper) = config.hyper();
+        let (dt_hyper, a_hyper, b_hyper, c_hyper) = hyper(config);
         let stored = |z: &Tensor| if config.is_real { z.real() } else { z.view_as_real() };
         let inv_dt = scope.parameter("inv_dt", &inv_dt, dt_hyper)?;
         let c = scope.parameter("C", &stored(&c), c_hyper)?;
@@ -239,12 +113,12 @@ impl SsmParameters {
     pub fn dt(&self) -> Tensor {
         let inv_dt = self.inv_dt.to_kind(Kind::Double);
         let inv_dt = if self.config.dt_fast { inv_dt.sinh() } else { inv_dt };
-        self.config.dt_transform.forward(&inv_dt)
+        transform::forward(self.config.dt_transform, &inv_dt)
     }
 
     /// Re A, (S, N/2), float64: negative unless `real_transform` is `none`.
     pub fn a_real(&self) -> Tensor {
-        -self.config.real_transform.forward(&self.a_real.to_kind(Kind::Double))
+        -transform::forward(self.config.real_transform, &self.a_real.to_kind(Kind::Double))
     }
 
     /// The continuous-time systems that the parameters stand for, with steps of `rate`·Δ: a model
@@ -255,7 +129,9 @@ impl SsmParameters {
         let a_real = self.a_real();
         let a_imag = match &self.a_imag {
             None => a_real.zeros_like(),
-            Some(a_imag) => -self.config.imag_transform.forward(&a_imag.to_kind(Kind::Double)),
+            Some(a_imag) => {
+                -transform::forward(self.config.imag_transform, &a_imag.to_kind(Kind::Double))
+            }
         };
         let a = repeat_to(&Tensor::complex(&a_real, &a_imag), h, 0);
         let c = self.complex(&self.c);
@@ -405,7 +281,7 @@ impl SsmParameters {
 
 /// `x` under the inverse of a transform, if it is in its range.
 fn storable(transform: Transform, x: &Tensor, name: &str) -> Result<Tensor> {
-    let stored = transform.inverse(x);
+    let stored = transform::inverse(transform, x);
     let finite = stored.isfinite().all().int64_value(&[]) == 1;
     ensure!(
         finite,

@@ -6,11 +6,12 @@
 
 use anyhow::{Result, bail};
 use cuda::{Kernel, Value};
+use s4_config::Transform;
 use tch::{Kind, Tensor};
 
 use super::discrete::DiscreteSsm;
 use super::low_rank::LowRank;
-use super::transform::Transform;
+
 use super::transition::{Rotation, Transition};
 use crate::autograd::{self, Gradients};
 use crate::gpu::{self, address, address_or_null, int};

@@ -1,54 +1,35 @@
-//! Maps between a positive quantity and the unconstrained number that stands for it in training.
+//! Maps between a positive quantity (Δ, -Re A, -Im A) and the unconstrained number that stands for it
+//! in training: elementwise, differentiable; they keep shape, kind and device.
 
-use serde::{Deserialize, Serialize};
+use s4_config::Transform;
 use tch::Tensor;
 
 /// The smallest value that a parameter starts from, and what `relu` adds. Some initialisations
 /// contain zeros (a frequency, the damping of `fourier`), whose logarithm does not exist.
 const FLOOR: f64 = 1e-4;
 
-/// How a positive quantity (Δ, -Re A, -Im A) is stored. Both directions are elementwise,
-/// differentiable, and keep shape, kind and device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transform {
-    /// As it is; it may turn negative in training.
-    None,
-    /// Its logarithm.
-    #[default]
-    Exp,
-    /// As it is, cut off at 0, plus 1e-4.
-    Relu,
-    /// Its logit: the quantity stays in (0, 1).
-    Sigmoid,
-    /// log(eˣ - 1).
-    Softplus,
+/// The quantity that the stored number `p` stands for.
+pub fn forward(transform: Transform, p: &Tensor) -> Tensor {
+    match transform {
+        Transform::None => p.shallow_clone(),
+        Transform::Exp => p.exp(),
+        Transform::Relu => p.relu() + FLOOR,
+        Transform::Sigmoid => p.sigmoid(),
+        Transform::Softplus => p.softplus(),
+    }
 }
 
-impl Transform {
-    /// The quantity that the stored number `p` stands for.
-    pub fn forward(self, p: &Tensor) -> Tensor {
-        match self {
-            Transform::None => p.shallow_clone(),
-            Transform::Exp => p.exp(),
-            Transform::Relu => p.relu() + FLOOR,
-            Transform::Sigmoid => p.sigmoid(),
-            Transform::Softplus => p.softplus(),
-        }
-    }
-
-    /// The number to store for an initial quantity `x`, raised to 1e-4 first where it is smaller,
-    /// whatever the transform. (`relu` does not take back the 1e-4 that it adds, as in the
-    /// official code.) With `sigmoid`, `x` must be below 1: there is no finite answer otherwise.
-    pub fn inverse(self, x: &Tensor) -> Tensor {
-        let x = x.clamp_min(FLOOR);
-        match self {
-            Transform::None | Transform::Relu => x,
-            Transform::Exp => x.log(),
-            Transform::Sigmoid => x.logit(None),
-            // log(eˣ - 1) without overflow for large x, and exact for small ones.
-            Transform::Softplus => &x + (-(-&x).expm1()).log(),
-        }
+/// The number to store for an initial quantity `x`, raised to 1e-4 first where it is smaller,
+/// whatever the transform. (`relu` does not take back the 1e-4 that it adds, as in the official
+/// code.) With `sigmoid`, `x` must be below 1: there is no finite answer otherwise.
+pub fn inverse(transform: Transform, x: &Tensor) -> Tensor {
+    let x = x.clamp_min(FLOOR);
+    match transform {
+        Transform::None | Transform::Relu => x,
+        Transform::Exp => x.log(),
+        Transform::Sigmoid => x.logit(None),
+        // log(eˣ - 1) without overflow for large x, and exact for small ones.
+        Transform::Softplus => &x + (-(-&x).expm1()).log(),
     }
 }
 
@@ -67,7 +48,7 @@ mod tests {
         for transform in ALL {
             let expected =
                 if transform == Transform::Relu { &x + FLOOR } else { x.shallow_clone() };
-            let error = transform.forward(&transform.inverse(&x)) / expected - 1.0;
+            let error = forward(transform, &inverse(transform, &x)) / expected - 1.0;
             assert!(error.abs().max().double_value(&[]) < 1e-12, "{transform:?}");
         }
     }
@@ -76,16 +57,16 @@ mod tests {
     fn inverse_raises_small_values_first() {
         let x = Tensor::from_slice(&[-1.0, 0.0, 1e-6]);
         for transform in ALL {
-            let floor = transform.inverse(&Tensor::from_slice(&[FLOOR; 3]));
-            assert_eq!(transform.inverse(&x), floor, "{transform:?}");
+            let floor = inverse(transform, &Tensor::from_slice(&[FLOOR; 3]));
+            assert_eq!(inverse(transform, &x), floor, "{transform:?}");
         }
     }
 
     #[test]
     fn softplus_does_not_overflow() {
         let x = Tensor::from_slice(&[1000f32]);
-        assert_eq!(Transform::Softplus.inverse(&x).double_value(&[0]), 1000.0);
-        assert_eq!(Transform::Softplus.forward(&x).kind(), Kind::Float);
+        assert_eq!(inverse(Transform::Softplus, &x).double_value(&[0]), 1000.0);
+        assert_eq!(forward(Transform::Softplus, &x).kind(), Kind::Float);
     }
 
     /// d forward(p) / dp against a central difference.
@@ -93,12 +74,12 @@ mod tests {
     fn forward_is_differentiable() {
         for transform in ALL {
             let p = Tensor::from_slice(&[-1.3, 0.4, 2.1]).set_requires_grad(true);
-            transform.forward(&p).sum(Kind::Double).backward();
+            forward(transform, &p).sum(Kind::Double).backward();
             let gradient = p.grad();
             let p = p.detach();
             let h = 1e-6;
             let difference =
-                (transform.forward(&(&p + h)) - transform.forward(&(&p - h))) / (2.0 * h);
+                (forward(transform, &(&p + h)) - forward(transform, &(&p - h))) / (2.0 * h);
             let error = (gradient - difference).abs().max().double_value(&[]);
             assert!(error < 1e-8, "{transform:?}: {error:e}");
         }

@@ -1,17 +1,18 @@
 //! Random systems and comparisons for the tests that need no official numbers.
 #![allow(dead_code)] // each test binary uses its part
 
+use s4_config::{KernelMethod, SsmConfig};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use parity::device;
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestRng, TestRunner};
 use s4_core::conv::{chunked, fft};
-use s4_core::kernel::KernelMethod;
+
 use s4_core::params::ParamStore;
 use s4_core::recurrence::{Recurrence, StepMode};
 use s4_core::ssm::discrete::DiscreteSsm;
-use s4_core::ssm::parameters::{SsmConfig, SsmParameters};
+use s4_core::ssm::parameters::SsmParameters;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 

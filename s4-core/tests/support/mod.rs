@@ -3,8 +3,9 @@
 
 use anyhow::{Context, Result};
 use parity::Case;
+use s4_config::{Mode, SsmConfig};
 use s4_core::params::ParamStore;
-use s4_core::ssm::parameters::{Mode, SsmConfig, SsmParameters};
+use s4_core::ssm::parameters::SsmParameters;
 use s4_core::state_dict::StateDict;
 use serde_json::{Map, Value};
 use tch::{Kind, Tensor};

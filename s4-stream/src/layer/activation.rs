@@ -1,14 +1,13 @@
 //! Nonlinearities.
 
-use crate::config::Activation;
+use s4_config::Activation;
+
 use crate::math::{gelu, sigmoid, tanh};
 use crate::simd::{Isa, Kernel, Lanes, Simd};
 
-impl Activation {
-    /// Replaces every x by its image; zeros stay.
-    pub fn apply(self, isa: Isa, x: &mut [Lanes]) {
-        isa.run(Apply { activation: self, x });
-    }
+/// Replaces every x by its image; zeros stay.
+pub(crate) fn activate(isa: Isa, activation: Activation, x: &mut [Lanes]) {
+    isa.run(Activate { activation, x });
 }
 
 /// x += a σ(b) for sequences of gated pairs of vectors (a, b), each as wide as x's.
@@ -16,12 +15,12 @@ pub(crate) fn add_gated(isa: Isa, x: &mut [Lanes], gated: &[Lanes], width: usize
     isa.run(AddGated { x, gated, width });
 }
 
-struct Apply<'a> {
+struct Activate<'a> {
     activation: Activation,
     x: &'a mut [Lanes],
 }
 
-impl Kernel for Apply<'_> {
+impl Kernel for Activate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         for lanes in self.x {

@@ -1,15 +1,16 @@
-//! Residual blocks: a layer, and a normalisation in front of it or behind the sum.
+//! Residual blocks: a layer, and a normalisation before it or after the sum.
 
 use anyhow::Result;
+use s4_config::{Activation, FinalAct, S4BlockConfig};
 
-use super::activation::add_gated;
+use super::activation::{activate, add_gated};
 use super::add;
 use super::linear::{Linear, Stored, Vectors};
 use super::norm::Norm;
 use super::recurrence::Recurrence;
-use crate::config::{Activation, BlockConfig, FinalAct, Special};
-use crate::handover::Tensors;
+use crate::settings::size;
 use crate::simd::{Arena, Isa, Lanes};
+use crate::state_tensors::StateTensors;
 use crate::weights::Place;
 
 /// A residual block.
@@ -23,19 +24,19 @@ pub(crate) struct Block {
 /// What a block adds to its input.
 #[derive(Debug, Clone)]
 pub(crate) enum Layer {
-    S4 { recurrence: Recurrence, activation: Activation, end: End },
+    S4 { recurrence: Recurrence, activation: Activation, output: OutputMap },
     FeedForward { hidden: Linear, output: Linear },
 }
 
-/// What follows the nonlinearity of an S4 layer.
+/// What mixes the channels of an S4 layer, after the nonlinearity.
 #[derive(Debug, Clone)]
-pub(crate) enum End {
-    Nothing,
-    Gated(Linear),
+pub(crate) enum OutputMap {
+    None,
+    Glu(Linear),
     Pointwise(Linear, Activation),
 }
 
-/// Room for what is computed inside a block.
+/// Scratch space for what is computed inside a block.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     input: Vec<Lanes>,
@@ -44,9 +45,9 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// For blocks that need `room` lanes a sequence.
-    pub fn new(batch: usize, room: usize) -> Self {
-        let buffer = || vec![Lanes::ZERO; batch * room];
+    /// For blocks that need `lanes` lanes per sequence.
+    pub fn new(batch: usize, lanes: usize) -> Self {
+        let buffer = || vec![Lanes::ZERO; batch * lanes];
         Self { input: buffer(), hidden: buffer(), output: buffer() }
     }
 }
@@ -76,7 +77,7 @@ impl Block {
     }
 
     /// Fills the state of some sequences with theirs of the next of `tensors`.
-    pub fn load(&self, state: &mut [Lanes], tensors: &mut Tensors) -> Result<()> {
+    pub fn load(&self, state: &mut [Lanes], tensors: &mut StateTensors) -> Result<()> {
         match &self.layer {
             Layer::S4 { recurrence, .. } => {
                 recurrence.load(tensors.next("of an S4 layer", recurrence.states())?, state);
@@ -87,10 +88,10 @@ impl Block {
     }
 
     /// Lanes of [`Scratch`] that a sequence needs.
-    pub fn room(&self) -> usize {
+    pub fn scratch(&self) -> usize {
         let inside = match &self.layer {
             Layer::FeedForward { hidden, .. } => hidden.outputs(),
-            Layer::S4 { recurrence, end, .. } => recurrence.width().max(end.width()),
+            Layer::S4 { recurrence, output, .. } => recurrence.width().max(output.width()),
         };
         inside.max(self.lanes())
     }
@@ -99,7 +100,7 @@ impl Block {
     pub fn bytes(&self) -> usize {
         match &self.layer {
             Layer::FeedForward { hidden, output } => hidden.bytes() + output.bytes(),
-            Layer::S4 { recurrence, end, .. } => recurrence.bytes() + end.bytes(),
+            Layer::S4 { recurrence, output, .. } => recurrence.bytes() + output.bytes(),
         }
     }
 
@@ -110,11 +111,11 @@ impl Block {
                 hidden.round(arena);
                 output.round(arena);
             }
-            Layer::S4 { recurrence, end, .. } => {
+            Layer::S4 { recurrence, output, .. } => {
                 recurrence.move_to(arena);
-                match end {
-                    End::Nothing => (),
-                    End::Gated(linear) | End::Pointwise(linear, _) => linear.round(arena),
+                match output {
+                    OutputMap::None => (),
+                    OutputMap::Glu(linear) | OutputMap::Pointwise(linear, _) => linear.round(arena),
                 }
             }
         }
@@ -138,23 +139,21 @@ impl Block {
 
 impl Layer {
     /// An S4 layer of `width` channels.
-    pub fn s4(place: &Place, config: &BlockConfig, width: usize) -> Result<Self> {
-        let BlockConfig { channels, activation, final_act, ref ssm, .. } = *config;
-        let recurrence = Recurrence::read(&place.sub("layer"), ssm, width, channels)?;
+    pub fn s4(place: &Place, config: &S4BlockConfig, width: usize) -> Result<Self> {
+        let channels = size(config.channels);
+        let recurrence = Recurrence::read(&place.sub("layer"), &config.ssm, width, channels)?;
         let linear = |outputs| -> Result<Linear> {
-            let inputs = Vectors::behind_one_another(channels, width);
+            let inputs = Vectors::concatenated(channels, width);
             Linear::read(&place.sub("output_linear.0"), Stored::Plain, inputs, outputs)
         };
-        let end = match final_act {
-            FinalAct::Special(Special::None) => End::Nothing,
-            FinalAct::Special(Special::Glu) => {
-                End::Gated(linear(Vectors::behind_one_another(2, width))?)
-            }
+        let output = match config.final_act {
+            FinalAct::None => OutputMap::None,
+            FinalAct::Glu => OutputMap::Glu(linear(Vectors::concatenated(2, width))?),
             FinalAct::Pointwise(activation) => {
-                End::Pointwise(linear(Vectors::one(width))?, activation)
+                OutputMap::Pointwise(linear(Vectors::one(width))?, activation)
             }
         };
-        Ok(Layer::S4 { recurrence, activation, end })
+        Ok(Layer::S4 { recurrence, activation: config.activation, output })
     }
 
     /// A position-wise network of `width` channels and `inner` hidden ones.
@@ -178,21 +177,21 @@ impl Layer {
         output: &mut [Lanes],
     ) {
         match self {
-            Layer::S4 { recurrence, activation, end } => {
+            Layer::S4 { recurrence, activation, output: map } => {
                 let batch = input.len() / recurrence.lanes();
                 let hidden = &mut hidden[..batch * recurrence.width()];
                 recurrence.step(isa, input, state, hidden);
-                activation.apply(isa, hidden);
-                let output = &mut output[..batch * end.width()];
-                match end {
-                    End::Nothing => add(isa, x, hidden),
-                    End::Gated(linear) => {
+                activate(isa, *activation, hidden);
+                let output = &mut output[..batch * map.width()];
+                match map {
+                    OutputMap::None => add(isa, x, hidden),
+                    OutputMap::Glu(linear) => {
                         linear.apply(isa, hidden, output);
                         add_gated(isa, x, output, recurrence.lanes());
                     }
-                    End::Pointwise(linear, activation) => {
+                    OutputMap::Pointwise(linear, activation) => {
                         linear.apply(isa, hidden, output);
-                        activation.apply(isa, output);
+                        activate(isa, *activation, output);
                         add(isa, x, output);
                     }
                 }
@@ -201,7 +200,7 @@ impl Layer {
                 let batch = input.len() / second.outputs();
                 let hidden = &mut hidden[..batch * first.outputs()];
                 first.apply(isa, input, hidden);
-                Activation::Gelu.apply(isa, hidden);
+                activate(isa, Activation::Gelu, hidden);
                 let output = &mut output[..x.len()];
                 second.apply(isa, hidden, output);
                 add(isa, x, output);
@@ -210,19 +209,19 @@ impl Layer {
     }
 }
 
-impl End {
+impl OutputMap {
     /// Lanes of the map's outputs.
     fn width(&self) -> usize {
         match self {
-            End::Nothing => 0,
-            End::Gated(linear) | End::Pointwise(linear, _) => linear.outputs(),
+            OutputMap::None => 0,
+            OutputMap::Glu(linear) | OutputMap::Pointwise(linear, _) => linear.outputs(),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            End::Nothing => 0,
-            End::Gated(linear) | End::Pointwise(linear, _) => linear.bytes(),
+            OutputMap::None => 0,
+            OutputMap::Glu(linear) | OutputMap::Pointwise(linear, _) => linear.bytes(),
         }
     }
 }

@@ -5,8 +5,8 @@ use anyhow::Result;
 use crate::simd::{Arena, IntLanes, Isa, Kernel, Lanes, Packed, Simd, Table, WIDTH, lanes};
 use crate::weights::Place;
 
-/// How the rows or columns of a stored matrix make up vectors: some of them, behind one another,
-/// each filled up to whole [`Lanes`].
+/// How the rows or columns of a stored matrix make up vectors: some of them, concatenated, each
+/// filled up to whole [`Lanes`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Vectors {
     pub count: usize,
@@ -17,10 +17,10 @@ pub(crate) struct Vectors {
 
 impl Vectors {
     pub fn one(size: usize) -> Self {
-        Self::behind_one_another(1, size)
+        Self::concatenated(1, size)
     }
 
-    pub fn behind_one_another(count: usize, size: usize) -> Self {
+    pub fn concatenated(count: usize, size: usize) -> Self {
         Self { count, size, interleaved: false }
     }
 
@@ -36,9 +36,10 @@ impl Vectors {
     fn source(self, place: usize) -> Option<usize> {
         let padded = lanes(self.size) * WIDTH;
         let (vector, entry) = (place / padded, place % padded);
-        (entry < self.size).then_some(match self.interleaved {
-            false => vector * self.size + entry,
-            true => entry * self.count + vector,
+        (entry < self.size).then_some(if self.interleaved {
+            entry * self.count + vector
+        } else {
+            vector * self.size + entry
         })
     }
 
@@ -50,8 +51,8 @@ impl Vectors {
 
 /// y = W x + b.
 ///
-/// Sixteen outputs lie in one [`Lanes`], and input by input behind one another, so that a product
-/// streams through the weights and adds up nothing across lanes.
+/// Sixteen outputs lie in one [`Lanes`], input by input, so that a product streams through the
+/// weights and adds up nothing across lanes.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
     /// Lanes of an input vector.
@@ -175,10 +176,11 @@ impl Linear {
 fn scales_of(panel: &[Lanes]) -> [f32; WIDTH] {
     std::array::from_fn(|i| {
         let sizes = || panel.iter().map(|weights| weights.0[i].abs());
-        match sizes().all(f32::is_finite) {
-            true => sizes().fold(0.0, f32::max) / f32::from(i16::MAX),
-            // Weights that are no numbers make scores that are none.
-            false => f32::NAN,
+        if sizes().all(f32::is_finite) {
+            sizes().fold(0.0, f32::max) / f32::from(i16::MAX)
+        } else {
+            // Weights that are not finite make logits that are NaN.
+            f32::NAN
         }
     })
 }
@@ -218,7 +220,7 @@ impl<W: Packed> Kernel for Apply<'_, W> {
     }
 }
 
-/// One lanes of outputs of B sequences, with sums in U registers each, times `scale`; gives B.
+/// One lanes of outputs of B sequences, with sums in U registers each, times `scale`; returns B.
 #[inline(always)]
 fn tile<S: Simd, W: Packed, const B: usize, const U: usize>(
     s: S,
@@ -334,7 +336,7 @@ mod tests {
         assert_eq!((vectors.lanes(), vectors.entries()), (4, 34));
         assert_eq!((vectors.source(3), vectors.source(16)), (Some(6), Some(32)));
         assert_eq!((vectors.source(17), vectors.source(32 + 1)), (None, Some(3)));
-        let behind = Vectors::behind_one_another(2, 17);
-        assert_eq!((behind.source(16), behind.source(32)), (Some(16), Some(17)));
+        let vectors = Vectors::concatenated(2, 17);
+        assert_eq!((vectors.source(16), vectors.source(32)), (Some(16), Some(17)));
     }
 }

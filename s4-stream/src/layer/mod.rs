@@ -1,5 +1,5 @@
-//! What a network is made of. Vectors of H channels lie behind one another, sequence by sequence,
-//! each filled up with zeros to whole [`Lanes`].
+//! What a network is made of. Vectors of H channels lie sequence by sequence, each filled up with
+//! zeros to whole [`Lanes`].
 
 pub(crate) mod activation;
 pub(crate) mod block;

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use num_complex::Complex64;
+use s4_config::SsmConfig;
 
-use crate::config::SsmConfig;
 use crate::simd::{Arena, Isa, Kernel, Lanes, Simd, Table, WIDTH, lanes, pack};
 use crate::ssm::{self, System};
 use crate::weights::Place;
@@ -85,7 +85,7 @@ impl Recurrence {
         self.inputs - 1 + 2 * self.pairs
     }
 
-    /// Numbers that stand for a sequence's state elsewhere, (H, N) = (H, (Re z, Im z)).
+    /// Numbers of a sequence's state in libtorch, (H, N) = (H, (Re z, Im z)).
     pub fn states(&self) -> usize {
         self.d_model * 2 * self.pairs
     }
@@ -183,7 +183,7 @@ impl Kernel for Step<'_> {
 }
 
 /// One block of one sequence with I inputs and as many outputs: S4D, and S4 of rank I - 1, with one
-/// output a channel. One pass over the state.
+/// output per channel. One pass over the state.
 #[inline(always)]
 fn step<S: Simd, const I: usize>(
     s: S,

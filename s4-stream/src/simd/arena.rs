@@ -18,7 +18,7 @@ const BLOCK: usize = 4 * PAGE;
 /// Tables begin at cache lines.
 const LINE: usize = 64;
 
-/// Keeps tables behind one another.
+/// Keeps tables one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
     block: Option<Arc<Block>>,
@@ -53,10 +53,10 @@ impl Arena {
     pub fn keep<T: Copy>(&mut self, numbers: &[T]) -> Table<T> {
         const { assert!(align_of::<T>() <= LINE) };
         let bytes = size_of_val(numbers);
-        let room = self.block.as_ref().map_or(0, |block| block.layout.size());
+        let capacity = self.block.as_ref().map_or(0, |block| block.layout.size());
         let start = self.taken.next_multiple_of(LINE);
         let (block, start) = match &self.block {
-            Some(block) if start + bytes <= room => (block.clone(), start),
+            Some(block) if start + bytes <= capacity => (block.clone(), start),
             _ => (Arc::new(Block::new(bytes)), 0),
         };
         // SAFETY: the block has room for as many bytes from `start` on, which no table covers, and
@@ -92,8 +92,8 @@ impl Block {
         let start = unsafe { alloc(layout) };
         let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
         #[cfg(target_os = "linux")]
-        // SAFETY: the pages are the block's own. A kernel that has no large ones says so, and all
-        // works as before.
+        // SAFETY: the pages are the block's own. A kernel without large ones returns an error, and
+        // nothing changes.
         unsafe {
             libc::madvise(start.as_ptr().cast(), size, libc::MADV_HUGEPAGE);
         }

@@ -33,7 +33,7 @@ pub(crate) fn lanes(size: usize) -> usize {
     size.div_ceil(WIDTH)
 }
 
-/// Numbers one behind the other, the last [`Lanes`] filled up with zeros.
+/// Numbers in order, the last [`Lanes`] filled up with zeros.
 pub(crate) fn pack(values: impl IntoIterator<Item = f32>) -> Vec<Lanes> {
     let mut packed = Vec::new();
     for (i, value) in values.into_iter().enumerate() {
@@ -142,7 +142,7 @@ impl Isa {
 mod tests {
     use super::*;
 
-    /// Every operation on `a`, `b`, `c`, one result behind the other.
+    /// The result of every operation on `a`, `b`, `c`, in order.
     struct Everything<'a> {
         input: [Lanes; 3],
         output: &'a mut Vec<Lanes>,

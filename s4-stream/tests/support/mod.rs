@@ -5,12 +5,12 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-/// The stand-alone SaShiMi of S4 layers.
+/// The stand-alone SaShiMi of S4 layers, or without `pool` a plain stack of them.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub d_model: usize,
     pub n_layers: usize,
-    pub pool: Vec<usize>,
+    pub pool: Option<Vec<usize>>,
     pub d_state: usize,
     pub levels: usize,
 }
@@ -18,9 +18,13 @@ pub struct Shape {
 impl Shape {
     /// `config.toml`.
     pub fn config(&self) -> String {
-        let Self { d_model, n_layers, pool, d_state, .. } = self;
+        let Self { d_model, n_layers, d_state, .. } = self;
+        let kind = match &self.pool {
+            Some(pool) => format!("backbone = \"sashimi\"\npool = {pool:?}"),
+            None => "backbone = \"s4\"".to_owned(),
+        };
         format!(
-            "[model]\nd_model = {d_model}\nn_layers = {n_layers}\npool = {pool:?}\n\
+            "[model]\nd_model = {d_model}\nn_layers = {n_layers}\n{kind}\n\
              [model.layer.ssm]\nd_state = {d_state}\n"
         )
     }
@@ -30,37 +34,54 @@ impl Shape {
         let mut file = File { rng: ChaCha8Rng::seed_from_u64(seed), tensors: Vec::new() };
         let h = self.d_model;
         file.uniform("encoder.weight", &[self.levels, h], 1.7);
-        for (depth, &factor) in self.pool.iter().enumerate() {
-            let (fine, coarse) = (h << depth, h << (depth + 1));
-            file.pointwise(&format!("model.d_layers.{depth}.linear"), factor * fine, coarse);
-            let up = format!("model.u_layers.{}", self.pool.len() - 1 - depth);
-            // Levels on the way up are numbered from the inside.
-            file.pointwise(&format!("{up}.0.linear"), coarse, factor * fine);
-            self.blocks(&mut file, &up, 1, fine);
+        match &self.pool {
+            Some(pool) => self.hourglass(&mut file, pool),
+            None => {
+                for i in 0..self.n_layers {
+                    let place = format!("model.layers.{i}");
+                    self.s4(&mut file, &format!("{place}.layer"), h);
+                    file.norm(&format!("{place}.norm.norm"), h);
+                }
+            }
         }
-        self.blocks(&mut file, "model.c_layers", 0, h << self.pool.len());
-        file.norm("model.norm", h);
         file.linear("decoder.output_transform", h, self.levels);
         file.bytes()
+    }
+
+    fn hourglass(&self, file: &mut File, pool: &[usize]) {
+        let h = self.d_model;
+        for (depth, &factor) in pool.iter().enumerate() {
+            let (fine, coarse) = (h << depth, h << (depth + 1));
+            file.pointwise(&format!("model.d_layers.{depth}.linear"), factor * fine, coarse);
+            let up = format!("model.u_layers.{}", pool.len() - 1 - depth);
+            // Levels on the way up are numbered from the inside.
+            file.pointwise(&format!("{up}.0.linear"), coarse, factor * fine);
+            self.blocks(file, &up, 1, fine);
+        }
+        self.blocks(file, "model.c_layers", 0, h << pool.len());
+        file.norm("model.norm", h);
+    }
+
+    fn s4(&self, file: &mut File, place: &str, width: usize) {
+        let (kernel, pairs) = (format!("{place}.layer.kernel"), self.d_state / 2);
+        file.uniform(&format!("{place}.layer.D"), &[1, width], 1.0);
+        file.add(&format!("{kernel}.l_kernel"), &[], Dtype::I64, 0i64.to_le_bytes().to_vec());
+        let steps: Vec<f32> = (0..width).map(|_| file.rng.random_range(-7.0..-2.3)).collect();
+        file.numbers(&format!("{kernel}.inv_dt"), &[width, 1], &steps);
+        file.numbers(&format!("{kernel}.A_real"), &[width, pairs], &vec![-0.7; width * pairs]);
+        let frequencies: Vec<f32> =
+            (0..width * pairs).map(|i| (i % pairs) as f32 * std::f32::consts::PI).collect();
+        file.numbers(&format!("{kernel}.A_imag"), &[width, pairs], &frequencies);
+        file.uniform(&format!("{kernel}.B"), &[1, width, pairs, 2], 1.0);
+        file.uniform(&format!("{kernel}.C"), &[1, width, pairs, 2], 1.0);
+        file.uniform(&format!("{kernel}.P"), &[1, width, pairs, 2], 1.0);
+        file.linear(&format!("{place}.output_linear.0"), width, 2 * width);
     }
 
     fn blocks(&self, file: &mut File, place: &str, first: usize, width: usize) {
         for i in 0..self.n_layers {
             let s4 = format!("{place}.{}", first + 2 * i);
-            let kernel = format!("{s4}.layer.layer.kernel");
-            let pairs = self.d_state / 2;
-            file.uniform(&format!("{s4}.layer.layer.D"), &[1, width], 1.0);
-            file.add(&format!("{kernel}.l_kernel"), &[], Dtype::I64, 0i64.to_le_bytes().to_vec());
-            let steps: Vec<f32> = (0..width).map(|_| file.rng.random_range(-7.0..-2.3)).collect();
-            file.numbers(&format!("{kernel}.inv_dt"), &[width, 1], &steps);
-            file.numbers(&format!("{kernel}.A_real"), &[width, pairs], &vec![-0.7; width * pairs]);
-            let frequencies: Vec<f32> =
-                (0..width * pairs).map(|i| (i % pairs) as f32 * std::f32::consts::PI).collect();
-            file.numbers(&format!("{kernel}.A_imag"), &[width, pairs], &frequencies);
-            file.uniform(&format!("{kernel}.B"), &[1, width, pairs, 2], 1.0);
-            file.uniform(&format!("{kernel}.C"), &[1, width, pairs, 2], 1.0);
-            file.uniform(&format!("{kernel}.P"), &[1, width, pairs, 2], 1.0);
-            file.linear(&format!("{s4}.layer.output_linear.0"), width, 2 * width);
+            self.s4(file, &format!("{s4}.layer"), width);
             file.norm(&format!("{s4}.norm"), width);
             let ff = format!("{place}.{}", first + 2 * i + 1);
             file.pointwise(&format!("{ff}.layer.ff.0.0"), width, 2 * width);

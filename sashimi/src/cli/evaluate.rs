@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use audio_data::split::Split;
+use audio_data::part::Part;
 use clap::Args as ClapArgs;
 use loader::Dataset;
 use program::exit::Exit;
@@ -43,13 +43,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (config.dir, config.layout) = (Some(dir), layout);
     }
     let device = device.choose()?.announce();
-    let Some(audio) = Audio::open(config, !no_progress)? else {
-        return Ok(interrupted());
-    };
+    let audio = Audio::open(config, !no_progress)?;
     eprintln!("data: {}", audio.origin);
     let split = match split {
-        EvalSplit::Test => Split::Test,
-        EvalSplit::Val => Split::Val,
+        EvalSplit::Test => Part::Test,
+        EvalSplit::Val => Part::Val,
     };
     let data = Arc::new(Sequences::by_length(audio.whole(split)?));
     let (model, step) = load(&run, device)?;
@@ -60,7 +58,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let bits = result.get("bits_per_sample").context("the model reports its bits")?;
 
     let baselines = if args.baselines {
-        let train = Sequences::all(audio.whole(Split::Train)?);
+        let train = Sequences::all(audio.whole(Part::Train)?);
         let quantiser = run.experiment.data.quantiser()?;
         let decode = |code| quantiser.decode(code);
         let tell = |text: &str| eprintln!("baselines: {text}");

@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install()?;
     let trained: Run<Experiment> = Run::open(&args.run)?;
     let experiment = &trained.experiment;
-    let (rate, quantiser) = (experiment.data.rate()?, experiment.data.quantiser()?);
+    let (rate, quantiser) = (experiment.data.sample_rate()?, experiment.data.quantiser()?);
     let prefix = match &args.prefix {
         None => Vec::new(),
         Some(prefix) => file::codes(prefix, &experiment.data).context("--prefix")?,

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
+use models::Network;
 use program::exit::{Exit, describe};
 use program::output::say;
 use program::progress::Progress;
 use program::{files, interrupt};
-use s4_core::layer::SequenceLayer;
+use s4_core::layer::inspect;
 use serde::Serialize;
 use serde_json::json;
 use tch::Device;
@@ -22,8 +23,6 @@ use crate::experiment::Experiment;
 use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
 use crate::generate::tensors::Tensors;
-use crate::model::CodeModel;
-use crate::model::stage::PlacedBlock;
 use crate::plot::{Chart, Series};
 
 /// Arguments of `stability`.
@@ -123,9 +122,9 @@ fn study(run: &Run<Experiment>, args: &Args, device: Device) -> Result<Option<St
         state: Vec::new(),
         failure: None,
     };
-    for PlacedBlock { place, block, .. } in model.blocks() {
-        let Some(radius) = block.spectral_radius()? else { continue };
-        study.spectral_radius.push((place, radius.max().double_value(&[])));
+    for (place, part) in inspect::parts(model.backbone()) {
+        let radius = part.spectral_radius()?;
+        study.spectral_radius.push((place.name, radius.max().double_value(&[])));
         study.unstable_channels += radius.gt(1.0).sum(tch::Kind::Int64).int64_value(&[]);
         study.channels += radius.numel() as i64;
     }
@@ -135,7 +134,7 @@ fn study(run: &Run<Experiment>, args: &Args, device: Device) -> Result<Option<St
 
 /// Fills in the levels; `false` if the user interrupted.
 fn generate(
-    model: &CodeModel,
+    model: &Network,
     experiment: &Experiment,
     args: &Args,
     samples: u64,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use audio_data::split::Split;
+use audio_data::part::Part;
 use clap::Args as ClapArgs;
 use program::config;
 use program::exit::{Exit, usage};
@@ -56,20 +56,17 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     experiment.validate()?;
 
     let progress = !args.train.no_progress;
-    let Some(audio) = Audio::open(&mut experiment.data, progress)? else {
-        eprintln!("interrupted while the audio was read; nothing was changed");
-        return Ok(Exit::Stopped);
-    };
+    let audio = Audio::open(&mut experiment.data, progress)?;
     eprintln!("data: {}", audio.origin);
-    let val = Sequences::evenly(audio.sequences(Split::Val)?, experiment.data.val_count);
+    let val = Sequences::evenly(audio.sequences(Part::Val)?, experiment.data.val_count);
     let splits = Splits {
-        train: Arc::new(Sequences::all(audio.sequences(Split::Train)?)),
+        train: Arc::new(Sequences::all(audio.sequences(Part::Train)?)),
         val: Some(Arc::new(val)),
-        test: Some(Arc::new(Sequences::all(audio.sequences(Split::Test)?))),
+        test: Some(Arc::new(Sequences::all(audio.sequences(Part::Test)?))),
     };
     let preview = &experiment.preview;
-    let samples = (preview.seconds * f64::from(experiment.data.rate()?)).ceil() as usize;
-    let examples = audio.examples(Split::Val, preview.count as usize, samples)?;
+    let samples = (preview.seconds * f64::from(experiment.data.sample_rate()?)).ceil() as usize;
+    let examples = audio.examples(Part::Val, preview.count as usize, samples)?;
 
     let dir = match &resumed {
         Some(path) => RunDir::resume(path)?,

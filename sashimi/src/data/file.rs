@@ -17,12 +17,12 @@ pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
     let quantiser = config.quantiser()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
-    for_each_sample(path, config.rate()?, |sample| {
+    for_each_sample(path, config.sample_rate()?, |sample| {
         min = min.min(sample);
         max = max.max(sample);
     })?;
     let mut codes = Vec::new();
-    for_each_sample(path, config.rate()?, |sample| {
+    for_each_sample(path, config.sample_rate()?, |sample| {
         codes.push(quantiser.encode(config.scaling.apply(sample, min, max)));
     })?;
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());

@@ -7,20 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use audio_data::corpus::{self, Corpus, Prepared, default_rate};
+use audio_data::corpus::{self, Corpus, default_rate};
 use audio_data::layout::{self, LAYOUTS, Listing};
+use audio_data::part::Part;
 use audio_data::quantise::Quantiser;
-use audio_data::split::{Divided, Shares, Split, divide};
+use audio_data::split::{Divided, Shares, divide};
 use audio_data::windows::{Cut, Windows};
-use program::interrupt;
-use program::progress::Progress;
+use program::files::CACHE;
 
 use crate::experiment::{CutBy, DataConfig};
 
 /// Audio that is not asked for in another rate is not taken at a higher one than the papers'.
 const HIGHEST_DEFAULT_RATE: u32 = 16_000;
-/// Skipped files that are named; of more only the number is told.
-const NAMED: usize = 10;
 
 /// The recordings of a data set, ready to be read.
 #[derive(Debug)]
@@ -37,35 +35,22 @@ pub struct Audio {
 
 impl Audio {
     /// Opens the folder that `config` names, decoding it first where that has not been done, and
-    /// enters the sampling rate where it was left open. `None` if the user interrupted.
+    /// enters the sampling rate where it was left open.
     ///
     /// # Errors
-    /// If there is no usable audio.
-    pub fn open(config: &mut DataConfig, progress: bool) -> Result<Option<Self>> {
+    /// If there is no usable audio, or the user interrupts.
+    pub fn open(config: &mut DataConfig, progress: bool) -> Result<Self> {
         let Some(dir) = &config.dir else {
             bail!("no audio is named; name a folder with --data DIR");
         };
         let listing = list(dir, config.layout.as_deref())?;
-        let rate = match config.rate {
+        let rate = match config.sample_rate {
             Some(rate) => rate,
             None => default_rate(&listing)?.min(HIGHEST_DEFAULT_RATE),
         };
-        config.rate = Some(rate);
-        let cache = config.cache.clone().unwrap_or_else(|| PathBuf::from("data/cache/audio"));
-        let Some(Prepared { corpus, skipped, .. }) =
-            prepare(&listing, rate, &cache, config.strict, progress)?
-        else {
-            return Ok(None);
-        };
-        for skipped in skipped.iter().take(NAMED) {
-            eprintln!("skipped: {}: {}", skipped.path.display(), skipped.reason);
-        }
-        if skipped.len() > NAMED {
-            eprintln!(
-                "skipped: {} more files; `audio-data inspect` has all",
-                skipped.len() - NAMED
-            );
-        }
+        config.sample_rate = Some(rate);
+        let cache = config.cache.as_deref().unwrap_or(Path::new(CACHE));
+        let corpus = corpus::open(&listing, rate, cache, config.strict, progress)?;
         let divided = divide(&listing, corpus.recordings(), config.split, Shares::default())?;
         let frames: u64 = corpus.recordings().iter().map(|recording| recording.frames).sum();
         let origin = format!(
@@ -81,21 +66,21 @@ impl Audio {
             ("folder", Some(folder)) => folder,
             (layout, _) => layout.to_owned(),
         };
-        Ok(Some(Self {
+        Ok(Self {
             name,
             corpus: Arc::new(corpus),
             divided,
             quantiser: config.quantiser()?,
             config: config.clone(),
             origin,
-        }))
+        })
     }
 
     /// The sequences of a split as they are trained on.
     ///
     /// # Errors
     /// If the split has none.
-    pub fn sequences(&self, split: Split) -> Result<Windows> {
+    pub fn sequences(&self, split: Part) -> Result<Windows> {
         let length = self.config.length;
         let longest = self.corpus.recordings().iter().map(|recording| recording.frames).max();
         let clips = match self.config.cut {
@@ -113,11 +98,11 @@ impl Audio {
     ///
     /// # Errors
     /// If the split has none.
-    pub fn whole(&self, split: Split) -> Result<Windows> {
+    pub fn whole(&self, split: Part) -> Result<Windows> {
         self.windows(split, Cut::Whole { max: None })
     }
 
-    fn windows(&self, split: Split, cut: Cut) -> Result<Windows> {
+    fn windows(&self, split: Part, cut: Cut) -> Result<Windows> {
         let spans = self.divided.spans(split)?;
         Windows::new(self.corpus.clone(), spans, cut, self.quantiser, self.config.scaling)
             .with_context(|| format!("the {split} split"))
@@ -127,7 +112,7 @@ impl Audio {
     ///
     /// # Errors
     /// If the audio cannot be read.
-    pub fn examples(&self, split: Split, count: usize, samples: usize) -> Result<Vec<Vec<f32>>> {
+    pub fn examples(&self, split: Part, count: usize, samples: usize) -> Result<Vec<Vec<f32>>> {
         let windows = self.windows(split, Cut::Whole { max: Some(samples) })?;
         let count = count.min(windows.len());
         let mut codes = Vec::new();
@@ -161,24 +146,4 @@ pub fn list(dir: &Path, layout: Option<&str>) -> Result<Listing> {
         None => layout::detect(dir),
         Some(name) => layout::open(dir, name),
     }
-}
-
-fn prepare(
-    listing: &Listing,
-    rate: u32,
-    cache: &Path,
-    strict: bool,
-    show_progress: bool,
-) -> Result<Option<Prepared>> {
-    let progress = Progress::new(show_progress, 0, listing.entries.len() as u64);
-    let prepared = corpus::prepare(
-        listing,
-        rate,
-        cache,
-        strict,
-        &|done, _| progress.step(done as u64),
-        &interrupt::requested,
-    );
-    progress.finish();
-    prepared
 }

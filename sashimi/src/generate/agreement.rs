@@ -2,14 +2,13 @@
 //! recurrence.
 
 use anyhow::{Result, ensure};
+use models::Network;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use s4_core::layer::Pass;
 use s4_core::recurrence::StepMode;
 use s4_stream::{Model, Precision};
 use tch::{Kind, Tensor};
-
-use crate::model::CodeModel;
 
 /// The largest difference in log p that passes: what float32 may make of the same weights.
 pub const TOLERANCE: f64 = 1e-4;
@@ -24,21 +23,26 @@ pub const LENGTH: usize = 16_000;
 ///
 /// # Errors
 /// If `steps` is not less than `len`, or the model is bidirectional.
-pub fn of_tensors(model: &CodeModel, levels: usize, len: usize, steps: usize) -> Result<f64> {
+pub fn of_tensors(model: &Network, levels: usize, len: usize, steps: usize) -> Result<f64> {
     ensure!(0 < steps && steps < len, "{steps} of {len} codes cannot be stepped");
     let _guard = tch::no_grad_guard();
-    let stepper = model.stepper(StepMode::Linear)?;
+    let stepper = model.stepper(StepMode::Linear, 1.0)?;
     let codes = random(levels, len);
-    let codes = Tensor::f_from_slice(&codes)?.f_to_device(stepper.device())?.unsqueeze(0);
+    let codes = Tensor::f_from_slice(&codes)?.f_to_device(model.device())?.unsqueeze(0);
     let stride = model.stride();
     let (len, first) = (len as i64, (len - steps) as i64 / stride * stride);
     let mut state = model.default_state(1)?;
     if first > 0 {
-        let _ = model.forward(&codes.narrow(1, 0, first), Some(&mut state), &Pass::eval())?;
+        let beginning = codes.narrow(1, 0, first);
+        state = model.forward_with_state(&beginning, &state, &Pass::eval())?.1;
     }
-    let stepped: Vec<Tensor> =
-        (first..len).map(|at| stepper.step(&codes.select(1, at), &mut state)).collect();
-    let convolved = model.forward(&codes, None, &Pass::eval())?.narrow(1, first, len - first);
+    let mut stepped = Vec::new();
+    for at in first..len {
+        let scores;
+        (scores, state) = stepper.step(&codes.select(1, at), &state)?;
+        stepped.push(scores);
+    }
+    let convolved = model.forward(&codes, &Pass::eval())?.narrow(1, first, len - first);
     Ok(largest_difference(&convolved, &Tensor::stack(&stepped, 1)))
 }
 
@@ -46,17 +50,16 @@ pub fn of_tensors(model: &CodeModel, levels: usize, len: usize, steps: usize) ->
 ///
 /// # Errors
 /// If one of the two cannot compute them.
-pub fn of_engine(model: &CodeModel, engine: &Model, len: usize) -> Result<f64> {
+pub fn of_engine(model: &Network, engine: &Model, len: usize) -> Result<f64> {
     let _guard = tch::no_grad_guard();
-    let codes = random(engine.levels(), len);
+    let codes = random(engine.outputs(), len);
     let mut stepping = engine.engine(1)?;
-    let mut stepped = Vec::with_capacity(len * engine.levels());
+    let mut stepped = Vec::with_capacity(len * engine.outputs());
     for &code in &codes {
         stepped.extend_from_slice(stepping.step(&[code as u16])?);
     }
     let stepped = Tensor::f_from_slice(&stepped)?.f_view([1, len as i64, -1])?;
-    let convolved =
-        model.forward(&Tensor::f_from_slice(&codes)?.unsqueeze(0), None, &Pass::eval())?;
+    let convolved = model.forward(&Tensor::f_from_slice(&codes)?.unsqueeze(0), &Pass::eval())?;
     Ok(largest_difference(&convolved, &stepped))
 }
 
@@ -65,7 +68,7 @@ pub fn of_engine(model: &CodeModel, engine: &Model, len: usize) -> Result<f64> {
 ///
 /// # Errors
 /// With the difference and what it may come from.
-pub fn check(model: &CodeModel, engine: Option<&Model>, levels: usize) -> Result<()> {
+pub fn check(model: &Network, engine: Option<&Model>, levels: usize) -> Result<()> {
     let difference = match engine {
         Some(engine) => of_engine(model, engine, LENGTH)?,
         // libtorch's steps are slow: the last ones have to do.

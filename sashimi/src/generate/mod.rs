@@ -7,12 +7,12 @@ pub mod stream;
 pub mod tensors;
 
 use anyhow::{Result, ensure};
+use models::Network;
 use program::seed;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use s4_stream::Model;
 
-use crate::model::CodeModel;
 use sampling::Sampling;
 use tensors::Tensors;
 
@@ -37,7 +37,7 @@ impl<S: Scores + ?Sized> Scores for Box<S> {
 /// # Errors
 /// If the model cannot compute them.
 pub fn after<'a>(
-    model: &'a CodeModel,
+    model: &'a Network,
     engine: Option<&Model>,
     codes: &[u16],
     batch: usize,

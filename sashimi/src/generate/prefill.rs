@@ -1,10 +1,9 @@
 //! The beginning of sequences that are to be continued: it goes through the model by convolution.
 
 use anyhow::Result;
-use s4_core::layer::Pass;
+use models::Network;
+use s4_core::layer::{Pass, State};
 use tch::Tensor;
-
-use crate::model::{CodeModel, SashimiState};
 
 /// Codes that go through the model in one convolution.
 const PIECE: i64 = 16_384;
@@ -14,7 +13,7 @@ const PIECE: i64 = 16_384;
 pub(super) struct Prefill {
     /// Codes that it went over: whole groups of pooled positions. The others are to be stepped.
     pub position: usize,
-    pub state: SashimiState,
+    pub state: State,
     /// Scores (1, K) of what follows; none if there was no whole group.
     pub scores: Option<Tensor>,
 }
@@ -23,14 +22,15 @@ pub(super) struct Prefill {
 ///
 /// # Errors
 /// If the model is bidirectional.
-pub(super) fn prefill(model: &CodeModel, codes: &Tensor) -> Result<Prefill> {
+pub(super) fn prefill(model: &Network, codes: &Tensor) -> Result<Prefill> {
     let _guard = tch::no_grad_guard();
     let (stride, mut state, mut scores) = (model.stride(), model.default_state(1)?, None);
     let whole = codes.size()[1] / stride * stride;
     let piece = (PIECE / stride).max(1) * stride;
     for at in (0..whole).step_by(piece as usize) {
         let piece = codes.narrow(1, at, piece.min(whole - at));
-        let all = model.forward(&piece, Some(&mut state), &Pass::eval())?;
+        let all;
+        (all, state) = model.forward_with_state(&piece, &state, &Pass::eval())?;
         scores = Some(all.select(1, all.size()[1] - 1));
     }
     Ok(Prefill { position: whole as usize, state, scores })

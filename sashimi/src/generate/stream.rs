@@ -1,7 +1,9 @@
 //! Steps by the streaming engine, on the CPU: many times faster than by libtorch.
 
 use anyhow::Result;
+use models::Network;
 use program::config;
+use s4_core::layer::State;
 use s4_core::params::ParamStore;
 use s4_stream::{Engine, Model};
 use tch::Device;
@@ -10,7 +12,6 @@ use super::Scores;
 use super::prefill::prefill;
 use super::tensors::{download, upload};
 use crate::experiment::Experiment;
-use crate::model::CodeModel;
 
 /// The engine's model with the weights of `params`; none where they are not on the CPU.
 ///
@@ -30,7 +31,7 @@ pub fn model(experiment: &Experiment, params: &ParamStore) -> Result<Option<Mode
 /// # Errors
 /// If a code is none of the model's.
 pub fn after(
-    model: &CodeModel,
+    model: &Network,
     engine: &Model,
     codes: &[u16],
     batch: usize,
@@ -49,16 +50,24 @@ pub fn after(
 ///
 /// # Errors
 /// If a code is none of the model's.
-pub fn convolve(model: &CodeModel, engine: &mut Engine, codes: &[u16]) -> Result<Vec<f32>> {
-    let mut prefill = prefill(model, &upload(codes, Device::Cpu)?.unsqueeze(0))?;
+pub fn convolve(model: &Network, engine: &mut Engine, codes: &[u16]) -> Result<Vec<f32>> {
+    let prefill = prefill(model, &upload(codes, Device::Cpu)?.unsqueeze(0))?;
     let Some(scores) = prefill.scores else { return step(engine, codes) };
-    let tensors = prefill.state.tensors();
-    let tensors = tensors.iter().map(download).collect::<Result<Vec<_>>>()?;
+    let tensors = tensors_of(&prefill.state)?;
     engine.load_state(prefill.position as u64, &tensors)?;
     match &codes[prefill.position..] {
         [] => download(&scores),
         rest => step(engine, rest),
     }
+}
+
+/// The tensors of a state that an engine goes on from: those in which nothing waits are not among
+/// them.
+///
+/// # Errors
+/// If the device fails.
+pub fn tensors_of(state: &State) -> Result<Vec<Vec<f32>>> {
+    state.iter().filter(|tensor| tensor.numel() > 0).map(download).collect()
 }
 
 /// The same by steps alone, from wherever `engine` is.

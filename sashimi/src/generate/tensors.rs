@@ -1,18 +1,20 @@
 //! Steps by libtorch, on any device.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use models::{Network, NetworkStepper};
+use s4_core::layer::State;
 use s4_core::recurrence::StepMode;
 use tch::{Device, Kind, Tensor};
 
 use super::Scores;
 use super::prefill::{Prefill, prefill};
-use crate::model::{CodeModel, CodeStepper, SashimiState};
 
 /// Several equal sequences, to be continued in different ways.
 #[derive(Debug)]
 pub struct Tensors<'a> {
-    stepper: CodeStepper<'a>,
-    state: SashimiState,
+    stepper: NetworkStepper<'a>,
+    device: Device,
+    state: State,
 }
 
 impl<'a> Tensors<'a> {
@@ -21,32 +23,36 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     /// If the model is bidirectional.
-    pub fn after(model: &'a CodeModel, codes: &[u16], batch: usize) -> Result<(Self, Vec<f32>)> {
+    pub fn after(model: &'a Network, codes: &[u16], batch: usize) -> Result<(Self, Vec<f32>)> {
         let _guard = tch::no_grad_guard();
-        let stepper = model.stepper(StepMode::Linear)?;
-        let codes = upload(codes, stepper.device())?.unsqueeze(0); // (1, L)
+        let stepper = model.stepper(StepMode::Linear, 1.0)?;
+        let codes = upload(codes, model.device())?.unsqueeze(0); // (1, L)
         let Prefill { position, mut state, mut scores } = prefill(model, &codes)?;
         for at in position as i64..codes.size()[1] {
-            scores = Some(stepper.step(&codes.select(1, at), &mut state));
+            let next;
+            (next, state) = stepper.step(&codes.select(1, at), &state)?;
+            scores = Some(next);
         }
-        let scores = download(&scores.expect("at least one code"))?;
-        state.repeat(batch as i64);
-        Ok((Self { stepper, state }, scores.repeat(batch)))
+        let scores = download(&scores.context("there is nothing to continue: no codes")?)?;
+        let state = models::repeated(&state, batch as i64);
+        Ok((Self { stepper, device: model.device(), state }, scores.repeat(batch)))
     }
 
     /// The largest root mean square of a part of the state: it stays bounded where the recurrence
     /// is stable.
-    pub fn state_level(&mut self) -> f64 {
+    pub fn state_level(&self) -> f64 {
         let _guard = tch::no_grad_guard();
-        self.state.level()
+        models::level(&self.state)
     }
 }
 
 impl Scores for Tensors<'_> {
     fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>> {
         let _guard = tch::no_grad_guard();
-        let codes = upload(codes, self.stepper.device())?;
-        download(&self.stepper.step(&codes, &mut self.state))
+        let codes = upload(codes, self.device)?;
+        let (scores, next) = self.stepper.step(&codes, &self.state)?;
+        self.state = next;
+        download(&scores)
     }
 }
 

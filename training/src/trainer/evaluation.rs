@@ -36,7 +36,7 @@ impl<O: Objective> Trainer<O> {
         let _averaged = self.ema.as_ref().map(Ema::swap_in).transpose()?;
         let Some(evaluated) = self.evaluate("val", val)? else { return Ok(false) };
         let Evaluated { evaluation, outputs } = evaluated;
-        let best = &self.config.best;
+        let best = self.config.best();
         let Some(value) = best.name().and_then(|name| evaluation.get(name)) else {
             let known: Vec<&str> = evaluation.metrics.iter().map(|(name, _)| &**name).collect();
             bail!(
@@ -126,7 +126,7 @@ impl<O: Objective> Trainer<O> {
             parameters: self.objective.params().num_parameters(),
             device: format!("{device:?}"),
             best: self.state.best.map(|(value, step)| BestValue {
-                metric: self.config.best.metric.clone(),
+                metric: self.config.best().metric,
                 value,
                 step,
             }),

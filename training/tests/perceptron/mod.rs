@@ -39,6 +39,8 @@ pub struct Config {
     pub train: TrainConfig,
 }
 
+impl config::Config for Config {}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
@@ -60,6 +62,7 @@ seed = 5
 log_every = 5
 checkpoint_every = 7
 eval_every = "epoch"
+best = { metric = "val/accuracy", mode = "max" }
 optimizer = { lr = 0.01, weight_decay = 0.1 }
 schedule = { name = "cosine_warmup", warmup_steps = 5, total_steps = 40 }
 "#;

@@ -1,0 +1,7 @@
+//! Examples from what files hold.
+
+pub mod images;
+pub mod pictures;
+pub mod recordings;
+pub mod texts;
+pub mod tokens;

@@ -1,0 +1,154 @@
+//! Labelled recordings as sequences of samples.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use audio_data::corpus::Corpus;
+use program::{exit, interrupt};
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{Example, Sequences};
+use crate::split::Examples;
+
+/// Mean and standard deviation of samples, which lie in [-1, 1].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Standardisation {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation, at least 0.
+    pub std: f64,
+}
+
+/// Added to the standard deviation, as in the official code: silence stays finite.
+const EPSILON: f64 = 1e-5;
+
+impl Standardisation {
+    /// Mean and deviation of all samples of these recordings.
+    ///
+    /// # Errors
+    /// If they cannot be read, or the user interrupts.
+    pub fn measure(corpus: &Corpus, recordings: &[Labelled]) -> Result<Self> {
+        let sums = recordings
+            .par_iter()
+            .map(|item| {
+                if interrupt::requested() {
+                    return Err(exit::interrupted());
+                }
+                let mut samples = vec![0.0; item.frames];
+                corpus.read(item.recording, 0, &mut samples)?;
+                let samples = samples.iter().map(|&sample| f64::from(sample));
+                let (sum, squares) = samples.fold((0.0, 0.0), |(a, b), x| (a + x, b + x * x));
+                Ok((item.frames as f64, sum, squares))
+            })
+            .try_reduce(|| (0.0, 0.0, 0.0), |a, b| Ok((a.0 + b.0, a.1 + b.1, a.2 + b.2)))?;
+        let (count, sum, squares) = sums;
+        ensure!(count > 0.0, "there are no samples to measure");
+        let mean = sum / count;
+        Ok(Self { mean, std: (squares / count - mean * mean).max(0.0).sqrt() })
+    }
+
+    /// Checks the range.
+    ///
+    /// # Errors
+    /// With the value and what is allowed.
+    pub fn validate(self) -> Result<()> {
+        ensure!(
+            self.mean.is_finite() && self.std.is_finite() && self.std >= 0.0,
+            "data.scale has mean {} and std {}; both must be finite and std not negative",
+            self.mean,
+            self.std
+        );
+        Ok(())
+    }
+
+    /// The sample, standardised.
+    pub fn apply(self, sample: f32) -> f32 {
+        ((f64::from(sample) - self.mean) / (self.std + EPSILON)) as f32
+    }
+}
+
+/// A recording of a corpus with its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Labelled {
+    /// Number of the recording in the corpus.
+    pub recording: usize,
+    /// Samples that it has.
+    pub frames: usize,
+    /// Number of its class.
+    pub class: i64,
+}
+
+/// How long sequences are, in samples at the corpus's rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All the same: longer recordings are cut, shorter ones filled up with silence.
+    Exactly(usize),
+    /// As long as the recordings, but at most this.
+    AtMost(usize),
+}
+
+/// Recordings of one split.
+#[derive(Debug)]
+pub struct Recordings {
+    /// All recordings of the data set.
+    pub corpus: Arc<Corpus>,
+    /// Those of the split.
+    pub items: Vec<Labelled>,
+    /// How long sequences are.
+    pub extent: Extent,
+    /// Every n-th sample is kept; n is at least 1.
+    pub every: usize,
+    /// What samples are standardised by.
+    pub standardisation: Standardisation,
+}
+
+impl Recordings {
+    fn silence(&self) -> f32 {
+        self.standardisation.apply(0.0)
+    }
+
+    /// Samples that are read of an item.
+    fn frames(&self, item: Labelled) -> usize {
+        let (Extent::Exactly(most) | Extent::AtMost(most)) = self.extent;
+        item.frames.min(most)
+    }
+}
+
+impl Examples for Recordings {
+    fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    fn example(&self, index: usize) -> Result<Example> {
+        let item = self.items[index];
+        let mut samples = vec![0.0; self.frames(item)];
+        self.corpus.read(item.recording, 0, &mut samples)?;
+        let kept = samples.iter().step_by(self.every);
+        let mut values: Vec<f32> = kept.map(|&sample| self.standardisation.apply(sample)).collect();
+        values.resize(self.length(index), self.silence());
+        let sequence = Sequences::Values { values, features: 1 };
+        Ok(Example { sequences: vec![sequence], label: item.class })
+    }
+
+    fn label(&self, index: usize) -> Result<i64> {
+        Ok(self.items[index].class)
+    }
+
+    fn length(&self, index: usize) -> usize {
+        let frames = match self.extent {
+            Extent::Exactly(frames) => frames,
+            Extent::AtMost(_) => self.frames(self.items[index]),
+        };
+        frames.div_ceil(self.every)
+    }
+
+    fn padding(&self) -> Option<f32> {
+        match self.extent {
+            Extent::Exactly(_) => None,
+            Extent::AtMost(_) => Some(self.silence()),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Text files as sequences of tokens, read when they are asked for.
+//!
+//! Tokens are the bytes of the text: of English its characters, and of any other language no
+//! vocabulary to keep.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::batch::{Example, Sequences};
+use crate::split::Examples;
+
+/// Tokens: padding, the end of the text, and the bytes.
+pub const VOCABULARY: i64 = FIRST_BYTE + 256;
+
+const PADDING: f32 = 0.0;
+const END: i64 = 1;
+const FIRST_BYTE: i64 = 2;
+
+/// Texts of one split.
+#[derive(Debug)]
+pub struct Texts {
+    files: Vec<TextFile>,
+    max_length: usize,
+}
+
+#[derive(Debug)]
+struct TextFile {
+    path: PathBuf,
+    class: i64,
+    /// Tokens, the end included.
+    length: usize,
+}
+
+impl Texts {
+    /// Files with their classes; at most `max_length` tokens are kept of each, of which the last is
+    /// the end.
+    ///
+    /// # Errors
+    /// If a file is not there.
+    pub fn new(files: Vec<(PathBuf, i64)>, max_length: usize) -> Result<Self> {
+        let file = |(path, class): (PathBuf, i64)| -> Result<TextFile> {
+            let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
+            let length = usize::try_from(bytes)?.saturating_add(1).min(max_length);
+            Ok(TextFile { path, class, length })
+        };
+        Ok(Self { files: files.into_iter().map(file).collect::<Result<_>>()?, max_length })
+    }
+
+    /// Tokens of a file, the end included.
+    fn tokens(&self, file: &TextFile) -> Result<Vec<i64>> {
+        let mut bytes = Vec::new();
+        File::open(&file.path)
+            .and_then(|opened| opened.take(self.max_length as u64 - 1).read_to_end(&mut bytes))
+            .with_context(|| format!("cannot read {}", file.path.display()))?;
+        let bytes = bytes.into_iter().map(|byte| FIRST_BYTE + i64::from(byte));
+        Ok(bytes.chain([END]).collect())
+    }
+}
+
+impl Examples for Texts {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn example(&self, index: usize) -> Result<Example> {
+        let file = &self.files[index];
+        let sequence = Sequences::Tokens(self.tokens(file)?);
+        Ok(Example { sequences: vec![sequence], label: file.class })
+    }
+
+    fn label(&self, index: usize) -> Result<i64> {
+        Ok(self.files[index].class)
+    }
+
+    fn length(&self, index: usize) -> usize {
+        self.files[index].length
+    }
+
+    fn padding(&self) -> Option<f32> {
+        Some(PADDING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::split::Split;
+
+    #[test]
+    fn texts_end_and_are_padded_and_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let files = vec![(path("a", "abc"), 5), (path("b", ""), 6), (path("c", "abcdefgh"), 7)];
+        let texts = Split::new(Texts::new(files, 6).unwrap());
+        let batch = texts.batch(&[0, 1, 2]).unwrap();
+        let tokens = [[99, 100, 101, 1, 0, 0], [1, 0, 0, 0, 0, 0], [99, 100, 101, 102, 103, 1]];
+        assert_eq!(batch.sequences, Sequences::Tokens(tokens.concat()));
+        assert_eq!(batch.lengths, Some(vec![4, 1, 6]));
+        assert_eq!(batch.labels, [5, 6, 7]);
+        assert_eq!([0, 1, 2].map(|i| texts.length(i)), [4, 1, 6]);
+    }
+
+    #[test]
+    fn a_file_that_went_missing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        fs::write(&path, "text").unwrap();
+        let texts = Texts::new(vec![(path.clone(), 0)], 9).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(format!("{:#}", texts.example(0).unwrap_err()).contains("a.txt"));
+    }
+}

@@ -1,0 +1,53 @@
+//! By which figure answers are judged.
+
+/// A figure of merit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metric {
+    /// Its name in reports, without the split's.
+    pub name: &'static str,
+    /// Which way it improves.
+    pub better: Better,
+    /// What it is shown in.
+    pub unit: Unit,
+}
+
+/// Which way a metric improves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Higher is better.
+    Higher,
+    /// Lower is better.
+    Lower,
+}
+
+/// What a metric is shown in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A share between 0 and 1, shown in percent.
+    Percent,
+    /// A number of its own.
+    Plain(&'static str),
+}
+
+impl Metric {
+    /// The share of examples whose class is right.
+    pub const ACCURACY: Self =
+        Self { name: "accuracy", better: Better::Higher, unit: Unit::Percent };
+
+    /// A value as it is shown, such as "96.35%".
+    pub fn show(&self, value: f64) -> String {
+        match self.unit {
+            Unit::Percent => format!("{:.2}%", 100.0 * value),
+            Unit::Plain("") => format!("{value:.4}"),
+            Unit::Plain(unit) => format!("{value:.4} {unit}"),
+        }
+    }
+
+    /// A value from a figure in the metric's unit: 0.9635 from 96.35 percent.
+    pub fn from_unit(&self, figure: f64) -> f64 {
+        match self.unit {
+            Unit::Percent => figure / 100.0,
+            Unit::Plain(_) => figure,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the tasks on audio have in common.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use audio_data::corpus;
+use audio_data::layout::Listing;
+use audio_data::part::Part;
+use s4_config::Input;
+use toml::Table;
+
+use super::Splits;
+use crate::examples::recordings::{Extent, Labelled, Recordings, Standardisation};
+use crate::shape::{Shape, Target};
+use crate::split::Split;
+
+/// A data set of recordings with what is asked of each.
+pub(super) struct Labels {
+    /// The recordings.
+    pub listing: Listing,
+    /// Class and part of each of its entries.
+    pub entries: Vec<(i64, Part)>,
+    pub class_names: Vec<String>,
+}
+
+/// How recordings become sequences.
+pub(super) struct Reading<'a> {
+    /// Folder that decoded audio is kept in.
+    pub cache: &'a Path,
+    /// Samples per second.
+    pub sample_rate: u32,
+    pub extent: Extent,
+    /// Every n-th sample is kept.
+    pub every: usize,
+    /// What samples are standardised by; `None`: measured on the training part.
+    pub scale: Option<Standardisation>,
+    /// Whether to show a bar while recordings are decoded.
+    pub progress: bool,
+}
+
+/// The splits, with an empty `config`, and what samples are standardised by.
+pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standardisation)> {
+    let &Reading { cache, sample_rate, extent, every, scale, progress } = reading;
+    ensure!(every > 0, "data.every is 0; it must be at least 1");
+    let Labels { listing, entries, class_names } = labels;
+    let corpus = Arc::new(corpus::open(&listing, sample_rate, cache, false, progress)?);
+    let items = |part: Part| -> Result<Vec<Labelled>> {
+        let mut items = Vec::new();
+        for (number, recording) in corpus.recordings().iter().enumerate() {
+            let (class, its_part) = entries[recording.entry];
+            if its_part == part {
+                let frames = usize::try_from(recording.frames)?;
+                items.push(Labelled { recording: number, frames, class });
+            }
+        }
+        ensure!(
+            !items.is_empty(),
+            "none of the {} readable recordings in {} is in the {part} part; use more data, or \
+             divide it in another way",
+            corpus.recordings().len(),
+            listing.dir.display()
+        );
+        if part != Part::Train {
+            // Batches of similar lengths waste little on padding.
+            items.sort_by_key(|item| item.frames);
+        }
+        Ok(items)
+    };
+    let (train, val, test) = (items(Part::Train)?, items(Part::Val)?, items(Part::Test)?);
+    let standardisation = match scale {
+        Some(given) => given,
+        None => Standardisation::measure(&corpus, &train)?,
+    };
+    standardisation.validate()?;
+    let origin = format!(
+        "{} recordings of {} classes at {sample_rate} Hz{} in {}: {} to train on, {} to validate, \
+         {} to test",
+        corpus.recordings().len(),
+        class_names.len(),
+        if every > 1 { format!(", one sample of {every} kept") } else { String::new() },
+        listing.dir.display(),
+        train.len(),
+        val.len(),
+        test.len()
+    );
+    let split = |items| {
+        let corpus = corpus.clone();
+        Split::new(Recordings { corpus, items, extent, every, standardisation })
+    };
+    let splits = Splits {
+        shape: Shape { input: Input::Values { features: 1 }, target: Target::Classes(class_names) },
+        config: Table::new(),
+        origin,
+        train: split(train),
+        val: split(val),
+        test: split(test),
+    };
+    Ok((splits, standardisation))
+}

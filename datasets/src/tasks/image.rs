@@ -1,0 +1,99 @@
+//! Image: grey CIFAR-10 read pixel by pixel, 1,024 steps (Long Range Arena, Tay et al. 2021).
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use s4_config::Input;
+
+use toml::Table;
+
+use super::image_files::ImageFiles;
+use super::{Splits, Task};
+use crate::examples::images::Moments;
+use crate::fetch::checksum::Checksum;
+use crate::fetch::{Archive, Packing};
+use crate::formats::cifar::{self, CLASSES, Colour, PIXELS};
+use crate::hold_out::hold_out_tenth;
+use crate::locate::{listed, locate};
+use crate::metric::Metric;
+use crate::section::{self, Section};
+use crate::shape::{Shape, Target};
+use crate::split::Split;
+
+pub(super) const TASK: Task = Task {
+    name: "image",
+    about: "grey CIFAR-10, pixel by pixel",
+    length: Some(PIXELS),
+    classes: Some(CLASSES.len()),
+    metric: Metric::ACCURACY,
+    published: Some(88.65),
+    paper: include_str!("../../../configs/lra/image.toml"),
+    small: include_str!("../../../configs/lra/image-small.toml"),
+    section: Section::of::<ImageFiles>(),
+    has_sample_rate: false,
+    source: SOURCE,
+    archives: ARCHIVES,
+    generate: None,
+    is_there,
+    load: |task, data, _| open(task, data, Colour::Grey, &[MOMENTS]),
+};
+
+/// The official experiment's.
+const MOMENTS: Moments = Moments { mean: 122.6 / 255.0, std: 61.0 / 255.0 };
+
+pub(super) const SOURCE: &str = "CIFAR-10's binary batches";
+pub(super) const ARCHIVES: &[Archive] = &[Archive {
+    url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    file: "cifar-10-binary.tar.gz",
+    size: Some(170_052_171),
+    checksum: Some(Checksum::Md5("c32a1d4ab5d03f1284b67883e8d87530")),
+    packing: Packing::TarGz { folder: "cifar-10-batches-bin", bare: false },
+}];
+/// What the official archive unpacks to.
+const FOLDERS: &[&str] = &["cifar-10-batches-bin"];
+
+pub(super) fn is_there(dir: &Path) -> bool {
+    locate(Some(dir), "", FOLDERS, cifar::is_there).is_ok()
+}
+
+/// CIFAR-10 with one of the moments for each feature of a pixel. A tenth of the training images is
+/// held out for validation.
+pub(super) fn open(
+    task: &Task,
+    data: &Table,
+    colour: Colour,
+    moments: &[Moments],
+) -> Result<Splits> {
+    let settings: ImageFiles = task.settings(data)?;
+    let name = task.name;
+    let found = locate(settings.dir.as_deref(), name, FOLDERS, cifar::is_there);
+    let dir = found.map_err(|looked| {
+        anyhow!(
+            "CIFAR-10's binary version (data_batch_1.bin to data_batch_5.bin and test_batch.bin) \
+             is not in {}. Get it with `lra-bench fetch-data {name} --data DIR`, or unpack \
+             https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz, and name its folder with \
+             --data DIR",
+            listed(&looked)
+        )
+    })?;
+    let (train, test) = cifar::read(&dir, colour)?;
+    let [train, test] = [train, test].map(|images| Split::new(images.standardised(moments)));
+    let (rest, held_out) = hold_out_tenth(train.len(), settings.seed);
+    Ok(Splits {
+        shape: Shape {
+            input: Input::Values { features: moments.len() as i64 },
+            target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
+        },
+        config: section::write(&settings)?,
+        origin: format!(
+            "CIFAR-10 in {}: {} images to train on, {} to validate, {} to test",
+            dir.display(),
+            rest.len(),
+            held_out.len(),
+            test.len()
+        ),
+        train: train.subset(rest)?,
+        val: train.subset(held_out)?,
+        test,
+    })
+}

@@ -1,0 +1,199 @@
+//! ListOps: what is a nested expression worth? (Nangia and Bowman 2018; Long Range Arena, Tay et al.
+//! 2021).
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use program::exit::{self, usage};
+use program::files::CACHE;
+use program::interrupt;
+use program::progress::Progress;
+use s4_config::Input;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use toml::Table;
+
+use super::generate::{Outcome, Request};
+use super::{Splits, Task, lra_release};
+use crate::examples::tokens::{END, TokenSet};
+use crate::listops::grammar::{self, VALUES, VOCABULARY};
+use crate::listops::{Lengths, Recipe, tsv};
+use crate::locate::{listed, locate};
+use crate::metric::Metric;
+use crate::section::{self, Section};
+use crate::shape::{Shape, Target};
+use crate::text::token_file::{cached, hash_files};
+
+pub(super) const TASK: Task = Task {
+    name: "listops",
+    about: "what is a nested expression worth?",
+    length: Some(MAX_LENGTH),
+    classes: Some(VALUES as usize),
+    metric: Metric::ACCURACY,
+    published: Some(59.60),
+    paper: include_str!("../../../configs/lra/listops.toml"),
+    small: include_str!("../../../configs/lra/listops-small.toml"),
+    section: Section::of::<Data>(),
+    has_sample_rate: false,
+    source: "generated, or the official release",
+    archives: lra_release::ARCHIVES,
+    generate: Some(generate),
+    is_there: |dir| locate(Some(dir), "listops", &FOLDERS, is_there).is_ok(),
+    load,
+};
+
+/// Tokens of a sequence, its end token included.
+const MAX_LENGTH: usize = 2048;
+/// Folders that the files are in, below the one that is named.
+const FOLDERS: [&str; 3] =
+    ["listops-1000", "lra_release/listops-1000", "lra_release/lra_release/listops-1000"];
+/// Expressions that were published to train on.
+const PUBLISHED_COUNT: u64 = 96_000;
+/// Names how files become tokens; a change of it must change the number.
+const TOKENS_VERSION: u32 = 1;
+
+/// Where expressions come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Data {
+    /// Folder with the official release; expressions are generated where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir: Option<PathBuf>,
+    /// Number of generated expressions to train on.
+    count: u64,
+    /// Number of generated expressions to validate, and to test.
+    eval_count: u64,
+    /// Tokens of the shortest and of the longest generated expression.
+    lengths: Lengths,
+    /// Seed of generated expressions.
+    seed: u64,
+    /// Folder that tokens are kept in.
+    cache: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            count: PUBLISHED_COUNT,
+            eval_count: 2000,
+            lengths: Lengths::PUBLISHED,
+            seed: 0,
+            cache: CACHE.into(),
+        }
+    }
+}
+
+fn is_there(folder: &Path) -> bool {
+    tsv::FILES.iter().all(|name| folder.join(name).is_file())
+}
+
+fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
+    let settings: Data = task.settings(data)?;
+    let (set, origin) = match &settings.dir {
+        Some(dir) => from_files(dir, &settings.cache)?,
+        None => generated(&settings, progress)?,
+    };
+    let [train, val, test] = set.into_parts();
+    Ok(Splits {
+        shape: Shape {
+            input: Input::Tokens { vocabulary: VOCABULARY as i64 },
+            target: Target::Classes((0..VALUES).map(|value| value.to_string()).collect()),
+        },
+        config: section::write(&settings)?,
+        train,
+        val,
+        test,
+        origin,
+    })
+}
+
+fn from_files(dir: &Path, cache: &Path) -> Result<(TokenSet, String)> {
+    let folder = locate(Some(dir), TASK.name, &FOLDERS, is_there).map_err(|looked| {
+        anyhow!(
+            "the files {} are not in {}. Unpack the official archive there (lra_release.gz, linked \
+             from https://github.com/google-research/long-range-arena), write new ones with \
+             `lra-bench generate-data --task listops --out {} --count {PUBLISHED_COUNT}`, or leave \
+             --data out to train on generated expressions",
+            tsv::FILES.join(", "),
+            listed(&looked),
+            dir.display()
+        )
+    })?;
+    let paths = tsv::FILES.map(|name| folder.join(name));
+    let mut hash = Sha256::new_with_prefix("listops files");
+    hash.update(TOKENS_VERSION.to_le_bytes());
+    hash_files(&mut hash, &paths)?;
+    let set = cached(&cache.join("listops.tokens"), &hash.finalize().into(), || {
+        let mut set = TokenSet::new(1);
+        for path in &paths {
+            eprintln!("reading {}", path.display());
+            tsv::read(path, |expression, value| add(&mut set, expression, value))?;
+            set.end_part();
+        }
+        Ok(set)
+    })?;
+    let [train, val, test] = [0, 1, 2].map(|part| set.part(part).len());
+    let origin = format!("{train} + {val} + {test} expressions in {}", folder.display());
+    Ok((set, origin))
+}
+
+fn generated(settings: &Data, progress: bool) -> Result<(TokenSet, String)> {
+    let &Data { count, eval_count, lengths, seed, ref cache, .. } = settings;
+    let recipe = Recipe { seed, counts: [count, eval_count, eval_count], lengths };
+    recipe.validate(MAX_LENGTH - 1)?;
+    let Lengths { shortest, longest } = lengths;
+    let name = format!("listops-seed{seed}-{count}-{eval_count}-{shortest}-{longest}.tokens");
+    let origin = format!(
+        "no --data, so {count} expressions of {shortest} to {longest} tokens (and twice \
+         {eval_count} to evaluate) are generated once and kept in {}",
+        cache.display()
+    );
+    let set = cached(&cache.join(name), &recipe.fingerprint(), || {
+        let mut set = TokenSet::new(1);
+        for expressions in make(&recipe, progress)? {
+            for expression in expressions {
+                add(&mut set, &expression, grammar::evaluate(&expression)?);
+            }
+            set.end_part();
+        }
+        Ok(set)
+    })?;
+    Ok((set, origin))
+}
+
+/// The expressions of all parts, with a bar if that is wanted.
+fn make(recipe: &Recipe, progress: bool) -> Result<[Vec<Vec<u8>>; 3]> {
+    let total = recipe.counts.iter().sum();
+    let progress = Progress::new(progress, 0, total);
+    let parts = recipe.generate(|done| {
+        progress.step(done);
+        progress.figures("expressions", &format!("expressions generated: {done} of {total}"));
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    parts.ok_or_else(exit::interrupted)
+}
+
+/// Adds an expression as the model sees it: at most 2,048 tokens with the end token.
+fn add(set: &mut TokenSet, expression: &[u8], value: u8) {
+    set.extend(expression.iter().copied().take(MAX_LENGTH - 1).chain([END]));
+    set.end_sequence();
+    set.end_example(value);
+}
+
+fn generate(request: &Request) -> Result<Outcome> {
+    if request.difficulty.is_some() || request.size.is_some() {
+        return Err(usage("--difficulty and --size mean nothing to listops"));
+    }
+    // 2,000 each to 96,000, as published.
+    let eval_count = (request.count / 48).max(1);
+    let counts = [request.count, eval_count, eval_count];
+    let recipe = Recipe { seed: request.seed, counts, lengths: Lengths::PUBLISHED };
+    recipe.validate(Lengths::PUBLISHED.longest)?;
+    tsv::ensure_absent(request.out)?;
+    let folder = tsv::write(request.out, &make(&recipe, request.progress)?)?;
+    let summary = format!("{} + {eval_count} + {eval_count} expressions written", request.count);
+    Ok(Outcome::Complete { folder, summary })
+}

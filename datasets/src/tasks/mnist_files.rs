@@ -1,0 +1,178 @@
+//! What MNIST and Fashion-MNIST have in common: 28 x 28 grey images of ten classes in four IDX
+//! files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use s4_config::Input;
+
+use toml::Table;
+
+use super::image_files::ImageFiles;
+use super::{Splits, Task};
+use crate::examples::images::Images;
+use crate::fetch::checksum::Checksum;
+use crate::fetch::{Archive, Packing};
+use crate::formats::idx;
+use crate::hold_out::hold_out_tenth;
+use crate::locate::{listed, locate};
+use crate::section;
+use crate::shape::{Shape, Target};
+use crate::split::Split;
+
+pub(super) const PIXELS: usize = SIDE * SIDE;
+pub(super) const CLASSES: usize = 10;
+
+const SIDE: usize = 28;
+const FILES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// A data set in these files.
+pub(super) struct Set {
+    /// Its name.
+    pub name: &'static str,
+    /// Its folder below the one for data.
+    pub folder: &'static str,
+    /// Where the four files are.
+    pub address: &'static str,
+    pub classes: [&'static str; CLASSES],
+}
+
+pub(super) const MNIST: Set = Set {
+    name: "MNIST",
+    folder: "mnist",
+    address: "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+};
+
+pub(super) const MNIST_ARCHIVES: &[Archive] = &[
+    idx_file(
+        "https://storage.googleapis.com/cvdf-datasets/mnist/train-images-idx3-ubyte.gz",
+        "train-images-idx3-ubyte.gz",
+        (9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        "mnist",
+    ),
+    idx_file(
+        "https://storage.googleapis.com/cvdf-datasets/mnist/train-labels-idx1-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+        (28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
+        "mnist",
+    ),
+    idx_file(
+        "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-images-idx3-ubyte.gz",
+        "t10k-images-idx3-ubyte.gz",
+        (1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
+        "mnist",
+    ),
+    idx_file(
+        "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+        (4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
+        "mnist",
+    ),
+];
+
+/// One of the four files: its address and name, its size and MD5, and the folder it is put into.
+pub(super) const fn idx_file(
+    url: &'static str,
+    file: &'static str,
+    (size, md5): (u64, &'static str),
+    folder: &'static str,
+) -> Archive {
+    let (size, checksum) = (Some(size), Some(Checksum::Md5(md5)));
+    Archive { url, file, size, checksum, packing: Packing::Plain { folder } }
+}
+
+/// The file in `dir`, plain or gzipped, with a dash or a dot before `idx`.
+fn file(dir: &Path, file: &str) -> Option<PathBuf> {
+    let dotted = file.replace("-idx", ".idx");
+    [file.to_owned(), format!("{file}.gz"), dotted.clone(), format!("{dotted}.gz")]
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_file())
+}
+
+fn has_all(dir: &Path) -> bool {
+    FILES.iter().all(|name| file(dir, name).is_some())
+}
+
+pub(super) fn is_there(dir: &Path, set: &Set) -> bool {
+    locate(Some(dir), "", &[set.folder], has_all).is_ok()
+}
+
+/// The images with their pixels in `order` (`None`: row by row). A tenth of the training images is
+/// held out for validation.
+pub(super) fn open(
+    task: &Task,
+    data: &Table,
+    set: &Set,
+    order: Option<Vec<usize>>,
+) -> Result<Splits> {
+    let settings: ImageFiles = task.settings(data)?;
+    let name = task.name;
+    let dir = locate(settings.dir.as_deref(), name, &[set.folder], has_all).map_err(|looked| {
+        anyhow!(
+            "{} is not in {}: looked for {} (.gz or not). Get the four files with `lra-bench \
+             fetch-data {name} --data DIR`, or from {} (or any copy of the official ones), and \
+             name their folder with --data DIR",
+            set.name,
+            listed(&looked),
+            FILES.join(", "),
+            set.address
+        )
+    })?;
+    let order = order.map(Arc::new);
+    let read = |images: &str, labels: &str| -> Result<Split> {
+        let path = |name| file(&dir, name).with_context(|| format!("{name} went missing"));
+        let images = load(&path(images)?, &path(labels)?, set)?;
+        Ok(Split::new(match &order {
+            Some(order) => images.in_order(order.clone()),
+            None => images,
+        }))
+    };
+    let (train, test) = (read(FILES[0], FILES[1])?, read(FILES[2], FILES[3])?);
+    let (rest, held_out) = hold_out_tenth(train.len(), settings.seed);
+    Ok(Splits {
+        shape: Shape {
+            input: Input::Values { features: 1 },
+            target: Target::Classes(set.classes.map(str::to_owned).to_vec()),
+        },
+        config: section::write(&settings)?,
+        train: train.subset(rest)?,
+        val: train.subset(held_out)?,
+        test,
+        origin: format!("{} in {}", set.name, dir.display()),
+    })
+}
+
+/// Images and labels of a file pair.
+fn load(images_path: &Path, labels_path: &Path, set: &Set) -> Result<Images> {
+    let images = idx::read(images_path)?;
+    let labels = idx::read(labels_path)?;
+    let unusable = || format!("{} and {}", images_path.display(), labels_path.display());
+    ensure!(
+        matches!(images.dims.as_slice(), [_, SIDE, SIDE]),
+        "{} holds arrays of {:?}, expected images of {SIDE} x {SIDE}",
+        images_path.display(),
+        images.dims
+    );
+    ensure!(
+        labels.dims == images.dims[..1] && labels.dims[0] > 0,
+        "{}: {} images, labels {:?}; they do not belong together",
+        unusable(),
+        images.dims[0],
+        labels.dims
+    );
+    ensure!(
+        labels.bytes.iter().all(|&label| usize::from(label) < CLASSES),
+        "{} has labels above 9: it is not {}",
+        labels_path.display(),
+        set.name
+    );
+    Ok(Images::grey(images.bytes, labels.bytes, PIXELS))
+}

@@ -1,0 +1,136 @@
+//! The tasks, one file each, found in one table.
+
+mod audio;
+mod fashion_mnist;
+mod folder;
+pub mod fsdd;
+pub mod generate;
+mod image;
+mod image_files;
+mod listops;
+mod lra_release;
+mod mnist_files;
+mod path_256;
+mod path_x;
+mod pathfinder;
+mod pathfinder64;
+mod psmnist;
+mod retrieval;
+mod scifar;
+mod smnist;
+pub mod speech_commands;
+pub mod text;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use toml::Table;
+
+use crate::fetch::Archive;
+use crate::metric::Metric;
+use crate::section::{self, Section};
+use crate::shape::Shape;
+use crate::split::Split;
+use generate::Generate;
+
+/// A task: data, and what is asked of it.
+#[derive(Debug)]
+pub struct Task {
+    /// Its name on the command line and in configs.
+    pub name: &'static str,
+    /// What is asked, in half a line.
+    pub about: &'static str,
+    /// Positions of the longest sequences; `None`: taken from the data.
+    pub length: Option<usize>,
+    /// Number of classes; `None`: taken from the data.
+    pub classes: Option<usize>,
+    /// By what models are compared, and the best checkpoint is chosen on the validation split.
+    pub metric: Metric,
+    /// What S4 reaches on the test split in the papers, in the metric's unit.
+    pub published: Option<f64>,
+    /// Settings of an experiment as in the papers: the text of a TOML file.
+    pub paper: &'static str,
+    /// The same for a CPU.
+    pub small: &'static str,
+    /// Its `[data]` section.
+    pub section: Section,
+    /// Whether its examples are recordings, of which `data.every` keeps every n-th sample.
+    pub has_sample_rate: bool,
+    /// Where data comes from where no folder is given.
+    pub source: &'static str,
+    /// The official archives; none where there is no official address.
+    pub archives: &'static [Archive],
+    /// Writes generated data in the official layout, where it can be generated.
+    pub generate: Option<Generate>,
+    /// Whether the official files are in a folder.
+    pub is_there: fn(&Path) -> bool,
+    /// What [`Task::open`] calls, with the task itself.
+    pub load: fn(&Task, &Table, bool) -> Result<Splits>,
+}
+
+/// A task's data, ready to be read.
+pub struct Splits {
+    /// What goes in and what is asked for.
+    pub shape: Shape,
+    /// The `[data]` section with what the data decided filled in: kept with a run, so that whatever
+    /// is opened with it is read in the same way.
+    pub config: Table,
+    /// To learn from.
+    pub train: Split,
+    /// To choose by.
+    pub val: Split,
+    /// To report.
+    pub test: Split,
+    /// Where it came from, for the log: one line.
+    pub origin: String,
+}
+
+impl Task {
+    /// The data that the section `data` describes. With `progress`, what takes long shows a bar
+    /// where there is a terminal.
+    ///
+    /// # Errors
+    /// If the section is wrong, or the data is missing, damaged or not what it should be.
+    pub fn open(&self, data: &Table, progress: bool) -> Result<Splits> {
+        (self.load)(self, data, progress).with_context(|| format!("the data of {}", self.name))
+    }
+
+    /// The section `data` as its type.
+    ///
+    /// # Errors
+    /// If it has unknown keys or values of the wrong type.
+    pub fn settings<T: DeserializeOwned>(&self, data: &Table) -> Result<T> {
+        section::read(self.name, data)
+    }
+}
+
+/// All tasks, in the order in which they are listed.
+pub const TASKS: &[Task] = &[
+    listops::TASK,
+    text::TASK,
+    retrieval::TASK,
+    image::TASK,
+    pathfinder::TASK,
+    path_x::TASK,
+    pathfinder64::TASK,
+    path_256::TASK,
+    smnist::TASK,
+    psmnist::TASK,
+    fashion_mnist::TASK,
+    scifar::TASK,
+    speech_commands::TASK,
+    fsdd::TASK,
+    folder::TASK,
+];
+
+/// The task called `name`.
+///
+/// # Errors
+/// If there is none; the message has the names that there are.
+pub fn find(name: &str) -> Result<&'static Task> {
+    TASKS.iter().find(|task| task.name == name).ok_or_else(|| {
+        let names: Vec<_> = TASKS.iter().map(|task| task.name).collect();
+        program::exit::usage(format!("there is no task `{name}`; tasks: {}", names.join(", ")))
+    })
+}

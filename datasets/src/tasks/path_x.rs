@@ -1,0 +1,13 @@
+//! Path-X: Pathfinder with 128 x 128 pixels, a sequence of 16,384 steps.
+
+use super::Task;
+use super::pathfinder::of_side;
+
+pub(super) const TASK: Task = Task {
+    name: "path-x",
+    about: "Pathfinder with 128 x 128 pixels",
+    published: Some(96.35),
+    paper: include_str!("../../../configs/lra/path-x.toml"),
+    small: include_str!("../../../configs/lra/path-x-small.toml"),
+    ..of_side::<128>()
+};

@@ -1,0 +1,148 @@
+//! Pathfinder: are the two marked ends on the same path? 32 x 32 pixels, read row by row
+//! (Linsley et al. 2018; Long Range Arena, Tay et al. 2021).
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use program::files::CACHE;
+use program::interrupt;
+use program::progress::Progress;
+use s4_config::Input;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::generate::{Outcome, Request};
+use super::{Splits, Task, lra_release};
+use crate::metric::Metric;
+use crate::pathfinder::{
+    Cached, DEFAULT_DIVISION_SEED, Difficulty, Generated, ImageSource, Pixels, Release, Spec,
+    divide, write_release,
+};
+use crate::section::{self, Section};
+use crate::shape::{Shape, Target};
+use crate::split::Split;
+
+pub(super) const TASK: Task = Task {
+    name: "pathfinder",
+    about: "are two dots on one path? 32 x 32 pixels",
+    published: Some(94.20),
+    paper: include_str!("../../../configs/lra/pathfinder.toml"),
+    small: include_str!("../../../configs/lra/pathfinder-small.toml"),
+    ..of_side::<32>()
+};
+
+const CLASSES: [&str; 2] = ["apart", "joined"];
+
+/// What tasks on images of this side have in common.
+pub(super) const fn of_side<const SIDE: usize>() -> Task {
+    Task {
+        name: "",
+        about: "",
+        length: Some(SIDE * SIDE),
+        classes: Some(CLASSES.len()),
+        metric: Metric::ACCURACY,
+        published: None,
+        paper: "",
+        small: "",
+        section: Section::of::<Data>(),
+        has_sample_rate: false,
+        source: "generated, or the official release",
+        archives: lra_release::ARCHIVES,
+        generate: Some(|request| generate(request, SIDE)),
+        is_there: |dir| Release::open(dir, SIDE, Difficulty::Hard).is_ok(),
+        load: |task, data, _| open(&task.settings(data)?, SIDE),
+    }
+}
+
+/// Where images come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Data {
+    /// Folder with the official release, or images in its layout; generated where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir: Option<PathBuf>,
+    /// `easy`, `intermediate` or `hard`.
+    difficulty: Difficulty,
+    /// Number of generated images to train on; about as many are in the release.
+    count: u64,
+    /// Number of generated images to validate, and to test.
+    eval_count: u64,
+    /// Seed of generated images (0 where it is missing), or of the division of the release (42).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    /// Folder that generated images are kept in.
+    cache: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            difficulty: Difficulty::Hard,
+            count: 160_000,
+            eval_count: 20_000,
+            seed: None,
+            cache: CACHE.into(),
+        }
+    }
+}
+
+fn open(settings: &Data, side: usize) -> Result<Splits> {
+    let config = section::write(settings)?;
+    let ([train, val, test], origin) = match &settings.dir {
+        Some(dir) => released(dir, settings, side)?,
+        None => generated(settings, side)?,
+    };
+    let shape = Shape {
+        input: Input::Values { features: 1 },
+        target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
+    };
+    Ok(Splits { shape, config, train, val, test, origin })
+}
+
+fn released(dir: &Path, settings: &Data, side: usize) -> Result<([Split; 3], String)> {
+    let release = Release::open(dir, side, settings.difficulty)?;
+    let origin = format!("official layout in {}", release.folder().display());
+    let parts = divide(release.len(), settings.seed.unwrap_or(DEFAULT_DIVISION_SEED));
+    let all = Split::new(Pixels(release));
+    let [train, val, test] = [parts.train, parts.val, parts.test].map(|part| all.subset(part));
+    Ok(([train?, val?, test?], origin))
+}
+
+fn generated(settings: &Data, side: usize) -> Result<([Split; 3], String)> {
+    let Data { difficulty, count, eval_count, cache, .. } = settings;
+    let spec = Spec::official(side, *difficulty)?;
+    let counts = [*count, *eval_count, *eval_count];
+    let parts = Generated::parts(spec, settings.seed.unwrap_or(0), counts)?;
+    let cached = |part| -> Result<Split> { Ok(Split::new(Pixels(Cached::open(cache, part)?))) };
+    let [train, val, test] = parts.map(cached);
+    let origin = format!(
+        "no --data, so {count} {difficulty} images of {side} x {side} (and twice {eval_count} to \
+         evaluate) are generated as they are needed and kept in {}",
+        cache.display()
+    );
+    Ok(([train?, val?, test?], origin))
+}
+
+fn generate(request: &Request, side: usize) -> Result<Outcome> {
+    let side = request.size.unwrap_or(side);
+    let spec = Spec::official(side, request.difficulty.unwrap_or(Difficulty::Hard))?;
+    let progress = Progress::new(request.progress, 0, request.count);
+    let written = write_release(request.out, &spec, request.count, request.seed, &|at| {
+        progress.step(at.done);
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    progress.finish();
+    let written = written?;
+    if written.interrupted {
+        return Ok(Outcome::Interrupted(format!(
+            "{} of {} images are written to {}; the same command goes on",
+            written.kept + written.written,
+            request.count,
+            written.folder.display()
+        )));
+    }
+    let summary = format!("{} images written, {} found complete", written.written, written.kept);
+    Ok(Outcome::Complete { folder: written.folder, summary })
+}

@@ -1,0 +1,156 @@
+//! Retrieval: does one paper cite the other? Two texts, letter by letter (ACL Anthology Network,
+//! Radev et al. 2013; Long Range Arena, Tay et al. 2021).
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail, ensure};
+use program::files::CACHE;
+use s4_config::Input;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use toml::Table;
+
+use super::{Splits, Task, lra_release};
+use crate::examples::tokens::TokenSet;
+use crate::formats::rows;
+use crate::locate::{listed, locate};
+use crate::metric::Metric;
+use crate::section::{self, Section};
+use crate::shape::{Shape, Target};
+use crate::text::characters::Vocabulary;
+use crate::text::token_file::{cached, hash_files};
+
+pub(super) const TASK: Task = Task {
+    name: "retrieval",
+    about: "does one paper cite the other? two texts",
+    length: Some(MAX_LENGTH),
+    classes: Some(CLASSES.len()),
+    metric: Metric::ACCURACY,
+    published: Some(90.90),
+    paper: include_str!("../../../configs/lra/retrieval.toml"),
+    small: include_str!("../../../configs/lra/retrieval-small.toml"),
+    section: Section::of::<Data>(),
+    has_sample_rate: false,
+    source: "the official release",
+    archives: lra_release::ARCHIVES,
+    generate: None,
+    is_there: |dir| locate(Some(dir), "retrieval", &FOLDERS, is_there).is_ok(),
+    load,
+};
+
+/// Characters of a text that are kept, its end token included.
+const MAX_LENGTH: usize = 4000;
+const CLASSES: [&str; 2] = ["unrelated", "citing"];
+/// Files for training, validation and test.
+const FILES: [&str; 3] =
+    ["new_aan_pairs.train.tsv", "new_aan_pairs.eval.tsv", "new_aan_pairs.test.tsv"];
+/// Folders that the files are in, below the one that is named.
+const FOLDERS: [&str; 3] = ["tsv_data", "lra_release/tsv_data", "lra_release/lra_release/tsv_data"];
+/// The characters, all of printable ASCII: with padding, unknown and end 98 tokens, as officially.
+const CHARACTERS: std::ops::RangeInclusive<char> = ' '..='~';
+/// Names how texts become tokens; a change of it must change the number.
+const TOKENS_VERSION: u32 = 1;
+
+/// Where texts come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Data {
+    /// Folder with the official release; looked for in `data` where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir: Option<PathBuf>,
+    /// Characters of a text that are kept, its end token included.
+    max_length: usize,
+    /// Folder that tokens are kept in.
+    cache: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: None, max_length: MAX_LENGTH, cache: CACHE.into() }
+    }
+}
+
+fn is_there(folder: &Path) -> bool {
+    FILES.iter().all(|name| folder.join(name).is_file())
+}
+
+fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
+    let settings: Data = task.settings(data)?;
+    let folder = locate(settings.dir.as_deref(), task.name, &FOLDERS, is_there);
+    let folder = folder.map_err(|looked| {
+        anyhow!(
+            "the files {} are not in {}. Get lra_release.gz, linked from \
+             https://github.com/google-research/long-range-arena, and unpack it, or let `lra-bench \
+             fetch-data retrieval --data DIR` do so, and name its folder with --data DIR",
+            FILES.join(", "),
+            listed(&looked)
+        )
+    })?;
+    let max_length = settings.max_length;
+    ensure!(
+        max_length > 1,
+        "data.max_length is {max_length}; it must be at least 2, the end token being one"
+    );
+    let vocabulary = Vocabulary::new(&CHARACTERS.collect::<String>())?;
+
+    let paths = FILES.map(|name| folder.join(name));
+    let mut hash = Sha256::new_with_prefix("retrieval");
+    hash.update(TOKENS_VERSION.to_le_bytes());
+    hash.update((max_length as u64).to_le_bytes());
+    hash_files(&mut hash, &paths)?;
+    let path = settings.cache.join(format!("retrieval-{max_length}.tokens"));
+    let set = cached(&path, &hash.finalize().into(), || {
+        let mut set = TokenSet::new(2);
+        for path in &paths {
+            eprintln!("reading {}", path.display());
+            read(path, |texts, label| {
+                for text in texts {
+                    set.extend(vocabulary.tokens(text, max_length));
+                    set.end_sequence();
+                }
+                set.end_example(label);
+            })?;
+            set.end_part();
+        }
+        Ok(set)
+    })?;
+
+    let [train, val, test] = set.into_parts();
+    let counts = [&train, &val, &test].map(|part| part.len());
+    Ok(Splits {
+        shape: Shape {
+            input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
+            target: Target::Pair(CLASSES.map(str::to_owned).to_vec()),
+        },
+        config: section::write(&settings)?,
+        train,
+        val,
+        test,
+        origin: format!(
+            "{} + {} + {} pairs in {}",
+            counts[0],
+            counts[1],
+            counts[2],
+            folder.display()
+        ),
+    })
+}
+
+/// Calls `each` with the two texts and the label of every line: label, two identifiers, two texts.
+fn read(path: &Path, mut each: impl FnMut([&str; 2], u8)) -> Result<()> {
+    rows::for_each(path, |[label, _, _, first, second]: [&str; 5]| {
+        // "1.0" or "0.0".
+        let label = match label.parse::<f64>() {
+            Ok(0.0) => 0,
+            Ok(1.0) => 1,
+            _ => bail!(
+                "its label is `{}`, expected 0 or 1: the file is damaged or another one; fetch it \
+                 again",
+                label.chars().take(20).collect::<String>()
+            ),
+        };
+        each([first, second], label);
+        Ok(())
+    })
+}

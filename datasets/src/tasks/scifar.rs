@@ -1,0 +1,34 @@
+//! Sequential CIFAR-10: colour images read pixel by pixel, 1,024 steps of three values.
+
+use super::Task;
+use super::image::{ARCHIVES, SOURCE, is_there, open};
+use super::image_files::ImageFiles;
+use crate::examples::images::Moments;
+use crate::formats::cifar::{CLASSES, Colour, PIXELS};
+use crate::metric::Metric;
+use crate::section::Section;
+
+pub(super) const TASK: Task = Task {
+    name: "scifar",
+    about: "sequential CIFAR-10: colour images, pixel by pixel",
+    length: Some(PIXELS),
+    classes: Some(CLASSES.len()),
+    metric: Metric::ACCURACY,
+    published: Some(91.1),
+    paper: include_str!("../../../configs/lra/scifar.toml"),
+    small: include_str!("../../../configs/lra/scifar-small.toml"),
+    section: Section::of::<ImageFiles>(),
+    has_sample_rate: false,
+    source: SOURCE,
+    archives: ARCHIVES,
+    generate: None,
+    is_there,
+    load: |task, data, _| open(task, data, Colour::Rgb, &MOMENTS),
+};
+
+/// Of red, green and blue: the official experiment's.
+const MOMENTS: [Moments; 3] = [
+    Moments { mean: 0.4914, std: 0.247 },
+    Moments { mean: 0.4822, std: 0.243 },
+    Moments { mean: 0.4465, std: 0.261 },
+];

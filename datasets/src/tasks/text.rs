@@ -1,0 +1,259 @@
+//! Text: is a film review favourable? Letter by letter (IMDb reviews of Maas et al. 2011; Long Range
+//! Arena, Tay et al. 2021).
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use program::files::CACHE;
+use rayon::prelude::*;
+use s4_config::Input;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use toml::Table;
+
+use super::{Splits, Task};
+use crate::examples::tokens::TokenSet;
+use crate::fetch::checksum::Checksum;
+use crate::fetch::{Archive, Packing};
+use crate::hold_out::{self, hold_out_tenth};
+use crate::locate::{listed, locate};
+use crate::metric::Metric;
+use crate::section::{self, Section};
+use crate::shape::{Shape, Target};
+use crate::split::Split;
+use crate::text::characters::{Counts, Vocabulary};
+use crate::text::token_file::{Fingerprint, cached, hash_part};
+
+pub(super) const TASK: Task = Task {
+    name: "text",
+    about: "is a film review good? letter by letter",
+    length: Some(MAX_LENGTH),
+    classes: Some(CLASSES.len()),
+    metric: Metric::ACCURACY,
+    published: Some(86.82),
+    paper: include_str!("../../../configs/lra/text.toml"),
+    small: include_str!("../../../configs/lra/text-small.toml"),
+    section: Section::of::<Data>(),
+    has_sample_rate: false,
+    source: "the IMDb reviews, aclImdb",
+    archives: &[Archive {
+        url: "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+        file: "aclImdb_v1.tar.gz",
+        size: Some(84_125_825),
+        checksum: Some(Checksum::Md5("7c2ac02c03563afcf9b574c7e56c153a")),
+        packing: Packing::TarGz { folder: "aclImdb", bare: false },
+    }],
+    generate: None,
+    is_there: |dir| locate(Some(dir), "text", &["aclImdb"], is_there).is_ok(),
+    load,
+};
+
+/// Characters of a review that are kept, its end token included.
+const MAX_LENGTH: usize = 4096;
+/// Rarer characters are unknown.
+const LEAST_OCCURRENCES: u64 = 15;
+const CLASSES: [&str; 2] = ["unfavourable", "favourable"];
+/// Folders of the classes, and the ratings of their reviews.
+const FOLDERS: [(&str, std::ops::RangeInclusive<u32>); 2] = [("neg", 1..=4), ("pos", 7..=10)];
+const PARTS: [&str; 2] = ["train", "test"];
+/// Names how texts become tokens; a change of it must change the number.
+const TOKENS_VERSION: u32 = 1;
+
+/// Where reviews come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Data {
+    /// Folder with `aclImdb`; looked for in `data` where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dir: Option<PathBuf>,
+    /// Which reviews select the best checkpoint: `held-out`, a tenth of the training reviews, or
+    /// `test`, the test reviews, as in the official experiments.
+    validation: Validation,
+    /// Draws the tenth that is held out.
+    seed: u64,
+    /// Characters of a review that are kept, its end token included.
+    max_length: usize,
+    /// The characters that are not unknown, in the order of their tokens; the frequent ones of the
+    /// training texts where it is missing. Kept with a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vocabulary: Option<String>,
+    /// Folder that tokens are kept in.
+    cache: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            dir: None,
+            validation: Validation::default(),
+            seed: hold_out::DEFAULT_SEED,
+            max_length: MAX_LENGTH,
+            vocabulary: None,
+            cache: CACHE.into(),
+        }
+    }
+}
+
+/// Which reviews select the best checkpoint; the files have none for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Validation {
+    /// A tenth of the training reviews, drawn by `data.seed`, that are then not trained on.
+    #[default]
+    HeldOut,
+    /// The test reviews, as in the official experiments: all of the training reviews are trained on,
+    /// and the test accuracy is that of a model that was chosen by it.
+    Test,
+}
+
+fn is_there(folder: &Path) -> bool {
+    PARTS.iter().all(|part| FOLDERS.iter().all(|(class, _)| folder.join(part).join(class).is_dir()))
+}
+
+fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
+    let settings: Data = task.settings(data)?;
+    let looked_for = "train/neg, train/pos, test/neg and test/pos";
+    let folder = locate(settings.dir.as_deref(), task.name, &["aclImdb"], is_there);
+    let folder = folder.map_err(|looked| {
+        anyhow!(
+            "no {looked_for} in {}. Get aclImdb_v1.tar.gz from \
+             https://ai.stanford.edu/~amaas/data/sentiment/ and unpack it, or let `lra-bench \
+             fetch-data text --data DIR` do so, and name its folder with --data DIR",
+            listed(&looked)
+        )
+    })?;
+    let max_length = settings.max_length;
+    ensure!(
+        max_length > 1,
+        "data.max_length is {max_length}; it must be at least 2, the end token being one"
+    );
+    let parts = [reviews(&folder, PARTS[0])?, reviews(&folder, PARTS[1])?];
+    let characters = settings.vocabulary.clone().unwrap_or_else(|| {
+        let mut counts = Counts::default();
+        parts[0].iter().for_each(|review| counts.add(&review.text, max_length));
+        counts.frequent(LEAST_OCCURRENCES)
+    });
+    let vocabulary = Vocabulary::new(&characters).context("data.vocabulary")?;
+
+    let fingerprint = fingerprint(&parts, max_length, &characters);
+    let set =
+        cached(&settings.cache.join(format!("text-{max_length}.tokens")), &fingerprint, || {
+            let mut set = TokenSet::new(1);
+            for part in &parts {
+                for review in part {
+                    set.extend(vocabulary.tokens(&review.text, max_length));
+                    set.end_sequence();
+                    set.end_example(review.class);
+                }
+                set.end_part();
+            }
+            Ok(set)
+        })?;
+
+    let test = set.part(1);
+    let (train, val) = match settings.validation {
+        Validation::HeldOut => hold_out_tenth(set.part(0).len(), settings.seed),
+        Validation::Test => (set.part(0).collect(), test.clone().collect()),
+    };
+    let all = Split::new(set);
+    Ok(Splits {
+        shape: Shape {
+            input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
+            target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
+        },
+        config: section::write(&Data { vocabulary: Some(characters), ..settings })?,
+        origin: format!(
+            "{} reviews to train on and {} to test in {}; {} different tokens",
+            train.len(),
+            test.len(),
+            folder.display(),
+            vocabulary.size()
+        ),
+        train: all.subset(train)?,
+        val: all.subset(val)?,
+        test: all.subset(test)?,
+    })
+}
+
+/// One file.
+struct Review {
+    /// Its name below the folder of all of them.
+    name: String,
+    class: u8,
+    text: String,
+}
+
+/// The reviews of a part: the unfavourable ones, then the others, each by the names of their files.
+fn reviews(folder: &Path, part: &str) -> Result<Vec<Review>> {
+    let mut files = Vec::new();
+    for (class, (name, ratings)) in FOLDERS.iter().enumerate() {
+        let below = format!("{part}/{name}");
+        let class_folder = folder.join(&below);
+        let cannot = || format!("cannot list {}", class_folder.display());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&class_folder).with_context(cannot)? {
+            let path = entry.with_context(cannot)?.path();
+            let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+            if path.extension() == Some(OsStr::new("txt")) && !hidden {
+                check_rating(&path, ratings)?;
+                names.push(path);
+            }
+        }
+        ensure!(
+            !names.is_empty(),
+            "{} holds no review (*.txt): unpack aclImdb_v1.tar.gz again",
+            class_folder.display()
+        );
+        names.sort();
+        files.extend(names.into_iter().map(|path| (class as u8, below.clone(), path)));
+    }
+    let read = |(class, below, path): (u8, String, PathBuf)| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Review { name: format!("{below}/{file}"), class, text: read_text(&path)? })
+    };
+    files.into_par_iter().map(read).collect()
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let whole = String::from_utf8(bytes).ok().filter(|text| !text.is_empty());
+    whole.with_context(|| {
+        format!(
+            "{} is empty, cut off or damaged (no UTF-8 text): unpack aclImdb_v1.tar.gz again",
+            path.display()
+        )
+    })
+}
+
+/// The name of a file, such as `123_8.txt`, ends with its rating, which decides its class.
+fn check_rating(path: &Path, ratings: &std::ops::RangeInclusive<u32>) -> Result<()> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let rating = stem.rsplit_once('_').and_then(|(_, rating)| rating.parse().ok());
+    if let Some(rating) = rating
+        && !ratings.contains(&rating)
+    {
+        bail!(
+            "{} has rating {rating}, but this folder is for {} to {}: files were mixed up; unpack \
+             aclImdb_v1.tar.gz again",
+            path.display(),
+            ratings.start(),
+            ratings.end()
+        );
+    }
+    Ok(())
+}
+
+fn fingerprint(parts: &[Vec<Review>; 2], max_length: usize, characters: &str) -> Fingerprint {
+    let mut hash = Sha256::new_with_prefix("text");
+    hash.update(TOKENS_VERSION.to_le_bytes());
+    hash.update((max_length as u64).to_le_bytes());
+    hash_part(&mut hash, characters.as_bytes());
+    for review in parts.iter().flatten() {
+        hash_part(&mut hash, review.name.as_bytes());
+        hash_part(&mut hash, review.text.as_bytes());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,4 @@
+//! Texts as tokens.
+
+pub mod characters;
+pub mod token_file;

@@ -1,0 +1,35 @@
+//! Real data, where `S4_DATA` names a folder of it.
+
+use std::path::PathBuf;
+
+use datasets::batch::Sequences;
+use datasets::tasks;
+
+#[test]
+fn real_data_is_read_as_its_authors_divide_it() {
+    let Some(data) = std::env::var_os("S4_DATA").map(PathBuf::from) else {
+        println!("skipped: S4_DATA names no folder of real data");
+        return;
+    };
+    let cache = tempfile::tempdir().unwrap();
+    for (task, folder, classes, counts) in [
+        ("image", "cifar-10-batches-bin", 10, [9000, 1000, 2000]),
+        ("scifar", "", 10, [9000, 1000, 2000]),
+        ("fashion-mnist", "fashion-mnist", 10, [10_800, 1200, 2000]),
+        ("psmnist", "mnist", 10, [54_000, 6000, 8000]),
+        ("speech-commands", "speech_commands_v0.01", 30, [144, 32, 34]),
+        ("speech-commands", "speech_commands_v0.02", 10, [900, 200, 200]),
+        ("fsdd", "fsdd", 10, [1500, 500, 500]),
+    ] {
+        let (dir, cache) = (data.join(folder), cache.path());
+        let config = format!("dir = {dir:?}\ncache = {cache:?}").parse().unwrap();
+        let splits = tasks::find(task).unwrap().open(&config, false).unwrap();
+        let found = [&splits.train, &splits.val, &splits.test].map(|split| split.len());
+        assert_eq!((splits.shape.target.class_names().len(), found), (classes, counts), "{task}");
+        let batch =
+            splits.test.batch(&(0..splits.test.len().min(100)).collect::<Vec<_>>()).unwrap();
+        if let Sequences::Values { values, .. } = batch.sequences {
+            assert!(values.iter().all(|value| value.is_finite()), "{task}");
+        }
+    }
+}

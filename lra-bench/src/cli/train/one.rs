@@ -1,0 +1,68 @@
+//! One run: new, or the continuation of one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use datasets::tasks;
+use program::config;
+use program::exit::usage;
+use s4_core::conv::plan;
+use tch::Device;
+use training::run::Experiment as _;
+use training::run_dir::{self, RunDir};
+use training::trainer::{Outcome, RunSetup, Splits, Trainer};
+
+use super::args::Args;
+use crate::experiment::Experiment;
+use crate::objective::Classification;
+
+/// Trains what `experiment` says in `dir`, to the end or until the user interrupts.
+pub(super) fn train(
+    args: &Args,
+    mut experiment: Experiment,
+    dir: RunDir,
+    device: Device,
+) -> Result<Outcome> {
+    let tasks::Splits { shape, origin, train, val, test, .. } =
+        experiment.open(!args.train.no_progress)?;
+    eprintln!("data: {origin}");
+    let objective = Classification::new(&experiment, shape.network(), device)?;
+    if experiment.model.backbone().is_ssm() {
+        let length = train.batch(&[0])?.length as i64;
+        eprintln!("convolution: {}", plan::summary(&objective.model().explain(length)));
+    }
+    let setup =
+        RunSetup { dir, config: config::to_toml(&experiment)?, progress: !args.train.no_progress };
+    let splits =
+        Splits { train: Arc::new(train), val: Some(Arc::new(val)), test: Some(Arc::new(test)) };
+    Trainer::new(experiment.train, objective, splits, setup)?.run()
+}
+
+/// The settings of the run in `path` with what the flags change, and these changes.
+pub(super) fn continued(args: &Args, path: &Path) -> Result<(Experiment, Vec<String>)> {
+    let loaded = Experiment::read(&run_dir::config_file(path), &args.train.overrides)?;
+    let mut experiment = loaded.value;
+    args.apply(&mut experiment)?;
+    Ok((experiment, loaded.changes))
+}
+
+/// The settings of a run that does not exist yet, and what its name begins with.
+pub(super) fn new_experiment(args: &Args, device: Device) -> Result<(Experiment, String)> {
+    if args.task.is_none() && args.train.config.is_none() {
+        return Err(usage(
+            "nothing to do: name a task with --task (`lra-bench tasks` lists them), a file with \
+             --config, or a run with --resume; --help has the rest",
+        ));
+    }
+    let mut train = args.train.clone();
+    if let (Some(task), Some(_)) = (&args.task, &train.config) {
+        train.overrides.insert(0, format!("task={task}"));
+    }
+    let (mut experiment, stem): (Experiment, _) = train.experiment(device, |name, set| {
+        let task = tasks::find(args.task.as_deref().unwrap_or_default())?;
+        Ok((Experiment::preset(task, name.parse()?, set)?, name.to_owned()))
+    })?;
+    args.apply(&mut experiment)?;
+    Ok((experiment, stem))
+}

@@ -1,0 +1,111 @@
+//! From tokens or real vectors to channels.
+
+use std::f64::consts::{SQRT_2, TAU};
+
+use anyhow::{Result, ensure};
+use s4_config::{EncoderInit, Input, NetworkConfig};
+use s4_core::layer::linear::Linear;
+use s4_core::params::{Hyper, Scope};
+use tch::{Device, Kind, Tensor};
+
+/// The first layer.
+#[derive(Debug)]
+pub enum Encoder {
+    /// A vector per token, `weight` (vocabulary, H).
+    Embedding {
+        /// The vectors.
+        weight: Tensor,
+        /// How they began.
+        init: EncoderInit,
+    },
+    /// A linear map of real vectors.
+    Linear(Linear),
+}
+
+/// Lowest and highest angular frequency of a feature over half the range of tokens. At the highest,
+/// tokens that are 1/100 of that apart are different.
+const FREQUENCIES: (f64, f64) = (0.5, 100.0);
+
+/// The logit of a token that is equal to the last one, before anything is learned.
+const FIRST_LOGIT: f64 = 5.0;
+
+impl Encoder {
+    /// Registers an embedding or a linear map, whichever the input needs. Draws from tch's CPU
+    /// generator.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn new(scope: &mut Scope, input: Input, config: &NetworkConfig) -> Result<Self> {
+        let width = config.width();
+        Ok(match input {
+            Input::Tokens { vocabulary } => {
+                let init = config.encoder.unwrap_or_default();
+                let weight =
+                    scope.parameter("weight", &draw(init, vocabulary, width), Hyper::GLOBAL)?;
+                Encoder::Embedding { weight, init }
+            }
+            Input::Values { features } => {
+                Encoder::Linear(Linear::new(scope, features, width, Hyper::GLOBAL)?)
+            }
+        })
+    }
+
+    /// Tokens (B, L) or values (B, L, features) to channels (B, H, L).
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Encoder::Embedding { weight, .. } => {
+                ensure!(x.dim() == 2, "expected tokens (batch, length), got {:?}", x.size());
+                Ok(Tensor::f_embedding(weight, x, -1, false, false)?.transpose(1, 2))
+            }
+            Encoder::Linear(linear) => {
+                ensure!(
+                    x.dim() == 3 && x.size()[2] == linear.inputs(),
+                    "expected values (batch, length, {}), got {:?}",
+                    linear.inputs(),
+                    x.size()
+                );
+                Ok(linear.forward(&x.transpose(1, 2)))
+            }
+        }
+    }
+
+    /// Where inputs are expected.
+    pub fn device(&self) -> Device {
+        match self {
+            Encoder::Embedding { weight, .. } => weight.device(),
+            Encoder::Linear(linear) => linear.options().1,
+        }
+    }
+
+    /// The weight (outputs, H) that a map to logits of the tokens begins with; none where it begins
+    /// as any linear map.
+    pub(crate) fn logits(&self, outputs: i64) -> Option<Tensor> {
+        match self {
+            Encoder::Embedding { weight, init: EncoderInit::Fourier }
+                if weight.size()[0] == outputs =>
+            {
+                let weight = weight.detach().to_device(Device::Cpu);
+                Some(&weight * (FIRST_LOGIT / weight.size()[1] as f64))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An embedding of `tokens` tokens in `width` channels of variance 1, (tokens, width).
+fn draw(init: EncoderInit, tokens: i64, width: i64) -> Tensor {
+    let cpu = (Kind::Float, Device::Cpu);
+    match init {
+        EncoderInit::Normal => Tensor::randn([tokens, width], cpu),
+        EncoderInit::Fourier => {
+            let (low, high) = FREQUENCIES;
+            let place = Tensor::arange(tokens, cpu) * (2.0 / tokens as f64) - 1.0;
+            let frequency = (Tensor::rand([width], cpu) * (high / low).ln()).exp() * low;
+            let phase = Tensor::rand([width], cpu) * TAU;
+            (place.unsqueeze(1) * frequency + phase).sin() * SQRT_2
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! From channels to what is asked for.
+
+use anyhow::Result;
+use s4_config::{NetworkConfig, Output, Pooling};
+use s4_core::layer::linear::Linear;
+use s4_core::layer::mask;
+use s4_core::params::{Hyper, Scope};
+use tch::Tensor;
+
+use crate::encoder::Encoder;
+
+/// The last layer.
+#[derive(Debug)]
+pub enum Head {
+    /// A linear map of one vector for each sequence.
+    Classes(Pooling, Linear),
+    /// Compares two sequences' vectors a and b by (a, b, a - b, a ∘ b), as models of natural language
+    /// inference do.
+    Pair(Pooling, Linear, Linear),
+    /// A linear map of every position.
+    PerPosition(Linear),
+}
+
+impl Head {
+    /// Registers `output_transform.*`, or `retrieval.classifier.*` for pairs.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn new(
+        scope: &mut Scope,
+        config: &NetworkConfig,
+        output: Output,
+        encoder: &Encoder,
+    ) -> Result<Self> {
+        let (width, pooling) = (config.width(), config.pooling.unwrap_or_default());
+        Ok(match output {
+            Output::Classes(classes) => {
+                let mut scope = scope.sub("output_transform");
+                Head::Classes(pooling, Linear::new(&mut scope, width, classes, Hyper::GLOBAL)?)
+            }
+            Output::Pair(classes) => {
+                let mut scope = scope.sub("retrieval.classifier");
+                let (mut first, global) = (scope.sub("0"), Hyper::GLOBAL);
+                let hidden = Linear::new(&mut first, 4 * width, width, global)?;
+                let output = Linear::new(&mut scope.sub("2"), width, classes, global)?;
+                Head::Pair(pooling, hidden, output)
+            }
+            Output::PerPosition(outputs) => {
+                let mut scope = scope.sub("output_transform");
+                Head::PerPosition(match encoder.logits(outputs) {
+                    None => Linear::new(&mut scope, width, outputs, Hyper::GLOBAL)?,
+                    Some(weight) => Linear::from_weight(&mut scope, &weight, Hyper::GLOBAL)?,
+                })
+            }
+        })
+    }
+
+    /// x (B, H, L) to logits (B, classes), x (2B, H, L) to those of pairs, or x to one vector per
+    /// position (B, L, outputs). Sequences are padded where `lengths` (B) are given.
+    pub fn forward(&self, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {
+        match self {
+            Head::Classes(pooling, linear) => linear.step(&pool(*pooling, x, lengths)),
+            Head::Pair(pooling, hidden, output) => {
+                let pooled = pool(*pooling, x, lengths);
+                let half = pooled.size()[0] / 2;
+                let (a, b) = (pooled.narrow(0, 0, half), pooled.narrow(0, half, half));
+                let features = Tensor::cat(&[&a, &b, &(&a - &b), &(&a * &b)], 1);
+                output.step(&hidden.step(&features).gelu("none"))
+            }
+            Head::PerPosition(linear) => linear.step(&x.transpose(1, 2)),
+        }
+    }
+
+    /// Whether every position has an output.
+    pub fn is_per_position(&self) -> bool {
+        matches!(self, Head::PerPosition(_))
+    }
+}
+
+/// x (B, H, L) to (B, H), with lengths (B) where sequences are padded.
+fn pool(pooling: Pooling, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {
+    let len = x.size()[2];
+    let sum = || match lengths {
+        None => x.sum_dim_intlist([2i64].as_slice(), false, None),
+        Some(lengths) => {
+            mask::zero_padding(x, lengths).sum_dim_intlist([2i64].as_slice(), false, None)
+        }
+    };
+    match (pooling, lengths) {
+        (Pooling::Sum, _) => sum(),
+        (Pooling::Mean, None) => x.mean_dim([2i64].as_slice(), false, None),
+        (Pooling::Mean, Some(lengths)) => sum() / lengths.unsqueeze(-1),
+        (Pooling::First, _) => x.select(2, 0),
+        (Pooling::Last, None) => x.select(2, len - 1),
+        (Pooling::Last, Some(lengths)) => {
+            let index = (lengths - 1).view([-1, 1, 1]).expand([-1, x.size()[1], 1], false);
+            x.gather(2, &index, false).squeeze_dim(2)
+        }
+    }
+}

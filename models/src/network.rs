@@ -1,0 +1,195 @@
+//! The whole network.
+//!
+//! Tensor names are those of the official experiments: `encoder.*`, `model.*`, `decoder.*`.
+
+use anyhow::{Context, Result, ensure};
+use s4_config::{Backbone, KernelMethod, NetworkConfig, Shape};
+use s4_core::layer::inspect;
+use s4_core::layer::{Activations, Pass, SequenceLayer, State, Stepper};
+use s4_core::params::Scope;
+use s4_core::recurrence::StepMode;
+use tch::{Device, Tensor};
+
+use crate::backbone;
+use crate::encoder::Encoder;
+use crate::head::Head;
+use crate::positions::add_positions;
+
+/// A network from sequences to what its head computes of them.
+///
+/// The state that a causal network carries on is that of its backbone; in front of it, where the
+/// backbone looks by content only, the position (int64, on the CPU).
+#[derive(Debug)]
+pub struct Network {
+    encoder: Encoder,
+    backbone: Box<dyn SequenceLayer>,
+    head: Head,
+    kind: Backbone,
+    kernel_method: KernelMethod,
+    activations: Activations,
+}
+
+impl Network {
+    /// Registers a fresh network. Draws from tch's CPU generator.
+    ///
+    /// # Errors
+    /// If the config is contradictory.
+    pub fn new(scope: &mut Scope, config: &NetworkConfig, shape: Shape) -> Result<Self> {
+        config.validate()?;
+        let encoder = Encoder::new(&mut scope.sub("encoder"), shape.input, config)?;
+        let backbone = backbone::new(&mut scope.sub("model"), config)?;
+        let head = Head::new(&mut scope.sub("decoder"), config, shape.output, &encoder)?;
+        let activations =
+            if config.recompute { Activations::Recomputed } else { Activations::Kept };
+        let (kind, kernel_method) = (config.backbone(), config.kernel_method);
+        Ok(Self { encoder, backbone, head, kind, kernel_method, activations })
+    }
+
+    /// What the head computes of sequences: tokens (B, L) or values (B, L, features).
+    ///
+    /// # Errors
+    /// If the input does not fit the network.
+    pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.from_embedded(&self.embed(x)?, pass)
+    }
+
+    /// Tokens (B, L) or values (B, L, features) as the backbone gets them, (B, H, L). Gradients to
+    /// inputs that are tokens are gradients to this.
+    ///
+    /// # Errors
+    /// If the input does not fit the network.
+    pub fn embed(&self, x: &Tensor) -> Result<Tensor> {
+        self.encoder.forward(x)
+    }
+
+    /// What the head computes of embedded sequences (B, H, L).
+    ///
+    /// # Errors
+    /// If the input does not fit the network.
+    pub fn from_embedded(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        ensure!(
+            pass.rate == 1.0 || self.kind == Backbone::S4,
+            "only S4 can be taken to another sampling rate (rate {}); model.backbone is \"{}\"",
+            pass.rate,
+            self.kind.key()
+        );
+        let y = self.backbone.forward(&self.placed(x, 0), &self.pass(pass))?;
+        Ok(self.head.forward(&y, pass.lengths.as_ref()))
+    }
+
+    /// What the head computes of the continuation of sequences that left the network in `state`, and
+    /// the next state. The length is a multiple of [`Self::stride`].
+    ///
+    /// # Errors
+    /// If the input does not fit, or the network looks ahead.
+    pub fn forward_with_state(
+        &self,
+        x: &Tensor,
+        state: &State,
+        pass: &Pass,
+    ) -> Result<(Tensor, State)> {
+        let (position, state) = self.split(state)?;
+        let x = self.embed(x)?;
+        let len = x.size()[2];
+        let x = self.placed(&x, position.unwrap_or(0));
+        let (y, next) = self.backbone.forward_with_state(&x, &state, &self.pass(pass))?;
+        let y = self.head.forward(&y, None);
+        Ok((y, joined(position.map(|position| position + len), next)))
+    }
+
+    /// The state of `batch` sequences before their first input.
+    ///
+    /// # Errors
+    /// If the network looks ahead.
+    pub fn default_state(&self, batch: i64) -> Result<State> {
+        let state = self.backbone.default_state(batch)?;
+        Ok(joined(self.kind.attends().then_some(0), state))
+    }
+
+    /// Parts of sequences that carry a state on are multiples of this many positions long.
+    pub fn stride(&self) -> i64 {
+        self.backbone.stride()
+    }
+
+    /// The network as a recurrence with steps of `rate`·Δ, prepared once for many steps.
+    ///
+    /// # Errors
+    /// If the network looks ahead.
+    pub fn stepper(&self, mode: StepMode, rate: f64) -> Result<NetworkStepper<'_>> {
+        Ok(NetworkStepper { network: self, backbone: self.backbone.stepper(mode, rate)? })
+    }
+
+    /// What mixes the positions, (B, H, L) to (B, H, L).
+    pub fn backbone(&self) -> &dyn SequenceLayer {
+        self.backbone.as_ref()
+    }
+
+    /// Where inputs are expected.
+    pub fn device(&self) -> Device {
+        self.encoder.device()
+    }
+
+    /// Whether blocks are computed again for their gradients.
+    pub fn recomputes(&self) -> bool {
+        self.activations == Activations::Recomputed
+    }
+
+    /// How sequences of `len` positions are convolved while training: (place, choice). Empty for
+    /// baselines.
+    pub fn explain(&self, len: i64) -> Vec<(String, String)> {
+        inspect::explain(self.backbone(), len, &self.pass(&Pass::train()))
+    }
+
+    /// `pass` with what the config decides.
+    fn pass(&self, pass: &Pass) -> Pass {
+        let condition = pass.condition.as_ref().map(Tensor::shallow_clone);
+        Pass {
+            kernel: self.kernel_method,
+            activations: self.activations,
+            ..pass.with_condition(condition)
+        }
+    }
+
+    /// x (B, H, L) with its positions from `first` on, where the backbone has to be told.
+    fn placed(&self, x: &Tensor, first: i64) -> Tensor {
+        if self.kind.attends() { add_positions(x, first) } else { x.shallow_clone() }
+    }
+
+    fn split(&self, state: &State) -> Result<(Option<i64>, State)> {
+        let rest = |from: usize| state[from..].iter().map(Tensor::shallow_clone).collect();
+        if !self.kind.attends() {
+            return Ok((None, rest(0)));
+        }
+        let position = state.first().context("the state begins with the position")?;
+        Ok((Some(i64::try_from(position)?), rest(1)))
+    }
+}
+
+fn joined(position: Option<i64>, rest: State) -> State {
+    let position = position.map(Tensor::from);
+    position.into_iter().chain(rest).collect()
+}
+
+/// A [`Network`], one position at a time.
+#[derive(Debug)]
+pub struct NetworkStepper<'a> {
+    network: &'a Network,
+    backbone: Box<dyn Stepper + 'a>,
+}
+
+impl NetworkStepper<'_> {
+    /// The outputs of a head with one per position after tokens (B) or values (B, features), and the
+    /// next state.
+    ///
+    /// # Errors
+    /// If the input or the state does not fit the network.
+    pub fn step(&self, x: &Tensor, state: &State) -> Result<(Tensor, State)> {
+        let network = self.network;
+        let (position, state) = network.split(state)?;
+        let x = network.placed(&network.embed(&x.unsqueeze(1))?, position.unwrap_or(0));
+        let (y, next) = self.backbone.step(&x.squeeze_dim(2), &state);
+        let y = network.head.forward(&y.unsqueeze(2), None);
+        let y = if network.head.is_per_position() { y.squeeze_dim(1) } else { y };
+        Ok((y, joined(position.map(|position| position + 1), next)))
+    }
+}

@@ -1,0 +1,338 @@
+//! A configuration as TOML with every key explained.
+
+use anyhow::{Context, Result};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+/// A comment stands beside its key in lines of at most so many characters.
+const COLUMNS: usize = 100;
+
+/// `config` as TOML that explains every key: the documentation of its field as a comment, with the
+/// choices where there are some. Keys and sections that `config` leaves out are there as comments.
+/// Parses back to an equal value.
+///
+/// # Errors
+/// If `config` has what TOML cannot express.
+pub fn commented<T: Serialize + JsonSchema>(config: &T) -> Result<String> {
+    let table = Table::try_from(config).context("the configuration cannot be written as TOML")?;
+    let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let mut text = String::new();
+    write_section(&mut text, "", Some(&table), schema.as_value());
+    Ok(text.trim_start().to_owned())
+}
+
+/// Appends the keys of a section and then the sections inside it, as comments without a `table`.
+fn write_section(text: &mut String, path: &str, table: Option<&Table>, schema: &Json) {
+    let known = properties(schema, table);
+    let given = table.into_iter().flat_map(Table::keys);
+    let unknown = given.filter(|key| known.iter().all(|(name, _)| name != key));
+    let all = known.iter().copied().chain(unknown.map(|key| (key.as_str(), &Json::Null)));
+    let mut sections = Vec::new();
+    for (key, property) in all {
+        let value = table.and_then(|table| table.get(key));
+        let is_section = match value {
+            Some(value) => value.is_table(),
+            None => is_object(property),
+        };
+        if is_section {
+            sections.push((key, value.and_then(Value::as_table), property));
+        } else {
+            // The alternatives of a tagged enum have a constant each.
+            let tag = |schema: &Json| schema["properties"][key]["const"].as_str().map(quoted);
+            let choices = if property["const"].is_null() {
+                choices(property)
+            } else {
+                alternatives(schema).into_iter().filter_map(tag).collect()
+            };
+            let setting = match (value, Value::try_from(&property["default"])) {
+                (Some(value), _) => format!("{} = {value}", bare_or_quoted(key)),
+                (None, Ok(default)) => format!("# {key} = {default}"),
+                (None, Err(_)) => format!("# {key} = ..."),
+            };
+            write_setting(text, &setting, &comment(property, &choices));
+        }
+    }
+    for (key, table, property) in sections {
+        let key = bare_or_quoted(key);
+        let path = if path.is_empty() { key } else { format!("{path}.{key}") };
+        let off = if table.is_none() { "# " } else { "" };
+        text.push('\n');
+        write_setting(text, &format!("{off}[{path}]"), &comment(property, &[]));
+        write_section(text, &path, table, property);
+    }
+}
+
+/// Appends `setting` with its comment beside it, or above it where that is too long.
+fn write_setting(text: &mut String, setting: &str, comment: &str) {
+    let beside = format!("{setting}  # {comment}");
+    if comment.is_empty() {
+        text.push_str(setting);
+    } else if !beside.contains('\n') && beside.chars().count() <= COLUMNS {
+        text.push_str(&beside);
+    } else {
+        text.push('\n');
+        for line in comment.lines() {
+            text.push_str(format!("# {line}").trim_end());
+            text.push('\n');
+        }
+        text.push_str(setting);
+    }
+    text.push('\n');
+}
+
+/// The documentation of a field, and its choices unless that names them all.
+fn comment(schema: &Json, choices: &[String]) -> String {
+    let mut text = schema["description"].as_str().unwrap_or_default().to_owned();
+    let named = |choice: &String| text.contains(&format!("`{}`", choice.trim_matches('"')));
+    if !choices.iter().all(named) {
+        let all = format!("One of {}.", choices.join(", "));
+        let last = text.lines().last().unwrap_or_default().chars().count();
+        match last {
+            0 => {}
+            _ if last + all.len() + 3 > COLUMNS => text.push('\n'),
+            _ => text.push(' '),
+        }
+        text.push_str(&all);
+    }
+    // Links are for the documentation alone.
+    text.replace("[`", "`").replace("`]", "`")
+}
+
+/// The alternatives that a schema allows: itself, where it has no others.
+fn alternatives(schema: &Json) -> Vec<&Json> {
+    match schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        Some(all) => all.iter().flat_map(alternatives).collect(),
+        None => vec![schema],
+    }
+}
+
+/// The strings that a schema allows, where it is an enum.
+fn choices(schema: &Json) -> Vec<String> {
+    let of_one = |schema: &Json| match &schema["const"] {
+        Json::Null => schema["enum"].as_array().cloned().unwrap_or_default(),
+        only => vec![only.clone()],
+    };
+    let all: Vec<Json> = alternatives(schema).into_iter().flat_map(of_one).collect();
+    all.iter().filter_map(|choice| choice.as_str().map(quoted)).collect()
+}
+
+/// The fields of a struct, or of the variant of an enum that `table` is.
+fn properties<'a>(schema: &'a Json, table: Option<&Table>) -> Vec<(&'a str, &'a Json)> {
+    let is_it = |schema: &&Json| {
+        let given = |key: &str| table.and_then(|table| table.get(key));
+        let fields = schema["properties"].as_object().into_iter().flatten();
+        let required = schema["required"].as_array().into_iter().flatten();
+        is_object(schema)
+            && required.filter_map(Json::as_str).all(|key| table.is_none() || given(key).is_some())
+            && fields.into_iter().all(|(key, field)| {
+                field["const"].is_null()
+                    || given(key).and_then(Value::as_str) == field["const"].as_str()
+            })
+    };
+    let variant = alternatives(schema).into_iter().find(is_it);
+    let variant = variant.filter(|variant| !std::ptr::eq(*variant, schema));
+    let fields = [Some(schema), variant].into_iter().flatten().map(|schema| &schema["properties"]);
+    fields.filter_map(Json::as_object).flatten().map(|(key, field)| (key.as_str(), field)).collect()
+}
+
+fn is_object(schema: &Json) -> bool {
+    let kind = &schema["type"];
+    kind == "object" || kind.as_array().is_some_and(|kinds| kinds.contains(&"object".into()))
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn bare_or_quoted(key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { quoted(key) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        /// What it is called.
+        name: String,
+        /// Upper limit, in seconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<f64>,
+        /// Sizes, from [`Config::name`] on.
+        sizes: Vec<i64>,
+        /// The network.
+        model: Model,
+        /// How the rate changes.
+        schedule: Schedule,
+        /// What is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        extra: Option<Extra>,
+        /// What is asked for by name.
+        #[schemars(with = "BTreeMap<String, i64>")]
+        names: Table,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    struct Model {
+        /// Which kind. It is chosen once and for all, so that everything that has been said about it
+        /// stays true.
+        kind: Kind,
+        /// `slow` or `fast`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        speed: Option<Speed>,
+        /// One rate, or a rate each.
+        rate: Rate,
+        /// Layers.
+        layers: Vec<Layer>,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    struct Layer {
+        width: i64,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        /// Dense.
+        Dense,
+        #[serde(untagged)]
+        Other(Speed),
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum Speed {
+        Slow,
+        Fast,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Rate {
+        One(f64),
+        Each {
+            /// Of the first.
+            first: f64,
+            /// Of the others.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            other: Option<f64>,
+        },
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(tag = "name", rename_all = "snake_case")]
+    enum Schedule {
+        Constant {},
+        WarmUp {
+            /// Steps until the full rate.
+            steps: u64,
+        },
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    #[serde(default)]
+    struct Extra {
+        /// How many.
+        count: i64,
+    }
+
+    impl Default for Extra {
+        fn default() -> Self {
+            Self { count: 3 }
+        }
+    }
+
+    fn config() -> Config {
+        Config {
+            name: "a \"b\"\nc".to_owned(),
+            limit: None,
+            sizes: vec![1, 2],
+            model: Model {
+                kind: Kind::Other(Speed::Fast),
+                speed: None,
+                rate: Rate::One(0.5),
+                layers: vec![Layer { width: 3 }],
+            },
+            schedule: Schedule::WarmUp { steps: 5 },
+            extra: None,
+            names: "\"a b\" = 1\nc = { d = true }".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn every_key_is_explained() {
+        let text = commented(&Config { name: "a".to_owned(), ..config() }).unwrap();
+        let expected = r#"name = "a"  # What it is called.
+# limit = ...  # Upper limit, in seconds.
+sizes = [1, 2]  # Sizes, from `Config::name` on.
+
+[model]  # The network.
+
+# Which kind. It is chosen once and for all, so that everything that has been said about it
+# stays true. One of "dense", "slow", "fast".
+kind = "fast"
+# speed = ...  # `slow` or `fast`.
+rate = 0.5  # One rate, or a rate each.
+layers = [{ width = 3 }]  # Layers.
+
+[schedule]  # How the rate changes.
+name = "warm_up"  # One of "constant", "warm_up".
+steps = 5  # Steps until the full rate.
+
+# [extra]  # What is left out.
+# count = 3  # How many.
+
+[names]  # What is asked for by name.
+"a b" = 1
+
+[names.c]
+d = true
+"#;
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_text_parses_back() {
+        let given = config();
+        let full = Config {
+            limit: Some(f64::INFINITY),
+            model: Model {
+                kind: Kind::Dense,
+                speed: Some(Speed::Slow),
+                rate: Rate::Each { first: 1e-8, other: Some(2.0) },
+                layers: vec![],
+            },
+            schedule: Schedule::Constant {},
+            extra: Some(Extra { count: 4 }),
+            names: Table::new(),
+            ..given.clone()
+        };
+        for config in [given, full] {
+            let text = commented(&config).unwrap();
+            assert_eq!(toml::from_str::<Config>(&text).unwrap(), config, "{text}");
+            assert_eq!(commented(&config).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn variants_explain_their_own_keys() {
+        let mut config = config();
+        config.model.rate = Rate::Each { first: 0.1, other: None };
+        let text = commented(&config).unwrap();
+        let section = "[model.rate]  # One rate, or a rate each.\nfirst = 0.1  # Of the first.\n\
+                       # other = ...  # Of the others.\n";
+        assert!(text.contains(section), "{text}");
+    }
+}

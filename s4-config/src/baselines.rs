@@ -1,0 +1,91 @@
+//! What S4 is compared with.
+
+use anyhow::{Result, ensure};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Settings of softmax and linear attention.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AttentionConfig {
+    /// Heads, each with d_model / heads channels.
+    pub heads: i64,
+    /// Hidden channels of the position-wise network, as a multiple of d_model.
+    pub expand: i64,
+    /// Every position sees all others, not only those before it.
+    pub bidirectional: bool,
+}
+
+impl Default for AttentionConfig {
+    fn default() -> Self {
+        Self { heads: 4, expand: 4, bidirectional: false }
+    }
+}
+
+impl AttentionConfig {
+    /// Checks what the types cannot, for a model of `d_model` channels.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self, d_model: i64) -> Result<()> {
+        ensure!(
+            self.heads >= 1 && d_model % self.heads == 0,
+            "heads must divide d_model = {d_model}, got {}",
+            self.heads
+        );
+        ensure!(self.expand >= 1, "expand must be positive, got {}", self.expand);
+        Ok(())
+    }
+}
+
+/// Settings of recurrent networks.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecurrentConfig {
+    /// A second recurrence from the end, and a map of both to the model's width.
+    pub bidirectional: bool,
+}
+
+/// Settings of dilated convolutions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DilatedConfig {
+    /// Taps K of each filter.
+    #[serde(alias = "kernel")]
+    pub kernel_size: i64,
+    /// Distance between the taps, of the first layer, the second, … and over again.
+    pub dilations: Vec<i64>,
+    /// Filters look ahead as far as back; needs an odd size.
+    pub bidirectional: bool,
+}
+
+impl Default for DilatedConfig {
+    fn default() -> Self {
+        Self {
+            kernel_size: 3,
+            dilations: (0..10).map(|power| 1 << power).collect(),
+            bidirectional: false,
+        }
+    }
+}
+
+impl DilatedConfig {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(self.kernel_size >= 1, "kernel_size must be positive, got {}", self.kernel_size);
+        ensure!(
+            !self.bidirectional || self.kernel_size % 2 == 1,
+            "kernel_size must be odd where it is bidirectional, got {}",
+            self.kernel_size
+        );
+        ensure!(
+            !self.dilations.is_empty() && self.dilations.iter().all(|&dilation| dilation >= 1),
+            "dilations must be positive numbers, at least one, got {:?}",
+            self.dilations
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! What a model is, as settings with defaults and checks: no libtorch, no files.
+//!
+//! [`NetworkConfig`] is the section `[model]` of an experiment. The crates that train models and the
+//! one that steps them without libtorch read the same structs. Names are those of the official code.
+
+mod baselines;
+mod block;
+mod init;
+mod measure;
+mod network;
+mod sashimi;
+mod shape;
+mod ssm;
+mod stack;
+
+pub use baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
+pub use block::{Activation, Convolution, FinalAct, KernelMethod, S4BlockConfig};
+pub use init::{BInit, Family, Init, InitArgs, Part};
+pub use measure::Measure;
+pub use network::{Backbone, EncoderInit, NetworkConfig, Pooling, RENAMED};
+pub use sashimi::{SashimiConfig, Variant};
+pub use shape::{Input, Output, Shape};
+pub use ssm::{Discretisation, Mode, SsmConfig, SsmRate, SsmRates, Transform};
+pub use stack::{NormKind, StackConfig};
+
+/// No width, depth or number of states is larger: beyond it a config is damaged.
+const LIMIT: i64 = 1 << 20;
+
+/// Checks sizes, each with its name.
+fn check_sizes(sizes: &[(&str, i64)]) -> anyhow::Result<()> {
+    for (name, size) in sizes {
+        anyhow::ensure!((1..=LIMIT).contains(size), "{name} must be 1 to {LIMIT}, got {size}");
+    }
+    Ok(())
+}

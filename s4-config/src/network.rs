@@ -1,0 +1,413 @@
+//! A whole network: `[model]` of an experiment.
+
+use anyhow::{Context, Result, ensure};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
+use crate::block::{KernelMethod, S4BlockConfig};
+use crate::check_sizes;
+use crate::sashimi::{SashimiConfig, Variant};
+use crate::ssm::Mode;
+use crate::stack::{NormKind, StackConfig};
+
+/// Keys of `[model]` that had other names, in the TOML files of experiments.
+pub const RENAMED: &[(&str, &str)] = &[
+    ("model.mixer", "model.backbone"),
+    ("model.kernel", "model.kernel_method"),
+    ("model.convolution", "model.dilated"),
+    ("model.dilated.kernel", "model.dilated.kernel_size"),
+];
+
+/// Everything about a network that the data does not decide.
+///
+/// What is absent is the backbone's default; [`Self::complete`] spells it out, as it is kept with a
+/// run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkConfig {
+    /// What mixes the positions: `s4`, `sashimi`, or a baseline: `transformer`, `linear-attention`,
+    /// `lstm`, `gru`, `dilated` (convolutions). Default: `s4` for classification, `sashimi` for
+    /// audio.
+    #[serde(alias = "mixer", skip_serializing_if = "Option::is_none")]
+    pub backbone: Option<Backbone>,
+    /// Width H: channels of every layer, or of SaShiMi's finest resolution. Default: 256; SaShiMi 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_model: Option<i64>,
+    /// Number of layers; of SaShiMi, S4 blocks at each resolution, on each side. Default: 6; SaShiMi
+    /// 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_layers: Option<i64>,
+    /// Normalisation: `layer`, `batch`, `scalar` or `none`. Default: `layer`. SaShiMi's is its
+    /// variant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm: Option<NormKind>,
+    /// Normalise before each layer rather than after each residual sum. Default: false. SaShiMi
+    /// always does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prenorm: Option<bool>,
+    /// Of SaShiMi: positions that are pooled into one, from fine to coarse. Default: [4, 4].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Vec<i64>>,
+    /// Of SaShiMi: factor by which channels grow with each pooling. Default: 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expand: Option<i64>,
+    /// Of SaShiMi: hidden channels of the feed-forward blocks, in multiples of their width; 0: no
+    /// such blocks. Default: 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ff: Option<i64>,
+    /// Of SaShiMi: blocks on the way down as well, with a skip connection from each. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unet: Option<bool>,
+    /// Of SaShiMi: `standalone` or `audio`. Default: `standalone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
+    /// How the embedding of tokens begins: `normal` (official) or `fourier`. Default: `normal`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<EncoderInit>,
+    /// Probability of dropping an activation.
+    pub dropout: f64,
+    /// One dropout mask for all positions of a sequence. Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tie_dropout: Option<bool>,
+    /// What of the backbone's output is classified: `pool` (mean), `last`, `first` or `sum`.
+    /// Default: `pool`. Not used where every position has an output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+    /// How S4's convolution kernels are computed: `block-powers`, `paper` or `naive`.
+    #[serde(alias = "kernel")]
+    pub kernel_method: KernelMethod,
+    /// Activation checkpointing: while training, a block keeps only its input and is computed again
+    /// for its gradient. Costs the time of one more forward pass and saves most of the memory; results
+    /// are the same up to rounding.
+    pub recompute: bool,
+    /// Channels of a condition that every block is given beside its input. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<i64>,
+    /// The S4 block, of `s4` and `sashimi`.
+    pub layer: S4BlockConfig,
+    /// Attention, of `transformer` and `linear-attention`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention: Option<AttentionConfig>,
+    /// The recurrence, of `lstm` and `gru`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recurrent: Option<RecurrentConfig>,
+    /// The filters, of `dilated`.
+    #[serde(alias = "convolution", skip_serializing_if = "Option::is_none")]
+    pub dilated: Option<DilatedConfig>,
+}
+
+/// What mixes the positions of a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backbone {
+    /// S4 or S4D, as `[model.layer]` says.
+    #[default]
+    S4,
+    /// S4 at several resolutions (Goel et al. 2022).
+    Sashimi,
+    /// Softmax attention (Vaswani et al. 2017); `[model.attention]`.
+    Transformer,
+    /// Attention without the softmax (Katharopoulos et al. 2020); `[model.attention]`.
+    LinearAttention,
+    /// Long short-term memory (Hochreiter & Schmidhuber 1997); `[model.recurrent]`.
+    Lstm,
+    /// Gated recurrent unit (Cho et al. 2014); `[model.recurrent]`.
+    Gru,
+    /// Gated dilated convolutions, as in WaveNet (van den Oord et al. 2016); `[model.dilated]`.
+    #[serde(alias = "convolution")]
+    Dilated,
+}
+
+impl Backbone {
+    /// Its name in configs.
+    pub fn key(self) -> &'static str {
+        match self {
+            Backbone::S4 => "s4",
+            Backbone::Sashimi => "sashimi",
+            Backbone::Transformer => "transformer",
+            Backbone::LinearAttention => "linear-attention",
+            Backbone::Lstm => "lstm",
+            Backbone::Gru => "gru",
+            Backbone::Dilated => "dilated",
+        }
+    }
+
+    /// Whether its layers are S4 blocks, which have a section of their own, and go on at other
+    /// sampling rates.
+    pub fn is_ssm(self) -> bool {
+        matches!(self, Backbone::S4 | Backbone::Sashimi)
+    }
+
+    /// Whether it looks by content only, and has to be told the positions.
+    pub fn attends(self) -> bool {
+        matches!(self, Backbone::Transformer | Backbone::LinearAttention)
+    }
+}
+
+/// Whether the rest of a key, after a section's name, is the end or below the section.
+fn below(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('.')
+}
+
+impl NetworkConfig {
+    /// The defaults of a backbone.
+    pub fn of(backbone: Backbone) -> Self {
+        Self::default().complete(backbone)
+    }
+
+    /// What mixes the positions.
+    pub fn backbone(&self) -> Backbone {
+        self.backbone.unwrap_or_default()
+    }
+
+    /// Width H of what goes into the backbone and comes out of it.
+    pub fn width(&self) -> i64 {
+        match self.backbone() {
+            Backbone::Sashimi => self.sashimi().d_model,
+            _ => self.stack().d_model,
+        }
+    }
+
+    /// Number of layers.
+    pub fn depth(&self) -> i64 {
+        match self.backbone() {
+            Backbone::Sashimi => self.sashimi().n_layers,
+            _ => self.stack().n_layers,
+        }
+    }
+
+    /// What the network is called in tables.
+    pub fn name(&self) -> &'static str {
+        match (self.backbone(), self.layer.ssm.mode) {
+            (Backbone::S4, Mode::S4) => "S4",
+            (Backbone::S4, Mode::S4d) => "S4D",
+            (Backbone::Sashimi, _) => "SaShiMi",
+            (Backbone::Transformer, _) => "Transformer",
+            (Backbone::LinearAttention, _) => "linear attention",
+            (Backbone::Lstm, _) => "LSTM",
+            (Backbone::Gru, _) => "GRU",
+            (Backbone::Dilated, _) => "dilated convolution",
+        }
+    }
+
+    /// The same with every default of its backbone spelt out, which is `default` where none is given,
+    /// and without what is not for it.
+    pub fn complete(mut self, default: Backbone) -> Self {
+        let backbone = *self.backbone.get_or_insert(default);
+        self.tie_dropout = Some(self.stack().tie_dropout);
+        if backbone == Backbone::Sashimi {
+            let config = self.sashimi();
+            self.d_model = Some(config.d_model);
+            self.n_layers = Some(config.n_layers);
+            self.pool = Some(config.pool);
+            self.expand = Some(config.expand);
+            self.ff = Some(config.ff);
+            self.unet = Some(config.unet);
+            self.variant = Some(config.variant);
+            (self.norm, self.prenorm) = (None, None);
+            return self;
+        }
+        let config = self.stack();
+        self.d_model = Some(config.d_model);
+        self.n_layers = Some(config.n_layers);
+        self.norm = Some(config.norm);
+        self.prenorm = Some(config.prenorm);
+        (self.pool, self.expand, self.ff, self.unet, self.variant) = (None, None, None, None, None);
+        match backbone {
+            Backbone::S4 | Backbone::Sashimi => {}
+            Backbone::Transformer | Backbone::LinearAttention => {
+                self.attention.get_or_insert_default();
+            }
+            Backbone::Lstm | Backbone::Gru => {
+                self.recurrent.get_or_insert_default();
+            }
+            Backbone::Dilated => {
+                self.dilated.get_or_insert_default();
+            }
+        }
+        self
+    }
+
+    /// Depth, width and wiring of the backbones that are plain stacks.
+    pub fn stack(&self) -> StackConfig {
+        let default = StackConfig::default();
+        StackConfig {
+            d_model: self.d_model.unwrap_or(default.d_model),
+            n_layers: self.n_layers.unwrap_or(default.n_layers),
+            norm: self.norm.unwrap_or(default.norm),
+            prenorm: self.prenorm.unwrap_or(default.prenorm),
+            dropout: self.dropout,
+            tie_dropout: self.tie_dropout.unwrap_or(default.tie_dropout),
+            condition: self.condition,
+        }
+    }
+
+    /// Depth, width and wiring of SaShiMi.
+    pub fn sashimi(&self) -> SashimiConfig {
+        let default = SashimiConfig::default();
+        SashimiConfig {
+            d_model: self.d_model.unwrap_or(default.d_model),
+            n_layers: self.n_layers.unwrap_or(default.n_layers),
+            pool: self.pool.clone().unwrap_or(default.pool),
+            expand: self.expand.unwrap_or(default.expand),
+            ff: self.ff.unwrap_or(default.ff),
+            unet: self.unet.unwrap_or(default.unet),
+            variant: self.variant.unwrap_or(default.variant),
+            dropout: self.dropout,
+            tie_dropout: self.tie_dropout.unwrap_or(default.tie_dropout),
+            condition: self.condition,
+            layer: self.layer.clone(),
+        }
+    }
+
+    /// The key of `[model]` that makes it look ahead, if it does: such a network cannot predict what
+    /// comes next, nor be stepped.
+    pub fn looks_ahead(&self) -> Option<&'static str> {
+        let attention = self.attention.as_ref().is_some_and(|config| config.bidirectional);
+        let recurrent = self.recurrent.as_ref().is_some_and(|config| config.bidirectional);
+        let dilated = self.dilated.as_ref().is_some_and(|config| config.bidirectional);
+        let (key, looks_ahead) = match self.backbone() {
+            Backbone::S4 | Backbone::Sashimi => ("layer.bidirectional", self.layer.bidirectional),
+            Backbone::Transformer | Backbone::LinearAttention => {
+                ("attention.bidirectional", attention)
+            }
+            Backbone::Lstm | Backbone::Gru => ("recurrent.bidirectional", recurrent),
+            Backbone::Dilated => ("dilated.bidirectional", dilated),
+        };
+        looks_ahead.then_some(key)
+    }
+
+    /// Parts of sequences that carry a state on are multiples of this many positions long.
+    pub fn stride(&self) -> i64 {
+        match self.backbone() {
+            Backbone::Sashimi => self.sashimi().stride(),
+            _ => 1,
+        }
+    }
+
+    /// Keys that are given and have no effect on the backbone: a preset of one backbone is the
+    /// beginning of experiments with another.
+    pub fn unused(&self) -> Vec<&'static str> {
+        let (is_sashimi, is_ssm) = (self.backbone() == Backbone::Sashimi, self.backbone().is_ssm());
+        let keys = [
+            ("norm", self.norm.is_some() && is_sashimi),
+            ("prenorm", self.prenorm.is_some() && is_sashimi),
+            ("pool", self.pool.is_some() && !is_sashimi),
+            ("expand", self.expand.is_some() && !is_sashimi),
+            ("ff", self.ff.is_some() && !is_sashimi),
+            ("unet", self.unet.is_some() && !is_sashimi),
+            ("variant", self.variant.is_some() && !is_sashimi),
+            ("layer", !is_ssm && self.layer != S4BlockConfig::default()),
+        ];
+        keys.into_iter().filter_map(|(key, unused)| unused.then_some(key)).collect()
+    }
+
+    /// The config as it is kept with a run, with `default` for a backbone, after `set` (full keys)
+    /// were changed by the user; and a line on what has no effect, if anything.
+    ///
+    /// # Errors
+    /// If the user set what has no effect.
+    pub fn settle(mut self, default: Backbone, set: &[&str]) -> Result<(Self, Option<String>)> {
+        let backbone = *self.backbone.get_or_insert(default);
+        let unused: Vec<String> =
+            self.unused().into_iter().map(|key| format!("model.{key}")).collect();
+        for key in &unused {
+            let of_user = |set: &&str| set.strip_prefix(key.as_str()).is_some_and(below);
+            ensure!(
+                !set.iter().any(of_user),
+                "{key} means nothing to model.backbone = \"{}\"; leave it out or choose another \
+                 backbone",
+                backbone.key()
+            );
+        }
+        let line = (!unused.is_empty()).then(|| {
+            let verb = if unused.len() == 1 { "has" } else { "have" };
+            format!("{}; {} {verb} no effect", self.name(), unused.join(", "))
+        });
+        Ok((self.complete(backbone), line))
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending key, its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        self.check_sections()?;
+        self.check().context("model")
+    }
+
+    /// Refuses sections of other backbones.
+    fn check_sections(&self) -> Result<()> {
+        use Backbone::{Dilated, Gru, LinearAttention, Lstm, Transformer};
+        let sections: [(_, _, &[Backbone]); 3] = [
+            ("attention", self.attention.is_some(), &[Transformer, LinearAttention]),
+            ("recurrent", self.recurrent.is_some(), &[Lstm, Gru]),
+            ("dilated", self.dilated.is_some(), &[Dilated]),
+        ];
+        let backbone = self.backbone();
+        for (section, given, owners) in sections {
+            let names: Vec<_> = owners.iter().map(|owner| owner.key()).collect();
+            ensure!(
+                !given || owners.contains(&backbone),
+                "model.{section} means nothing to model.backbone = \"{}\": it is for {}. Leave the \
+                 section out or choose another backbone",
+                backbone.key(),
+                names.join(" and ")
+            );
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        if let Some(condition) = self.condition {
+            check_sizes(&[("condition", condition)])?;
+        }
+        let backbone = self.backbone();
+        if backbone == Backbone::Sashimi {
+            return self.sashimi().validate();
+        }
+        let stack = self.stack();
+        stack.validate()?;
+        match backbone {
+            Backbone::S4 | Backbone::Sashimi => self.layer.validate().context("layer"),
+            Backbone::Transformer | Backbone::LinearAttention => {
+                let attention = self.attention.clone().unwrap_or_default();
+                attention.validate(stack.d_model).context("attention")
+            }
+            Backbone::Lstm | Backbone::Gru => Ok(()),
+            Backbone::Dilated => {
+                self.dilated.clone().unwrap_or_default().validate().context("dilated")
+            }
+        }
+    }
+}
+
+/// How a sequence becomes one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Mean over the valid positions.
+    #[default]
+    #[serde(rename = "pool", alias = "mean")]
+    Mean,
+    /// Sum over the valid positions.
+    Sum,
+    /// The last valid position.
+    Last,
+    /// The first position.
+    First,
+}
+
+/// Initial values of the embedding, and of the map to scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EncoderInit {
+    /// Normal values: codes that have nothing to do with each other, as officially.
+    #[default]
+    Normal,
+    /// Random Fourier features of the code's place between the lowest and the highest (Rahimi and
+    /// Recht 2007), for embedding and scores: codes of similar samples begin alike, and the next
+    /// code begins as one near the last. The model need not learn that then.
+    Fourier,
+}

@@ -1,0 +1,37 @@
+//! What goes into a network, and what comes out: decided by the data.
+
+/// What a network takes and gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// What goes in.
+    pub input: Input,
+    /// What comes out.
+    pub output: Output,
+}
+
+/// What the positions of a sequence are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Token numbers below `vocabulary`, (B, L) int64.
+    Tokens {
+        /// Number of different tokens, padding included.
+        vocabulary: i64,
+    },
+    /// Real vectors, (B, L, features).
+    Values {
+        /// Entries per position.
+        features: i64,
+    },
+}
+
+/// What is computed of sequences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Logits of the classes of each sequence, (B, classes).
+    Classes(i64),
+    /// Logits of the classes of each pair of sequences, (B, classes); the input holds all first ones
+    /// before all second ones, (2B, …).
+    Pair(i64),
+    /// This many numbers per position, (B, L, …): logits of a next token, or values.
+    PerPosition(i64),
+}
