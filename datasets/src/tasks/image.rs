@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-
 use toml::Table;
 
 use super::image_files::ImageFiles;
