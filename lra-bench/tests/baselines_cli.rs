@@ -1,13 +1,13 @@
 //! Baselines from a config file or the command line, through training, evaluation and resumption.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use program::{evaluate, fail, lra_bench, mnist, succeed, train_small};
+use binary::{evaluate, fail, lra_bench, mnist, succeed, train_small};
 
 /// Training of a tiny baseline on the little MNIST.
 fn train(folder: &Path, run: &str, settings: &[&str]) -> Command {
