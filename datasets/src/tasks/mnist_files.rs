@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use s4_config::Input;
 use toml::Table;
 
 use super::image_files::ImageFiles;
