@@ -15,10 +15,11 @@
 //!   is encoded as code 0, not as [`Quantiser::zero`].
 
 use anyhow::{Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How finely loud and quiet samples are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Companding {
     /// log(1 + µ|x|) / log(1 + µ) with µ = levels - 1.
@@ -30,7 +31,7 @@ pub enum Companding {
 }
 
 /// What is stretched to [-1, 1] before samples are encoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaling {
     /// Each clip or window by its own minimum and maximum, as the official code does.

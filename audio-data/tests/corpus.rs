@@ -411,11 +411,10 @@ fn parts_of_one_recording_do_not_overlap() {
 }
 
 #[test]
+#[ignore = "needs S4_DATA"]
 fn real_data_fsdd_is_prepared() {
-    let Some(data) = std::env::var_os("S4_DATA").map(PathBuf::from) else {
-        println!("skipped: S4_DATA names no folder of real data");
-        return;
-    };
+    let data = std::env::var_os("S4_DATA").map(PathBuf::from);
+    let data = data.expect("S4_DATA names a folder of real data");
     let cache = tempfile::tempdir().unwrap();
     let listing = layout::detect(&data.join("fsdd")).unwrap();
     let rate = corpus::default_rate(&listing).unwrap();

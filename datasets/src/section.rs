@@ -19,7 +19,7 @@ pub struct Section {
 impl Section {
     /// Sections of type `T`.
     pub const fn of<T: Serialize + DeserializeOwned + JsonSchema>() -> Self {
-        Self { complete: complete::<T>, schema: || schemars::schema_for!(T) }
+        Self { complete: complete::<T>, schema: config::schema::<T> }
     }
 }
 

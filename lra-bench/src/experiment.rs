@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Error, Result};
 use datasets::metric::{Better, Metric};
 use datasets::tasks::{self, Splits, Task};
-use program::config::{Config, Loaded, Problem};
+use program::config::{self, Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 use training::run;
@@ -15,13 +16,14 @@ use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
 
 /// A complete experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// Name of the task.
     pub task: String,
     /// Where its data comes from: each task has settings of its own ([`Task::section`]).
     #[serde(default)]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub data: Table,
     /// The network.
     #[serde(default)]
@@ -119,6 +121,14 @@ impl Experiment {
         Ok(splits)
     }
 
+    /// Every setting with its meaning and default, as TOML that is read back.
+    ///
+    /// # Errors
+    /// If there is no such task.
+    pub fn commented(&self) -> Result<String> {
+        config::commented(self, &[("data", (self.task()?.section.schema)())])
+    }
+
     /// Reads the task's files from `dir`.
     pub fn set_data_dir(&mut self, dir: &Path) {
         self.data.insert("dir".to_owned(), dir.display().to_string().into());
@@ -138,5 +148,26 @@ impl run::Experiment for Experiment {
         (task.section.complete)(task.name, &self.data)?;
         self.model.validate()?;
         self.train.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datasets::tasks::TASKS;
+
+    use super::*;
+
+    #[test]
+    fn presets_read_back_with_their_comments() {
+        for task in TASKS {
+            for preset in [Preset::Paper, Preset::Small] {
+                let preset = Experiment::preset(task, preset, &[]).unwrap().value;
+                let text = preset.commented().unwrap();
+                assert!(text.contains("\n# dir = ...  # Folder"), "{text}");
+                let read: Loaded<Experiment> =
+                    run::Experiment::parse("a.toml", &text, &[]).unwrap();
+                assert_eq!(read.value, preset, "{text}");
+            }
+        }
     }
 }

@@ -10,3 +10,9 @@ pub mod experiment;
 pub mod metrics;
 pub mod objective;
 pub mod report;
+
+/// What README.md and docs/adding.md show, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/adding.md")]
+mod shown {}

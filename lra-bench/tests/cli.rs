@@ -54,6 +54,21 @@ fn trains_evaluates_and_leaves_everything_in_the_run_folder() {
     assert!(text.contains("smnist val: accuracy"), "{text}");
 }
 
+/// The commands on the program's page that need neither data nor a run.
+#[test]
+fn cheap_commands_that_are_shown_succeed() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = include_str!("../../docs/lra-bench.md");
+    let commands = page.lines().filter_map(|line| {
+        let command = line.split('#').next()?.strip_prefix("cargo run -p lra-bench -- ")?;
+        ["tasks", "config --task"].iter().any(|cheap| command.starts_with(cheap)).then_some(command)
+    });
+    for command in commands {
+        let (output, _) = succeed(lra_bench(folder.path()).args(command.split_whitespace()));
+        assert!(output.contains("path-x"), "{command}: {output}");
+    }
+}
+
 #[test]
 fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -91,17 +106,27 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_bits() {
     let start = Instant::now();
     succeed(&mut order("whole"));
     let whole_takes = start.elapsed();
-    for (i, share) in [0.25, 0.5, 0.6, 0.75, 0.9].into_iter().enumerate() {
+    let mut died = 0;
+    for (i, share) in [0.0, 0.25, 0.5, 0.6, 0.75].into_iter().enumerate() {
         let name = format!("killed-{i}");
         let mut child = order(&name).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        thread::sleep(Duration::from_secs_f64(whole_takes.as_secs_f64() * share));
+        wait_for(&path.join(&name).join("config.toml"));
+        thread::sleep(whole_takes.mul_f64(share));
+        died += u32::from(child.try_wait().unwrap().is_none());
         let _ = child.kill(); // SIGKILL
         child.wait().unwrap();
-        if !path.join(&name).join("config.toml").exists() {
-            continue; // killed before there was a run
-        }
         succeed(lra_bench(path).args(["train", "--resume", &name, "--device", "cpu"]));
         assert_same_tensors(&path.join("whole"), &path.join(&name));
+    }
+    assert!(died > 0, "every run ended before it was killed");
+}
+
+/// Waits for a file of a run that was started.
+fn wait_for(file: &Path) {
+    let start = Instant::now();
+    while !file.exists() {
+        assert!(start.elapsed() < Duration::from_secs(120), "{} does not appear", file.display());
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -128,10 +153,7 @@ fn ctrl_c_saves_and_exits_130() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let config = path.join("run/config.toml");
-    while !config.exists() {
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_for(&path.join("run/config.toml"));
     thread::sleep(Duration::from_millis(500));
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());

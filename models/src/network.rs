@@ -35,9 +35,23 @@ impl Network {
     /// # Errors
     /// If the config is contradictory.
     pub fn new(scope: &mut Scope, config: &NetworkConfig, shape: Shape) -> Result<Self> {
+        Self::with_backbone(scope, config, shape, |scope| backbone::new(scope, config))
+    }
+
+    /// As [`Self::new`], with what `backbone` registers in place of the config's backbone: a map of
+    /// `config.width()` channels to as many.
+    ///
+    /// # Errors
+    /// If the config is contradictory, or those of `backbone`.
+    pub fn with_backbone(
+        scope: &mut Scope,
+        config: &NetworkConfig,
+        shape: Shape,
+        backbone: impl FnOnce(&mut Scope) -> Result<Box<dyn SequenceLayer>>,
+    ) -> Result<Self> {
         config.validate()?;
         let encoder = Encoder::new(&mut scope.sub("encoder"), shape.input, config)?;
-        let backbone = backbone::new(&mut scope.sub("model"), config)?;
+        let backbone = backbone(&mut scope.sub("model"))?;
         let head = Head::new(&mut scope.sub("decoder"), config, shape.output, &encoder)?;
         let activations =
             if config.recompute { Activations::Recomputed } else { Activations::Kept };

@@ -207,7 +207,7 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
 fn every_setting_is_explained() {
     for backbone in BACKBONES {
         let config = NetworkConfig::of(backbone);
-        let text = program::config::commented(&config).unwrap();
+        let text = program::config::commented(&config, &[]).unwrap();
         assert_eq!(parse(&text), config);
         for key in ["# lr = ...", "# condition = ...", "B_clip = 2.0", "kernel_size = 3"] {
             assert!(text.contains(key), "{key} is missing: {text}");

@@ -8,13 +8,14 @@ use audio_data::split::SplitBy;
 use program::config::{Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use training::run;
 use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
 
 /// A complete experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// Where the audio comes from, and how it becomes sequences of codes.
@@ -50,7 +51,7 @@ impl Config for Experiment {
 }
 
 /// Where audio comes from, and how it becomes sequences of codes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Folder of audio files.
@@ -94,7 +95,7 @@ pub struct DataConfig {
 }
 
 /// How recordings become sequences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CutBy {
     /// Clips where no recording is longer than twice a window, else windows.
@@ -145,7 +146,7 @@ impl DataConfig {
 }
 
 /// What is generated at every evaluation, for TensorBoard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PreviewConfig {
     /// Number of samples; 0: none.
@@ -240,12 +241,18 @@ impl run::Experiment for Experiment {
 
 #[cfg(test)]
 mod tests {
+    use program::config;
+
     use super::*;
 
     #[test]
-    fn presets_are_valid() {
+    fn presets_are_valid_and_read_back_with_their_comments() {
         for preset in PRESETS {
-            preset.load(&[]).unwrap_or_else(|error| panic!("{}: {error:#}", preset.name));
+            let loaded = preset.load(&[]);
+            let preset = loaded.unwrap_or_else(|error| panic!("{}: {error:#}", preset.name)).value;
+            let text = config::commented(&preset, &[]).unwrap();
+            let read: Loaded<Experiment> = run::Experiment::parse("a.toml", &text, &[]).unwrap();
+            assert_eq!(read.value, preset, "{text}");
         }
     }
 

@@ -353,6 +353,19 @@ fn files_are_ranked_by_their_bits() {
     fail(&mut score(&["empty.wav", "none.wav"]), 1, &["none of the files"]);
 }
 
+/// The command on the program's page that needs neither data nor a run.
+#[test]
+fn the_cheapest_command_that_is_shown_succeeds() {
+    let page = include_str!("../../docs/sashimi.md");
+    let mut shown = page
+        .lines()
+        .filter_map(|line| line.split('#').next()?.strip_prefix("cargo run -p sashimi -- config "));
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = shown.next().unwrap().split_whitespace();
+    let output = succeed(sashimi(folder.path()).arg("config").args(arguments));
+    assert!(output.contains("\nbits = 8  # Bits of a code, 2 to 16.\n"), "{output}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_closed_pipe_is_no_error() {

@@ -10,6 +10,7 @@ use std::fmt;
 use anyhow::{Result, ensure};
 use s4_core::foreach;
 use s4_core::params::ParamStore;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -256,7 +257,7 @@ impl std::error::Error for Divergence {}
 
 /// What a run does when it diverged.
 // `Stop` has braces: serde would let a unit variant swallow unknown settings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "policy", rename_all = "snake_case", deny_unknown_fields)]
 pub enum OnDivergence {
     /// Stop with the report as the error.
@@ -267,7 +268,7 @@ pub enum OnDivergence {
         /// What each roll-back multiplies the learning rate by, in (0, 1).
         #[serde(default = "default_lr_scale")]
         lr_scale: f64,
-        /// After this many roll-backs the run stops, at least 1.
+        /// Number of roll-backs, at least 1, after which the run stops.
         #[serde(default = "default_at_most")]
         at_most: u32,
     },

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, load_weights};
@@ -14,7 +15,7 @@ use crate::pattern::Pattern;
 use crate::run_dir;
 
 /// Where a new run takes weights from, by name. What is not taken is initialised as without it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InitConfig {
     /// A run, whose best weights are meant, or a file of weights (`.safetensors`).

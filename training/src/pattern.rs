@@ -3,11 +3,12 @@
 use std::fmt;
 
 use anyhow::{Result, bail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Names of parameters, in which `*` stands for any characters, dots included:
 /// `encoder.*`, `*.norm.*`, `model.layers.0.*.C`. Without a star it is one name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Pattern(String);
 

@@ -3,12 +3,13 @@
 use anyhow::{Result, ensure};
 use s4_core::layer::linear::DenseKind;
 use s4_core::tf32;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
 /// What a training run computes in. But for `float64`, parameters, optimiser, SSM kernels, states
 /// and loss are float32, and so is the arithmetic of norms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// float32.

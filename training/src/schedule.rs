@@ -18,12 +18,13 @@
 use std::f64::consts::PI;
 
 use anyhow::{Result, ensure};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a config file says: `schedule = { name = "cosine_warmup", warmup_steps = 1000, total_steps
 /// = 200000 }`. Unknown settings are refused.
 // Variants without settings have braces: serde would let a unit variant swallow unknown settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// The base rate throughout.
@@ -64,7 +65,7 @@ pub enum Schedule {
 }
 
 /// A unit of training time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// One pass over the training data.
@@ -75,7 +76,7 @@ pub enum Period {
 }
 
 /// Which way a metric improves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
     /// Lower is better: a loss.
@@ -86,7 +87,7 @@ pub enum Goal {
 }
 
 /// Whether a threshold is a share of the best value or an amount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdMode {
     /// Better by `threshold * best`.
@@ -97,7 +98,7 @@ pub enum ThresholdMode {
 }
 
 /// Settings of [`Schedule::Plateau`], with PyTorch's defaults.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlateauConfig {
     /// What a reduction multiplies the rate by, in (0, 1).

@@ -1,8 +1,10 @@
 //! The `[train]` section of a config file.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use anyhow::{Context, Result, bail, ensure};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -16,7 +18,7 @@ use crate::schedule::{Goal, Schedule};
 /// [`TrainConfig::default`]; unknown ones are refused.
 ///
 /// A step is one update of the optimiser, from `accumulate` batches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Passes over the training split. Of `epochs` and `steps` at least one is given; training
@@ -188,7 +190,7 @@ impl TrainConfig {
 pub enum Every {
     /// At the end of each epoch.
     Epoch,
-    /// Every so many steps.
+    /// Each time after this many steps.
     Steps(u64),
 }
 
@@ -200,6 +202,16 @@ impl Every {
             Every::Steps(steps) => steps,
         };
         step > 0 && step.is_multiple_of(every)
+    }
+}
+
+impl JsonSchema for Every {
+    fn schema_name() -> Cow<'static, str> {
+        "Every".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "string"] })
     }
 }
 
@@ -240,7 +252,7 @@ impl<'de> Deserialize<'de> for Every {
 }
 
 /// What makes a checkpoint the best one; a plateau schedule watches it, too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Best {
     /// A figure of the validation split by its TensorBoard tag.
@@ -342,7 +354,7 @@ mod tests {
             ),
             (
                 TrainConfig {
-                    best: Some(Best { metric: "val/accuracy".to_owned(), mode: Mode::Max }),
+                    best: Some(Best { metric: "val/accuracy".to_owned(), mode: Goal::Max }),
                     schedule: Schedule::Plateau(PlateauConfig::default()),
                     ..good
                 },

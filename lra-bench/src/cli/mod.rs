@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod benchmark;
+mod config;
 mod decimate;
 mod evaluate;
 mod fetch_data;
@@ -39,6 +40,8 @@ enum Command {
     Report(report::Args),
     /// Time models and weigh their memory, by sequence length.
     Benchmark(benchmark::Args),
+    /// Print every setting with its meaning and default, as TOML for `train --config`.
+    Config(config::Args),
     /// List the tasks and whether their data is there.
     Tasks(tasks::Args),
 }
@@ -57,6 +60,7 @@ pub fn run() -> Result<Exit> {
         Some(Command::FetchData(args)) => fetch_data::run(&args),
         Some(Command::Report(args)) => report::run(&args),
         Some(Command::Benchmark(args)) => benchmark::run(&args),
+        Some(Command::Config(args)) => config::run(&args),
         Some(Command::Tasks(args)) => tasks::run(&args),
     }
 }
@@ -67,22 +71,28 @@ mod tests {
 
     use super::*;
 
-    /// The commands that the README shows.
+    /// The pages that show commands.
+    const PAGES: &[&str] = &[
+        include_str!("../../../README.md"),
+        include_str!("../../../docs/lra-bench.md"),
+        include_str!("../../../docs/on-a-gpu.md"),
+    ];
+
     #[test]
-    fn the_readme_shows_commands_that_exist() {
-        let readme = include_str!("../../../README.md");
-        let commands = readme.lines().filter_map(|line| {
+    fn commands_that_are_shown_exist() {
+        let lines = PAGES.iter().flat_map(|page| page.lines());
+        let commands = lines.filter_map(|line| {
             line.split('#').next()?.trim().strip_prefix("cargo run -p lra-bench -- ")
         });
         let mut parsed = 0;
         for command in commands {
             let words = std::iter::once("lra-bench").chain(command.split_whitespace());
             if let Err(error) = Cli::try_parse_from(words) {
-                panic!("`{command}` in README.md: {error}");
+                panic!("`{command}`: {error}");
             }
             parsed += 1;
         }
-        assert!(parsed >= 5, "the README shows {parsed} commands");
+        assert!(parsed >= 15, "{parsed} commands are shown");
     }
 
     #[test]

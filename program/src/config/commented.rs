@@ -1,8 +1,8 @@
 //! A configuration as TOML with every key explained.
 
 use anyhow::{Context, Result};
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::Value as Json;
 use toml::{Table, Value};
@@ -11,18 +11,31 @@ use toml::{Table, Value};
 const COLUMNS: usize = 100;
 
 /// `config` as TOML that explains every key: the documentation of its field as a comment, with the
-/// choices where there are some. Keys and sections that `config` leaves out are there as comments.
-/// Parses back to an equal value.
+/// choices where there are some, and the default where it is another. Keys and sections that
+/// `config` leaves out are there as comments. Parses back to an equal value.
+///
+/// `sections` are those whose type another setting decides, by name, with the type's [`schema`].
 ///
 /// # Errors
 /// If `config` has what TOML cannot express.
-pub fn commented<T: Serialize + JsonSchema>(config: &T) -> Result<String> {
+pub fn commented<T: Serialize + JsonSchema>(
+    config: &T,
+    sections: &[(&str, Schema)],
+) -> Result<String> {
     let table = Table::try_from(config).context("the configuration cannot be written as TOML")?;
-    let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
-    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let mut schema = schema::<T>().to_value();
+    for (name, section) in sections {
+        schema["properties"][name]["properties"] = section.as_value()["properties"].clone();
+    }
     let mut text = String::new();
-    write_section(&mut text, "", Some(&table), schema.as_value());
+    write_section(&mut text, "", Some(&table), &schema);
     Ok(text.trim_start().to_owned())
+}
+
+/// The settings of a type, with their documentation and defaults.
+pub fn schema<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>()
 }
 
 /// Appends the keys of a section and then the sections inside it, as comments without a `table`.
@@ -48,12 +61,16 @@ fn write_section(text: &mut String, path: &str, table: Option<&Table>, schema: &
             } else {
                 alternatives(schema).into_iter().filter_map(tag).collect()
             };
-            let setting = match (value, Value::try_from(&property["default"])) {
+            // The section's own default goes before that of the field's type.
+            let defaults = [&schema["default"][key], &property["default"]];
+            let default = defaults.into_iter().find_map(|json| Value::try_from(json).ok());
+            let setting = match (value, &default) {
                 (Some(value), _) => format!("{} = {value}", bare_or_quoted(key)),
-                (None, Ok(default)) => format!("# {key} = {default}"),
-                (None, Err(_)) => format!("# {key} = ..."),
+                (None, Some(default)) => format!("# {key} = {default}"),
+                (None, None) => format!("# {key} = ..."),
             };
-            write_setting(text, &setting, &comment(property, &choices));
+            let other = default.filter(|default| value.is_some_and(|value| value != default));
+            write_setting(text, &setting, &comment(property, &choices, other.as_ref()));
         }
     }
     for (key, table, property) in sections {
@@ -61,7 +78,7 @@ fn write_section(text: &mut String, path: &str, table: Option<&Table>, schema: &
         let path = if path.is_empty() { key } else { format!("{path}.{key}") };
         let off = if table.is_none() { "# " } else { "" };
         text.push('\n');
-        write_setting(text, &format!("{off}[{path}]"), &comment(property, &[]));
+        write_setting(text, &format!("{off}[{path}]"), &comment(property, &[], None));
         write_section(text, &path, table, property);
     }
 }
@@ -84,22 +101,29 @@ fn write_setting(text: &mut String, setting: &str, comment: &str) {
     text.push('\n');
 }
 
-/// The documentation of a field, and its choices unless that names them all.
-fn comment(schema: &Json, choices: &[String]) -> String {
+/// The documentation of a field, with its choices and its default unless it names them.
+fn comment(schema: &Json, choices: &[String], default: Option<&Value>) -> String {
     let mut text = schema["description"].as_str().unwrap_or_default().to_owned();
     let named = |choice: &String| text.contains(&format!("`{}`", choice.trim_matches('"')));
     if !choices.iter().all(named) {
-        let all = format!("One of {}.", choices.join(", "));
-        let last = text.lines().last().unwrap_or_default().chars().count();
-        match last {
-            0 => {}
-            _ if last + all.len() + 3 > COLUMNS => text.push('\n'),
-            _ => text.push(' '),
-        }
-        text.push_str(&all);
+        append(&mut text, &format!("One of {}.", choices.join(", ")));
+    }
+    if let Some(default) = default.filter(|_| !text.contains("Default:")) {
+        append(&mut text, &format!("Default: {default}."));
     }
     // Links are for the documentation alone.
     text.replace("[`", "`").replace("`]", "`")
+}
+
+/// Appends a sentence, on a line of its own where the last one is full.
+fn append(text: &mut String, sentence: &str) {
+    let last = text.lines().last().unwrap_or_default().chars().count();
+    match last {
+        0 => {}
+        _ if last + sentence.len() + 3 > COLUMNS => text.push('\n'),
+        _ => text.push(' '),
+    }
+    text.push_str(sentence);
 }
 
 /// The alternatives that a schema allows: itself, where it has no others.
@@ -273,7 +297,7 @@ mod tests {
 
     #[test]
     fn every_key_is_explained() {
-        let text = commented(&Config { name: "a".to_owned(), ..config() }).unwrap();
+        let text = commented(&Config { name: "a".to_owned(), ..config() }, &[]).unwrap();
         let expected = r#"name = "a"  # What it is called.
 # limit = ...  # Upper limit, in seconds.
 sizes = [1, 2]  # Sizes, from `Config::name` on.
@@ -320,17 +344,25 @@ d = true
             ..given.clone()
         };
         for config in [given, full] {
-            let text = commented(&config).unwrap();
+            let text = commented(&config, &[]).unwrap();
             assert_eq!(toml::from_str::<Config>(&text).unwrap(), config, "{text}");
-            assert_eq!(commented(&config).unwrap(), text);
+            assert_eq!(commented(&config, &[]).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn sections_of_a_type_known_at_run_time_are_explained() {
+        let config = Config { names: "count = 4".parse().unwrap(), ..config() };
+        let text = commented(&config, &[("names", schema::<Extra>())]).unwrap();
+        let section = "[names]  # What is asked for by name.\ncount = 4  # How many. Default: 3.\n";
+        assert!(text.ends_with(section), "{text}");
     }
 
     #[test]
     fn variants_explain_their_own_keys() {
         let mut config = config();
         config.model.rate = Rate::Each { first: 0.1, other: None };
-        let text = commented(&config).unwrap();
+        let text = commented(&config, &[]).unwrap();
         let section = "[model.rate]  # One rate, or a rate each.\nfirst = 0.1  # Of the first.\n\
                        # other = ...  # Of the others.\n";
         assert!(text.contains(section), "{text}");

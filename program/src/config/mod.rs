@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-pub use commented::commented;
+pub use commented::{commented, schema};
 pub use diagnose::Problem;
 use diagnose::Source;
 

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod config;
 mod evaluate;
 mod generate;
 mod score;
@@ -36,6 +37,8 @@ enum Command {
     Score(score::Args),
     /// Spectral radius of the recurrences, and the level of what they generate over a long time.
     Stability(stability::Args),
+    /// Print every setting with its meaning and default, as TOML for `train --config`.
+    Config(config::Args),
 }
 
 /// Parses the arguments and does what they say.
@@ -49,6 +52,7 @@ pub fn run() -> Result<Exit> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Stability(args) => stability::run(&args),
+        Command::Config(args) => config::run(&args),
     }
 }
 
@@ -70,21 +74,24 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The commands that the README shows.
+    /// The pages that show commands.
+    const PAGES: &[&str] =
+        &[include_str!("../../../README.md"), include_str!("../../../docs/sashimi.md")];
+
     #[test]
-    fn the_readme_shows_commands_that_exist() {
-        let readme = include_str!("../../../README.md");
-        let commands = readme.lines().filter_map(|line| {
+    fn commands_that_are_shown_exist() {
+        let lines = PAGES.iter().flat_map(|page| page.lines());
+        let commands = lines.filter_map(|line| {
             line.split('#').next()?.trim().strip_prefix("cargo run -p sashimi -- ")
         });
         let mut parsed = 0;
         for command in commands {
             let words = std::iter::once("sashimi").chain(command.split_whitespace());
             if let Err(error) = Cli::try_parse_from(words) {
-                panic!("`{command}` in README.md: {error}");
+                panic!("`{command}`: {error}");
             }
             parsed += 1;
         }
-        assert!(parsed >= 4, "the README shows {parsed} commands");
+        assert!(parsed >= 10, "{parsed} commands are shown");
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use s4_core::foreach::{self, AdamWLists};
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -14,7 +15,7 @@ use super::groups::{Group, GroupConfig, Summary, group_parameters};
 use super::plain;
 
 /// Settings of the optimiser, as they stand in a config file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamWConfig {
     /// Learning rate of the parameters without one of their own, at least 0.

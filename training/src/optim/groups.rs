@@ -8,12 +8,13 @@ use std::fmt;
 
 use anyhow::{Result, ensure};
 use s4_core::params::ParamStore;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::Pattern;
 
 /// Settings of the parameters with certain names, which go before all others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupConfig {
     /// Whose: `*` stands for any characters.
