@@ -200,7 +200,7 @@ fn time(
     let on_device = || memory::peak_mib(device).unwrap_or(0.0) * f64::from(1 << 20);
     let before = on_device();
     let mut measured = task.time(|| {
-        optimizer.zero_grad();
+        objective.params().zero_grad();
         let batch = objective.upload(&data)?;
         objective.train_step(&batch, &|loss| Ok(loss.f_backward()?))?;
         clip_grad_norm(optimizer.parameters(), clip_norm)?;

@@ -1,13 +1,13 @@
 //! Baselines from a config file or the command line, through training, evaluation and resumption.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use program::{evaluate, fail, lra_bench, mnist, succeed, train_small};
+use binary::{evaluate, fail, lra_bench, mnist, succeed, train_small};
 
 /// Training of a tiny baseline on the little MNIST.
 fn train(folder: &Path, run: &str, settings: &[&str]) -> Command {
@@ -30,16 +30,20 @@ fn every_baseline_trains_resumes_and_is_evaluated() {
     ] {
         let choice = format!("model.mixer=\"{mixer}\"");
         let (_, stderr) = succeed(&mut train(path, mixer, &[&choice, setting]));
-        assert!(stderr.contains("model.layer is for S4"), "it says what is not used: {stderr}");
+        assert!(stderr.contains("model.layer has no effect"), "it says what is not used: {stderr}");
         let config = fs::read_to_string(path.join(mixer).join("config.toml")).unwrap();
-        assert!(config.contains(&format!("mixer = \"{mixer}\"")), "{config}");
-        let sections = ["[model.attention]", "[model.recurrent]", "[model.convolution]"];
+        let backbone = if mixer == "convolution" { "dilated" } else { mixer };
+        assert!(config.contains(&format!("backbone = \"{backbone}\"")), "{config}");
+        let sections = ["[model.attention]", "[model.recurrent]", "[model.dilated]"];
         let written = sections.iter().filter(|section| config.contains(**section)).count();
         assert_eq!(written, 1, "the mixer's section is kept, given or not: {config}");
     }
+    let sashimi = ["model.backbone=\"sashimi\"", "model.pool=[2, 2]", "model.ff=1"];
+    let (_, stderr) = succeed(&mut train(path, "sashimi", &sashimi));
+    assert!(stderr.contains("SaShiMi; model.norm, model.prenorm have no effect"), "{stderr}");
     let resume = ["train", "--resume", "transformer", "--device", "cpu", "--max-steps", "5"];
     succeed(lra_bench(path).args(resume));
-    for mixer in ["transformer", "lstm"] {
+    for mixer in ["transformer", "lstm", "sashimi"] {
         let object = evaluate(path, mixer, &["--split", "val"]);
         assert!(object["loss"].as_f64().is_some_and(f64::is_finite), "{mixer}: {object}");
     }
@@ -67,8 +71,9 @@ fn settings_of_another_mixer_and_wrong_ones_are_refused() {
     );
     let convolution = "model.mixer=\"convolution\"";
     let even = "model.convolution={kernel = 4, bidirectional = true}";
-    fail(&mut set(&[convolution, even]), 1, &["model.convolution", "odd", "4"]);
+    fail(&mut set(&[convolution, even]), 1, &["model.dilated", "odd", "4"]);
     let none = "model.convolution.dilations=[]";
-    fail(&mut set(&[convolution, none]), 1, &["model.convolution", "dilations"]);
+    fail(&mut set(&[convolution, none]), 1, &["model.dilated", "dilations"]);
+    fail(&mut set(&["model.pool=[2]"]), 1, &["model.pool means nothing", "\"s4\""]);
     assert!(!folder.path().join("run").exists(), "nothing is left behind");
 }

@@ -1,12 +1,12 @@
 //! `lra-bench benchmark` as a user runs it.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::path::Path;
 use std::process::Command;
 
-use program::{fail, lra_bench, succeed};
+use binary::{fail, lra_bench, succeed};
 use serde_json::Value;
 
 fn benchmark(arguments: &[&str]) -> Command {

@@ -1,7 +1,7 @@
 //! The program as a user runs it: exit codes, messages, files left behind.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use program::{evaluate, fail, lra_bench, mnist, run, succeed, train_small};
+use binary::{evaluate, fail, lra_bench, mnist, run, succeed, train_small};
 use training::checkpoint::Checkpoint;
 
 /// A model that trains in a moment.

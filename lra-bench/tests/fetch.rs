@@ -1,7 +1,7 @@
 //! Fetching, against a server on this machine that behaves in all the ways servers do.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use binary::{fail, succeed};
 use datasets::fetch::checksum::Checksum;
 use datasets::fetch::download::Outcome;
 use datasets::fetch::{Archive, Packing, Request, fetch};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use program::{fail, succeed};
 use tar::{Builder, EntryType, Header};
 
 /// A request as it came: its path and where it wants to begin.
@@ -148,7 +148,7 @@ fn listops_release() -> Vec<u8> {
 
 /// The program in `folder`, which asks servers itself.
 fn lra_bench(folder: &Path) -> Command {
-    let mut command = program::lra_bench(folder);
+    let mut command = binary::lra_bench(folder);
     for proxy in
         ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
     {

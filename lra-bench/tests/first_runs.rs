@@ -1,14 +1,14 @@
 //! Runs of the first versions are evaluated and resumed as they were then; and a run's losses are those
 //! of every version since.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use program::{evaluate, lra_bench, mnist, succeed, train_small};
+use binary::{evaluate, lra_bench, mnist, succeed, train_small};
 use serde_json::Value;
 
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/runs");

@@ -1,8 +1,8 @@
 //! Tasks on images, audio and folders of files, as a user runs them: from files in the official
 //! formats to an evaluation, and what is said where something is wrong.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::f32::consts::TAU;
 use std::fs::{self, File};
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use audio_data::wav_out::wav_bytes;
+use binary::{fail, lra_bench, succeed, train_small};
 use datasets::batch::{Batch, Sequences};
 use datasets::tasks::{self, Splits};
 use lra_bench::experiment::{Experiment, Preset};
 use lra_bench::objective::Classification;
-use program::{fail, lra_bench, succeed, train_small};
 use serde_json::Value;
 use tch::Device;
 use toml::Table;
@@ -48,7 +48,7 @@ fn run_of(task: &str) -> String {
 /// The object that `evaluate` prints for the run of a task.
 #[track_caller]
 fn evaluate(folder: &Path, task: &str, arguments: &[&str]) -> Value {
-    program::evaluate(folder, &run_of(task), arguments)
+    binary::evaluate(folder, &run_of(task), arguments)
 }
 
 fn config_of(folder: &Path, task: &str) -> String {

@@ -84,7 +84,7 @@ fn train(kind: Kind) {
             let scores = model.scores(&x)?;
             let value = loss(&scores);
             losses.push(value.detach());
-            optimizer.zero_grad();
+            model.store.zero_grad();
             value.backward();
             if step == 1 {
                 expect(case, "out/logits", &scores, kind)?;

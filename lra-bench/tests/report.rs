@@ -1,7 +1,7 @@
 //! `report`, `--seeds` and the figures of `evaluate`, as a user runs them.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use program::{evaluate, fail, lra_bench, mnist, succeed, train_small};
+use binary::{evaluate, fail, lra_bench, mnist, succeed, train_small};
 use serde_json::{Value, json};
 use training::checkpoint::Checkpoint;
 

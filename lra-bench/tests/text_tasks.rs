@@ -1,7 +1,7 @@
 //! ListOps, Text and Retrieval: from files to scores, and through the program.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 #[path = "../../datasets/tests/support/text_files.rs"]
 mod text_files;
 
@@ -9,11 +9,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use binary::{evaluate, fail, lra_bench, succeed, train_small};
 use datasets::batch::{Batch, Sequences};
 use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
 use lra_bench::objective::Classification;
-use program::{evaluate, fail, lra_bench, succeed, train_small};
 use s4_config::{Input, Output, Shape};
 use tch::Device;
 use text_files::{files, write};

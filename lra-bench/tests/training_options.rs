@@ -1,11 +1,11 @@
 //! Settings that trade precision or time for speed or memory, as a user gives them.
 
-#[path = "support/program.rs"]
-mod program;
+#[path = "support/binary.rs"]
+mod binary;
 
 use std::path::Path;
 
-use program::{mnist, succeed, train_small};
+use binary::{mnist, succeed, train_small};
 use serde_json::Value;
 use tch::Kind;
 use training::checkpoint::Checkpoint;

@@ -334,7 +334,28 @@ impl NetworkConfig {
     /// With the offending key, its value and what is allowed.
     pub fn validate(&self) -> Result<()> {
         self.check_sections()?;
-        self.check().context("model")
+        if let Some(condition) = self.condition {
+            check_sizes(&[("condition", condition)]).context("model")?;
+        }
+        let stack = self.stack();
+        match self.backbone() {
+            Backbone::Sashimi => self.sashimi().validate().context("model")?,
+            _ => stack.validate().context("model")?,
+        }
+        match self.backbone() {
+            Backbone::S4 | Backbone::Sashimi => {
+                self.layer.validate().context("model.layer")?;
+                self.layer.ssm.validate().context("model.layer.ssm")
+            }
+            Backbone::Transformer | Backbone::LinearAttention => {
+                let attention = self.attention.clone().unwrap_or_default();
+                attention.validate(stack.d_model).context("model.attention")
+            }
+            Backbone::Lstm | Backbone::Gru => Ok(()),
+            Backbone::Dilated => {
+                self.dilated.clone().unwrap_or_default().validate().context("model.dilated")
+            }
+        }
     }
 
     /// Refuses sections of other backbones.
@@ -357,29 +378,6 @@ impl NetworkConfig {
             );
         }
         Ok(())
-    }
-
-    fn check(&self) -> Result<()> {
-        if let Some(condition) = self.condition {
-            check_sizes(&[("condition", condition)])?;
-        }
-        let backbone = self.backbone();
-        if backbone == Backbone::Sashimi {
-            return self.sashimi().validate();
-        }
-        let stack = self.stack();
-        stack.validate()?;
-        match backbone {
-            Backbone::S4 | Backbone::Sashimi => self.layer.validate().context("layer"),
-            Backbone::Transformer | Backbone::LinearAttention => {
-                let attention = self.attention.clone().unwrap_or_default();
-                attention.validate(stack.d_model).context("attention")
-            }
-            Backbone::Lstm | Backbone::Gru => Ok(()),
-            Backbone::Dilated => {
-                self.dilated.clone().unwrap_or_default().validate().context("dilated")
-            }
-        }
     }
 }
 

@@ -70,13 +70,13 @@ fn what_is_refused_is_named() {
         ("norm = \"group\"", "unknown variant `group`"),
         ("slope = 1", "unknown field `slope`"),
         ("layer.slope = 1", "unknown field `slope`"),
-        ("layer.channels = 0", "model: layer: channels must be"),
+        ("layer.channels = 0", "model.layer: channels must be"),
         ("layer.l_max = 0", "l_max must be positive"),
         (
             "layer = { channels = 2, final_act = \"none\" }",
             "final_act = \"none\" needs channels = 1",
         ),
-        ("layer.ssm.d_state = 3", "model: layer: ssm: d_state must be even"),
+        ("layer.ssm.d_state = 3", "model.layer.ssm: d_state must be even"),
         ("layer.ssm.rank = 0", "rank must be"),
         ("layer.ssm.n_ssm = 0", "n_ssm must be"),
         ("layer.ssm.dt_min = 0.0", "0 < dt_min <= dt_max"),
@@ -94,9 +94,9 @@ fn what_is_refused_is_named() {
         ("backbone = \"sashimi\"\nvariant = \"other\"", "unknown variant `other`"),
         (
             "backbone = \"transformer\"\nattention.heads = 3",
-            "model: attention: heads must divide d_model = 256, got 3",
+            "model.attention: heads must divide d_model = 256, got 3",
         ),
-        ("backbone = \"dilated\"\ndilated.dilations = []", "model: dilated: dilations must be"),
+        ("backbone = \"dilated\"\ndilated.dilations = []", "model.dilated: dilations must be"),
         (
             "backbone = \"dilated\"\ndilated = { kernel_size = 2, bidirectional = true }",
             "kernel_size must be odd",
@@ -109,21 +109,41 @@ fn what_is_refused_is_named() {
 }
 
 #[test]
-fn keys_of_another_backbone_are_refused() {
-    let sashimi = "it is for sashimi. Leave it out or choose another backbone";
-    for (text, key, backbone, owners) in [
-        ("pool = [2]", "pool", "s4", sashimi),
-        ("backbone = \"s4\"\nunet = true", "unet", "s4", sashimi),
-        ("backbone = \"lstm\"\nvariant = \"audio\"", "variant", "lstm", sashimi),
-        ("backbone = \"sashimi\"\nnorm = \"batch\"", "norm", "sashimi", "s4 and transformer"),
+fn sections_of_another_backbone_are_refused() {
+    for (text, section, backbone, owners) in [
         ("attention.heads = 2", "attention", "s4", "transformer and linear-attention"),
         ("recurrent.bidirectional = true", "recurrent", "s4", "lstm and gru"),
         ("backbone = \"gru\"\ndilated.kernel_size = 3", "dilated", "gru", "it is for dilated"),
     ] {
         let message = refusal(text);
-        let start = format!("model.{key} means nothing to model.backbone = \"{backbone}\": ");
+        let start = format!("model.{section} means nothing to model.backbone = \"{backbone}\": ");
         assert!(message.starts_with(&start) && message.contains(owners), "{text}: {message}");
     }
+}
+
+/// A preset's keys that its backbone does not have are named and dropped; the user's are refused.
+#[test]
+fn keys_of_another_backbone_have_no_effect() {
+    for (text, keys) in [
+        ("pool = [2]", "model.pool has"),
+        ("backbone = \"s4\"\nunet = true\nff = 1", "model.ff, model.unet have"),
+        ("backbone = \"lstm\"\nlayer.channels = 2", "model.layer has"),
+        ("backbone = \"sashimi\"\nnorm = \"batch\"", "model.norm has"),
+    ] {
+        let (config, line) = parse(text).settle(Backbone::S4, &["train.seed"]).unwrap();
+        let line = line.unwrap();
+        assert!(line.contains(&format!("; {keys} no effect")), "{text}: {line}");
+        let left = config.unused();
+        assert!(left.is_empty() || left == ["layer"], "{text}: {left:?}");
+    }
+    for (text, set) in [
+        ("pool = [2]", "model.pool"),
+        ("backbone = \"lstm\"\nlayer.ssm.d_state = 8", "model.layer.ssm.d_state"),
+    ] {
+        let error = parse(text).settle(Backbone::S4, &[set]).unwrap_err().to_string();
+        assert!(error.contains("means nothing to model.backbone"), "{error}");
+    }
+    assert_eq!(parse("backbone = \"gru\"").settle(Backbone::S4, &[]).unwrap().1, None);
 }
 
 #[test]

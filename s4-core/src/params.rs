@@ -125,10 +125,11 @@ impl ParamStore {
         Ok(())
     }
 
-    /// Forgets all gradients, so that the next backward pass starts from none.
+    /// Takes all gradients away, as PyTorch's `zero_grad` does: the next backward pass sets them
+    /// instead of adding to them.
     pub fn zero_grad(&self) {
-        for e in &self.entries {
-            autograd::set_gradient(&e.tensor, None);
+        for (_, tensor, _) in self.parameters() {
+            autograd::set_gradient(tensor, None);
         }
     }
 }

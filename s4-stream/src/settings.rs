@@ -1,6 +1,6 @@
 //! The settings of a network, and which of them have no steps.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use s4_config::{Backbone, Discretisation, Mode, NetworkConfig, S4BlockConfig, SsmConfig};
 use serde::Deserialize;
 
@@ -18,11 +18,19 @@ struct File {
 pub(crate) fn read(text: &str, default: Backbone) -> Result<NetworkConfig> {
     let File { model } = toml::from_str(text)?;
     let is_named = model.backbone.is_some();
-    let model = model.complete(default);
-    model.validate().map_err(|error| {
+    check(model, default).map_err(|error| {
         let taken = || format!("without model.backbone this is read as \"{}\"", default.key());
         if is_named { error } else { error.context(taken()) }
-    })?;
+    })
+}
+
+fn check(mut model: NetworkConfig, default: Backbone) -> Result<NetworkConfig> {
+    let backbone = *model.backbone.get_or_insert(default);
+    if let (true, [key, ..]) = (backbone.is_ssm(), &model.unused()[..]) {
+        bail!("model.{key} means nothing to model.backbone = \"{}\"", backbone.key());
+    }
+    let model = model.complete(default);
+    model.validate()?;
     check_steps(&model)?;
     Ok(model)
 }

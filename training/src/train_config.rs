@@ -353,7 +353,11 @@ mod tests {
                 "train.best.metric",
             ),
             (
-                TrainConfig { schedule: Schedule::Plateau(PlateauConfig::default()), ..good },
+                TrainConfig {
+                    best: Some(Best { metric: "val/accuracy".to_owned(), mode: Goal::Max }),
+                    schedule: Schedule::Plateau(PlateauConfig::default()),
+                    ..good
+                },
                 "train.schedule.mode",
             ),
         ];

@@ -274,13 +274,10 @@ fn misuse_is_reported() -> Result<()> {
 }
 
 #[test]
-fn zero_grad_takes_gradients_away() -> Result<()> {
-    for backend in [Backend::Fused, Backend::Plain] {
-        let mut store = store(Kind::Float);
-        let optimizer = AdamW::with_backend(&store, config(), backend)?;
-        set_grads(&mut store, 2);
-        optimizer.zero_grad();
-        assert!(store.parameters().all(|(_, param, _)| !param.grad().defined()));
-    }
-    Ok(())
+fn zero_grad_takes_gradients_away() {
+    let mut store = store(Kind::Float);
+    set_grads(&mut store, 2);
+    assert!(store.parameters().all(|(_, param, _)| param.grad().defined()));
+    store.zero_grad();
+    assert!(store.parameters().all(|(_, param, _)| !param.grad().defined()));
 }

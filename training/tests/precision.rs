@@ -40,7 +40,7 @@ fn losses(precision: Precision) -> Result<Vec<f64>> {
         let scores = decoder.step(&y.mean_dim([2i64].as_slice(), false, None));
         assert_eq!(scores.kind(), Kind::Float);
         let loss = scores.cross_entropy_for_logits(&labels);
-        optimizer.zero_grad();
+        store.zero_grad();
         loss.backward();
         for (name, parameter, _) in store.parameters() {
             let gradient = parameter.grad();

@@ -13,7 +13,7 @@ use training::checkpoint::Checkpoint;
 use training::evaluate::{EvalOptions, evaluate};
 use training::objective::{Objective, Phase, StepOutput};
 use training::run_dir::{RunDir, last_checkpoint};
-use training::train_config::{Best, Every, TrainConfig};
+use training::train_config::{Every, TrainConfig};
 use training::trainer::{RunSetup, Splits, Trainer};
 
 /// Values of a piece.
@@ -121,7 +121,6 @@ fn train(folder: &Path, steps: u64, resume: bool, forgets: bool) -> Result<Check
         batch_size: 3,
         accumulate: 2,
         eval_every: Every::Steps(2),
-        best: Some(Best::default()),
         ..TrainConfig::default()
     };
     let dir = if resume { RunDir::resume(folder)? } else { RunDir::create(folder)? };

@@ -53,7 +53,6 @@ pub struct Cached {
 }
 
 /// The file name for a range of images, e.g. `pathfinder128-hard-seed0-0-160000.cache`.
-#[must_use]
 pub fn file_name(generated: &Generated) -> String {
     let spec = generated.generator().spec();
     let indices = generated.indices();
@@ -118,19 +117,16 @@ impl Cached {
     }
 
     /// How the file came to be open.
-    #[must_use]
     pub fn opened(&self) -> &Opened {
         &self.opened
     }
 
     /// Where the file is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// How many images were read from the file instead of generated.
-    #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
     }

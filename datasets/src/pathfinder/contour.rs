@@ -48,7 +48,6 @@ pub struct Path {
 
 impl Path {
     /// The outer end of the path.
-    #[must_use]
     pub fn tip(&self) -> Point {
         self.tip
     }

@@ -23,7 +23,6 @@ pub struct Parts {
 /// The sizes are those of the official S4 code, and the same count and seed always give the same
 /// parts. The permutation is not torch's: which image is in which part differs from the official
 /// code's, as it also does between versions of torch.
-#[must_use]
 pub fn divide(count: usize, seed: u64) -> Parts {
     let tenth = count / 10;
     let mut train: Vec<usize> = (0..count).collect();

@@ -90,19 +90,16 @@ impl Generator {
     }
 
     /// The specification.
-    #[must_use]
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
 
     /// The seed.
-    #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
     /// The label of image `index`, without the image.
-    #[must_use]
     pub fn label(&self, index: u64) -> u8 {
         draw_label(&mut image_rng(&self.spec, self.seed, index))
     }

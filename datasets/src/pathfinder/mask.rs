@@ -97,7 +97,6 @@ pub struct PaddleMask {
 impl PaddleMask {
     /// From the paddle's mask, and the mask dilated with the disc of the margin; both centred on
     /// the paddle's start.
-    #[must_use]
     pub fn new(mask: &Canvas, dilated: &Canvas) -> Self {
         let mut guard = mask.clone();
         let thresholds: Vec<u8> =
@@ -228,7 +227,6 @@ pub struct Occupancy {
 impl Occupancy {
     /// A mask of `side` by `side` pixels of which the outer `border` (at least one) are taken;
     /// `margin` is the radius of the disc.
-    #[must_use]
     pub fn new(side: usize, border: usize, margin: usize) -> Self {
         debug_assert!(border >= 1);
         Self {
@@ -254,20 +252,17 @@ impl Occupancy {
     }
 
     /// Whether a point lies in the image.
-    #[must_use]
     pub fn contains(&self, (y, x): Point) -> bool {
         // One comparison a coordinate: negative numbers become large ones.
         (y as u32 as usize) < self.taken.side && (x as u32 as usize) < self.taken.side
     }
 
     /// The mask at a point of the image, in 255ths.
-    #[must_use]
     pub fn taken(&self, (y, x): Point) -> u8 {
         self.taken.bytes[self.taken.index(y, x)]
     }
 
     /// The dilated mask at a point of the image, in 255ths.
-    #[must_use]
     pub fn near(&self, (y, x): Point) -> u8 {
         self.near.bytes[self.near.index(y, x)]
     }
@@ -293,7 +288,6 @@ impl Occupancy {
 
     /// Whether a paddle that starts at a point of the image would overlap what is taken: mask plus
     /// mask reaches 1.8 somewhere.
-    #[must_use]
     pub fn collides(&self, paddle: &PaddleMask, at: Point) -> bool {
         self.taken.exceeds(&paddle.guard, at)
     }

@@ -15,7 +15,6 @@ use super::room::Room;
 use super::spec::Spec;
 
 /// The opposite of an angle.
-#[must_use]
 pub(super) fn flip(angle: f64) -> f64 {
     if angle < 0.0 { angle + PI } else { angle - PI }
 }
@@ -31,7 +30,6 @@ pub struct RingPoint {
 
 /// The distinct pixels on the circle of `radius` pixels, sampled once a pixel of arc, in order of
 /// row, then column.
-#[must_use]
 pub fn ring(radius: usize) -> Vec<RingPoint> {
     let radius = radius as f64;
     let step = 360.0 / (2.0 * radius * PI);
@@ -53,7 +51,6 @@ pub fn ring(radius: usize) -> Vec<RingPoint> {
 
 /// How much a path that goes towards `from` likes to turn towards `to`: a squared cosine of the
 /// angle between them times `continuity`, 0 from a right angle on.
-#[must_use]
 pub fn turn_weight(from: f64, to: f64, continuity: f64) -> f64 {
     let difference = (to - from).abs();
     let angle = difference.min(TAU - difference);
@@ -100,7 +97,6 @@ pub struct PaddleSet {
 
 impl PaddleSet {
     /// Draws every paddle. The specification must be valid.
-    #[must_use]
     pub fn new(spec: &Spec, margin: usize) -> Self {
         let ring = ring(spec.paddle_length + margin);
         let mut angles: Vec<f64> =
@@ -168,13 +164,11 @@ impl PaddleSet {
     }
 
     /// The margin it was made for, in pixels.
-    #[must_use]
     pub fn margin(&self) -> usize {
         self.margin
     }
 
     /// The distinct paddles.
-    #[must_use]
     pub fn patches(&self) -> &[Patch] {
         &self.patches
     }
@@ -183,56 +177,47 @@ impl PaddleSet {
     ///
     /// # Panics
     /// If `number` is not below 360.
-    #[must_use]
     pub fn degree(&self, number: usize) -> Direction {
         assert!(number < DEGREES);
         number
     }
 
     /// The direction from the pivot to a ring point.
-    #[must_use]
     pub fn towards(&self, ring: u32) -> Direction {
         DEGREES + ring as usize
     }
 
     /// A direction's angle in radians.
-    #[must_use]
     pub fn angle(&self, direction: Direction) -> f64 {
         self.angles[direction]
     }
 
     /// The paddle of a direction: from its tail for whole degrees, from its head for ring points.
-    #[must_use]
     pub fn patch(&self, direction: Direction) -> &Patch {
         &self.patches[self.patch_of[direction]]
     }
 
     /// The pixels that must be free for a path to start in a direction.
-    #[must_use]
     pub fn footprint(&self, direction: Direction) -> &Footprint {
         &self.footprints[self.patch_of[direction]]
     }
 
     /// Where the first path of an image may start in a whole-degree direction.
-    #[must_use]
     pub fn first_tails(&self, direction: Direction) -> &[(u8, u8)] {
         &self.first_tails[self.patch_of[direction]]
     }
 
     /// The ring points that a path going in a direction may turn to, in row-major order.
-    #[must_use]
     pub fn choices(&self, direction: Direction) -> &[Choice] {
         &self.choices[direction]
     }
 
     /// The pivot after `pivot`, which lies `length + 2 * margin` further on.
-    #[must_use]
     pub fn next_pivot(&self, pivot: Point, direction: Direction) -> Point {
         displace(pivot, self.strides[direction])
     }
 
     /// Head and pivot of a path's first paddle.
-    #[must_use]
     pub fn head_and_pivot(&self, tail: Point, direction: Direction) -> (Point, Point) {
         let angle = self.angles[direction];
         let back = if angle + PI < PI { angle + PI } else { angle - PI };

@@ -17,13 +17,11 @@ pub struct Patch {
 
 impl Patch {
     /// Draws the paddle that starts at the centre and goes towards `angle`.
-    #[must_use]
     pub fn draw(spec: &Spec, margin: usize, angle: f64) -> Self {
         Self::draw_to(spec, margin, head(spec, margin, angle))
     }
 
     /// [`Self::draw`] with every step in its plain form.
-    #[must_use]
     pub fn draw_naive(spec: &Spec, margin: usize, angle: f64) -> Self {
         Self::draw_with(spec, margin, head(spec, margin, angle), dilate_naive)
     }
@@ -63,37 +61,31 @@ impl Patch {
     }
 
     /// Pixels from the centre to the edge.
-    #[must_use]
     pub fn half(&self) -> i32 {
         self.half
     }
 
     /// Side length, `2 * half + 1`.
-    #[must_use]
     pub fn side(&self) -> usize {
         2 * self.half as usize + 1
     }
 
     /// Brightness before contrast, side x side, row by row.
-    #[must_use]
     pub fn line(&self) -> &[u8] {
         &self.line
     }
 
     /// The pixels that the paddle takes, in 255ths: itself and `margin` pixels around it.
-    #[must_use]
     pub fn mask(&self) -> &[u8] {
         &self.mask
     }
 
     /// The same, as a mask is changed by it.
-    #[must_use]
     pub fn occupancy(&self) -> &PaddleMask {
         &self.occupancy
     }
 
     /// Which pixels of a row block seeds, bit 0 the leftmost.
-    #[must_use]
     pub fn blocking_row(&self, row: usize) -> u64 {
         self.blocking[row]
     }
@@ -134,7 +126,6 @@ impl Footprint {
     /// The generator uses the fully taken pixels (255) of the paddle's mask, pasted into a square
     /// of half side length + margin **one pixel below and to the right** of the centre about which
     /// it then dilates, and cut off at that square. Both are kept.
-    #[must_use]
     pub fn of(patch: &Patch, reach: usize) -> Self {
         let reach = reach as i32;
         let side = patch.side();
@@ -155,7 +146,6 @@ impl Footprint {
     }
 
     /// Its runs, from the shortest to the longest.
-    #[must_use]
     pub fn runs(&self) -> &[Run] {
         &self.runs
     }
@@ -167,7 +157,6 @@ impl Footprint {
     /// value and concludes that there is no room **anywhere**. Thin paddles, those of 32 and 64
     /// pixels above all, therefore never start a path in most directions. It suffices to look at
     /// the image's corners: a footprint that reaches in from all four reaches in from everywhere.
-    #[must_use]
     pub fn meets_every_image(&self) -> bool {
         [(-1, -1), (-1, 1), (1, -1), (1, 1)]
             .iter()

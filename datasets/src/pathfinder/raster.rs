@@ -18,13 +18,11 @@ pub struct Canvas {
 
 impl Canvas {
     /// A black canvas.
-    #[must_use]
     pub fn new(height: usize, width: usize) -> Self {
         Self { height, width, pixels: vec![0; height * width] }
     }
 
     /// The pixel at a point, or `None` outside.
-    #[must_use]
     pub fn get(&self, (y, x): Point) -> Option<u8> {
         let inside = y >= 0 && x >= 0 && (y as usize) < self.height && (x as usize) < self.width;
         inside.then(|| self.pixels[y as usize * self.width + x as usize])
@@ -49,7 +47,6 @@ impl Canvas {
 ///
 /// Rounding up rather than to the nearest is what the published generator does, and shifts every
 /// path a little towards the lower right.
-#[must_use]
 pub fn translate(from: Point, angle: f64, distance: f64) -> Point {
     displace(from, (distance * angle.sin(), distance * angle.cos()))
 }
@@ -58,13 +55,11 @@ pub fn translate(from: Point, angle: f64, distance: f64) -> Point {
 ///
 /// The sum is formed in double precision before it is rounded: for a displacement of 1e-16 (the
 /// sine of a half turn is not exactly zero) the result depends on how large the coordinate is.
-#[must_use]
 pub fn displace(from: Point, (dy, dx): (f64, f64)) -> Point {
     ((f64::from(from.0) + dy).ceil() as i32, (f64::from(from.1) + dx).ceil() as i32)
 }
 
 /// Offsets `(dy, dx)` with dy² + dx² <= radius².
-#[must_use]
 pub fn disc(radius: usize) -> Vec<Point> {
     let r = radius as i32;
     let mut offsets = Vec::new();
@@ -80,7 +75,6 @@ pub fn disc(radius: usize) -> Vec<Point> {
 
 /// Grey dilation by a flat structuring element: each pixel becomes the largest among
 /// `image[p + offset]`, offsets outside the image being ignored. The plain form, for checking.
-#[must_use]
 pub fn dilate_naive(image: &Canvas, offsets: &[Point]) -> Canvas {
     let mut out = Canvas::new(image.height, image.width);
     for y in 0..image.height as i32 {
@@ -94,7 +88,6 @@ pub fn dilate_naive(image: &Canvas, offsets: &[Point]) -> Canvas {
 
 /// [`dilate_naive`] for an image that is mostly black, by stamping the mirrored element on every
 /// lit pixel.
-#[must_use]
 pub fn dilate_sparse(image: &Canvas, offsets: &[Point]) -> Canvas {
     let mut out = Canvas::new(image.height, image.width);
     for y in 0..image.height as i32 {

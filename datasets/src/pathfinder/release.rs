@@ -71,19 +71,16 @@ impl Release {
     }
 
     /// The images, in order.
-    #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// Where an image lies.
-    #[must_use]
     pub fn path(&self, index: usize) -> PathBuf {
         self.level_folder.join(&self.entries[index].path)
     }
 
     /// The folder of the size and level.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.level_folder
     }

@@ -60,7 +60,6 @@ fn to_byte(sum: i32) -> u8 {
 const HALF: i32 = 1 << (PRECISION - 1);
 
 /// Resizes an image to `height` by `width` pixels.
-#[must_use]
 pub fn resize(image: &Canvas, height: usize, width: usize) -> Canvas {
     resize_window(image, height, width, 0..height, 0..width)
 }
@@ -69,7 +68,6 @@ pub fn resize(image: &Canvas, height: usize, width: usize) -> Canvas {
 ///
 /// # Panics
 /// If a range ends beyond the resized image.
-#[must_use]
 pub fn resize_window(
     image: &Canvas,
     height: usize,

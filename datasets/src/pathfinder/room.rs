@@ -22,7 +22,6 @@ pub struct Room {
 
 impl Room {
     /// An image of `side` by `side` pixels of which the outer `border` pixels block.
-    #[must_use]
     pub fn new(side: usize, border: usize) -> Self {
         let words = (side + 2 * BIT_PADDING).div_ceil(64);
         let mut bits = vec![0; side * words];
@@ -57,14 +56,12 @@ impl Room {
     }
 
     /// Whether a point of the image blocks.
-    #[must_use]
     pub fn blocks(&self, (y, x): Point) -> bool {
         let bit = x as usize + BIT_PADDING;
         self.bits[y as usize * self.words + bit / 64] >> (bit % 64) & 1 == 1
     }
 
     /// Share of the image's pixels that do not block.
-    #[must_use]
     pub fn free_share(&self) -> f64 {
         let blocked: u32 = self.bits.iter().map(|w| w.count_ones()).sum();
         let pixels = self.side * self.side;
@@ -74,7 +71,6 @@ impl Room {
     /// All points at which a paddle with this footprint finds room, the outer `border` pixels
     /// counting as blocked: those whose every footprint pixel inside the image is free. There are
     /// none if the footprint lies outside the image at any point ([`Footprint::meets_every_image`]).
-    #[must_use]
     pub fn free_tails(&self, footprint: &Footprint, border: usize) -> FreePoints {
         let Self { side, words, .. } = *self;
         if !footprint.meets_every_image() {
@@ -102,7 +98,6 @@ impl Room {
     }
 
     /// [`Self::free_tails`] by looking at every pixel of the footprint at every point.
-    #[must_use]
     pub fn free_tails_naive(&self, footprint: &Footprint, border: usize) -> Vec<Point> {
         let side = self.side as i32;
         let border = border as i32;
@@ -219,7 +214,6 @@ pub struct FreePoints {
 
 impl FreePoints {
     /// How many there are.
-    #[must_use]
     pub fn count(&self) -> u32 {
         self.count
     }
@@ -244,7 +238,6 @@ impl FreePoints {
     }
 
     /// The point with this number, from 0, or `None` beyond the last.
-    #[must_use]
     pub fn nth(&self, number: u32) -> Option<Point> {
         let mut left = number;
         for (i, &word) in self.bits.iter().enumerate() {

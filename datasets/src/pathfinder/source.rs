@@ -82,13 +82,11 @@ impl Generated {
     }
 
     /// The generator.
-    #[must_use]
     pub fn generator(&self) -> &Generator {
         &self.generator
     }
 
     /// The range of the seed's images.
-    #[must_use]
     pub fn indices(&self) -> Range<u64> {
         self.indices.clone()
     }

@@ -37,7 +37,6 @@ impl Difficulty {
     pub const ALL: [Self; 3] = [Self::Easy, Self::Intermediate, Self::Hard];
 
     /// Name of the level's folder in the published layout.
-    #[must_use]
     pub fn folder(self) -> &'static str {
         match self {
             Self::Easy => "curv_baseline",
@@ -47,7 +46,6 @@ impl Difficulty {
     }
 
     /// Paddles in each of the two target paths.
-    #[must_use]
     pub fn contour_length(self) -> usize {
         match self {
             Self::Easy => 6,
@@ -223,13 +221,11 @@ impl Spec {
     }
 
     /// Pixels in an image, `size * size`.
-    #[must_use]
     pub fn pixels(&self) -> usize {
         self.size * self.size
     }
 
     /// Name of the data set's folder in the published layout, e.g. `pathfinder128`.
-    #[must_use]
     pub fn folder(&self) -> String {
         format!("pathfinder{}", self.size)
     }
@@ -310,7 +306,6 @@ impl Spec {
     ///
     /// # Panics
     /// Never: a specification always has a JSON form.
-    #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         let json = serde_json::to_vec(self).expect("a specification has a JSON form");
         let mut hash = Sha256::new();

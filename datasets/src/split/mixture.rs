@@ -16,8 +16,8 @@ impl Split {
     /// If a weight is negative or not finite, if all are 0, or if a part without examples has one.
     pub fn mixture(parts: &[(Self, f64)], len: usize, seed: u64) -> Result<Self> {
         let total: f64 = parts.iter().map(|(_, weight)| weight).sum();
-        let mut indices = Vec::with_capacity(len);
-        let (mut start, mut reached) = (0, 0.0);
+        let mut picks = Vec::with_capacity(len);
+        let mut reached = 0.0;
         for (number, (part, weight)) in parts.iter().enumerate() {
             ensure!(
                 weight.is_finite() && *weight >= 0.0 && total > 0.0,
@@ -27,14 +27,13 @@ impl Split {
             // Rounded so that all counts together are `len`.
             reached += weight;
             let upto = (len as f64 * reached / total).round() as usize;
-            let mut order: Vec<usize> = (start..start + part.len()).collect();
+            let mut order: Vec<_> = (0..part.len()).map(|index| (number, index)).collect();
             let bytes = derive_bytes(seed, "mixture part", number as u64);
             order.shuffle(&mut ChaCha8Rng::from_seed(bytes));
-            indices.extend(order.iter().cycle().take(upto - indices.len()));
-            start += part.len();
+            picks.extend(order.iter().cycle().take(upto - picks.len()));
         }
-        indices.shuffle(&mut ChaCha8Rng::from_seed(derive_bytes(seed, "mixture", 0)));
-        Self::concatenation(parts.iter().map(|(part, _)| part.clone()).collect()).subset(indices)
+        picks.shuffle(&mut ChaCha8Rng::from_seed(derive_bytes(seed, "mixture", 0)));
+        Ok(Self::selection(parts.iter().map(|(part, _)| part.clone()).collect(), picks))
     }
 }
 

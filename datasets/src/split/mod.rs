@@ -1,10 +1,9 @@
 //! A part of a data set: examples that can be had in any order, alone or in batches, and what can
 //! be made of it.
 
-mod concatenation;
 mod fraction;
 mod mixture;
-mod subset;
+mod selection;
 mod transform;
 
 use std::ops::Deref;

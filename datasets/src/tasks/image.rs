@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use s4_config::Input;
-
 use toml::Table;
 
 use super::image_files::ImageFiles;

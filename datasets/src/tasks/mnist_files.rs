@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use s4_config::Input;
-
 use toml::Table;
 
 use super::image_files::ImageFiles;

@@ -99,7 +99,7 @@ fn time<O: Objective>(
     // As the trainer does, the next batch is uploaded while the device computes.
     let mut next = Some(objective.upload(data)?);
     let mut step = || {
-        optimizer.zero_grad();
+        objective.params().zero_grad();
         let batch = next.take().context("a batch was uploaded")?;
         objective.train_step(&batch, &|loss| Ok(loss.f_backward()?))?;
         if let Some(norm) = clip_norm {

@@ -42,7 +42,7 @@ pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
     let mut store = ParamStore::new(device, Kind::Float);
     let model = Network::new(&mut store.root(), &config, SHAPE).context("model")?;
     let optimizer = AdamW::new(&store, AdamWConfig::default())?;
-    let mut training = Training { entry, device, model: &model, optimizer };
+    let mut training = Training { entry, device, model: &model, store: &store, optimizer };
 
     training.step(&training.noise(WARM_UP.min(entry.length))?)?;
     let x = training.noise(entry.length)?;
@@ -72,6 +72,7 @@ struct Training<'a> {
     entry: &'a Entry,
     device: Device,
     model: &'a Network,
+    store: &'a ParamStore,
     optimizer: AdamW,
 }
 
@@ -86,7 +87,7 @@ impl Training<'_> {
         let labels = Tensor::f_zeros([self.entry.batch], (Kind::Int64, self.device))?;
         synchronise(self.device);
         let start = Instant::now();
-        self.optimizer.zero_grad();
+        self.store.zero_grad();
         let scores = self.model.forward(x, &Pass::train())?;
         scores
             .f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)?

@@ -10,8 +10,9 @@ use crate::experiment::Experiment;
 const EVERY: &str = "every";
 
 /// Sets the decimation factor of the data and returns it: `every`, or where that is `None` and the
-/// task is about audio, `rate`, the step of the model. It is relative to what was trained on. So `--rate 2` alone is half the sampling rate for model and data, and `--rate 1 --every 2`
-/// shows what becomes of the model when only the data changes.
+/// task is about audio, `rate`, the step of the model; relative to what was trained on. So `--rate 2`
+/// alone is half the sampling rate for model and data, and `--rate 1 --every 2` shows what becomes of
+/// the model when only the data changes.
 ///
 /// # Errors
 /// If the task's data has no sampling rate to change, or `rate` is no number of samples.

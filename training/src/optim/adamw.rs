@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result, ensure};
-use s4_core::autograd;
 use s4_core::foreach::{self, AdamWLists};
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
@@ -227,14 +226,6 @@ impl AdamW {
              depends on the parameters"
         );
         Ok(())
-    }
-
-    /// Takes all gradients away, as PyTorch's `zero_grad` does: the next backward pass sets them
-    /// instead of adding to them. A parameter that gets none is not updated.
-    pub fn zero_grad(&self) {
-        for parameter in self.parameters() {
-            autograd::set_gradient(parameter, None);
-        }
     }
 
     /// The state as named tensors: for every trained parameter `<name>.exp_avg` and

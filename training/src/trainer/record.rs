@@ -62,7 +62,7 @@ impl<O: Objective> Trainer<O> {
                 let error = format!("{error:#}");
                 let reason = error.lines().next().unwrap_or_default();
                 self.report.line(&format!("steps are not recorded as a CUDA graph: {reason}"));
-                self.optimizer.zero_grad();
+                self.objective.params().zero_grad();
                 self.forward_backward(batch)
             }
         }

@@ -20,7 +20,7 @@ impl<O: Objective> Trainer<O> {
         let step = self.state.step;
         let is_reported =
             (step + 1).is_multiple_of(self.config.log_every) || step + 1 == self.last_step;
-        self.optimizer.zero_grad();
+        self.objective.params().zero_grad();
         let mut loss = None;
         let mut samples = 0;
         for _ in 0..self.config.accumulate {
