@@ -1,4 +1,4 @@
-//! Quantisation held against the official code.
+//! Quantisation compared with the official code.
 
 use std::path::PathBuf;
 

@@ -16,7 +16,7 @@ use crate::kernel::{Argument, Kernel};
 pub enum Where {
     /// The memory of the CPU.
     Host,
-    /// That of a GPU, by its number.
+    /// The GPU of this number.
     Gpu(usize),
 }
 

@@ -31,7 +31,7 @@ pub enum Target {
 }
 
 impl Shape {
-    /// What a network for it takes and gives.
+    /// What a network for it takes and returns.
     pub fn network(&self) -> s4_config::Shape {
         let output = match &self.target {
             Target::Classes(names) => Output::Classes(names.len() as i64),

@@ -156,7 +156,7 @@ fn gpu() -> Option<String> {
 /// Which libtorch it is.
 fn libtorch() -> String {
     unsafe extern "C" {
-        /// Of libtorch's stable C interface: major, minor, patch, … in the bytes from the highest.
+        /// Version of libtorch's stable C interface: major, minor, patch, … in the bytes from the highest.
         fn aoti_torch_abi_version() -> u64;
     }
     // SAFETY: takes nothing, returns a number.

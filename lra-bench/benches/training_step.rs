@@ -9,7 +9,7 @@
 //! models are those of the presets, the inputs random bytes of the task's shape. The baseline is the
 //! same step with kernels as in the papers, where memory allows (`model.kernel = "paper"`).
 //!
-//! A step is held against the machine's arithmetic in float32, with three times the FLOP of the
+//! A step is compared with the machine's arithmetic in float32, with three times the FLOP of the
 //! blocks' forward passes (`s4-core/benches/support/work.rs`); encoder, norms, decoder and optimiser
 //! are not counted.
 
@@ -49,7 +49,7 @@ struct Case {
     length: usize,
     classes: i64,
     preset: Preset,
-    /// Sequences a batch, each time four times as many.
+    /// Sequences per batch, each time four times as many.
     batches: &'static [usize],
     kernels: &'static [&'static str],
     quick: bool,
@@ -147,7 +147,7 @@ impl Case {
         Ok(Experiment::preset(self.task()?, self.preset, &[kernel])?.value)
     }
 
-    /// Of all blocks.
+    /// FLOP of the forward pass of all blocks.
     fn forward_flop(&self, batch: usize) -> Result<f64> {
         let model = self.experiment(BASELINE)?.model;
         let size = BlockSize {

@@ -1,15 +1,15 @@
 //! The Long Range Arena and other long-sequence classification tasks for S4.
 //!
 //! The tasks and their data are those of [`datasets`]; [`experiment`] is what one run is made of;
-//! [`objective`] the loss of a classifier; [`benchmark`] times models; [`cli`] the command line.
+//! [`objective`] the loss of a classifier; `benchmark` times models; [`cli`] the command line.
 
-pub mod benchmark;
+mod benchmark;
 pub mod cli;
-pub mod device_batch;
+mod device_batch;
 pub mod experiment;
-pub mod metrics;
+mod metrics;
 pub mod objective;
-pub mod report;
+mod report;
 
 /// What README.md and docs/adding.md show, compiled and run.
 #[cfg(doctest)]

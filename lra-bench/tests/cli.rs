@@ -308,7 +308,7 @@ fn generates_while_it_trains_without_data() {
         "train.eval_batch_size=4",
     ];
     let (_, stderr) = succeed(train_small(path, "path-x", &tiny).args(["--max-steps", "2"]));
-    assert!(stderr.contains("no --data"), "it says so: {stderr}");
+    assert!(stderr.contains("no --data"), "{stderr}");
     assert!(path.join("runs/path-x/small-001/config.toml").is_file());
     assert!(path.join("data/cache").is_dir());
 }

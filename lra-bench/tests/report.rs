@@ -112,7 +112,7 @@ fn a_group_of_seeds_goes_on_where_it_stopped() {
 
     fail(lra_bench(path).args(["evaluate", "group"]), 1, &["several seeds", "group/seed-1"]);
 
-    fail(lra_bench(path).args(again).args(["--seed", "7"]), 2, &["one run a seed"]);
+    fail(lra_bench(path).args(again).args(["--seed", "7"]), 2, &["one run per seed"]);
 
     // More steps are a change, for all of them.
     succeed(lra_bench(path).args(again).args(["--max-steps", "6"]));

@@ -31,7 +31,7 @@ const TINY: [&str; 6] = [
 
 const NAMES: [&str; 3] = ["listops", "text", "retrieval"];
 
-/// The official experiments' backbones have so many parameters, and their words and characters.
+/// The numbers of parameters of the official experiments' backbones, words and characters.
 #[test]
 fn paper_presets_are_the_official_models() {
     let vocabulary = |size| Input::Tokens { vocabulary: size };

@@ -124,7 +124,7 @@ impl Task {
         Ok(Self { name: name.clone(), quick: pace == "quick", settings })
     }
 
-    /// Runs the task in a process of its own and gives its answer.
+    /// Runs the task in a process of its own and returns its answer.
     ///
     /// # Errors
     /// If it takes longer than `limit` or fails.

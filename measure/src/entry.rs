@@ -3,7 +3,7 @@
 /// One line of a table.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Unique; what filters look at and what the process that measures it is told:
+    /// Unique; what filters look at and what the process that measures it is given:
     /// `s4/forward/16384/paper`.
     pub(crate) name: String,
     /// Its first columns.
@@ -62,7 +62,7 @@ impl Entry {
     }
 
     /// The same at four times the size of the entry called `smaller`, from which its cost is
-    /// foretold.
+    /// predicted.
     pub fn after(mut self, smaller: impl Into<String>) -> Self {
         self.smaller = Some(smaller.into());
         self

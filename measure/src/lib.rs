@@ -1,7 +1,7 @@
 //! The harness of the benchmarks. No libtorch here: what is timed brings its own.
 //!
 //! A benchmark is a list of [`Entry`]s. Each one runs in a process of its own, so that one's memory
-//! is not another's, and is held against three things of the same run: its naive baseline, itself
+//! is not another's, and is compared with three things of the same run: its naive baseline, itself
 //! at a quarter of its size, and a measured peak of the machine. An entry that would take too long,
 //! or more memory than there is, is skipped and says so. Programs that measure in their own way use
 //! the pieces: [`run_child`], [`PeakMemory`], [`memory_shortage`].

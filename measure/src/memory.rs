@@ -55,7 +55,7 @@ pub fn available_memory() -> Option<f64> {
     kibibytes("/proc/meminfo", "MemAvailable:")
 }
 
-/// Why what needs so many bytes is better not begun, with these `available`: the system may end
+/// Why what needs this many bytes is better not begun, with these `available`: the system may end
 /// other programs first.
 pub fn memory_shortage(needed: f64, available: f64) -> Option<String> {
     (needed > SHARE * available)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 pub(crate) struct Options {
     /// Few runs, small sizes.
     pub quick: bool,
-    /// Entries are run that are foretold to take too long or too much memory.
+    /// Entries are run that are predicted to take too long or too much memory.
     pub force: bool,
     /// Where the figures go.
     pub json: Option<PathBuf>,

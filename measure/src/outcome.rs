@@ -9,7 +9,7 @@ use crate::entry::Entry;
 use crate::format::duration;
 use crate::memory::memory_shortage;
 
-/// An entry is four times as large as the one that foretells its cost.
+/// An entry is four times as large as the one that predicts its cost.
 const GROWTH: f64 = 4.0;
 /// How a reason begins that was another entry's.
 const INHERITED: &str = "as ";
@@ -39,7 +39,7 @@ pub(crate) struct Outcomes {
 }
 
 impl Outcomes {
-    /// None yet; with `force`, what is foretold to be too much will be run.
+    /// None yet; with `force`, what is predicted to be too much will be run.
     pub(crate) fn new(force: bool) -> Self {
         Self { force, ..Self::default() }
     }
@@ -50,7 +50,7 @@ impl Outcomes {
     }
 
     /// The outcome of an entry: measured with `run` the first time it is asked for, unless its
-    /// sibling was skipped, or the smaller one foretells that it takes too long or needs more memory
+    /// sibling was skipped, or the smaller one predicts that it takes too long or needs more memory
     /// than is `available`.
     pub(crate) fn get(
         &mut self,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn small_entries_foretell_large_ones() {
+    fn small_entries_predict_large_ones() {
         let (outcome, ran) = largest(0.1, 0.1 * GIB);
         assert_eq!(outcome, Outcome::Measured(measured(1.6, 1.6 * GIB)));
         assert_eq!(ran, ["e/1", "e/4", "e/16"]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Runs `command` to its end, and gives its status and what it wrote to standard output and error
+/// Runs `command` to its end, and returns its status and what it wrote to standard output and error
 /// where these are piped.
 ///
 /// # Errors

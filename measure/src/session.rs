@@ -69,7 +69,7 @@ impl Session {
         setting(&self.options.settings, name)
     }
 
-    /// Skips what has not begun after so many minutes.
+    /// Skips what has not begun after this many minutes.
     pub fn minutes(&mut self, minutes: f64) {
         self.minutes = minutes;
     }

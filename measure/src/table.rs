@@ -25,7 +25,7 @@ pub struct Figure {
     pub show: fn(f64) -> String,
 }
 
-/// What an entry is held against.
+/// What an entry is compared with.
 #[derive(Debug, Default)]
 pub(crate) struct Context<'a> {
     pub baseline: Option<&'a Measured>,

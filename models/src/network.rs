@@ -164,7 +164,7 @@ impl Network {
         }
     }
 
-    /// x (B, H, L) with its positions from `first` on, where the backbone has to be told.
+    /// x (B, H, L) with its positions from `first` on, where the backbone needs them.
     fn placed(&self, x: &Tensor, first: i64) -> Tensor {
         if self.kind.attends() { add_positions(x, first) } else { x.shallow_clone() }
     }

@@ -42,7 +42,7 @@ fn config(backbone: Backbone, bidirectional: bool) -> NetworkConfig {
         Backbone::S4 | Backbone::Sashimi => config.layer.bidirectional = bidirectional,
         Backbone::Transformer | Backbone::LinearAttention => config.attention = Some(attention),
         Backbone::Lstm | Backbone::Gru => {
-            config.recurrent = Some(RecurrentConfig { bidirectional })
+            config.recurrent = Some(RecurrentConfig { bidirectional });
         }
         Backbone::Dilated => {
             let dilated = config.dilated.insert(DilatedConfig::default());

@@ -1,4 +1,4 @@
-//! Test support: the reference numbers of the official S4 code, and how results are held against
+//! Test support: the reference numbers of the official S4 code, and how results are compared with
 //! them.
 //!
 //! A *kind* (`hippo`, `kernel_dplr`, …) is a JSON file that lists cases and a safetensors file that

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use toml::Table;
+use toml::{Table, Value};
 
 /// What every crate on libtorch needs at build time; the figure leaves it out.
 const UNDRAWN: &str = "libtorch-check";
@@ -38,8 +38,9 @@ fn the_figure_has_every_crate_and_its_arrows_which_point_down() {
     assert_eq!(names, members);
     for (row, (name, arrows)) in drawn.iter().enumerate() {
         let manifest = manifest(name);
-        let dependencies: BTreeSet<&str> = manifest.get("dependencies")
-            .as_table()
+        let dependencies: BTreeSet<&str> = manifest
+            .get("dependencies")
+            .and_then(Value::as_table)
             .into_iter()
             .flat_map(Table::keys)
             .map(String::as_str)

@@ -15,7 +15,7 @@ pub struct S4BlockConfig {
     pub bidirectional: bool,
     /// Outputs C of each channel's SSM.
     pub channels: i64,
-    /// Longest kernel; absent: as long as the input.
+    /// Longest kernel; as long as the input where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub l_max: Option<i64>,
     /// How sequences are convolved: `auto`, `fft` or `chunked`. A matter of speed alone.

@@ -139,7 +139,7 @@ impl Backbone {
         matches!(self, Backbone::S4 | Backbone::Sashimi)
     }
 
-    /// Whether it looks by content only, and has to be told the positions.
+    /// Whether it looks by content only, and needs the positions in its input.
     pub fn attends(self) -> bool {
         matches!(self, Backbone::Transformer | Backbone::LinearAttention)
     }

@@ -1,6 +1,6 @@
 //! What goes into a network, and what comes out: decided by the data.
 
-/// What a network takes and gives.
+/// What a network takes and returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// What goes in.

@@ -15,7 +15,7 @@ pub struct SsmConfig {
     pub mode: Mode,
     /// State size N, even; with `is_real` the number of real states.
     pub d_state: i64,
-    /// Number of (A, B) pairs that the channels share; absent: one per channel.
+    /// Number of (A, B) pairs that the channels share; one per channel where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_ssm: Option<i64>,
     /// Initial (A, B, P): `legs`, `fourier`, `hippo`, `diag-lin`, `diag-inv`, `diag-legs`, ….

@@ -10,7 +10,7 @@
 //! the same block with its kernel as in the papers (Cauchy product, Vandermonde sum) in libtorch
 //! operations.
 //!
-//! Both are held against the machine's arithmetic, with the FLOP that `support/work.rs` counts.
+//! Both are compared with the machine's arithmetic, with the FLOP that `support/work.rs` counts.
 
 mod support;
 #[path = "support/work.rs"]

@@ -14,7 +14,7 @@
 //! * `fft`: this crate's.
 //! * `chunked`: this crate's, chunk by chunk with the state in between.
 //!
-//! What they are held against. The FFTs: the bandwidth of memory, with every tensor read or written
+//! What they are compared with. The FFTs: the bandwidth of memory, with every tensor read or written
 //! once in float32, 4 H L (2 B + 1) bytes forward (u, K, y) and 4 H L (5 B + 3) with the gradients
 //! (and once more K and u, and of y, u and K the gradients). Chunks of T inputs: arithmetic, with
 //! 2 B H L (T + 2 N + N²/T) FLOP forward (within a chunk, from and to the state, from state to

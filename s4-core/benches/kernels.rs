@@ -10,7 +10,7 @@
 //! baseline is the papers' algorithm (Cauchy product, Vandermonde sum) in libtorch operations; it
 //! is this crate's, which forms its nodes in float64, slower than the official code and more exact.
 //!
-//! All methods are held against the machine's arithmetic with the same count of FLOP, that of the
+//! All methods are compared with the machine's arithmetic with the same count of FLOP, that of the
 //! sum K[l] = c Āˡ b̄ where all powers are there: 2 H N L forward, and three times that with the
 //! gradients.
 

@@ -32,7 +32,7 @@ pub fn total(device: Device) -> Result<u64> {
     Ok(bytes.unsigned_abs())
 }
 
-/// Lets the [`peak`] begin anew, with what is taken at present.
+/// Lets the [`peak`] begin anew, with what is now taken.
 ///
 /// # Errors
 /// If the device is the CPU or has no allocator that counts.

@@ -32,7 +32,7 @@ impl GeneratorState {
         Ok(Self { on: on.detach(), state: unsafe { Tensor::from_ptr(state) } })
     }
 
-    /// Runs `draw` from this state, and puts the generator back to where it stands at present.
+    /// Runs `draw` from this state, and puts the generator back to where it stood.
     ///
     /// # Errors
     /// Those of `draw`.

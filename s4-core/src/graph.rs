@@ -22,7 +22,7 @@ const WARM_UP: usize = 3;
 pub struct Graph(NonNull<c_void>);
 
 impl Graph {
-    /// Runs `work` some times, then records it, on a stream of its own; gives the results of the
+    /// Runs `work` some times, then records it, on a stream of its own; returns the results of the
     /// recording, which a replay fills.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Systems whose answers are known: the naive kernel is held against formulas first, and the
+//! Systems whose answers are known: the naive kernel is compared with formulas first, and the
 //! faster ways against the same formulas.
 
 mod common;

@@ -66,7 +66,7 @@ fn kernels_agree_at_every_length() {
     }
 }
 
-/// What a way of applying an SSM gives: outputs, final state, and all gradients of a random
+/// What a way of applying an SSM returns: outputs, final state, and all gradients of a random
 /// functional of both.
 struct Outcome {
     y: Tensor,

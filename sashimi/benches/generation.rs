@@ -11,7 +11,7 @@
 //!
 //! A single sequence cannot be faster than its weights are read from the caches: that bound is
 //! measured by a sweep over as many bytes on one thread. Larger batches share what is read, and are
-//! held against nothing.
+//! compared with nothing.
 
 #[path = "../../s4-core/benches/support/libtorch.rs"]
 mod libtorch;

@@ -57,11 +57,11 @@ pub struct DataConfig {
     /// Folder of audio files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The data set it is (`sc09`, `fsdd`, …); absent: recognised by its content.
+    /// The data set it is (`sc09`, `fsdd`, …); recognised by its content where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,
-    /// Samples in a second; absent: as most files have, at most 16,000. A run's own config always
-    /// has it.
+    /// Samples per second; as most files have, at most 16,000, where it is missing. A run's own
+    /// config always has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_rate: Option<u32>,
     /// How recordings are divided for training, validation and test: `auto`, `lists`, `files` or
@@ -80,11 +80,11 @@ pub struct DataConfig {
     /// Samples in a window; the longest that is kept of a clip.
     pub length: usize,
     /// Samples between two cuts of back-propagation, over which the state is carried: sequences
-    /// may be longer than memory allows otherwise. Absent: no cuts.
+    /// may be longer than memory allows otherwise. No cuts where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<usize>,
-    /// Sequences of the validation split that are evaluated while training, evenly taken; absent:
-    /// all.
+    /// Sequences of the validation split that are evaluated while training, evenly taken; all
+    /// where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_count: Option<usize>,
     /// Damaged files are an error rather than skipped.
@@ -136,7 +136,7 @@ impl DataConfig {
         Quantiser::new(self.companding, self.bits).context("data.bits")
     }
 
-    /// Samples in a second.
+    /// Samples per second.
     ///
     /// # Errors
     /// If it has not been found out yet.

@@ -1,16 +1,17 @@
 //! SaShiMi (Goel et al. 2022): raw audio modelled sample by sample with S4.
 //!
 //! [`experiment`] is what one run is made of; [`data`] a folder of audio as sequences of codes;
-//! [`objective`] the loss of a network that predicts the next code; [`generate`] new audio; [`baseline`] what simple
-//! predictors reach; [`runaway`], [`spectrum`] and [`plot`] hear and show; [`cli`] the command line.
+//! [`objective`] the loss of a network that predicts the next code; [`generate`] new audio;
+//! `baseline` what simple predictors reach; `runaway`, `spectrum` and `plot` hear and show; [`cli`]
+//! the command line.
 
-pub mod baseline;
+mod baseline;
 pub mod cli;
 pub mod data;
 pub mod experiment;
 pub mod generate;
 pub mod objective;
-pub mod plot;
+mod plot;
 mod preview;
-pub mod runaway;
-pub mod spectrum;
+mod runaway;
+mod spectrum;

@@ -91,7 +91,7 @@ impl NextCode {
     ///
     /// # Errors
     /// If the batch does not fit the model.
-    pub fn surprise(&self, batch: &CodeBatch) -> Result<Tensor> {
+    pub fn nll(&self, batch: &CodeBatch) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let mut sum = Tensor::zeros([batch.size() as i64], (Kind::Double, self.store.device()));
         self.for_each_segment(&self.upload(batch)?, false, &mut |scores, targets| {

@@ -75,8 +75,8 @@ fn segments_change_gradients_but_no_figure() -> Result<()> {
     }
     let bits = a.metrics[0].1.double_value(&[]) / 70.0;
     assert!((bits - a.loss.double_value(&[]) / std::f64::consts::LN_2).abs() < 1e-4);
-    let surprise = parts.surprise(&batch)?.sum(Kind::Double).double_value(&[]) / 70.0;
-    assert!((surprise - a.loss.double_value(&[])).abs() < 1e-4);
+    let nll = parts.nll(&batch)?.sum(Kind::Double).double_value(&[]) / 70.0;
+    assert!((nll - a.loss.double_value(&[])).abs() < 1e-4);
 
     // Back-propagation ends at the cuts, and its parts sum to the reported loss.
     let calls = std::cell::Cell::new(0);

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::export_weights;
 
-    /// A model with a head of so many classes, all of `value`.
+    /// A model with a head of `classes` classes, all of `value`.
     fn store(classes: i64, value: f64, kind: Kind) -> ParamStore {
         let mut store = ParamStore::new(Device::Cpu, kind);
         for (name, size) in [("layers.0.C", 3), ("layers.1.C", 3), ("head.weight", classes)] {

@@ -45,7 +45,7 @@ pub struct Report {
     pub encodings: BTreeMap<String, usize>,
     /// Levels of all readable files together.
     pub levels: Levels,
-    /// What the folder is taken for, or why that cannot be told; nothing for a single file.
+    /// What the folder is taken for, or why it is not recognised; nothing for a single file.
     pub layout: Option<LayoutReport>,
     /// Rate in Hz that the recommendations assume: what was asked for, else what the layout usually
     /// has, else what most files have.
@@ -72,7 +72,7 @@ pub struct Lengths {
 /// A file and its length.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Length {
-    /// From the inspected folder.
+    /// Path from the inspected folder.
     pub path: String,
     /// Its duration.
     pub seconds: f64,
@@ -111,9 +111,9 @@ pub struct Parts {
 /// What may need attention in a file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Problem {
-    /// Of what kind.
+    /// Kind of the problem.
     pub kind: ProblemKind,
-    /// From the inspected folder.
+    /// Path from the inspected folder.
     pub path: String,
     /// How bad it is, or why.
     pub detail: String,
@@ -138,7 +138,7 @@ pub enum ProblemKind {
 /// One file.
 #[derive(Debug, Serialize)]
 pub struct FileReport {
-    /// From the inspected folder.
+    /// Path from the inspected folder.
     pub path: String,
     /// Why it cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -26,9 +26,9 @@ pub struct Entry {
     pub path: PathBuf,
     /// The part it is in by the data set's own rule, where it has one.
     pub split: Option<Part>,
-    /// What is heard, where the data set says.
+    /// The label, such as the word that is spoken, where the data set has one.
     pub label: Option<String>,
-    /// Who is heard, where the data set says.
+    /// The speaker, where the data set names one.
     pub speaker: Option<String>,
 }
 

@@ -28,7 +28,7 @@ type Levels = [f32; 256];
 /// Mean and standard deviation of the values byte / 255 of one colour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moments {
-    /// Mean.
+    /// Mean of the values.
     pub mean: f64,
     /// Standard deviation.
     pub std: f64,

@@ -16,7 +16,7 @@ use crate::split::Examples;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Standardisation {
-    /// Mean.
+    /// Mean of the samples.
     pub mean: f64,
     /// Standard deviation, at least 0.
     pub std: f64,

@@ -102,7 +102,7 @@ impl Examples for TokenSet {
         Ok(self.labels[index].into())
     }
 
-    /// Of the longer of two sequences.
+    /// Positions of the longer of two sequences.
     fn length(&self, index: usize) -> usize {
         self.sequences(index).map(<[u8]>::len).max().unwrap_or(0)
     }

@@ -1,4 +1,4 @@
-//! A folder of files with one folder a class: `DIR/<class>/<file>`.
+//! A folder of files with one folder per class: `DIR/<class>/<file>`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -47,9 +47,9 @@ const CHUNK: u64 = 512;
 #[serde(from = "[usize; 2]", into = "[usize; 2]")]
 #[schemars(with = "[usize; 2]")]
 pub struct Lengths {
-    /// Of the shortest.
+    /// Tokens of the shortest expressions.
     pub shortest: usize,
-    /// Of the longest.
+    /// Tokens of the longest expressions.
     pub longest: usize,
 }
 

@@ -135,7 +135,7 @@ impl Framed {
         image
     }
 
-    /// Of a point in the image or up to [`FRAME`] pixels outside.
+    /// Index of a point in the image or up to [`FRAME`] pixels outside.
     fn index(&self, y: i32, x: i32) -> usize {
         (y + FRAME as i32) as usize * self.stride + (x + FRAME as i32) as usize
     }

@@ -1,4 +1,4 @@
-//! Any folder of files with one folder a class: `DIR/<class>/*.{wav,flac,ogg,mp3}`, `*.png` or
+//! Any folder of files with one folder per class: `DIR/<class>/*.{wav,flac,ogg,mp3}`, `*.png` or
 //! `*.txt`. What the files hold decides what is classified: samples, grey pixels or characters.
 
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
     name: "folder",
-    about: "files of your own, one folder a class",
+    about: "files of your own, one folder per class",
     length: None,
     classes: None,
     metric: Metric::ACCURACY,

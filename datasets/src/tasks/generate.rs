@@ -16,7 +16,7 @@ pub struct Request<'a> {
     pub count: u64,
     /// The same seed gives the same examples.
     pub seed: u64,
-    /// Of Pathfinder images; `None`: hard.
+    /// Difficulty of Pathfinder images; `None`: hard.
     pub difficulty: Option<Difficulty>,
     /// Side of Pathfinder images in pixels; `None`: the task's.
     pub size: Option<usize>,

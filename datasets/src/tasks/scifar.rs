@@ -26,7 +26,7 @@ pub(super) const TASK: Task = Task {
     load: |task, data, _| open(task, data, Colour::Rgb, &MOMENTS),
 };
 
-/// Of red, green and blue: the official experiment's.
+/// Mean and deviation of red, green and blue: the official experiment's.
 const MOMENTS: [Moments; 3] = [
     Moments { mean: 0.4914, std: 0.247 },
     Moments { mean: 0.4822, std: 0.243 },

@@ -36,7 +36,7 @@ impl Counts {
 /// Characters and their tokens.
 #[derive(Debug)]
 pub struct Vocabulary {
-    /// Of the first 128 characters, which are nearly all.
+    /// Numbers of the first 128 characters, which are nearly all.
     ascii: [u8; 128],
     others: HashMap<char, u8>,
     size: usize,

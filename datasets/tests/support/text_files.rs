@@ -9,7 +9,7 @@ pub fn write(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// Small files in the official format of a task below `dir`; gives one of them.
+/// Small files in the official format of a task below `dir`; returns one of them.
 pub fn files(task: &str, dir: &Path) -> PathBuf {
     match task {
         "listops" => {

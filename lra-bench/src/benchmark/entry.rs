@@ -68,7 +68,7 @@ pub struct Entry {
     pub model: Model,
     /// Positions a sequence, L.
     pub length: i64,
-    /// Sequences a step, B.
+    /// Sequences per step, B.
     pub batch: i64,
     /// Channels, H.
     pub d_model: i64,

@@ -9,7 +9,7 @@ use training::memory::peak_mib;
 pub(super) enum Peak {
     /// In this process.
     Process(PeakMemory),
-    /// On the CUDA device, where so many bytes had been taken before.
+    /// On the CUDA device, where this many bytes had been taken before.
     Device { device: Device, before: Option<f64> },
 }
 

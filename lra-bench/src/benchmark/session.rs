@@ -8,7 +8,7 @@ use measure::{available_memory, memory_shortage, run_child};
 
 use super::entry::{Entry, Measured};
 
-/// A process may take so many times the time of its entry, and this for its start.
+/// Limit of a process's time, in multiples of its entry's, beside the time for its start.
 const PATIENCE: f64 = 5.0;
 const START: Duration = Duration::from_secs(60);
 
@@ -31,7 +31,7 @@ pub struct Row {
 }
 
 /// Measures `entries`, the lengths of a model in ascending order, and tells `watch` of each. An
-/// entry whose shorter neighbour foretells that it would take too much time or memory is skipped.
+/// entry whose shorter neighbour predicts that it would take too much time or memory is skipped.
 pub fn run(entries: Vec<Entry>, mut watch: impl FnMut(&Row)) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for entry in entries {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_take_too_long_or_too_much_is_foretold() {
+    fn what_would_take_too_long_or_too_much_is_predicted() {
         // Twice the length: twice the time of a linear model, four times that of attention.
         let linear = row(Model::S4, 1024, 4.0, 1e6);
         assert_eq!(too_much(&longer(&linear), &linear), None);

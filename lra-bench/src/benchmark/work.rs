@@ -27,7 +27,7 @@ const WARM_UP: i64 = 32;
 const TRAINING_SHARE: f64 = 0.5;
 const GENERATION_SHARE: f64 = 0.15;
 const STREAMING_SHARE: f64 = 0.1;
-/// A fast model is known well enough after so many steps.
+/// Number of steps after which a fast model is known well enough.
 const MOST_STEPS: usize = 1000;
 const MOST_STREAMED: usize = 20 * MOST_STEPS;
 

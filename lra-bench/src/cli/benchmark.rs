@@ -33,7 +33,7 @@ pub(super) struct Args {
         value_parser = value_parser!(i64).range(2..)
     )]
     lengths: Vec<i64>,
-    /// Sequences a step
+    /// Sequences per step
     #[arg(long, value_name = "B", default_value_t = 1, value_parser = value_parser!(i64).range(1..))]
     batch: i64,
     /// Channels

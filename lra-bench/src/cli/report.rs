@@ -49,7 +49,7 @@ fn named(names: &[String]) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Of everything in `runs/`. What other programs left there is no error.
+/// The report of everything in `runs/`. What other programs left there is no error.
 fn report_of_all() -> Result<Report> {
     let mut runs = Vec::new();
     for folder in run_dir::list(run_dir::root()) {

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::Prediction;
 
-/// Above so many classes a matrix does not fit a terminal.
+/// The most classes whose matrix fits a terminal.
 const SHOWN_CLASSES: usize = 12;
 /// How many mistakes are listed instead.
 const SHOWN_MISTAKES: usize = 8;

@@ -22,7 +22,7 @@ pub(super) enum Stage {
 
 /// One resolution and everything coarser.
 ///
-/// Of a state it has, in this order: the states of the blocks on the way down; s - 1 places for
+/// Its part of a state is, in this order: the states of the blocks on the way down; s - 1 places for
 /// vectors (B, H) that wait to be pooled, without elements where none waits; the state of the stage
 /// inside; the unpooled outputs (B, H, s) of the current group of positions; the states of the blocks
 /// on the way up.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-/// A comment stands beside its key in lines of at most so many characters.
+/// The longest line, in characters, in which a comment stands beside its key.
 const COLUMNS: usize = 100;
 
 /// `config` as TOML that explains every key: the documentation of its field as a comment, with the

@@ -1,4 +1,4 @@
-//! What benchmarks on libtorch say of it, and the arithmetic that they are held against: a float32
+//! What benchmarks on libtorch say of it, and the arithmetic that they are compared with: a float32
 //! matrix product of 2048 x 2048 x 2048, 2 · 2048³ FLOP.
 
 use std::time::Duration;

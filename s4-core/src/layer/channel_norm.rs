@@ -1,6 +1,6 @@
 //! Layer norm over the channels of sequences (B, H, L), as they lie in memory.
 //!
-//! libtorch normalises the last dimension; for channels it takes a transposed copy forth and back,
+//! libtorch normalises the last dimension; for channels it takes a transposed copy each way,
 //! in both passes. On a CPU a loop over blocks of positions needs neither.
 
 use std::ops::{Add, Mul, Range, Sub};

@@ -102,7 +102,7 @@ impl Linear {
         })
     }
 
-    /// Inputs a position.
+    /// Inputs per position.
     pub fn inputs(&self) -> i64 {
         match &self.weight {
             Weight::Plain(weight) => weight.size()[1],

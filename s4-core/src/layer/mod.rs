@@ -33,7 +33,7 @@ use linear::DenseKind;
 pub struct Pass {
     /// Whether dropout drops and batch norm uses and tracks the batch's statistics.
     pub train: bool,
-    /// Number of valid positions of each sequence, (B) int64 on the model's device; absent: all.
+    /// Number of valid positions of each sequence, (B) int64 on the model's device; `None`: all.
     pub lengths: Option<Tensor>,
     /// What residual blocks are given beside their input where they are built for it: (B, C), or
     /// (B, C, L) with as many positions as the block's input.
@@ -107,7 +107,7 @@ pub trait SequenceLayer: std::fmt::Debug {
     /// If the input does not fit the layer.
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor>;
 
-    /// Applies the layer to the continuation of sequences that left it in `state`; gives the
+    /// Applies the layer to the continuation of sequences that left it in `state`; returns the
     /// outputs and the next state. Equal to one forward pass over the joined sequence.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ pub trait SequenceLayer: std::fmt::Debug {
     /// If the layer is not causal.
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>>;
 
-    /// Whether the layer takes and gives activations in bfloat16 where there are kernels
+    /// Whether the layer takes and returns activations in bfloat16 where there are kernels
     /// ([`crate::gpu`]) and [`Pass::dense`] asks for it. Parameters and states are not concerned.
     fn takes_bf16(&self) -> bool {
         false
@@ -155,7 +155,7 @@ pub(crate) fn gpu_kernels() -> Vec<cuda::Kernel> {
 
 /// A layer, one position at a time.
 pub trait Stepper: std::fmt::Debug {
-    /// Input (B, H) and state give the output (B, H) and the next state.
+    /// From the input (B, H) and the state to the output (B, H) and the next state.
     fn step(&self, x: &Tensor, state: &State) -> (Tensor, State);
 }
 

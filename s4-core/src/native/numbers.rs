@@ -60,7 +60,7 @@ impl Element for f64 {
 }
 
 impl<T: Element> Numbers<T> {
-    /// Of this tensor.
+    /// The numbers of this tensor.
     ///
     /// # Panics
     /// If it is not contiguous, of another kind or on another device.

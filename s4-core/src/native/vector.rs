@@ -55,7 +55,7 @@ pub struct Rows<'a, T> {
 }
 
 impl<'a, T: Element> Rows<'a, T> {
-    /// Rows of so many numbers.
+    /// Rows of this many numbers.
     pub fn new(rows: &'a [T], width: usize) -> Self {
         let count = rows.len() / width;
         Self { rows, columns: (count >= 8).then(|| transposed(rows, width)) }
@@ -144,7 +144,7 @@ pub fn add_complex<const FMA: bool, const CONJUGATE: bool, T: Element>(
     }
 }
 
-/// y += A x for the columns of A one behind the other.
+/// y += A x for the columns of A in sequence.
 #[inline(always)]
 pub fn add_product<const FMA: bool, T: Element>(columns: &[T], x: &[T], y: &mut [T]) {
     let mut start = 0;
@@ -157,7 +157,7 @@ pub fn add_product<const FMA: bool, T: Element>(columns: &[T], x: &[T], y: &mut 
 }
 
 /// The same for blocks of `WIDTH` rows from `start` on, as many as there are, each kept in
-/// registers; gives the first row that is left.
+/// registers; returns the first row that is left.
 #[inline(always)]
 fn add_product_rows<const FMA: bool, const WIDTH: usize, T: Element>(
     mut start: usize,

@@ -83,7 +83,7 @@ impl LowRank {
             let both = diagonal(0);
             let of_re = both.narrow(-1, 0, half) + both.narrow(-1, half, half);
             let of_im = diagonal(-half) - diagonal(half);
-            // As P itself, with its columns one behind the other.
+            // As P itself, with its columns in sequence.
             let of_p = q.matmul(&g.transpose(-1, -2)).neg_().transpose(-1, -2);
             let of_q = p.transpose(-1, -2).matmul(g).neg_();
             Ok(vec![Some(of_re), Some(of_im), Some(of_p), Some(of_q)])

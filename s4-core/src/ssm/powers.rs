@@ -205,7 +205,7 @@ impl Tables {
             int(c),
             int(t),
         ]);
-        // SAFETY: the kernel's arguments, with the sizes that it is told.
+        // SAFETY: the kernel's arguments, with the sizes that it is given.
         unsafe {
             gpu::launch(&self.b, kernel, (h, 1, 1), 32 * self.warps, &arguments)?;
         };
@@ -273,7 +273,7 @@ impl Tables {
             int(t),
         ]);
         debug_assert_eq!(n, 2 * self.re.size()[1]);
-        // SAFETY: the kernel's arguments, with the sizes that it is told.
+        // SAFETY: the kernel's arguments, with the sizes that it is given.
         unsafe {
             gpu::launch(&self.b, &self.backward, (h, 1, 1), 32 * self.warps, &arguments)?;
         };

@@ -124,7 +124,7 @@ fn run(
     arguments.resize(6, address_or_null(None));
     arguments.extend([&re, &im, &p, &q, &b, &c].map(address));
     arguments.extend([int(h), int(systems), int(outputs), cuda::Argument::Double(rate)]);
-    // SAFETY: the kernel's arguments, with the sizes that it is told.
+    // SAFETY: the kernel's arguments, with the sizes that it is given.
     unsafe {
         gpu::launch(stored.c, &forward, blocks(h), THREADS, &arguments)?;
     };
@@ -181,7 +181,7 @@ fn back(
     arguments.extend([&of[0], &of[1], &of[4], &of[5], &of[2], &of[3]].map(address));
     arguments.extend(found.iter().map(address));
     arguments.extend([int(h), int(systems), int(outputs), cuda::Argument::Double(rate)]);
-    // SAFETY: the kernel's arguments, with the sizes that it is told.
+    // SAFETY: the kernel's arguments, with the sizes that it is given.
     unsafe {
         gpu::launch(c, kernel, blocks(h), THREADS, &arguments)?;
     };

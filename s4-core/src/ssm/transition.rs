@@ -230,7 +230,7 @@ impl Transition {
 pub struct Squares(Vec<Transition>);
 
 impl Squares {
-    /// Of this Ā.
+    /// Spectral radius of this Ā.
     pub fn new(a: &Transition) -> Self {
         Self(vec![a.copy()])
     }

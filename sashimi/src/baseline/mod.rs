@@ -81,7 +81,7 @@ pub struct LinearResult {
 /// Fits the baselines on `train` and measures them on `held_out`.
 ///
 /// Codes are below `levels`; `decode` gives the sample in [-1, 1] of each and must increase with
-/// the code. `progress` is told what is being done, one line each time.
+/// the code. `progress` is called with what is being done, one line each time.
 ///
 /// # Errors
 /// If either set is empty, a recording cannot be read, a code is not below `levels`, or `decode`

@@ -6,7 +6,7 @@ use super::{Sequences, read};
 
 /// Codes in a piece at most.
 const PIECE: usize = 1 << 14;
-/// One part in so many of the training codes is for choosing.
+/// One part in this many of the training codes is for choosing.
 const TUNE_SHARE: usize = 8;
 
 /// Pieces of recordings, in order.

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             Err(error) => return Err(error),
         };
         let samples = codes.len();
-        let nats = f64::try_from(model.surprise(&CodeBatch::new(&[codes]))?)?;
+        let nats = f64::try_from(model.nll(&CodeBatch::new(&[codes]))?)?;
         let bits = nats / std::f64::consts::LN_2 / samples as f64;
         let name = file.display().to_string();
         if args.json {

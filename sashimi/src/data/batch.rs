@@ -13,7 +13,7 @@ use crate::baseline;
 /// Sequences of codes as plain data: built on worker threads, made tensors by the trainer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CodeBatch {
-    /// (B, L), each row filled up with zeros behind its codes.
+    /// (B, L), each row padded with zeros.
     pub codes: Vec<i32>,
     /// Number of codes of each sequence, (B).
     pub lengths: Vec<usize>,

@@ -18,7 +18,7 @@ use tensors::Tensors;
 
 /// Several sequences that a model continues step by step.
 pub trait Scores {
-    /// Appends one code to every sequence; gives the scores of what follows, (B, K) row by row.
+    /// Appends one code to every sequence; returns the logits of what follows, (B, K) row by row.
     ///
     /// # Errors
     /// If the model cannot compute them.

@@ -73,7 +73,7 @@ pub(super) fn resume(args: &Args, folder: &Path, device: Device) -> Result<Exit>
         let seed = before.experiment.train.seed;
         if args.seeds.is_empty() && experiment.train.seed != seed {
             return Err(usage(format!(
-                "{} holds one run a seed: leave --seed and train.seed out",
+                "{} holds one run per seed: leave --seed and train.seed out",
                 folder.display()
             )));
         }

@@ -12,7 +12,7 @@ use crate::autograd::{self, Gradients};
 use crate::gpu::exact_product;
 use crate::ssm::transition::{Rotation, Transition};
 
-/// Inputs u (B, H, L) and the initial state (B, H, N), absent: zero, to the outputs (B, C, H, L) and,
+/// Inputs u (B, H, L) and the initial state (B, H, N), `None`: zero, to the outputs (B, C, H, L) and,
 /// where there is an initial one, the state (B, H, N) in front of the last chunk.
 pub fn product(tables: &Tables, u: &Tensor, state: Option<&Tensor>) -> Result<(Tensor, Tensor)> {
     let carry = match &tables.carry {

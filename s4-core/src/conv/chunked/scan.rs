@@ -27,7 +27,7 @@ pub enum Pass {
 
 /// Puts the states that enter the chunks in the place of what each chunk adds, v (H, B, M, D·N),
 /// contiguous. Direction 0 begins with `state` (H, B, N) in float64, which becomes the state behind
-/// its last chunk; absent: zero. Gives, where there is a `state`, direction 0's that enters the last
+/// its last chunk; `None`: zero. Returns, where there is a `state`, direction 0's that enters the last
 /// of its chunks, (H, B, N) in float64. Without gradients.
 ///
 /// # Errors
@@ -187,7 +187,7 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
         arguments.extend(ends);
         arguments.extend([int(h), int(b), int(m), int(d), flip]);
         let blocks = (h * b * d * n / 2 + 127) / 128;
-        // SAFETY: the kernel's arguments, with the sizes that it is told.
+        // SAFETY: the kernel's arguments, with the sizes that it is given.
         unsafe {
             gpu::launch(v, &kernel, (blocks, 1, 1), 128, &arguments)?;
         };
@@ -198,7 +198,7 @@ fn by_kernel(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) -> Result
         arguments.extend([int(b), int(m), int(d), flip]);
         let threads = (n + 31) / 32 * 32 * groups;
         let sequences = 4 * groups;
-        // SAFETY: the kernel's arguments, with the sizes that it is told.
+        // SAFETY: the kernel's arguments, with the sizes that it is given.
         unsafe {
             gpu::launch(v, &kernel, (h, d, (b + sequences - 1) / sequences), threads, &arguments)?;
         };

@@ -144,7 +144,7 @@ impl Layout {
         arguments.resize(4, address_or_null(None));
         arguments.extend(found.iter().map(address));
         arguments.extend([int(h), int(self.outputs), int(t)]);
-        // SAFETY: the kernel's arguments, with the sizes that it is told.
+        // SAFETY: the kernel's arguments, with the sizes that it is given.
         unsafe {
             gpu::launch(&given[0], &forward, (h, self.outputs, BLOCKS), THREADS, &arguments)?;
         };
@@ -181,7 +181,7 @@ impl Layout {
                 arguments.push(address_or_null(None));
             }
             arguments.extend([int(h), int(c), int(t)]);
-            // SAFETY: the kernel's arguments, with the sizes that it is told.
+            // SAFETY: the kernel's arguments, with the sizes that it is given.
             unsafe {
                 gpu::launch(of_input, &backward, (h, c, BLOCKS), THREADS, &arguments)?;
             };
