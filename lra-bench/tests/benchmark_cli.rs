@@ -67,7 +67,7 @@ fn wrong_arguments_are_one_clear_message() {
         ("--batch=0", 2, &["batch"]),
         ("--seconds-per-entry=0", 2, &["--seconds-per-entry must be positive"]),
         ("--d-model=6", 1, &["Transformer", "heads must divide d_model = 6"]),
-        ("--n-layers=0", 1, &["n_layers must be positive"]),
+        ("--n-layers=0", 1, &["n_layers must be 1 to"]),
     ];
     for (wrong, code, words) in cases {
         fail(&mut benchmark(&["--device=cpu", wrong]), code, words);

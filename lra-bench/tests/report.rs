@@ -127,12 +127,14 @@ fn ctrl_c_stops_all_seeds_and_says_how_to_go_on_with_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let endless = ["--seeds", "1,2", "--epochs", "100000", "--run-dir", "group"];
-    let child = train(path, &endless)
+    let mut child = train(path, &endless)
         .args(["--set", "model.mixer=convolution"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     while !path.join("group/seed-1/summary.json").exists() {
+        let ended = child.try_wait().unwrap();
+        assert!(ended.is_none(), "it ended by itself: {ended:?}");
         thread::sleep(Duration::from_millis(20));
     }
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
@@ -143,7 +145,7 @@ fn ctrl_c_stops_all_seeds_and_says_how_to_go_on_with_them() {
     assert!(stderr.ends_with("Continue with --resume group\n"), "{stderr}");
     // What was asked for is kept, in the same words as with the seed that has begun: defaults too.
     let config = |seed: &str| fs::read_to_string(path.join(seed).join("config.toml")).unwrap();
-    assert!(config("group/seed-1").contains("[model.convolution]"));
+    assert!(config("group/seed-1").contains("[model.dilated]"));
     assert_eq!(config("group/seed-1").replace("seed = 1", "seed = 2"), config("group/seed-2"));
 }
 

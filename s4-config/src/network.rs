@@ -145,11 +145,6 @@ impl Backbone {
     }
 }
 
-/// Whether the rest of a key, after a section's name, is the end or below the section.
-fn below(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('.')
-}
-
 impl NetworkConfig {
     /// The defaults of a backbone.
     pub fn of(backbone: Backbone) -> Self {
@@ -307,15 +302,14 @@ impl NetworkConfig {
     /// were changed by the user; and a line on what has no effect, if anything.
     ///
     /// # Errors
-    /// If the user set what has no effect.
+    /// If the user set what has no effect; `[model.layer]` alone, which every preset has, may be.
     pub fn settle(mut self, default: Backbone, set: &[&str]) -> Result<(Self, Option<String>)> {
         let backbone = *self.backbone.get_or_insert(default);
         let unused: Vec<String> =
             self.unused().into_iter().map(|key| format!("model.{key}")).collect();
         for key in &unused {
-            let of_user = |set: &&str| set.strip_prefix(key.as_str()).is_some_and(below);
             ensure!(
-                !set.iter().any(of_user),
+                key == "model.layer" || !set.contains(&key.as_str()),
                 "{key} means nothing to model.backbone = \"{}\"; leave it out or choose another \
                  backbone",
                 backbone.key()

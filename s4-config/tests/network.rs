@@ -136,13 +136,8 @@ fn keys_of_another_backbone_have_no_effect() {
         let left = config.unused();
         assert!(left.is_empty() || left == ["layer"], "{text}: {left:?}");
     }
-    for (text, set) in [
-        ("pool = [2]", "model.pool"),
-        ("backbone = \"lstm\"\nlayer.ssm.d_state = 8", "model.layer.ssm.d_state"),
-    ] {
-        let error = parse(text).settle(Backbone::S4, &[set]).unwrap_err().to_string();
-        assert!(error.contains("means nothing to model.backbone"), "{error}");
-    }
+    let error = parse("pool = [2]").settle(Backbone::S4, &["model.pool"]).unwrap_err().to_string();
+    assert!(error.starts_with("model.pool means nothing to model.backbone"), "{error}");
     assert_eq!(parse("backbone = \"gru\"").settle(Backbone::S4, &[]).unwrap().1, None);
 }
 

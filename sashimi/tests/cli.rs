@@ -196,6 +196,31 @@ fn evaluation_counts_every_sample_of_the_held_out_clips() {
     }
 }
 
+/// Whatever backbone predicts the next code: trained, evaluated, scored and generated from.
+#[test]
+fn every_backbone_trains_and_generates() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for backbone in ["s4", "transformer", "linear-attention", "lstm", "gru", "dilated"] {
+        let choice = format!("model.backbone=\"{backbone}\"");
+        let segments = ["data.segment=64", "train.eval_every=2", "preview.seconds=0.01"];
+        let mut command = train(path, backbone, 2);
+        let stderr = outputs(set(set(&mut command, &[&choice]), &segments)).1;
+        assert!(stderr.contains("model.pool, model.expand, model.ff"), "{backbone}: {stderr}");
+        let evaluated = succeed(sashimi(path).args(["evaluate", backbone, "--device", "cpu"]));
+        assert!(evaluated.contains("bits per sample"), "{backbone}: {evaluated}");
+        let mut score = sashimi(path);
+        succeed(score.args(["score", backbone, "--device", "cpu"]).arg(clip("0_george_0.wav")));
+        let seconds = ["--seconds", "0.01", "--device", "cpu"];
+        let (written, stderr) =
+            outputs(sashimi(path).args(["generate", backbone]).args(seconds));
+        assert_eq!(samples(Path::new(&path.join(written.trim()))).len(), 80, "{backbone}");
+        assert_eq!(stderr.contains("slower, by libtorch"), backbone != "s4", "{backbone}: {stderr}");
+    }
+    let ahead = ["model.backbone=\"lstm\"", "model.recurrent.bidirectional=true"];
+    fail(set(&mut train(path, "ahead", 2), &ahead), 1, &["model.recurrent.bidirectional looks ahead"]);
+}
+
 #[test]
 fn audio_that_moved_is_evaluated_where_it_is_now() {
     let temporary = tempfile::tempdir().unwrap();

@@ -75,7 +75,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let path = dir.path().to_owned();
     let objective = NextCode::new(&experiment, device)?.with_examples(examples);
     let piece = experiment.data.segment.unwrap_or(experiment.data.length) as i64;
-    eprintln!("convolution: {}", plan::summary(&objective.model().explain(piece)));
+    if experiment.model.backbone().is_ssm() {
+        eprintln!("convolution: {}", plan::summary(&objective.model().explain(piece)));
+    }
     let setup = RunSetup { dir, config: config::to_toml(&experiment)?, progress };
     let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
     let outcome = trainer.run()?;
