@@ -54,7 +54,7 @@
 //!     let (objective, splits) = open(&settings)?;
 //!     let dir = RunDir::create(Path::new("runs/path-x/small-001"))?;
 //!     let setup = RunSetup { dir, config: config::to_toml(&settings)?, progress: true };
-//!     Trainer::new(settings.train, objective, splits, setup)?.run()
+//!     Trainer::new(settings.train.clone(), objective, splits, setup)?.run()
 //! }
 //!
 //! fn main() -> ExitCode {
