@@ -33,7 +33,7 @@ test: tools libtorch ## all tests
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} cargo test --workspace $(ARGS)
 
 digits: STEPS ?= 700
-digits: tools libtorch ## train a small model to tell spoken digits apart, in three minutes
+digits: tools libtorch ## train a small model to tell spoken digits apart, in a minute
 	$(LRA) train --max-steps $(STEPS) $(if $(wildcard runs/fsdd/make/config.toml), \
 	    --resume runs/fsdd/make, --config configs/lra/digits.toml --run-dir runs/fsdd/make)
 	$(LRA) evaluate runs/fsdd/make

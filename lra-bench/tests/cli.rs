@@ -170,6 +170,7 @@ fn wrong_usage_exits_2() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     fail(&mut lra_bench(path), 2, &["--task", "--resume"]);
+    fail(lra_bench(path).arg("config"), 2, &["--task", "run"]);
     fail(lra_bench(path).args(["--task", "path-y"]), 2, &["path-y", "path-x", "smnist"]);
     let (output, _) = run(lra_bench(path).arg("--no-such-flag"));
     assert_eq!(output.status.code(), Some(2));

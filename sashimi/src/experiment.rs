@@ -187,7 +187,11 @@ impl Preset {
     pub fn find(name: &str) -> Result<&'static Self> {
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
             let names: Vec<_> = PRESETS.iter().map(|preset| preset.name).collect();
-            usage(format!("there is no preset `{name}`; presets: paper, {}", names.join(", ")))
+            usage(format!(
+                "there is no preset `{name}`; presets: {}; `train` also takes paper, \
+                 the one that fits the data",
+                names.join(", ")
+            ))
         })
     }
 

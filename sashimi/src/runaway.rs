@@ -144,7 +144,6 @@ pub enum Warning {
     },
     /// One value all the time, away from 0.
     Constant {
-        /// The value.
         value: f64,
         /// For how long.
         seconds: f64,

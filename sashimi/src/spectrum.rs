@@ -29,7 +29,6 @@ const MAGMA: [[u8; 3]; 10] = [
 pub struct Image {
     /// Pixels a row.
     pub width: usize,
-    /// Rows.
     pub height: usize,
     /// Red, green and blue of each pixel, row by row from the top.
     pub pixels: Vec<u8>,

@@ -50,7 +50,6 @@ impl Model {
         config
     }
 
-    /// Its name in tables.
     pub fn name(self) -> &'static str {
         self.config(1, 1).name()
     }
@@ -72,7 +71,6 @@ pub struct Entry {
     pub batch: i64,
     /// Channels, H.
     pub d_model: i64,
-    /// Layers.
     pub n_layers: i64,
     /// `cpu` or `cuda:N`.
     pub device: String,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use datasets::tasks;
-use program::exit::Exit;
+use program::exit::{Exit, usage};
 use program::output::say_all;
 use training::run::Run;
 
@@ -13,7 +13,7 @@ use crate::experiment::{Experiment, Preset};
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
     /// Folder of a run, or its name below runs/: its settings
-    #[arg(value_name = "RUN", required_unless_present = "task", conflicts_with = "task")]
+    #[arg(value_name = "RUN", conflicts_with_all = ["task", "preset"])]
     run: Option<String>,
     /// A task, whose preset is shown; `lra-bench tasks` lists the names
     #[arg(long, value_name = "NAME")]
@@ -26,7 +26,12 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let experiment = match (&args.task, &args.run) {
         (Some(task), _) => Experiment::preset(tasks::find(task)?, args.preset, &[])?.value,
-        (None, run) => Run::open(run.as_deref().unwrap_or_default())?.experiment,
+        (None, Some(run)) => Run::open(run)?.experiment,
+        (None, None) => {
+            return Err(usage(
+                "nothing to show: name a task with --task (`lra-bench tasks` lists them), or a run",
+            ));
+        }
     };
     say_all(experiment.commented()?)?;
     Ok(Exit::Done)

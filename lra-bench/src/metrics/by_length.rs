@@ -10,9 +10,7 @@ const PARTS: usize = 4;
 /// The examples with lengths in a range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LengthBucket {
-    /// Shortest.
     pub from: usize,
-    /// Longest.
     pub to: usize,
     /// Number of examples.
     pub count: usize,

@@ -19,7 +19,6 @@ pub struct Row {
     pub model: String,
     /// Number of layers.
     pub layers: i64,
-    /// Width.
     pub width: i64,
     /// Trained scalars.
     pub parameters: Option<usize>,
@@ -39,7 +38,6 @@ pub struct Row {
     pub steps: Option<f64>,
     /// Where it was trained.
     pub device: Option<String>,
-    /// The seeds.
     pub seeds: Vec<u64>,
     /// How many of the runs came to their end.
     pub finished: usize,
@@ -53,7 +51,6 @@ pub struct Row {
 /// A figure of several runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
-    /// Mean.
     pub mean: f64,
     /// Sample standard deviation (with n - 1); none of a single run.
     pub standard_deviation: Option<f64>,

@@ -13,11 +13,9 @@ use crate::experiment::{Experiment, tag};
 /// A run: what it is and what came of it.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Its folder.
     pub folder: PathBuf,
     /// The folder of several seeds that it is one of.
     pub seeds_of: Option<PathBuf>,
-    /// Its settings.
     pub experiment: Experiment,
     /// Its results; none before its first evaluation.
     pub summary: Option<Summary>,

@@ -117,7 +117,7 @@ fn the_resolved_config_is_complete_and_reads_back() {
     assert_eq!(config.value.model.d_model, 128);
     assert_eq!(
         config.changes,
-        ["train.optimizer.lr: default -> 0.004", "model.d_model: 64 -> 128"]
+        ["set: train.optimizer.lr: default -> 0.004", "set: model.d_model: 64 -> 128"]
     );
     let text = to_toml(&config.value).unwrap();
     for key in ["batch_size = 0", "lr = 0.004", "warmup_steps = 10"] {
@@ -190,7 +190,7 @@ fn old_names_of_keys_still_work() {
     let loaded = load_with(&text, &["data.side=64"]).unwrap();
     assert_eq!(loaded.value.model.kind, Kind::Dplr);
     assert_eq!(loaded.value.data["size"], Value::Integer(64));
-    assert_eq!(loaded.changes, ["data.size: 28 -> 64"]);
+    assert_eq!(loaded.changes, ["set: data.size: 28 -> 64"]);
     assert_eq!(
         message(&(text + "size = 30\n"), &[]),
         "a.toml:14: `data.size`: it is set twice: `data.side` is its old name"
