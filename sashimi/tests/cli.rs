@@ -212,13 +212,20 @@ fn every_backbone_trains_and_generates() {
         let mut score = sashimi(path);
         succeed(score.args(["score", backbone, "--device", "cpu"]).arg(clip("0_george_0.wav")));
         let seconds = ["--seconds", "0.01", "--device", "cpu"];
-        let (written, stderr) =
-            outputs(sashimi(path).args(["generate", backbone]).args(seconds));
+        let (written, stderr) = outputs(sashimi(path).args(["generate", backbone]).args(seconds));
         assert_eq!(samples(Path::new(&path.join(written.trim()))).len(), 80, "{backbone}");
-        assert_eq!(stderr.contains("slower, by libtorch"), backbone != "s4", "{backbone}: {stderr}");
+        assert_eq!(
+            stderr.contains("slower, by libtorch"),
+            backbone != "s4",
+            "{backbone}: {stderr}"
+        );
     }
     let ahead = ["model.backbone=\"lstm\"", "model.recurrent.bidirectional=true"];
-    fail(set(&mut train(path, "ahead", 2), &ahead), 1, &["model.recurrent.bidirectional looks ahead"]);
+    fail(
+        set(&mut train(path, "ahead", 2), &ahead),
+        1,
+        &["model.recurrent.bidirectional looks ahead"],
+    );
 }
 
 #[test]
