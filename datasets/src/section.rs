@@ -28,14 +28,6 @@ fn complete<T: Serialize + DeserializeOwned>(task: &str, data: &Table) -> Result
     Ok(write(&settings).expect("what came from a table can be written as one"))
 }
 
-/// A section as its type.
-///
-/// # Errors
-/// If it has unknown keys or values of the wrong type.
-pub fn read<T: DeserializeOwned>(task: &str, data: &Table) -> Result<T> {
-    Ok(config::section("data", task, data)?)
-}
-
 /// The section of these settings.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Error, Result};
 use datasets::metric::{Better, Metric};
 use datasets::tasks::{self, Splits, Task};
-use program::config::{self, Config, Loaded, Problem};
+use program::config::{self, Aliases, Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
 use schemars::JsonSchema;
@@ -34,7 +34,7 @@ pub struct Experiment {
 }
 
 impl Config for Experiment {
-    const ALIASES: &[(&str, &str)] = s4_config::RENAMED;
+    const ALIASES: &[Aliases] = &[s4_config::ALIASES];
 
     fn complete(&mut self) -> Result<(), Problem> {
         // An unknown task is an error of its own.
@@ -144,9 +144,9 @@ impl run::Experiment for Experiment {
     }
 
     fn validate(&self) -> Result<()> {
-        let task = self.task()?;
-        (task.section.complete)(task.name, &self.data)?;
+        self.task()?;
         self.model.validate()?;
+        self.model.refuse_condition()?;
         self.train.validate()
     }
 }

@@ -223,6 +223,12 @@ fn conditions_that_do_not_fit_are_refused() {
         let message = error(&with, Some(normal(shape)));
         assert!(message.contains("(2, 5) or (2, 5, 24)"), "{message}");
     }
+    let (_, sashimi) = network("sashimi", &json!({"condition": 5}), VALUES);
+    for len in [0, 12, 23] {
+        let message = error(&sashimi, Some(normal(&[2, 5, len])));
+        assert!(message.contains(&format!("{len} positions for sequences of 24")), "{message}");
+    }
+    assert!(error(&sashimi, Some(normal(&[2, 4, 24]))).contains("(2, 5)"));
     assert!(with.stepper(StepMode::Linear, 1.0).unwrap_err().to_string().contains("condition"));
 }
 

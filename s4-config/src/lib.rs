@@ -17,7 +17,7 @@ pub use baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
 pub use block::{Activation, Convolution, FinalAct, KernelMethod, S4BlockConfig};
 pub use init::{BInit, Family, Init, InitArgs, Part};
 pub use measure::Measure;
-pub use network::{Backbone, EncoderInit, NetworkConfig, Pooling, RENAMED};
+pub use network::{ALIASES, Backbone, EncoderInit, NetworkConfig, Pooling};
 pub use sashimi::{SashimiConfig, Variant};
 pub use shape::{Input, Output, Shape};
 pub use ssm::{Discretisation, Mode, SsmConfig, SsmRate, SsmRates, Transform};

@@ -11,8 +11,8 @@ use crate::sashimi::{SashimiConfig, Variant};
 use crate::ssm::Mode;
 use crate::stack::{NormKind, StackConfig};
 
-/// Keys of `[model]` that had other names, in the TOML files of experiments.
-pub const RENAMED: &[(&str, &str)] = &[
+/// Old names of keys of `[model]` in the TOML files of experiments, and the current ones.
+pub const ALIASES: &[(&str, &str)] = &[
     ("model.mixer", "model.backbone"),
     ("model.kernel", "model.kernel_method"),
     ("model.convolution", "model.dilated"),
@@ -317,9 +317,21 @@ impl NetworkConfig {
         }
         let line = (!unused.is_empty()).then(|| {
             let verb = if unused.len() == 1 { "has" } else { "have" };
-            format!("{}; {} {verb} no effect", self.name(), unused.join(", "))
+            format!("model: {}; {} {verb} no effect", self.name(), unused.join(", "))
         });
         Ok((self.complete(backbone), line))
+    }
+
+    /// Refuses a condition, for a program that has none to give.
+    ///
+    /// # Errors
+    /// If the network is to be given one.
+    pub fn refuse_condition(&self) -> Result<()> {
+        ensure!(
+            self.condition.is_none(),
+            "model.condition is for networks that are given one; here there is none: leave it out"
+        );
+        Ok(())
     }
 
     /// Checks what the types cannot.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
 use audio_data::split::SplitBy;
-use program::config::{Config, Loaded, Problem};
+use program::config::{Aliases, Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
 use schemars::JsonSchema;
@@ -33,13 +33,7 @@ pub struct Experiment {
 }
 
 impl Config for Experiment {
-    const ALIASES: &[(&str, &str)] = &[
-        ("data.rate", "data.sample_rate"),
-        s4_config::RENAMED[0],
-        s4_config::RENAMED[1],
-        s4_config::RENAMED[2],
-        s4_config::RENAMED[3],
-    ];
+    const ALIASES: &[Aliases] = &[&[("data.rate", "data.sample_rate")], s4_config::ALIASES];
 
     fn complete(&mut self) -> Result<(), Problem> {
         self.train.best.get_or_insert_with(|| Best {
@@ -220,10 +214,7 @@ impl run::Experiment for Experiment {
         if let Some(key) = self.model.looks_ahead() {
             bail!("model.{key} looks ahead: such a model cannot predict the next sample");
         }
-        ensure!(
-            self.model.condition.is_none(),
-            "model.condition is for networks that are given one; codes are all that this one gets"
-        );
+        self.model.refuse_condition()?;
         ensure!(length > 0, "data.length is 0; a sequence holds at least one sample");
         if let Some(segment) = segment {
             let stride = self.model.stride() as usize;

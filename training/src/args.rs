@@ -16,7 +16,8 @@ use crate::train_config::TrainConfig;
 /// Flags of `train`; a program adds its own for data.
 #[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
-    /// Ready-made settings [default: paper on a GPU, small on a CPU]
+    /// Ready-made settings: small, paper, or others that the program has [default: paper on a GPU,
+    /// small on a CPU]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
     /// Settings from a file instead of a preset

@@ -87,8 +87,8 @@ pub fn evaluate_with_progress<O: Objective>(
     result
 }
 
-/// Runs all of `data` through the model, every sample once, streams from their beginning; `None` if the user interrupted.
-/// `on_batch` is called after each batch with how many of how many are done.
+/// Runs all of `data` through the model, every sample once, streams from their beginning; `None` if
+/// the user interrupted. `on_batch` is called after each batch with how many of how many are done.
 ///
 /// # Errors
 /// If the split is empty, or a sample or the model fails.

@@ -61,7 +61,7 @@ pub trait Experiment: Config + Serialize {
 fn settled<E: Experiment>(mut loaded: Loaded<E>) -> Result<Loaded<E>> {
     let set: Vec<&str> = loaded.keys.iter().map(String::as_str).collect();
     if let Some(line) = loaded.value.settle(&set)? {
-        loaded.changes.push(format!("model: {line}"));
+        loaded.changes.push(line);
     }
     loaded.value.validate()?;
     Ok(loaded)

@@ -23,12 +23,6 @@ pub trait Show {
     /// # Errors
     /// If it cannot be encoded.
     fn sound(&mut self, tag: &str, sound: &Sound) -> Result<()>;
-
-    /// Shows Markdown `text`.
-    ///
-    /// # Errors
-    /// If it cannot be encoded.
-    fn text(&mut self, tag: &str, text: &str) -> Result<()>;
 }
 
 /// A whole WAV file and its description.

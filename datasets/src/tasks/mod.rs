@@ -24,12 +24,13 @@ pub mod text;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use program::config;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
 use crate::fetch::Archive;
 use crate::metric::Metric;
-use crate::section::{self, Section};
+use crate::section::Section;
 use crate::shape::Shape;
 use crate::split::Split;
 use generate::Generate;
@@ -101,7 +102,7 @@ impl Task {
     /// # Errors
     /// If it has unknown keys or values of the wrong type.
     pub fn settings<T: DeserializeOwned>(&self, data: &Table) -> Result<T> {
-        section::read(self.name, data)
+        Ok(config::section("data", self.name, data)?)
     }
 }
 

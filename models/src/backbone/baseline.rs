@@ -1,7 +1,7 @@
 //! What the baselines share: padding is zeroed, and what is causal carries one tensor on.
 
 use anyhow::{Result, bail, ensure};
-use s4_core::layer::{Pass, SequenceLayer, State, Stepper, mask};
+use s4_core::layer::{Pass, SequenceLayer, State, Stepper, check_causal, check_sequences, mask};
 use s4_core::recurrence::StepMode;
 use tch::Tensor;
 
@@ -47,28 +47,9 @@ pub trait Mix: std::fmt::Debug {
 #[derive(Debug)]
 pub struct Baseline<M>(pub M);
 
-impl<M: Mix> Baseline<M> {
-    fn check_input(&self, x: &Tensor) -> Result<()> {
-        let (shape, width) = (x.size(), self.0.width());
-        ensure!(
-            shape.len() == 3 && shape[1] == width && shape[2] >= 1,
-            "expected sequences (batch, {width}, length), got {shape:?}"
-        );
-        Ok(())
-    }
-
-    fn check_causal(&self) -> Result<()> {
-        ensure!(
-            !self.0.bidirectional(),
-            "a bidirectional layer has no state: it needs the whole input"
-        );
-        Ok(())
-    }
-}
-
 impl<M: Mix> SequenceLayer for Baseline<M> {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        self.check_input(x)?;
+        check_sequences(x, self.0.width())?;
         // Even a weight of zero would let a NaN of the padding through.
         let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
         self.0.forward(masked.as_ref().unwrap_or(x), pass)
@@ -80,8 +61,8 @@ impl<M: Mix> SequenceLayer for Baseline<M> {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        self.check_input(x)?;
-        self.check_causal()?;
+        check_sequences(x, self.0.width())?;
+        check_causal(self.0.bidirectional())?;
         ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
         let [state] = state.as_slice() else {
             bail!("this layer has one state tensor, got {}", state.len())
@@ -91,7 +72,7 @@ impl<M: Mix> SequenceLayer for Baseline<M> {
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {
-        self.check_causal()?;
+        check_causal(self.0.bidirectional())?;
         Ok(vec![self.0.default_state(batch)])
     }
 
@@ -100,7 +81,7 @@ impl<M: Mix> SequenceLayer for Baseline<M> {
     }
 
     fn stepper(&self, _: StepMode, _: f64) -> Result<Box<dyn Stepper + '_>> {
-        self.check_causal()?;
+        check_causal(self.0.bidirectional())?;
         Ok(Box::new(BaselineStepper(&self.0)))
     }
 }

@@ -59,10 +59,8 @@ impl SequenceLayer for Sashimi {
     /// Sequences may be of any length.
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let (_, _, len) = x.size3().context("expected sequences (batch, channels, length)")?;
+        check_condition(pass, len)?;
         let missing = (self.stride - len % self.stride) % self.stride;
-        if missing == 0 {
-            return self.run(x, &mut None, pass);
-        }
         let condition = pass.condition.as_ref().map(|condition| match condition.dim() {
             3 => lengthen(condition, missing),
             _ => condition.shallow_clone(),
@@ -85,6 +83,7 @@ impl SequenceLayer for Sashimi {
             "parts of a sequence are multiples of {} positions long, got {len}",
             self.stride
         );
+        check_condition(pass, len)?;
         let total = self.state_len();
         ensure!(state.len() == total, "this model has {total} states, got {}", state.len());
         let mut carried = Some(Carried::new(state));
@@ -113,6 +112,15 @@ impl SequenceLayer for Sashimi {
     fn stride(&self) -> i64 {
         self.stride
     }
+}
+
+/// A condition of every position has as many as the input: it is pooled before the first block that
+/// would look.
+fn check_condition(pass: &Pass, len: i64) -> Result<()> {
+    if let Some([_, _, given]) = pass.condition.as_ref().map(Tensor::size).as_deref() {
+        ensure!(*given == len, "a condition of {given} positions for sequences of {len}");
+    }
+    Ok(())
 }
 
 /// x (B, H, L) with its last position repeated `missing` times behind it. Zeros would not do: the

@@ -2,12 +2,12 @@
 
 use toml::{Table, Value};
 
-use super::Problem;
+use super::{Aliases, Problem};
 
 /// `key` with the names that its parts have now.
-pub(super) fn current(key: &str, aliases: &[(&str, &str)]) -> String {
+pub(super) fn current(key: &str, aliases: &[Aliases]) -> String {
     let mut key = key.to_owned();
-    for (old, new) in aliases {
+    for (old, new) in aliases.iter().copied().flatten() {
         if let Some(rest) = key.strip_prefix(old)
             && (rest.is_empty() || rest.starts_with('.'))
         {

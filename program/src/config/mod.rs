@@ -23,9 +23,8 @@ use diagnose::Source;
 
 /// What a configuration file holds.
 pub trait Config: DeserializeOwned {
-    /// Old names of keys, which still work, and what they are called now: full keys of settings or
-    /// of sections.
-    const ALIASES: &'static [(&'static str, &'static str)] = &[];
+    /// Old names of keys, which still work.
+    const ALIASES: &'static [Aliases] = &[];
 
     /// Checks and fills in sections whose type another setting decides ([`section`]).
     ///
@@ -35,6 +34,9 @@ pub trait Config: DeserializeOwned {
         Ok(())
     }
 }
+
+/// Old names of keys and what they are called now: full keys of settings or of sections.
+pub type Aliases = &'static [(&'static str, &'static str)];
 
 /// A configuration and where it came from.
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ pub fn load<T: Config>(file: &Path, overrides: &[String]) -> Result<Loaded<T>> {
 pub fn parse<T: Config>(name: &str, text: &str, overrides: &[String]) -> Result<Loaded<T>> {
     let source = Source { name, text };
     let mut base: Table = text.parse().map_err(|error| source.syntax_error(&error))?;
-    for (old, new) in T::ALIASES {
+    for (old, new) in T::ALIASES.iter().copied().flatten() {
         aliases::rename(&mut base, old, new).map_err(|problem| source.explain(&problem, None))?;
     }
     let mut table = base.clone();

@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use toml::{Table, Value};
 
-use super::aliases;
+use super::{Aliases, aliases};
 use crate::exit::usage;
 
 /// One applied override.
@@ -26,7 +26,7 @@ impl fmt::Display for Change {
 }
 
 /// Sets in `table` what `text` says.
-pub(super) fn apply(table: &mut Table, text: &str, aliases: &[(&str, &str)]) -> Result<Change> {
+pub(super) fn apply(table: &mut Table, text: &str, aliases: &[Aliases]) -> Result<Change> {
     let Some((key, value)) = text.split_once('=') else {
         return Err(usage(format!("--set {text}: expected key=value, as in model.d_model=64")));
     };

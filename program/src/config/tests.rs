@@ -15,8 +15,8 @@ struct Experiment {
 }
 
 impl Config for Experiment {
-    const ALIASES: &'static [(&'static str, &'static str)] =
-        &[("data.side", "data.size"), ("model.sort", "model.kind")];
+    const ALIASES: &'static [Aliases] =
+        &[&[("data.side", "data.size")], &[("model.sort", "model.kind")]];
 
     fn complete(&mut self) -> Result<(), Problem> {
         if self.task == "images" {

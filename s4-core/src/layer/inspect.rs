@@ -30,7 +30,7 @@ pub trait Inspect {
 }
 
 /// Where a part is in a network.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its name, such as `up0.3`; empty for the network itself.
     pub name: String,

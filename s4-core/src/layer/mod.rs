@@ -19,7 +19,7 @@ mod rows;
 pub mod s4_block;
 pub mod stack;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use s4_config::KernelMethod;
 use tch::Tensor;
 
@@ -146,6 +146,28 @@ pub trait SequenceLayer: std::fmt::Debug {
     fn stride(&self) -> i64 {
         1
     }
+}
+
+/// Checks that `x` is (B, H, L) with `width` channels and at least one position.
+///
+/// # Errors
+/// With the shapes that are expected and found.
+pub fn check_sequences(x: &Tensor, width: i64) -> Result<()> {
+    let shape = x.size();
+    ensure!(
+        shape.len() == 3 && shape[1] == width && shape[2] >= 1,
+        "expected sequences (batch, {width}, length), got {shape:?}"
+    );
+    Ok(())
+}
+
+/// Refuses to carry a state on where a layer looks ahead.
+///
+/// # Errors
+/// If it is `bidirectional`.
+pub fn check_causal(bidirectional: bool) -> Result<()> {
+    ensure!(!bidirectional, "a bidirectional layer has no state: it needs the whole input");
+    Ok(())
 }
 
 /// Every kernel of the layers, in variants that stand for all.

@@ -10,7 +10,7 @@ use super::dropout::Dropout;
 use super::glu::linear_glu;
 use super::inspect::{Inspect, Place};
 use super::linear::{DenseKind, Linear};
-use super::{Pass, SequenceLayer, State, Stepper, mask};
+use super::{Pass, SequenceLayer, State, Stepper, check_causal, check_sequences, mask};
 use crate::conv::chunked::scan;
 use crate::conv::plan;
 use crate::conv::plan::Plan;
@@ -261,28 +261,11 @@ impl S4Block {
             FinalAct::Pointwise(activation) => activate(activation, y),
         }
     }
-
-    fn check_input(&self, x: &Tensor) -> Result<()> {
-        let (shape, h) = (x.size(), self.d.size()[1]);
-        ensure!(
-            shape.len() == 3 && shape[1] == h && shape[2] >= 1,
-            "expected sequences (batch, {h}, length), got {shape:?}"
-        );
-        Ok(())
-    }
-
-    fn check_causal(&self) -> Result<()> {
-        ensure!(
-            !self.bidirectional,
-            "a bidirectional layer has no state: it needs the whole input"
-        );
-        Ok(())
-    }
 }
 
 impl SequenceLayer for S4Block {
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        self.check_input(x)?;
+        check_sequences(x, self.d.size()[1])?;
         let masked = pass.lengths.as_ref().map(|lengths| mask::zero_padding(x, lengths));
         let y = self.convolve(masked.as_ref().unwrap_or(x), pass)?;
         Ok(self.mix(&y, pass))
@@ -294,8 +277,8 @@ impl SequenceLayer for S4Block {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        self.check_input(x)?;
-        self.check_causal()?;
+        check_sequences(x, self.d.size()[1])?;
+        check_causal(self.bidirectional)?;
         ensure!(pass.lengths.is_none(), "padded sequences cannot carry a state on");
         let [state] = state.as_slice() else {
             anyhow::bail!("an S4 block has one state tensor, got {}", state.len())
@@ -324,13 +307,13 @@ impl SequenceLayer for S4Block {
     }
 
     fn default_state(&self, batch: i64) -> Result<State> {
-        self.check_causal()?;
+        check_causal(self.bidirectional)?;
         let shape = [batch, self.d.size()[1], self.systems.states()];
         Ok(vec![Tensor::zeros(shape, (self.systems.kind(), self.d.device()))])
     }
 
     fn stepper(&self, mode: StepMode, rate: f64) -> Result<Box<dyn Stepper + '_>> {
-        self.check_causal()?;
+        check_causal(self.bidirectional)?;
         let discrete = self.systems.ssm(rate).discretise(1)?;
         let recurrence = Recurrence::new(&discrete, mode, self.systems.kind())?;
         Ok(Box::new(S4Stepper { block: self, recurrence }))

@@ -192,10 +192,6 @@ impl Show for AtStep<'_> {
     fn sound(&mut self, tag: &str, sound: &Sound) -> Result<()> {
         self.events.sound(self.step, tag, sound)
     }
-
-    fn text(&mut self, tag: &str, text: &str) -> Result<()> {
-        self.events.text(self.step, tag, text)
-    }
 }
 
 fn figures(loss: f64, metrics: &[(String, f64)]) -> String {
