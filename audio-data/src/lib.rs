@@ -7,7 +7,6 @@ pub mod layout;
 pub mod part;
 pub mod quantise;
 pub mod read;
-pub mod resample;
 pub mod split;
 pub mod wav_out;
 pub mod windows;

@@ -10,9 +10,9 @@ use audio_data::corpus::{self, Corpus, Prepared};
 use audio_data::layout;
 use audio_data::part::Part;
 use audio_data::quantise::{Companding, Quantiser, Scaling, stretch};
-use audio_data::resample::Resampler;
 use audio_data::split::{Shares, Span, SplitBy, divide};
 use audio_data::windows::{Cut, Windows};
+use dsp::resample::Resampler;
 use tempfile::TempDir;
 
 const RATE: u32 = 16_000;

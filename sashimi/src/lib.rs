@@ -2,8 +2,7 @@
 //!
 //! [`experiment`] is what one run is made of; [`data`] a folder of audio as sequences of codes;
 //! [`objective`] the loss of a network that predicts the next code; [`generate`] new audio;
-//! `baseline` what simple predictors reach; `runaway`, `spectrum` and `plot` hear and show; [`cli`]
-//! the command line.
+//! `baseline` what simple predictors reach; `plot` draws; [`cli`] the command line.
 
 mod baseline;
 pub mod cli;
@@ -13,5 +12,3 @@ pub mod generate;
 pub mod objective;
 mod plot;
 mod preview;
-mod runaway;
-mod spectrum;

@@ -11,7 +11,7 @@ use training::show::{Show, Sound};
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
 use crate::generate::{self, Generator, stream};
-use crate::spectrum::spectrogram;
+use dsp::spectrum::spectrogram;
 
 /// Rows of a spectrogram.
 const HEIGHT: usize = 128;

@@ -20,7 +20,7 @@ use super::index::{INDEX, Index, Recording, SAMPLES, Skipped};
 use super::none_readable;
 use crate::layout::Listing;
 use crate::read::Reader;
-use crate::resample::Resampler;
+use dsp::resample::Resampler;
 
 /// Starts the names of folders in which a corpus is being built.
 const BUILDING: &str = ".building-";

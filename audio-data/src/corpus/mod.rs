@@ -19,12 +19,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use dsp::resample::RATES;
 use program::progress::Progress;
 use program::{exit, files, interrupt};
 use rayon::prelude::*;
 
 use crate::layout::Listing;
-use crate::read::{RATES, Reader};
+use crate::read::Reader;
 pub use index::{Recording, Skipped};
 
 /// A prepared data set.

@@ -13,9 +13,11 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use self::measure::{Levels, Measure};
+use dsp::resample::RATES;
+
 use crate::layout::{self, Entry};
 use crate::part::Part;
-use crate::read::{RATES, Reader};
+use crate::read::Reader;
 
 /// Shorter files are probably fragments, in seconds.
 const SHORT: f64 = 0.1;

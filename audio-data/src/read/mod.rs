@@ -7,18 +7,15 @@ mod wav_header;
 
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read, Seek};
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use dsp::resample::RATES;
 use program::panics;
 
 use self::compressed::Compressed;
 use self::kind::Kind;
 use self::wav::Wav;
-
-/// Rates that a sound card or a data set could have, in Hz.
-pub const RATES: RangeInclusive<u32> = 1_000..=768_000;
 
 /// What a file's header says about its sound.
 #[derive(Debug, Clone, PartialEq, Eq)]

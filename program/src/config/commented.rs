@@ -1,6 +1,6 @@
 //! A configuration as TOML with every key explained.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub fn commented<T: Serialize + JsonSchema>(
     config: &T,
     sections: &[(&str, Schema)],
 ) -> Result<String> {
-    let table = Table::try_from(config).context("the configuration cannot be written as TOML")?;
+    let table = super::to_table(config)?;
     let mut schema = schema::<T>().to_value();
     for (name, section) in sections {
         schema["properties"][name]["properties"] = section.as_value()["properties"].clone();

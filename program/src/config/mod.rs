@@ -113,7 +113,16 @@ pub fn section<T: DeserializeOwned>(name: &str, owner: &str, table: &Table) -> R
 /// # Errors
 /// If `config` has what TOML cannot express.
 pub fn to_toml<T: Serialize>(config: &T) -> Result<String> {
-    toml::to_string_pretty(config).context("the configuration cannot be written as TOML")
+    // By way of a table, as everywhere: each way of writing is compiled anew for every type.
+    Ok(toml::to_string_pretty(&to_table(config)?)?)
+}
+
+/// A configuration as a table.
+///
+/// # Errors
+/// If `config` has what TOML cannot express.
+pub fn to_table<T: Serialize>(config: &T) -> Result<Table> {
+    Table::try_from(config).context("the configuration cannot be written as TOML")
 }
 
 /// All settings of a TOML text by full key, sorted: `model.d_model`, ... Text that is no TOML has

@@ -20,7 +20,7 @@ use crate::data::file;
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
 use crate::generate::{self, Generator, agreement, stream};
-use crate::runaway::Monitor;
+use dsp::runaway::Monitor;
 
 /// Arguments of `generate`.
 #[derive(Debug, ClapArgs)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use audio_data::read::Reader;
-use audio_data::resample::Resampler;
+use dsp::resample::Resampler;
 
 use crate::experiment::DataConfig;
 
