@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         studies.push(study);
     }
     if let Some(file) = &args.plot {
-        files::write(file, chart(&studies).to_svg().as_bytes())?;
+        files::write(file, chart(&studies).to_svg()?.as_bytes())?;
         eprintln!("chart: {}", file.display());
     }
     Ok(Exit::Done)
@@ -206,8 +206,6 @@ fn chart(studies: &[Study]) -> Chart {
         x_label: "samples".to_owned(),
         y_label: "root mean square".to_owned(),
         series,
-        reference: None,
-        log_y: true,
     }
 }
 
