@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`tasks`] | the table of tasks, one file each |
 //! | [`split`], [`batch`], [`shape`] | examples, what can be made of them, what they are |
+//! | [`hold_out`] | divisions of data that comes without |
 //! | [`examples`] | examples from images, texts, tokens and recordings |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
 //! | [`pathfinder`], [`listops`] | generators, and their official layouts |
@@ -31,7 +32,7 @@ mod classes;
 pub mod examples;
 pub mod fetch;
 pub mod formats;
-mod hold_out;
+pub mod hold_out;
 pub mod listops;
 mod locate;
 pub mod metric;

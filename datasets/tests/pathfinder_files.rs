@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datasets::batch::Sequences;
+use datasets::hold_out::hold_out_tenths;
 use datasets::pathfinder::cache::{Opened, file_name};
 use datasets::pathfinder::export::{BATCH, MANIFEST};
 use datasets::pathfinder::{
-    Cached, Difficulty, Generated, Generator, ImageSource, Pixels, Progress, Release, Spec, divide,
+    Cached, Difficulty, Generated, Generator, ImageSource, Pixels, Progress, Release, Spec,
     png_image, write_release,
 };
 use datasets::split::Split;
@@ -145,11 +146,11 @@ fn bad_images_are_named() {
 #[test]
 fn a_release_is_divided() {
     let release = || Release::open(&samples(), 32, Difficulty::Hard).unwrap();
-    let parts = divide(release().len(), 42);
-    let test = Split::new(Pixels(release())).subset(parts.test.clone()).unwrap();
-    assert_eq!((parts.train.len(), parts.val.len(), test.len()), (160, 20, 20));
+    let (train, [tests, val]) = hold_out_tenths(release().len(), 42);
+    let test = Split::new(Pixels(release())).subset(tests.clone()).unwrap();
+    assert_eq!((train.len(), val.len(), test.len()), (160, 20, 20));
     let mut pixels = vec![0; 1024];
-    let label = release().get(parts.test[3], &mut pixels).unwrap();
+    let label = release().get(tests[3], &mut pixels).unwrap();
     let batch = test.batch(&[3]).unwrap();
     assert_eq!((batch.sequences, batch.labels), (Sequences::Bytes(pixels), vec![label.into()]));
 }

@@ -8,8 +8,7 @@ use anyhow::{Result, ensure};
 use datasets::batch::{Example, Sequences};
 use datasets::fetch::checksum::Checksum;
 use datasets::fetch::{Archive, Packing};
-use datasets::metric::Metric;
-use datasets::section::{self, Section};
+use datasets::section;
 use datasets::shape::{Shape, Target};
 use datasets::split::{Examples, Split};
 use datasets::tasks::{self, Splits, TASKS, Task};
@@ -25,17 +24,8 @@ const PARITY: Task = Task {
     about: "is the number of ones odd?",
     length: Some(8),
     classes: Some(2),
-    metric: Metric::ACCURACY,
-    published: None,
-    paper: "",
-    small: "",
-    section: Section::of::<Data>(),
-    has_sample_rate: false,
     source: "generated",
-    archives: &[],
-    generate: None,
-    is_there: |_| false,
-    load,
+    ..Task::of::<Data>(load)
 };
 
 #[derive(Serialize, Deserialize, JsonSchema)]

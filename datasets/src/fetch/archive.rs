@@ -5,7 +5,7 @@ use super::checksum::Checksum;
 /// A file in which a task's data comes.
 #[derive(Debug, Clone, Copy)]
 pub struct Archive {
-    /// Its official address.
+    /// Its official address, or that of its folder, which ends in `/`.
     pub url: &'static str,
     /// The name it is kept under.
     pub file: &'static str,

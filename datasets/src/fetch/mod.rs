@@ -101,12 +101,15 @@ pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
 
 /// Where `archive` is fetched from.
 fn address(archive: &Archive, mirror: Option<&str>) -> Result<String> {
-    let Some(mirror) = mirror else { return Ok(archive.url.to_owned()) };
-    ensure!(
-        mirror.starts_with("http://") || mirror.starts_with("https://"),
-        "--mirror is {mirror}; expected the address of a folder, http://... or https://..."
-    );
-    Ok(format!("{}/{}", mirror.trim_end_matches('/'), archive.file))
+    if let Some(mirror) = mirror {
+        ensure!(
+            mirror.starts_with("http://") || mirror.starts_with("https://"),
+            "--mirror is {mirror}; expected the address of a folder, http://... or https://..."
+        );
+        return Ok(format!("{}/{}", mirror.trim_end_matches('/'), archive.file));
+    }
+    let file = if archive.url.ends_with('/') { archive.file } else { "" };
+    Ok(format!("{}{file}", archive.url))
 }
 
 /// Whether size and checksum of `file` are the published ones, as far as any are.

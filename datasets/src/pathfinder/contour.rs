@@ -11,16 +11,16 @@ use super::room::Room;
 use super::spec::Spec;
 
 /// Draws at each step before the step fails: the first and two repetitions.
-pub(super) const PADDLE_TRIES: usize = 3;
+pub const PADDLE_TRIES: usize = 3;
 
 /// A weight sum below this is a dead end.
-pub(super) const DEAD_END: f64 = 1e-4;
+pub const DEAD_END: f64 = 1e-4;
 
 /// Free pixels, as a share of the image, below which no distractor is seeded.
-pub(super) const FULL: f64 = 0.01;
+pub const FULL: f64 = 0.01;
 
 /// Width of the border that counts as taken when a distractor is seeded.
-pub(super) const DISTRACTOR_BORDER: usize = 1;
+pub const DISTRACTOR_BORDER: usize = 1;
 
 /// A paddle to be drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,7 +122,7 @@ fn pick(weights: &[f64], total: f64, u: f64) -> usize {
 }
 
 /// Uniform among the entries; draws nothing if there is only one.
-pub(super) fn choose<T: Copy>(list: &[T], rng: &mut impl Rng) -> T {
+pub fn choose<T: Copy>(list: &[T], rng: &mut impl Rng) -> T {
     if list.len() == 1 { list[0] } else { list[rng.random_range(0..list.len() as u32) as usize] }
 }
 
@@ -171,7 +171,7 @@ pub(super) fn target_paths(
 }
 
 /// The contrast of each target path: two from the shuffled doubled list.
-pub(super) fn path_contrasts(spec: &Spec, rng: &mut impl Rng) -> [f64; 2] {
+pub fn path_contrasts(spec: &Spec, rng: &mut impl Rng) -> [f64; 2] {
     let list = &spec.path_contrasts;
     if list.len() == 1 {
         return [list[0]; 2];
@@ -220,7 +220,7 @@ fn second_seed(
 }
 
 /// The point nearest to `distance` from `centre` at `bearing`, halves to even as `numpy.round`.
-pub(super) fn around(centre: Point, bearing: f64, distance: usize) -> Point {
+pub fn around(centre: Point, bearing: f64, distance: usize) -> Point {
     let distance = distance as f64;
     (
         (f64::from(centre.0) + distance * bearing.sin()).round_ties_even() as i32,

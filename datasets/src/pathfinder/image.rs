@@ -14,7 +14,7 @@ use super::room::Room;
 use super::spec::{Difficulty, Spec};
 
 /// Tries at each distractor before it is left out: the first and four repetitions.
-pub(super) const DISTRACTOR_TRIES: usize = 5;
+pub const DISTRACTOR_TRIES: usize = 5;
 
 /// Attempts at the target paths after which the specification is taken to be impossible. The
 /// hardest published one, 64 pixels, needs some thousands.
@@ -55,7 +55,7 @@ fn draw_label(rng: &mut ChaCha8Rng) -> u8 {
 }
 
 /// The random numbers of one image.
-pub(super) fn image_rng(spec: &Spec, seed: u64, index: u64) -> ChaCha8Rng {
+pub fn image_rng(spec: &Spec, seed: u64, index: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..12].copy_from_slice(&(spec.size as u32).to_le_bytes());
@@ -250,7 +250,7 @@ fn marker(spec: &Spec, at: Point) -> (std::ops::Range<usize>, std::ops::Range<us
 }
 
 /// A marker on a canvas `antialias` times finer than the image.
-pub(super) fn fine_marker(spec: &Spec, at: Point) -> Canvas {
+pub fn fine_marker(spec: &Spec, at: Point) -> Canvas {
     let scale = spec.antialias as i32;
     let fine_size = spec.size * spec.antialias;
     let mut fine = Canvas::new(fine_size, fine_size);

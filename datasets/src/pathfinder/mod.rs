@@ -26,13 +26,11 @@
 //! | [`patch`], [`paddle`] | the strokes that paths are made of: one, and all of an image |
 //! | [`mask`], [`room`] | which pixels are taken; where a path can start |
 //! | [`contour`], [`image`] | paths; whole images |
-//! | [`reference`](mod@reference) | the published procedure in its plain form, to check the above |
 //! | [`release`], [`export`] | reading and writing the published layout |
-//! | [`source`], [`cache`], [`divide`](mod@divide) | what training reads |
+//! | [`source`], [`cache`] | what training reads |
 
 pub mod cache;
 pub mod contour;
-pub mod divide;
 pub mod export;
 pub mod image;
 pub mod mask;
@@ -40,7 +38,6 @@ pub mod paddle;
 pub mod patch;
 pub mod png_image;
 pub mod raster;
-pub mod reference;
 pub mod release;
 pub mod resize;
 pub mod room;
@@ -48,7 +45,6 @@ pub mod source;
 pub mod spec;
 
 pub use cache::Cached;
-pub use divide::{DEFAULT_DIVISION_SEED, divide};
 pub use export::{Progress, Summary, write_release};
 pub use image::{Description, Generator};
 pub use release::Release;

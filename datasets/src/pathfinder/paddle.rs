@@ -15,7 +15,7 @@ use super::room::Room;
 use super::spec::Spec;
 
 /// The opposite of an angle.
-pub(super) fn flip(angle: f64) -> f64 {
+pub fn flip(angle: f64) -> f64 {
     if angle < 0.0 { angle + PI } else { angle - PI }
 }
 

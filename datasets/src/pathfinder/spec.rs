@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -70,15 +70,13 @@ impl FromStr for Difficulty {
 
     /// Reads a level's name or its folder's name.
     fn from_str(name: &str) -> Result<Self> {
-        for level in Self::ALL {
-            if name == level.to_string() || name == level.folder() {
-                return Ok(level);
-            }
-        }
-        bail!(
-            "unknown Pathfinder difficulty `{name}`: expected easy, intermediate or hard \
+        let is_it = |level: &Self| name == level.to_string() || name == level.folder();
+        Self::ALL.into_iter().find(is_it).with_context(|| {
+            format!(
+                "unknown Pathfinder difficulty `{name}`: expected easy, intermediate or hard \
              (or a folder name: curv_baseline, curv_contour_length_9, curv_contour_length_14)"
-        )
+            )
+        })
     }
 }
 
@@ -131,86 +129,61 @@ impl Spec {
     pub fn official(size: usize, difficulty: Difficulty) -> Result<Self> {
         let contour_length = difficulty.contour_length();
         let distractor_length = contour_length / 3;
+        // What several sizes have in common.
+        let most = Self {
+            size,
+            difficulty,
+            padding: 1,
+            margins: vec![1],
+            seed_distance: 12,
+            marker_radius: 2.5,
+            paddle_length: 5,
+            paddle_thickness: 1.0,
+            antialias: 2,
+            continuity: 1.8,
+            contour_length,
+            distractor_length,
+            distractors: 0,
+            path_contrasts: vec![0.8],
+            paddle_contrasts: vec![1.0],
+        };
         // The published recipes state how many paddles all distractors have together.
         let (budget, spec) = match size {
             32 => (
                 20,
                 Self {
-                    size,
-                    difficulty,
-                    padding: 1,
-                    margins: vec![1],
                     seed_distance: 7,
                     marker_radius: 1.5,
                     paddle_length: 2,
                     paddle_thickness: 0.5,
-                    antialias: 2,
                     continuity: 1.0,
-                    contour_length,
-                    distractor_length,
-                    distractors: 0,
                     path_contrasts: vec![2.0],
                     paddle_contrasts: vec![0.75],
+                    ..most
                 },
             ),
-            64 => (
-                22,
-                Self {
-                    size,
-                    difficulty,
-                    padding: 1,
-                    margins: vec![1],
-                    seed_distance: 12,
-                    marker_radius: 2.5,
-                    paddle_length: 5,
-                    paddle_thickness: 1.0,
-                    antialias: 2,
-                    continuity: 1.8,
-                    contour_length,
-                    distractor_length,
-                    distractors: 0,
-                    path_contrasts: vec![0.8],
-                    paddle_contrasts: vec![1.0],
-                },
-            ),
+            64 => (22, most),
             128 => (
                 35,
                 Self {
-                    size,
-                    difficulty,
-                    padding: 1,
                     margins: vec![2, 3],
                     seed_distance: 20,
                     marker_radius: 3.0,
-                    paddle_length: 5,
                     paddle_thickness: 1.5,
-                    antialias: 2,
-                    continuity: 1.8,
-                    contour_length,
-                    distractor_length,
-                    distractors: 0,
                     path_contrasts: vec![0.9],
-                    paddle_contrasts: vec![1.0],
+                    ..most
                 },
             ),
             256 => (
                 30,
                 Self {
-                    size,
-                    difficulty,
                     padding: 22,
                     margins: vec![3],
                     seed_distance: 27,
                     marker_radius: 5.0,
-                    paddle_length: 5,
                     paddle_thickness: 2.0,
-                    antialias: 2,
-                    continuity: 1.8,
-                    contour_length,
-                    distractor_length,
-                    distractors: 0,
                     path_contrasts: vec![1.0],
-                    paddle_contrasts: vec![1.0],
+                    ..most
                 },
             ),
             _ => bail!(

@@ -2,27 +2,19 @@
 
 use super::Task;
 use super::image_files::ImageFiles;
-use super::mnist_files::{CLASSES, PIXELS, Set, idx_file, is_there, open};
-use crate::fetch::Archive;
-use crate::metric::Metric;
-use crate::section::Section;
+use super::mnist_files::{CLASSES, PIXELS, Set, is_there, open};
 
 pub(super) const TASK: Task = Task {
     name: "fashion-mnist",
     about: "sequential Fashion-MNIST: clothes, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES),
-    metric: Metric::ACCURACY,
-    published: None,
     paper: include_str!("../../../configs/lra/fashion-mnist.toml"),
     small: include_str!("../../../configs/lra/fashion-mnist-small.toml"),
-    section: Section::of::<ImageFiles>(),
-    has_sample_rate: false,
     source: "Fashion-MNIST's four IDX files",
-    archives: ARCHIVES,
-    generate: None,
+    archives: &FASHION_MNIST.archives(),
     is_there: |dir| is_there(dir, &FASHION_MNIST),
-    load: |task, data, _| open(task, data, &FASHION_MNIST, None),
+    ..Task::of::<ImageFiles>(|task, data, _| open(task, data, &FASHION_MNIST, None))
 };
 
 const FASHION_MNIST: Set = Set {
@@ -41,31 +33,10 @@ const FASHION_MNIST: Set = Set {
         "bag",
         "ankle boot",
     ],
-};
-
-const ARCHIVES: &[Archive] = &[
-    idx_file(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/train-images-idx3-ubyte.gz",
-        "train-images-idx3-ubyte.gz",
+    files: [
         (26_421_880, "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        "fashion-mnist",
-    ),
-    idx_file(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/train-labels-idx1-ubyte.gz",
-        "train-labels-idx1-ubyte.gz",
         (29_515, "25c81989df183df01b3e8a0aad5dffbe"),
-        "fashion-mnist",
-    ),
-    idx_file(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/t10k-images-idx3-ubyte.gz",
-        "t10k-images-idx3-ubyte.gz",
         (4_422_102, "bef4ecab320f06d8554ea6380940ec79"),
-        "fashion-mnist",
-    ),
-    idx_file(
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/t10k-labels-idx1-ubyte.gz",
-        "t10k-labels-idx1-ubyte.gz",
         (5_148, "bb300cfdad3c16e7a12a480ee83cd310"),
-        "fashion-mnist",
-    ),
-];
+    ],
+};

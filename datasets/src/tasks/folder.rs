@@ -22,28 +22,18 @@ use crate::examples::pictures::{GreyPngs, common_size};
 use crate::examples::recordings::{Extent, Standardisation};
 use crate::examples::texts::{Texts, VOCABULARY};
 use crate::formats::labelled_files::{Kind, LabelledFile, list};
-use crate::metric::Metric;
-use crate::section::{self, Section};
+use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
     name: "folder",
     about: "files of your own, one folder per class",
-    length: None,
-    classes: None,
-    metric: Metric::ACCURACY,
-    published: None,
     paper: include_str!("../../../configs/lra/folder.toml"),
     small: include_str!("../../../configs/lra/folder-small.toml"),
-    section: Section::of::<Data>(),
     has_sample_rate: true,
-    source: "audio, PNG or text files in --data DIR/<class>/",
-    archives: &[],
-    generate: None,
-    // Any folder may hold files of someone's own; none is looked for.
-    is_there: |_| false,
-    load,
+    source: "audio, PNG or text files in --data DIR/<class>/", // none is looked for
+    ..Task::of::<Data>(load)
 };
 
 /// Where files are, and how they are read.

@@ -21,19 +21,14 @@ use super::{Splits, Task};
 use crate::examples::recordings::{Extent, Standardisation};
 use crate::fetch::{Archive, Packing};
 use crate::locate::{listed, locate};
-use crate::metric::Metric;
-use crate::section::{self, Section};
+use crate::section;
 
 pub(super) const TASK: Task = Task {
     name: "fsdd",
     about: "spoken digits, speakers held out",
-    length: None,
     classes: Some(CLASSES),
-    metric: Metric::ACCURACY,
-    published: None,
     paper: include_str!("../../../configs/lra/fsdd.toml"),
     small: include_str!("../../../configs/lra/fsdd-small.toml"),
-    section: Section::of::<Data>(),
     has_sample_rate: true,
     source: "the Free Spoken Digit Dataset",
     archives: &[Archive {
@@ -43,9 +38,8 @@ pub(super) const TASK: Task = Task {
         checksum: None, // GitHub packs it, and may pack it otherwise
         packing: Packing::TarGz { folder: "free-spoken-digit-dataset-1.0.9", bare: false },
     }],
-    generate: None,
     is_there: |dir| find(Some(dir)).is_ok(),
-    load,
+    ..Task::of::<Data>(load)
 };
 
 const CLASSES: usize = 10;

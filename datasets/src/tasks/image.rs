@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use s4_config::Input;
 use toml::Table;
 
 use super::image_files::ImageFiles;
@@ -12,11 +11,7 @@ use crate::examples::images::Moments;
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::formats::cifar::{self, CLASSES, Colour, PIXELS};
-use crate::hold_out::hold_out_tenth;
 use crate::locate::{listed, locate};
-use crate::metric::Metric;
-use crate::section::{self, Section};
-use crate::shape::{Shape, Target};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
@@ -24,17 +19,13 @@ pub(super) const TASK: Task = Task {
     about: "grey CIFAR-10, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES.len()),
-    metric: Metric::ACCURACY,
     published: Some(88.65),
     paper: include_str!("../../../configs/lra/image.toml"),
     small: include_str!("../../../configs/lra/image-small.toml"),
-    section: Section::of::<ImageFiles>(),
-    has_sample_rate: false,
     source: SOURCE,
     archives: ARCHIVES,
-    generate: None,
     is_there,
-    load: |task, data, _| open(task, data, Colour::Grey, &[MOMENTS]),
+    ..Task::of::<ImageFiles>(|task, data, _| open(task, data, Colour::Grey, &[MOMENTS]))
 };
 
 /// The official experiment's.
@@ -55,8 +46,7 @@ pub(super) fn is_there(dir: &Path) -> bool {
     locate(Some(dir), "", FOLDERS, cifar::is_there).is_ok()
 }
 
-/// CIFAR-10 with one of the moments for each feature of a pixel. A tenth of the training images is
-/// held out for validation.
+/// CIFAR-10 with one of the moments for each feature of a pixel.
 pub(super) fn open(
     task: &Task,
     data: &Table,
@@ -76,23 +66,6 @@ pub(super) fn open(
         )
     })?;
     let (train, test) = cifar::read(&dir, colour)?;
-    let [train, test] = [train, test].map(|images| Split::new(images.standardised(moments)));
-    let (rest, held_out) = hold_out_tenth(train.len(), settings.seed);
-    Ok(Splits {
-        shape: Shape {
-            input: Input::Values { features: moments.len() as i64 },
-            target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
-        },
-        config: section::write(&settings)?,
-        origin: format!(
-            "CIFAR-10 in {}: {} images to train on, {} to validate, {} to test",
-            dir.display(),
-            rest.len(),
-            held_out.len(),
-            test.len()
-        ),
-        train: train.subset(rest)?,
-        val: train.subset(held_out)?,
-        test,
-    })
+    let splits = [train, test].map(|images| Split::new(images.standardised(moments)));
+    settings.splits(("CIFAR-10", &dir), moments.len() as i64, CLASSES, splits)
 }

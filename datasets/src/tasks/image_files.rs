@@ -1,11 +1,17 @@
-//! The settings of tasks on a fixed set of images.
+//! What tasks on a fixed set of images have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::hold_out::DEFAULT_SEED;
+use super::Splits;
+use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
+use crate::section;
+use crate::shape::{Shape, Target};
+use crate::split::Split;
 
 /// Where the images are, and which are held out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,5 +27,36 @@ pub(super) struct ImageFiles {
 impl Default for ImageFiles {
     fn default() -> Self {
         Self { dir: None, seed: DEFAULT_SEED }
+    }
+}
+
+impl ImageFiles {
+    /// The images of `name` in `dir`, with this many values a pixel. A tenth of the training images
+    /// is held out for validation.
+    pub(super) fn splits(
+        &self,
+        (name, dir): (&str, &Path),
+        features: i64,
+        classes: [&str; 10],
+        [train, test]: [Split; 2],
+    ) -> Result<Splits> {
+        let (rest, [held_out]) = hold_out_tenths(train.len(), self.seed);
+        Ok(Splits {
+            shape: Shape {
+                input: Input::Values { features },
+                target: Target::Classes(classes.map(str::to_owned).to_vec()),
+            },
+            config: section::write(self)?,
+            origin: format!(
+                "{name} in {}: {} images to train on, {} to validate, {} to test",
+                dir.display(),
+                rest.len(),
+                held_out.len(),
+                test.len()
+            ),
+            train: train.subset(rest)?,
+            val: train.subset(held_out)?,
+            test,
+        })
     }
 }

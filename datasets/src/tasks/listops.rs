@@ -21,8 +21,7 @@ use crate::examples::tokens::{END, TokenSet};
 use crate::listops::grammar::{self, VALUES, VOCABULARY};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
-use crate::metric::Metric;
-use crate::section::{self, Section};
+use crate::section;
 use crate::shape::{Shape, Target};
 use crate::text::token_file::{cached, hash_files};
 
@@ -31,17 +30,14 @@ pub(super) const TASK: Task = Task {
     about: "what is a nested expression worth?",
     length: Some(MAX_LENGTH),
     classes: Some(VALUES as usize),
-    metric: Metric::ACCURACY,
     published: Some(59.60),
     paper: include_str!("../../../configs/lra/listops.toml"),
     small: include_str!("../../../configs/lra/listops-small.toml"),
-    section: Section::of::<Data>(),
-    has_sample_rate: false,
     source: "generated, or the official release",
     archives: lra_release::ARCHIVES,
     generate: Some(generate),
     is_there: |dir| locate(Some(dir), "listops", &FOLDERS, is_there).is_ok(),
-    load,
+    ..Task::of::<Data>(load)
 };
 
 /// Tokens of a sequence, its end token included.

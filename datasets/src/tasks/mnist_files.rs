@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use s4_config::Input;
 use toml::Table;
 
 use super::image_files::ImageFiles;
@@ -14,10 +13,7 @@ use crate::examples::images::Images;
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::formats::idx;
-use crate::hold_out::hold_out_tenth;
 use crate::locate::{listed, locate};
-use crate::section;
-use crate::shape::{Shape, Target};
 use crate::split::Split;
 
 pub(super) const PIXELS: usize = SIDE * SIDE;
@@ -37,9 +33,34 @@ pub(super) struct Set {
     pub name: &'static str,
     /// Its folder below the one for data.
     pub folder: &'static str,
-    /// Where the four files are.
+    /// The folder that the four files are in.
     pub address: &'static str,
     pub classes: [&'static str; CLASSES],
+    /// Size and MD5 of each file.
+    pub files: [(u64, &'static str); 4],
+}
+
+impl Set {
+    pub(super) const fn archives(&self) -> [Archive; 4] {
+        let [a, b, c, d] = self.files;
+        [
+            self.archive("train-images-idx3-ubyte.gz", a),
+            self.archive("train-labels-idx1-ubyte.gz", b),
+            self.archive("t10k-images-idx3-ubyte.gz", c),
+            self.archive("t10k-labels-idx1-ubyte.gz", d),
+        ]
+    }
+
+    const fn archive(&self, file: &'static str, (size, md5): (u64, &'static str)) -> Archive {
+        let (size, checksum) = (Some(size), Some(Checksum::Md5(md5)));
+        Archive {
+            url: self.address,
+            file,
+            size,
+            checksum,
+            packing: Packing::Plain { folder: self.folder },
+        }
+    }
 }
 
 pub(super) const MNIST: Set = Set {
@@ -47,45 +68,13 @@ pub(super) const MNIST: Set = Set {
     folder: "mnist",
     address: "https://storage.googleapis.com/cvdf-datasets/mnist/",
     classes: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-};
-
-pub(super) const MNIST_ARCHIVES: &[Archive] = &[
-    idx_file(
-        "https://storage.googleapis.com/cvdf-datasets/mnist/train-images-idx3-ubyte.gz",
-        "train-images-idx3-ubyte.gz",
+    files: [
         (9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-        "mnist",
-    ),
-    idx_file(
-        "https://storage.googleapis.com/cvdf-datasets/mnist/train-labels-idx1-ubyte.gz",
-        "train-labels-idx1-ubyte.gz",
         (28_881, "d53e105ee54ea40749a09fcbcd1e9432"),
-        "mnist",
-    ),
-    idx_file(
-        "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-images-idx3-ubyte.gz",
-        "t10k-images-idx3-ubyte.gz",
         (1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
-        "mnist",
-    ),
-    idx_file(
-        "https://storage.googleapis.com/cvdf-datasets/mnist/t10k-labels-idx1-ubyte.gz",
-        "t10k-labels-idx1-ubyte.gz",
         (4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
-        "mnist",
-    ),
-];
-
-/// One of the four files: its address and name, its size and MD5, and the folder it is put into.
-pub(super) const fn idx_file(
-    url: &'static str,
-    file: &'static str,
-    (size, md5): (u64, &'static str),
-    folder: &'static str,
-) -> Archive {
-    let (size, checksum) = (Some(size), Some(Checksum::Md5(md5)));
-    Archive { url, file, size, checksum, packing: Packing::Plain { folder } }
-}
+    ],
+};
 
 /// The file in `dir`, plain or gzipped, with a dash or a dot before `idx`.
 fn file(dir: &Path, file: &str) -> Option<PathBuf> {
@@ -104,8 +93,7 @@ pub(super) fn is_there(dir: &Path, set: &Set) -> bool {
     locate(Some(dir), "", &[set.folder], has_all).is_ok()
 }
 
-/// The images with their pixels in `order` (`None`: row by row). A tenth of the training images is
-/// held out for validation.
+/// The images with their pixels in `order` (`None`: row by row).
 pub(super) fn open(
     task: &Task,
     data: &Table,
@@ -134,19 +122,8 @@ pub(super) fn open(
             None => images,
         }))
     };
-    let (train, test) = (read(FILES[0], FILES[1])?, read(FILES[2], FILES[3])?);
-    let (rest, held_out) = hold_out_tenth(train.len(), settings.seed);
-    Ok(Splits {
-        shape: Shape {
-            input: Input::Values { features: 1 },
-            target: Target::Classes(set.classes.map(str::to_owned).to_vec()),
-        },
-        config: section::write(&settings)?,
-        train: train.subset(rest)?,
-        val: train.subset(held_out)?,
-        test,
-        origin: format!("{} in {}", set.name, dir.display()),
-    })
+    let splits = [read(FILES[0], FILES[1])?, read(FILES[2], FILES[3])?];
+    settings.splits((set.name, &dir), 1, set.classes, splits)
 }
 
 /// Images and labels of a file pair.

@@ -25,6 +25,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use program::config;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
@@ -67,8 +69,11 @@ pub struct Task {
     /// Whether the official files are in a folder.
     pub is_there: fn(&Path) -> bool,
     /// What [`Task::open`] calls, with the task itself.
-    pub load: fn(&Task, &Table, bool) -> Result<Splits>,
+    pub load: Load,
 }
+
+/// Opens the data of a task that the section describes; with `true`, what takes long shows a bar.
+pub type Load = fn(&Task, &Table, bool) -> Result<Splits>;
 
 /// A task's data, ready to be read.
 pub struct Splits {
@@ -88,6 +93,28 @@ pub struct Splits {
 }
 
 impl Task {
+    /// What most rows begin with: settings of type `T`, judged by accuracy; no name yet, no files,
+    /// no archive, nothing that could be generated.
+    pub const fn of<T: Serialize + DeserializeOwned + JsonSchema>(load: Load) -> Self {
+        Self {
+            name: "",
+            about: "",
+            length: None,
+            classes: None,
+            metric: Metric::ACCURACY,
+            published: None,
+            paper: "",
+            small: "",
+            section: Section::of::<T>(),
+            has_sample_rate: false,
+            source: "",
+            archives: &[],
+            generate: None,
+            is_there: |_| false,
+            load,
+        }
+    }
+
     /// The data that the section `data` describes. With `progress`, what takes long shows a bar
     /// where there is a terminal.
     ///

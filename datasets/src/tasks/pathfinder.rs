@@ -14,12 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
-use crate::metric::Metric;
+use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
 use crate::pathfinder::{
-    Cached, DEFAULT_DIVISION_SEED, Difficulty, Generated, ImageSource, Pixels, Release, Spec,
-    divide, write_release,
+    Cached, Difficulty, Generated, ImageSource, Pixels, Release, Spec, write_release,
 };
-use crate::section::{self, Section};
+use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
@@ -37,21 +36,13 @@ const CLASSES: [&str; 2] = ["apart", "joined"];
 /// What tasks on images of this side have in common.
 pub(super) const fn of_side<const SIDE: usize>() -> Task {
     Task {
-        name: "",
-        about: "",
         length: Some(SIDE * SIDE),
         classes: Some(CLASSES.len()),
-        metric: Metric::ACCURACY,
-        published: None,
-        paper: "",
-        small: "",
-        section: Section::of::<Data>(),
-        has_sample_rate: false,
         source: "generated, or the official release",
         archives: lra_release::ARCHIVES,
         generate: Some(|request| generate(request, SIDE)),
         is_there: |dir| Release::open(dir, SIDE, Difficulty::Hard).is_ok(),
-        load: |task, data, _| open(&task.settings(data)?, SIDE),
+        ..Task::of::<Data>(|task, data, _| open(&task.settings(data)?, SIDE))
     }
 }
 
@@ -104,9 +95,10 @@ fn open(settings: &Data, side: usize) -> Result<Splits> {
 fn released(dir: &Path, settings: &Data, side: usize) -> Result<([Split; 3], String)> {
     let release = Release::open(dir, side, settings.difficulty)?;
     let origin = format!("official layout in {}", release.folder().display());
-    let parts = divide(release.len(), settings.seed.unwrap_or(DEFAULT_DIVISION_SEED));
+    let seed = settings.seed.unwrap_or(DEFAULT_SEED);
+    let (train, [test, val]) = hold_out_tenths(release.len(), seed);
     let all = Split::new(Pixels(release));
-    let [train, val, test] = [parts.train, parts.val, parts.test].map(|part| all.subset(part));
+    let [train, val, test] = [train, val, test].map(|part| all.subset(part));
     Ok(([train?, val?, test?], origin))
 }
 

@@ -15,8 +15,7 @@ use super::{Splits, Task, lra_release};
 use crate::examples::tokens::TokenSet;
 use crate::formats::rows;
 use crate::locate::{listed, locate};
-use crate::metric::Metric;
-use crate::section::{self, Section};
+use crate::section;
 use crate::shape::{Shape, Target};
 use crate::text::characters::Vocabulary;
 use crate::text::token_file::{cached, hash_files};
@@ -26,17 +25,13 @@ pub(super) const TASK: Task = Task {
     about: "does one paper cite the other? two texts",
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
-    metric: Metric::ACCURACY,
     published: Some(90.90),
     paper: include_str!("../../../configs/lra/retrieval.toml"),
     small: include_str!("../../../configs/lra/retrieval-small.toml"),
-    section: Section::of::<Data>(),
-    has_sample_rate: false,
     source: "the official release",
     archives: lra_release::ARCHIVES,
-    generate: None,
     is_there: |dir| locate(Some(dir), "retrieval", &FOLDERS, is_there).is_ok(),
-    load,
+    ..Task::of::<Data>(load)
 };
 
 /// Characters of a text that are kept, its end token included.

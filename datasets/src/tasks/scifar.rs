@@ -5,25 +5,19 @@ use super::image::{ARCHIVES, SOURCE, is_there, open};
 use super::image_files::ImageFiles;
 use crate::examples::images::Moments;
 use crate::formats::cifar::{CLASSES, Colour, PIXELS};
-use crate::metric::Metric;
-use crate::section::Section;
 
 pub(super) const TASK: Task = Task {
     name: "scifar",
     about: "sequential CIFAR-10: colour images, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES.len()),
-    metric: Metric::ACCURACY,
     published: Some(91.1),
     paper: include_str!("../../../configs/lra/scifar.toml"),
     small: include_str!("../../../configs/lra/scifar-small.toml"),
-    section: Section::of::<ImageFiles>(),
-    has_sample_rate: false,
     source: SOURCE,
     archives: ARCHIVES,
-    generate: None,
     is_there,
-    load: |task, data, _| open(task, data, Colour::Rgb, &MOMENTS),
+    ..Task::of::<ImageFiles>(|task, data, _| open(task, data, Colour::Rgb, &MOMENTS))
 };
 
 /// Mean and deviation of red, green and blue: the official experiment's.

@@ -2,24 +2,18 @@
 
 use super::Task;
 use super::image_files::ImageFiles;
-use super::mnist_files::{CLASSES, MNIST, MNIST_ARCHIVES, PIXELS, is_there, open};
-use crate::metric::Metric;
-use crate::section::Section;
+use super::mnist_files::{CLASSES, MNIST, PIXELS, is_there, open};
 
 pub(super) const TASK: Task = Task {
     name: "smnist",
     about: "sequential MNIST: digits, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES),
-    metric: Metric::ACCURACY,
     published: Some(99.63),
     paper: include_str!("../../../configs/lra/smnist.toml"),
     small: include_str!("../../../configs/lra/smnist-small.toml"),
-    section: Section::of::<ImageFiles>(),
-    has_sample_rate: false,
     source: "MNIST's four IDX files",
-    archives: MNIST_ARCHIVES,
-    generate: None,
+    archives: &MNIST.archives(),
     is_there: |dir| is_there(dir, &MNIST),
-    load: |task, data, _| open(task, data, &MNIST, None),
+    ..Task::of::<ImageFiles>(|task, data, _| open(task, data, &MNIST, None))
 };

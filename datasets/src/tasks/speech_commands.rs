@@ -21,19 +21,16 @@ use crate::examples::recordings::{Extent, Standardisation};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::locate::{listed, locate};
-use crate::metric::Metric;
-use crate::section::{self, Section};
+use crate::section;
 
 pub(super) const TASK: Task = Task {
     name: "speech-commands",
     about: "which of 35 words is said, raw sound at 16 kHz",
     length: Some(SECOND as usize),
     classes: Some(ALL.len()),
-    metric: Metric::ACCURACY,
     published: Some(96.1),
     paper: include_str!("../../../configs/lra/speech-commands.toml"),
     small: include_str!("../../../configs/lra/speech-commands-small.toml"),
-    section: Section::of::<Data>(),
     has_sample_rate: true,
     source: "Speech Commands v0.02",
     archives: &[Archive {
@@ -45,9 +42,8 @@ pub(super) const TASK: Task = Task {
         )),
         packing: Packing::TarGz { folder: "speech_commands_v0.02", bare: true },
     }],
-    generate: None,
     is_there: |dir| find(Some(dir)).is_ok(),
-    load,
+    ..Task::of::<Data>(load)
 };
 
 /// Samples per second in the official files.

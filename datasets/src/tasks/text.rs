@@ -18,10 +18,9 @@ use super::{Splits, Task};
 use crate::examples::tokens::TokenSet;
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
-use crate::hold_out::{self, hold_out_tenth};
+use crate::hold_out::{self, hold_out_tenths};
 use crate::locate::{listed, locate};
-use crate::metric::Metric;
-use crate::section::{self, Section};
+use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 use crate::text::characters::{Counts, Vocabulary};
@@ -32,12 +31,9 @@ pub(super) const TASK: Task = Task {
     about: "is a film review good? letter by letter",
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
-    metric: Metric::ACCURACY,
     published: Some(86.82),
     paper: include_str!("../../../configs/lra/text.toml"),
     small: include_str!("../../../configs/lra/text-small.toml"),
-    section: Section::of::<Data>(),
-    has_sample_rate: false,
     source: "the IMDb reviews, aclImdb",
     archives: &[Archive {
         url: "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
@@ -46,9 +42,8 @@ pub(super) const TASK: Task = Task {
         checksum: Some(Checksum::Md5("7c2ac02c03563afcf9b574c7e56c153a")),
         packing: Packing::TarGz { folder: "aclImdb", bare: false },
     }],
-    generate: None,
     is_there: |dir| locate(Some(dir), "text", &["aclImdb"], is_there).is_ok(),
-    load,
+    ..Task::of::<Data>(load)
 };
 
 /// Characters of a review that are kept, its end token included.
@@ -154,9 +149,9 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
         })?;
 
     let test = set.part(1);
-    let (train, val) = match settings.validation {
-        Validation::HeldOut => hold_out_tenth(set.part(0).len(), settings.seed),
-        Validation::Test => (set.part(0).collect(), test.clone().collect()),
+    let (train, [val]) = match settings.validation {
+        Validation::HeldOut => hold_out_tenths(set.part(0).len(), settings.seed),
+        Validation::Test => (set.part(0).collect(), [test.clone().collect()]),
     };
     let all = Split::new(set);
     Ok(Splits {

@@ -1,22 +1,20 @@
 //! The published procedure step by step, without any of the fast paths: the naive twin of
-//! [`Generator`](super::Generator).
+//! [`Generator`](datasets::pathfinder::Generator).
 //!
 //! It works on whole images in double precision, draws every paddle anew, dilates whole masks and
 //! resizes whole canvases, and draws the same random numbers in the same order, so that its images
 //! must equal the generator's byte by byte. It is some hundred times slower.
 
-use anyhow::Result;
-use rand::Rng;
-
-use super::contour::{
+use datasets::pathfinder::Spec;
+use datasets::pathfinder::contour::{
     DEAD_END, DISTRACTOR_BORDER, FULL, PADDLE_TRIES, around, choose, path_contrasts,
 };
-use super::image::{DISTRACTOR_TRIES, fine_marker, image_rng};
-use super::paddle::{flip, ring, turn_weight};
-use super::patch::Patch;
-use super::raster::{Canvas, Point, disc, translate};
-use super::resize::{resize, stretch_to_bytes};
-use super::spec::Spec;
+use datasets::pathfinder::image::{DISTRACTOR_TRIES, fine_marker, image_rng};
+use datasets::pathfinder::paddle::{flip, ring, turn_weight};
+use datasets::pathfinder::patch::Patch;
+use datasets::pathfinder::raster::{Canvas, Point, disc, translate};
+use datasets::pathfinder::resize::{resize, stretch_to_bytes};
+use rand::Rng;
 
 /// A square image of real numbers.
 #[derive(Clone)]
@@ -280,12 +278,8 @@ impl<R: Rng> Drawing<'_, R> {
     }
 }
 
-/// Image `index` of a specification and seed: its bytes and its label.
-///
-/// # Errors
-/// If the specification is not valid.
-pub fn generate(spec: &Spec, seed: u64, index: u64) -> Result<(Vec<u8>, u8)> {
-    spec.validate()?;
+/// Image `index` of a valid specification and seed: its bytes and its label.
+pub fn generate(spec: &Spec, seed: u64, index: u64) -> (Vec<u8>, u8) {
     let mut rng = image_rng(spec, seed, index);
     let label = rng.random_range(0..2u8);
     let margin = choose(&spec.margins, &mut rng);
@@ -313,5 +307,5 @@ pub fn generate(spec: &Spec, seed: u64, index: u64) -> Result<(Vec<u8>, u8)> {
     }
     let mut pixels = vec![0; spec.pixels()];
     stretch_to_bytes(&image.values, &mut pixels);
-    Ok((pixels, label))
+    (pixels, label)
 }
