@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smart_default::SmartDefault;
 
 use crate::corpus::Recording;
 use crate::layout::Listing;
@@ -30,21 +31,18 @@ pub enum SplitBy {
 }
 
 /// Shares of the three parts where recordings are divided by file or time. They sum to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, SmartDefault, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shares {
     /// For training, above 0.
+    #[default(0.88)]
     pub train: f64,
     /// For validation.
+    #[default(0.06)]
     pub val: f64,
     /// For the test.
+    #[default(0.06)]
     pub test: f64,
-}
-
-impl Default for Shares {
-    fn default() -> Self {
-        Self { train: 0.88, val: 0.06, test: 0.06 }
-    }
 }
 
 impl Shares {

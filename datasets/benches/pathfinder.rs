@@ -32,7 +32,7 @@ fn bench(mut session: Session) -> Result<()> {
     session.describe("threads", rayon::current_num_threads().to_string());
     let mut entries = Vec::new();
     for size in OFFICIAL_SIZES {
-        for level in Difficulty::ALL {
+        for level in Difficulty::VARIANTS {
             for threads in THREADS {
                 let labels = [size.to_string(), level.to_string(), threads.to_owned()];
                 entries.push(
@@ -56,7 +56,7 @@ fn child(task: &Task) -> Result<Measured> {
     let [_, size, level, threads] = task.name().split('/').collect::<Vec<_>>()[..] else {
         bail!("there is no entry {}", task.name());
     };
-    let level = Difficulty::ALL.into_iter().find(|known| known.to_string() == level);
+    let level = level.parse::<Difficulty>();
     let level = level.context("there is no such level")?;
     let spec = Spec::official(size.parse()?, level)?;
     let generator = Generator::new(spec, 1)?;

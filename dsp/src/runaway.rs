@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use derive_more::Display;
 use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
@@ -113,19 +114,22 @@ pub struct Report {
 }
 
 /// One thing that is wrong; displayed as a line for people.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Display)]
 pub enum Warning {
     /// Samples that are NaN or infinite; they count as 0 elsewhere.
+    #[display("{samples} samples are NaN or infinite")]
     NotFinite {
         /// How many.
         samples: u64,
     },
     /// Samples above full scale.
+    #[display("samples go beyond full scale, up to {peak:.2}")]
     BeyondFullScale {
         /// The largest absolute one.
         peak: f64,
     },
     /// The level rises and rises.
+    #[display("growing without a break, by {decibels:.0} dB in the last {seconds:.1} s")]
     Growing {
         /// By how much.
         decibels: f64,
@@ -133,16 +137,19 @@ pub enum Warning {
         seconds: f64,
     },
     /// Too many samples at full scale.
+    #[display("clipping: {:.1}% of the samples are at full scale", 100.0 * share)]
     Clipping {
         /// Of all samples, 0 to 1.
         share: f64,
     },
     /// Nothing to hear up to now.
+    #[display("silent (below {SILENCE_DBFS:.0} dBFS) for the last {seconds:.1} s")]
     Silence {
         /// For how long.
         seconds: f64,
     },
     /// One value all the time, away from 0.
+    #[display("stuck at the value {value:.2} for the last {seconds:.1} s")]
     Constant {
         /// Which one.
         value: f64,
@@ -150,6 +157,7 @@ pub enum Warning {
         seconds: f64,
     },
     /// Loud white noise up to now.
+    #[display("loud white noise for the last {seconds:.1} s (spectral flatness {flatness:.2})")]
     Noise {
         /// Of the latest window.
         flatness: f64,
@@ -157,6 +165,7 @@ pub enum Warning {
         seconds: f64,
     },
     /// A steady pure tone up to now.
+    #[display("stuck on a pure tone near {hertz:.0} Hz for the last {seconds:.1} s")]
     Tone {
         /// Its frequency, to about 5 Hz.
         hertz: f64,
@@ -335,36 +344,6 @@ impl Monitor {
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitor").field("rate", &self.rate).field("totals", &self.totals).finish()
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Warning::NotFinite { samples } => write!(f, "{samples} samples are NaN or infinite"),
-            Warning::BeyondFullScale { peak } => {
-                write!(f, "samples go beyond full scale, up to {peak:.2}")
-            }
-            Warning::Growing { decibels, seconds } => {
-                write!(f, "growing without a break, by {decibels:.0} dB in the last {seconds:.1} s")
-            }
-            Warning::Clipping { share } => {
-                write!(f, "clipping: {:.1}% of the samples are at full scale", 100.0 * share)
-            }
-            Warning::Silence { seconds } => {
-                write!(f, "silent (below {SILENCE_DBFS:.0} dBFS) for the last {seconds:.1} s")
-            }
-            Warning::Constant { value, seconds } => {
-                write!(f, "stuck at the value {value:.2} for the last {seconds:.1} s")
-            }
-            Warning::Noise { flatness, seconds } => write!(
-                f,
-                "loud white noise for the last {seconds:.1} s (spectral flatness {flatness:.2})"
-            ),
-            Warning::Tone { hertz, seconds } => {
-                write!(f, "stuck on a pure tone near {hertz:.0} Hz for the last {seconds:.1} s")
-            }
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString};
 use toml::Table;
 use training::run;
 use training::schedule::Goal;
@@ -61,7 +62,8 @@ pub(crate) fn tag(metric: &Metric) -> String {
 }
 
 /// A ready-made experiment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase", parse_err_fn = unknown, parse_err_ty = Error)]
 pub enum Preset {
     /// The papers' settings.
     Paper,
@@ -69,25 +71,8 @@ pub enum Preset {
     Small,
 }
 
-impl std::fmt::Display for Preset {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Preset::Paper => "paper",
-            Preset::Small => "small",
-        })
-    }
-}
-
-impl std::str::FromStr for Preset {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "paper" => Ok(Preset::Paper),
-            "small" => Ok(Preset::Small),
-            _ => Err(usage(format!("there is no preset `{text}`; presets: paper, small"))),
-        }
-    }
+fn unknown(name: &str) -> Error {
+    usage(format!("there is no preset `{name}`; presets: paper, small"))
 }
 
 impl Experiment {

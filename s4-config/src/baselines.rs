@@ -3,23 +3,20 @@
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// Settings of softmax and linear attention.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttentionConfig {
     /// Heads, each with d_model / heads channels.
+    #[default(4)]
     pub heads: i64,
     /// Hidden channels of the position-wise network, as a multiple of d_model.
+    #[default(4)]
     pub expand: i64,
     /// Every position sees all others, not only those before it.
     pub bidirectional: bool,
-}
-
-impl Default for AttentionConfig {
-    fn default() -> Self {
-        Self { heads: 4, expand: 4, bidirectional: false }
-    }
 }
 
 impl AttentionConfig {
@@ -47,26 +44,18 @@ pub struct RecurrentConfig {
 }
 
 /// Settings of dilated convolutions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DilatedConfig {
     /// Taps K of each filter.
     #[serde(alias = "kernel")]
+    #[default(3)]
     pub kernel_size: i64,
     /// Distance between the taps, of the first layer, the second, … and over again.
+    #[default((0..10).map(|power| 1 << power).collect())]
     pub dilations: Vec<i64>,
     /// Filters look ahead as far as back; needs an odd size.
     pub bidirectional: bool,
-}
-
-impl Default for DilatedConfig {
-    fn default() -> Self {
-        Self {
-            kernel_size: 3,
-            dilations: (0..10).map(|power| 1 << power).collect(),
-            bidirectional: false,
-        }
-    }
 }
 
 impl DilatedConfig {

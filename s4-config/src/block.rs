@@ -3,17 +3,19 @@
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::check_sizes;
 use crate::ssm::SsmConfig;
 
 /// The layer of an S4 network; also the official `S4Block`'s options that work there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct S4BlockConfig {
     /// A second kernel that looks ahead: for classification, not for generation.
     pub bidirectional: bool,
     /// Outputs C of each channel's SSM.
+    #[default(1)]
     pub channels: i64,
     /// Longest kernel; as long as the input where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,23 +25,10 @@ pub struct S4BlockConfig {
     /// Nonlinearity after the convolution.
     pub activation: Activation,
     /// What follows the map that mixes the channels.
+    #[default(FinalAct::Glu)]
     pub final_act: FinalAct,
     /// The SSM.
     pub ssm: SsmConfig,
-}
-
-impl Default for S4BlockConfig {
-    fn default() -> Self {
-        Self {
-            bidirectional: false,
-            channels: 1,
-            l_max: None,
-            convolution: Convolution::Auto,
-            activation: Activation::Gelu,
-            final_act: FinalAct::Glu,
-            ssm: SsmConfig::default(),
-        }
-    }
 }
 
 impl S4BlockConfig {

@@ -1,11 +1,13 @@
 //! What (A, B, P) start from: names of initialisations, and their details.
 
-use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use derive_more::Display;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
+use smart_default::SmartDefault;
+use strum::VariantNames;
 
 use crate::measure::Measure;
 
@@ -13,7 +15,8 @@ use crate::measure::Measure;
 ///
 /// Parsed from and printed as the names of the official code: a [`Measure`], `diag-X` or `dplr-X` of a
 /// [`Family`] X, or a mix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Display, Serialize, Deserialize, JsonSchema)]
+#[display("{name}")]
 #[serde(try_from = "String", into = "String")]
 pub struct Init {
     name: String,
@@ -109,7 +112,7 @@ impl FromStr for Part {
             None => bail!(
                 "no initialisation is called {name:?}; there are the HiPPO measures ({}), diag-X \
                  and dplr-X with X among {}, and the mixes {}",
-                Measure::ALL.map(Measure::name).join(", "),
+                Measure::VARIANTS.join(", "),
                 FAMILIES.map(|(_, names)| names[0]).join(", "),
                 MIXES.map(|(name, _)| name).join(", "),
             ),
@@ -120,13 +123,7 @@ impl FromStr for Part {
 impl Default for Init {
     /// `legs`.
     fn default() -> Self {
-        Self { name: Measure::LegS.name().to_owned(), parts: vec![Part::Hippo(Measure::LegS)] }
-    }
-}
-
-impl fmt::Display for Init {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        Self { name: Measure::LegS.to_string(), parts: vec![Part::Hippo(Measure::LegS)] }
     }
 }
 
@@ -168,47 +165,36 @@ pub enum BInit {
 ///
 /// All but `B_clip` are for `diag-` and `dplr-`, and refused where a HiPPO measure would ignore
 /// them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InitArgs {
     /// -Re A uniform in [0, 1), or in [0, N/2) for `real`, instead of fixed.
     pub real_random: bool,
     /// Factor of Re A (but `real` stays as it is defined).
+    #[default(1.0)]
     pub real_scale: f64,
     /// n uniform in [0, N/2) instead of 0, 1, 2, … in the formula of Im A.
     pub imag_random: bool,
     /// Factor of Im A.
+    #[default(1.0)]
     pub imag_scale: f64,
     /// The input vectors B.
     #[serde(rename = "B_init")]
     pub b_init: BInit,
     /// Factor of B.
     #[serde(rename = "B_scale")]
+    #[default(1.0)]
     pub b_scale: f64,
     /// Factor of the random P of `dplr-`.
     #[serde(rename = "P_scale")]
+    #[default(1.0)]
     pub p_scale: f64,
     /// Scales B so that with random C the response to a constant input 1 tends to variance 1.
     pub normalize: bool,
     /// Limit of |Im B| for the HiPPO measures and `legs`; `inf` (or null, in JSON) for none.
     #[serde(rename = "B_clip", deserialize_with = "limit_or_null")]
+    #[default(2.0)]
     pub b_clip: f64,
-}
-
-impl Default for InitArgs {
-    fn default() -> Self {
-        Self {
-            real_random: false,
-            real_scale: 1.0,
-            imag_random: false,
-            imag_scale: 1.0,
-            b_init: BInit::Constant,
-            b_scale: 1.0,
-            p_scale: 1.0,
-            normalize: false,
-            b_clip: 2.0,
-        }
-    }
 }
 
 fn limit_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

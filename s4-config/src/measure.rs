@@ -1,18 +1,16 @@
 //! The measures of HiPPO (Gu et al. 2020).
 
-use std::fmt;
-use std::str::FromStr;
-
-use anyhow::{Result, bail};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use anyhow::{Error, anyhow};
+use strum::{Display, EnumString, VariantArray, VariantNames};
 
 /// How the past is weighted, and in which basis it is written.
 ///
 /// Parsed from and printed as the names of the official code; `fout` and `foud` are accepted for
 /// `fourier` and `fourier_diag`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, VariantArray, VariantNames,
+)]
+#[strum(serialize_all = "lowercase", parse_err_fn = unknown, parse_err_ty = Error)]
 pub enum Measure {
     /// `legs`: scaled Legendre, all of the past alike (HiPPO, appendix D.3).
     LegS,
@@ -30,86 +28,21 @@ pub enum Measure {
     GLagT,
     /// `fourier`: truncated Fourier on a sliding window of length 2, FouT (How to Train Your
     /// HiPPO, Gu et al. 2023).
+    #[strum(to_string = "fourier", serialize = "fout")]
     Fourier,
     /// `fourier_decay`: `fourier` with half of the correction, so that the past fades away.
+    #[strum(to_string = "fourier_decay")]
     FourierDecay,
     /// `fourier2`: `fourier` on a window of length 1.
     Fourier2,
     /// `fourier_diag`: damped Fourier modes without correction, much like S4D-Lin.
+    #[strum(to_string = "fourier_diag", serialize = "foud")]
     FourierDiag,
 }
 
-impl Measure {
-    /// All measures.
-    pub const ALL: [Measure; 11] = [
-        Measure::LegS,
-        Measure::LegSd,
-        Measure::LegT,
-        Measure::Lmu,
-        Measure::LagT,
-        Measure::TLagT,
-        Measure::GLagT,
-        Measure::Fourier,
-        Measure::FourierDecay,
-        Measure::Fourier2,
-        Measure::FourierDiag,
-    ];
-
-    /// The name in the official code.
-    pub fn name(self) -> &'static str {
-        match self {
-            Measure::LegS => "legs",
-            Measure::LegSd => "legsd",
-            Measure::LegT => "legt",
-            Measure::Lmu => "lmu",
-            Measure::LagT => "lagt",
-            Measure::TLagT => "tlagt",
-            Measure::GLagT => "glagt",
-            Measure::Fourier => "fourier",
-            Measure::FourierDecay => "fourier_decay",
-            Measure::Fourier2 => "fourier2",
-            Measure::FourierDiag => "fourier_diag",
-        }
-    }
-}
-
-impl FromStr for Measure {
-    type Err = anyhow::Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "fout" => return Ok(Measure::Fourier),
-            "foud" => return Ok(Measure::FourierDiag),
-            _ => {}
-        }
-        let Some(measure) = Measure::ALL.into_iter().find(|m| m.name() == name) else {
-            bail!(
-                "no HiPPO measure is called {name:?}; there are {}",
-                Measure::ALL.map(Measure::name).join(", ")
-            );
-        };
-        Ok(measure)
-    }
-}
-
-impl fmt::Display for Measure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl TryFrom<String> for Measure {
-    type Error = anyhow::Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        name.parse()
-    }
-}
-
-impl From<Measure> for String {
-    fn from(measure: Measure) -> Self {
-        measure.name().to_owned()
-    }
+fn unknown(name: &str) -> Error {
+    let known = <Measure as VariantNames>::VARIANTS.join(", ");
+    anyhow!("no HiPPO measure is called {name:?}; there are {known}")
 }
 
 #[cfg(test)]
@@ -118,7 +51,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for measure in Measure::ALL {
+        for &measure in <Measure as VariantArray>::VARIANTS {
             assert_eq!(measure.to_string().parse::<Measure>().unwrap(), measure);
         }
         assert_eq!("fout".parse::<Measure>().unwrap(), Measure::Fourier);

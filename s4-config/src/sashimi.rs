@@ -3,22 +3,28 @@
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::block::S4BlockConfig;
 use crate::{LIMIT, check_sizes};
 
 /// Depth, width and wiring of the model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, SmartDefault)]
 pub struct SashimiConfig {
     /// Channels H at the finest resolution.
+    #[default(64)]
     pub d_model: i64,
     /// S4 blocks at each resolution, on each side.
+    #[default(8)]
     pub n_layers: i64,
     /// Positions that are pooled into one, from fine to coarse.
+    #[default(vec![4, 4])]
     pub pool: Vec<i64>,
     /// Factor by which channels grow with each pooling.
+    #[default(2)]
     pub expand: i64,
     /// Hidden channels of the feed-forward blocks, in multiples of their width; 0: no such blocks.
+    #[default(2)]
     pub ff: i64,
     /// Blocks on the way down as well, with a skip connection from each.
     pub unet: bool,
@@ -27,29 +33,12 @@ pub struct SashimiConfig {
     /// Probability of dropping an activation.
     pub dropout: f64,
     /// One dropout mask for all positions of a sequence.
+    #[default(true)]
     pub tie_dropout: bool,
     /// Channels of a condition that every block is given beside its input.
     pub condition: Option<i64>,
     /// The S4 blocks.
     pub layer: S4BlockConfig,
-}
-
-impl Default for SashimiConfig {
-    fn default() -> Self {
-        Self {
-            d_model: 64,
-            n_layers: 8,
-            pool: vec![4, 4],
-            expand: 2,
-            ff: 2,
-            unet: false,
-            variant: Variant::default(),
-            dropout: 0.0,
-            tie_dropout: true,
-            condition: None,
-            layer: S4BlockConfig::default(),
-        }
-    }
 }
 
 impl SashimiConfig {

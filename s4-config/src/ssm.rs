@@ -3,17 +3,20 @@
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::check_sizes;
 use crate::init::{Init, InitArgs};
 
 /// The SSM inside a layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SsmConfig {
     /// `s4` (diagonal plus low rank) or `s4d` (diagonal).
+    #[default(Mode::S4)]
     pub mode: Mode,
     /// State size N, even; with `is_real` the number of real states.
+    #[default(64)]
     pub d_state: i64,
     /// Number of (A, B) pairs that the channels share; one per channel where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,12 +26,16 @@ pub struct SsmConfig {
     /// Details of the initialisation.
     pub init_args: InitArgs,
     /// Rank of the low-rank term of S4.
+    #[default(1)]
     pub rank: i64,
     /// Smallest initial step size.
+    #[default(1e-3)]
     pub dt_min: f64,
     /// Largest initial step size.
+    #[default(1e-1)]
     pub dt_max: f64,
     /// One step size per channel rather than one per state.
+    #[default(true)]
     pub dt_tie: bool,
     /// How the positive step size is stored.
     pub dt_transform: Transform,
@@ -37,8 +44,10 @@ pub struct SsmConfig {
     /// How -Re A is stored; `none` leaves its sign free (not Hurwitz).
     pub real_transform: Transform,
     /// How -Im A is stored.
+    #[default(Transform::None)]
     pub imag_transform: Transform,
     /// Discretisation of S4D; S4 is always bilinear.
+    #[default(Discretisation::Zoh)]
     pub disc: Discretisation,
     /// Drops states that oscillate faster than this share of the Nyquist frequency (S4ND).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,30 +58,6 @@ pub struct SsmConfig {
     /// rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<SsmRate>,
-}
-
-impl Default for SsmConfig {
-    fn default() -> Self {
-        Self {
-            mode: Mode::S4,
-            d_state: 64,
-            n_ssm: None,
-            init: "legs".parse().expect("a known name"),
-            init_args: InitArgs::default(),
-            rank: 1,
-            dt_min: 1e-3,
-            dt_max: 1e-1,
-            dt_tie: true,
-            dt_transform: Transform::Exp,
-            dt_fast: false,
-            real_transform: Transform::Exp,
-            imag_transform: Transform::None,
-            disc: Discretisation::Zoh,
-            bandlimit: None,
-            is_real: false,
-            lr: None,
-        }
-    }
 }
 
 impl SsmConfig {

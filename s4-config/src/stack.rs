@@ -3,40 +3,31 @@
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::check_sizes;
 
 /// Depth, width and wiring of a stack.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, SmartDefault)]
 pub struct StackConfig {
     /// Width H.
+    #[default(256)]
     pub d_model: i64,
     /// Number of residual blocks.
+    #[default(6)]
     pub n_layers: i64,
     /// `layer`, `batch`, `scalar` or `none`.
+    #[default(NormKind::Layer)]
     pub norm: NormKind,
     /// Normalise before each layer (and once at the end) rather than after each residual sum.
     pub prenorm: bool,
     /// Probability of dropping an activation.
     pub dropout: f64,
     /// One dropout mask for all positions of a sequence.
+    #[default(true)]
     pub tie_dropout: bool,
     /// Channels of a condition that every block is given beside its input.
     pub condition: Option<i64>,
-}
-
-impl Default for StackConfig {
-    fn default() -> Self {
-        Self {
-            d_model: 256,
-            n_layers: 6,
-            norm: NormKind::Layer,
-            prenorm: false,
-            dropout: 0.0,
-            tie_dropout: true,
-            condition: None,
-        }
-    }
 }
 
 impl StackConfig {

@@ -10,6 +10,7 @@ use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use training::run;
 use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
@@ -45,7 +46,7 @@ impl Config for Experiment {
 }
 
 /// Where audio comes from, and how it becomes sequences of codes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Folder of audio files.
@@ -62,8 +63,10 @@ pub struct DataConfig {
     /// `time`.
     pub split: SplitBy,
     /// `mu-law`, `a-law` or `linear`.
+    #[default(Companding::MuLaw)]
     pub companding: Companding,
     /// Bits of a code, 2 to 16.
+    #[default(8)]
     pub bits: u32,
     /// What is stretched to full scale before it is quantised: each `clip` (as officially), each
     /// `recording`, or `none`.
@@ -72,6 +75,7 @@ pub struct DataConfig {
     /// recording is longer than twice a window.
     pub cut: CutBy,
     /// Samples in a window; the longest that is kept of a clip.
+    #[default(16_384)]
     pub length: usize,
     /// Samples between two cuts of back-propagation, over which the state is carried: sequences
     /// may be longer than memory allows otherwise. No cuts where it is missing.
@@ -101,26 +105,6 @@ pub enum CutBy {
     Clips,
 }
 
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            dir: None,
-            layout: None,
-            sample_rate: None,
-            split: SplitBy::default(),
-            companding: Companding::MuLaw,
-            bits: 8,
-            scaling: Scaling::Recording,
-            cut: CutBy::default(),
-            length: 16_384,
-            segment: None,
-            val_count: None,
-            strict: false,
-            cache: None,
-        }
-    }
-}
-
 impl DataConfig {
     /// The quantiser.
     ///
@@ -140,19 +124,15 @@ impl DataConfig {
 }
 
 /// What is generated at every evaluation, for TensorBoard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PreviewConfig {
     /// Number of samples; 0: none.
+    #[default(2)]
     pub count: u64,
     /// Length of each.
+    #[default(1.0)]
     pub seconds: f64,
-}
-
-impl Default for PreviewConfig {
-    fn default() -> Self {
-        Self { count: 2, seconds: 1.0 }
-    }
 }
 
 /// A ready-made experiment.

@@ -20,6 +20,7 @@ use std::f64::consts::PI;
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// What a config file says: `schedule = { name = "cosine_warmup", warmup_steps = 1000, total_steps
 /// = 200000 }`. Unknown settings are refused.
@@ -98,16 +99,19 @@ pub enum ThresholdMode {
 }
 
 /// Settings of [`Schedule::Plateau`], with PyTorch's defaults.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlateauConfig {
     /// What a reduction multiplies the rate by, in (0, 1).
+    #[default(0.1)]
     pub factor: f64,
     /// Observations without improvement that are put up with; the next one reduces.
+    #[default(10)]
     pub patience: u64,
     /// Which way the metric improves.
     pub mode: Goal,
     /// How much better counts as better, at least 0.
+    #[default(1e-4)]
     pub threshold: f64,
     /// What the threshold means.
     pub threshold_mode: ThresholdMode,
@@ -115,20 +119,6 @@ pub struct PlateauConfig {
     pub cooldown: u64,
     /// The factor never falls below this, in [0, 1].
     pub min_factor: f64,
-}
-
-impl Default for PlateauConfig {
-    fn default() -> Self {
-        Self {
-            factor: 0.1,
-            patience: 10,
-            mode: Goal::Min,
-            threshold: 1e-4,
-            threshold_mode: ThresholdMode::Rel,
-            cooldown: 0,
-            min_factor: 0.0,
-        }
-    }
 }
 
 impl Schedule {
@@ -185,10 +175,11 @@ pub struct ScheduleState {
 }
 
 /// What a plateau schedule remembers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, SmartDefault, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plateau {
     /// The product of all reductions.
+    #[default(1.0)]
     factor: f64,
     /// The best value so far, none before the first (JSON has no infinity).
     best: Option<f64>,
@@ -196,12 +187,6 @@ struct Plateau {
     bad: u64,
     /// Observations of the cooldown that are left.
     cooldown_left: u64,
-}
-
-impl Default for Plateau {
-    fn default() -> Self {
-        Self { factor: 1.0, best: None, bad: 0, cooldown_left: 0 }
-    }
 }
 
 impl ScheduleState {

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smart_default::SmartDefault;
 
 use crate::guard::OnDivergence;
 use crate::init::InitConfig;
@@ -18,7 +19,7 @@ use crate::schedule::{Goal, Schedule};
 /// [`TrainConfig::default`]; unknown ones are refused.
 ///
 /// A step is one update of the optimiser, from `accumulate` batches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Passes over the training split. Of `epochs` and `steps` at least one is given; training
@@ -29,9 +30,11 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
     /// Samples in a batch. Samples at the end of an epoch that do not fill a step are left out.
+    #[default(32)]
     pub batch_size: usize,
     /// Batches whose gradients are averaged for one step: a batch that does not fit into memory
     /// can be split (batch norm then sees the parts).
+    #[default(1)]
     pub accumulate: usize,
     /// Samples in an evaluation batch; `batch_size` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,21 +44,27 @@ pub struct TrainConfig {
     pub precision: Precision,
     /// On a GPU, whether steps are recorded as a CUDA graph and launched as a whole, where their work
     /// is the same from step to step and there is memory for it (twice that of a step).
+    #[default(true)]
     pub cuda_graph: bool,
     /// Order of the data, dropout and initial values follow from it.
     pub seed: u64,
     /// Threads that build batches ahead; 0 builds them in the training thread.
+    #[default(2)]
     pub workers: usize,
     /// Steps between two readings of the loss. Each waits for the device once, and looks for
     /// divergence.
+    #[default(50)]
     pub log_every: u64,
     /// When to evaluate: a number of steps, or "epoch".
+    #[default(Every::Epoch)]
     pub eval_every: Every,
     /// When to save: a number of steps, or "epoch".
+    #[default(Every::Epoch)]
     pub checkpoint_every: Every,
     /// Also save when this many seconds have passed since the last time; never where it is
     /// missing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[default(Some(600.0))]
     pub checkpoint_seconds: Option<f64>,
     /// Decay of the weights' exponential moving average, above 0 and below 1 (0.999). Evaluations
     /// and the best checkpoint use the average; training does not. No average where it is missing.
@@ -80,35 +89,8 @@ pub struct TrainConfig {
     /// The optimiser.
     pub optimizer: AdamWConfig,
     /// The learning rate's course.
+    #[default(Schedule::Constant {})]
     pub schedule: Schedule,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            epochs: None,
-            steps: None,
-            batch_size: 32,
-            accumulate: 1,
-            eval_batch_size: None,
-            precision: Precision::default(),
-            cuda_graph: true,
-            seed: 0,
-            workers: 2,
-            log_every: 50,
-            eval_every: Every::Epoch,
-            checkpoint_every: Every::Epoch,
-            checkpoint_seconds: Some(600.0),
-            ema: None,
-            patience: None,
-            best: None,
-            init: None,
-            groups: Vec::new(),
-            on_divergence: OnDivergence::default(),
-            optimizer: AdamWConfig::default(),
-            schedule: Schedule::Constant {},
-        }
-    }
 }
 
 impl TrainConfig {
@@ -252,19 +234,14 @@ impl<'de> Deserialize<'de> for Every {
 }
 
 /// What makes a checkpoint the best one; a plateau schedule watches it, too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Best {
     /// A figure of the validation split by its TensorBoard tag.
+    #[default("val/loss".to_owned())]
     pub metric: String,
     /// Which way it improves.
     pub mode: Goal,
-}
-
-impl Default for Best {
-    fn default() -> Self {
-        Self { metric: "val/loss".to_owned(), mode: Goal::Min }
-    }
 }
 
 impl Best {

@@ -1,7 +1,6 @@
 //! A folder of files with one folder per class: `DIR/<class>/<file>`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail, ensure};
@@ -9,13 +8,16 @@ use audio_data::layout::names_in;
 use audio_data::part::Part;
 use audio_data::read::is_audio_name;
 use program::seed;
+use strum::Display;
 
 /// What files hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// Sound: wav, flac, ogg or mp3.
     Audio,
     /// Pictures: png.
+    #[strum(to_string = "PNG")]
     Image,
     /// Text: txt.
     Text,
@@ -33,16 +35,6 @@ impl Kind {
         } else {
             None
         }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Audio => "audio",
-            Kind::Image => "PNG",
-            Kind::Text => "text",
-        })
     }
 }
 

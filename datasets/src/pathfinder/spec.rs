@@ -1,12 +1,10 @@
 //! The parameters of a Pathfinder image and the values that Long Range Arena gives them.
 
-use std::fmt;
-use std::str::FromStr;
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Error, Result, anyhow, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use strum::{Display, EnumString, VariantArray};
 
 /// Version of the generator's output: raised whenever the same specification, seed and index would
 /// give another image, so that caches and folders of older images are not mixed with newer ones.
@@ -19,23 +17,41 @@ pub(super) const REACH: usize = 16;
 pub const OFFICIAL_SIZES: [usize; 4] = [32, 64, 128, 256];
 
 /// How long the target paths are, which is what makes the task hard.
+///
+/// Read from the level's name, or that of its folder.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Display,
+    EnumString,
+    VariantArray,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
+#[strum(parse_err_fn = unknown, parse_err_ty = Error)]
 pub enum Difficulty {
     /// Paths of 6 paddles; folder `curv_baseline`.
+    #[strum(to_string = "easy", serialize = "curv_baseline")]
     Easy,
     /// Paths of 9 paddles; folder `curv_contour_length_9`.
+    #[strum(to_string = "intermediate", serialize = "curv_contour_length_9")]
     Intermediate,
     /// Paths of 14 paddles; folder `curv_contour_length_14`. The level that papers report.
+    #[default]
+    #[strum(to_string = "hard", serialize = "curv_contour_length_14")]
     Hard,
 }
 
 impl Difficulty {
-    /// Every level, from easy to hard.
-    pub const ALL: [Self; 3] = [Self::Easy, Self::Intermediate, Self::Hard];
-
     /// Name of the level's folder in the published layout.
     pub fn folder(self) -> &'static str {
         match self {
@@ -55,29 +71,11 @@ impl Difficulty {
     }
 }
 
-impl fmt::Display for Difficulty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Easy => "easy",
-            Self::Intermediate => "intermediate",
-            Self::Hard => "hard",
-        })
-    }
-}
-
-impl FromStr for Difficulty {
-    type Err = anyhow::Error;
-
-    /// Reads a level's name or its folder's name.
-    fn from_str(name: &str) -> Result<Self> {
-        let is_it = |level: &Self| name == level.to_string() || name == level.folder();
-        Self::ALL.into_iter().find(is_it).with_context(|| {
-            format!(
-                "unknown Pathfinder difficulty `{name}`: expected easy, intermediate or hard \
-             (or a folder name: curv_baseline, curv_contour_length_9, curv_contour_length_14)"
-            )
-        })
-    }
+fn unknown(name: &str) -> Error {
+    anyhow!(
+        "unknown Pathfinder difficulty `{name}`: expected easy, intermediate or hard \
+         (or a folder name: curv_baseline, curv_contour_length_9, curv_contour_length_14)"
+    )
 }
 
 /// Everything that determines the distribution of an image.
@@ -294,19 +292,22 @@ mod tests {
 
     #[test]
     fn distractors_follow_the_published_budgets() {
-        let counts =
-            |size| Difficulty::ALL.map(|level| Spec::official(size, level).unwrap().distractors);
-        assert_eq!(counts(32), [10, 6, 5]);
-        assert_eq!(counts(64), [11, 7, 5]);
-        assert_eq!(counts(128), [17, 11, 8]);
-        assert_eq!(counts(256), [15, 10, 7]);
+        let counts = |size| {
+            Difficulty::VARIANTS
+                .iter()
+                .map(move |&level| Spec::official(size, level).unwrap().distractors)
+        };
+        assert!(counts(32).eq([10, 6, 5]));
+        assert!(counts(64).eq([11, 7, 5]));
+        assert!(counts(128).eq([17, 11, 8]));
+        assert!(counts(256).eq([15, 10, 7]));
     }
 
     #[test]
     fn official_specifications_are_valid_and_distinct() {
         let mut seen = std::collections::HashSet::new();
         for size in OFFICIAL_SIZES {
-            for level in Difficulty::ALL {
+            for &level in Difficulty::VARIANTS {
                 let spec = Spec::official(size, level).unwrap();
                 spec.validate().unwrap();
                 assert!(seen.insert(spec.fingerprint()));
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for level in Difficulty::ALL {
+        for &level in Difficulty::VARIANTS {
             assert_eq!(level.to_string().parse::<Difficulty>().unwrap(), level);
             assert_eq!(level.folder().parse::<Difficulty>().unwrap(), level);
         }

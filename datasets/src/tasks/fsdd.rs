@@ -14,6 +14,7 @@ use audio_data::part::Part;
 use program::files::CACHE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use toml::Table;
 
 use super::audio::{self, Labels, Reading};
@@ -52,7 +53,7 @@ const FOLDERS: &[&str] = &[
 ];
 
 /// Where spoken digits come from, and how they are divided and read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the recordings; looked for in `data` where it is missing.
@@ -64,8 +65,10 @@ struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     held_out: Option<HeldOut>,
     /// Samples per second that recordings are brought to.
+    #[default(8_000)]
     sample_rate: u32,
     /// Keep every n-th sample, without a filter.
+    #[default(1)]
     every: usize,
     /// Samples that are kept of a recording; all where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,22 +78,8 @@ struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<Standardisation>,
     /// Folder that decoded recordings are kept in, as `audio`.
+    #[default(CACHE.into())]
     cache: PathBuf,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            dir: None,
-            split_by: SplitBy::default(),
-            held_out: None,
-            sample_rate: 8_000,
-            every: 1,
-            max_length: None,
-            scale: None,
-            cache: CACHE.into(),
-        }
-    }
 }
 
 /// What divides the recordings of spoken digits.

@@ -6,6 +6,7 @@ use anyhow::Result;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use super::Splits;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
@@ -14,20 +15,15 @@ use crate::shape::{Shape, Target};
 use crate::split::Split;
 
 /// Where the images are, and which are held out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ImageFiles {
     /// Folder with the official files; looked for in `data` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
     /// Draws the tenth of the training images that is held out for validation.
+    #[default(DEFAULT_SEED)]
     pub seed: u64,
-}
-
-impl Default for ImageFiles {
-    fn default() -> Self {
-        Self { dir: None, seed: DEFAULT_SEED }
-    }
 }
 
 impl ImageFiles {

@@ -13,6 +13,7 @@ use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smart_default::SmartDefault;
 use toml::Table;
 
 use super::generate::{Outcome, Request};
@@ -51,35 +52,26 @@ const PUBLISHED_COUNT: u64 = 96_000;
 const TOKENS_VERSION: u32 = 1;
 
 /// Where expressions come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the official release; expressions are generated where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// Number of generated expressions to train on.
+    #[default(PUBLISHED_COUNT)]
     count: u64,
     /// Number of generated expressions to validate, and to test.
+    #[default(2000)]
     eval_count: u64,
     /// Tokens of the shortest and of the longest generated expression.
+    #[default(Lengths::PUBLISHED)]
     lengths: Lengths,
     /// Seed of generated expressions.
     seed: u64,
     /// Folder that tokens are kept in.
+    #[default(CACHE.into())]
     cache: PathBuf,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            dir: None,
-            count: PUBLISHED_COUNT,
-            eval_count: 2000,
-            lengths: Lengths::PUBLISHED,
-            seed: 0,
-            cache: CACHE.into(),
-        }
-    }
 }
 
 fn is_there(folder: &Path) -> bool {

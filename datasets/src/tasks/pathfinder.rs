@@ -11,6 +11,7 @@ use program::progress::Progress;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
@@ -47,7 +48,7 @@ pub(super) const fn of_side<const SIDE: usize>() -> Task {
 }
 
 /// Where images come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the official release, or images in its layout; generated where it is missing.
@@ -56,27 +57,17 @@ struct Data {
     /// `easy`, `intermediate` or `hard`.
     difficulty: Difficulty,
     /// Number of generated images to train on; about as many are in the release.
+    #[default(160_000)]
     count: u64,
     /// Number of generated images to validate, and to test.
+    #[default(20_000)]
     eval_count: u64,
     /// Seed of generated images (0 where it is missing), or of the division of the release (42).
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
     /// Folder that generated images are kept in.
+    #[default(CACHE.into())]
     cache: PathBuf,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            dir: None,
-            difficulty: Difficulty::Hard,
-            count: 160_000,
-            eval_count: 20_000,
-            seed: None,
-            cache: CACHE.into(),
-        }
-    }
 }
 
 fn open(settings: &Data, side: usize) -> Result<Splits> {
@@ -119,7 +110,7 @@ fn generated(settings: &Data, side: usize) -> Result<([Split; 3], String)> {
 
 fn generate(request: &Request, side: usize) -> Result<Outcome> {
     let side = request.size.unwrap_or(side);
-    let spec = Spec::official(side, request.difficulty.unwrap_or(Difficulty::Hard))?;
+    let spec = Spec::official(side, request.difficulty.unwrap_or_default())?;
     let progress = Progress::new(request.progress, 0, request.count);
     let written = write_release(request.out, &spec, request.count, request.seed, &|at| {
         progress.step(at.done);

@@ -9,6 +9,7 @@ use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smart_default::SmartDefault;
 use toml::Table;
 
 use super::{Splits, Task, lra_release};
@@ -48,22 +49,18 @@ const CHARACTERS: std::ops::RangeInclusive<char> = ' '..='~';
 const TOKENS_VERSION: u32 = 1;
 
 /// Where texts come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the official release; looked for in `data` where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// Characters of a text that are kept, its end token included.
+    #[default(MAX_LENGTH)]
     max_length: usize,
     /// Folder that tokens are kept in.
+    #[default(CACHE.into())]
     cache: PathBuf,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self { dir: None, max_length: MAX_LENGTH, cache: CACHE.into() }
-    }
 }
 
 fn is_there(folder: &Path) -> bool {

@@ -12,6 +12,7 @@ use audio_data::layout::{self, Entry};
 use program::files::CACHE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use toml::Table;
 
 use super::audio::{self, Labels, Reading};
@@ -52,7 +53,7 @@ const SECOND: u32 = 16_000;
 const FOLDERS: &[&str] = &["speech_commands_v0.02", "speech_commands_v0.01", "SpeechCommands"];
 
 /// Where the words come from, and how they are read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the recordings; looked for in `data` where it is missing.
@@ -65,29 +66,18 @@ struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<Vec<String>>,
     /// Samples per second that recordings are brought to.
+    #[default(SECOND)]
     sample_rate: u32,
     /// Keep every n-th sample, without a filter.
+    #[default(1)]
     every: usize,
     /// What samples are standardised by; measured on the training recordings where it is missing.
     /// Kept with a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<Standardisation>,
     /// Folder that decoded recordings are kept in, as `audio`.
+    #[default(CACHE.into())]
     cache: PathBuf,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            dir: None,
-            words: Words::default(),
-            classes: None,
-            sample_rate: SECOND,
-            every: 1,
-            scale: None,
-            cache: CACHE.into(),
-        }
-    }
 }
 
 /// Which words of Speech Commands are told apart.

@@ -12,6 +12,7 @@ use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use smart_default::SmartDefault;
 use toml::Table;
 
 use super::{Splits, Task};
@@ -58,7 +59,7 @@ const PARTS: [&str; 2] = ["train", "test"];
 const TOKENS_VERSION: u32 = 1;
 
 /// Where reviews come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with `aclImdb`; looked for in `data` where it is missing.
@@ -68,28 +69,18 @@ struct Data {
     /// `test`, the test reviews, as in the official experiments.
     validation: Validation,
     /// Draws the tenth that is held out.
+    #[default(hold_out::DEFAULT_SEED)]
     seed: u64,
     /// Characters of a review that are kept, its end token included.
+    #[default(MAX_LENGTH)]
     max_length: usize,
     /// The characters that are not unknown, in the order of their tokens; the frequent ones of the
     /// training texts where it is missing. Kept with a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     vocabulary: Option<String>,
     /// Folder that tokens are kept in.
+    #[default(CACHE.into())]
     cache: PathBuf,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            dir: None,
-            validation: Validation::default(),
-            seed: hold_out::DEFAULT_SEED,
-            max_length: MAX_LENGTH,
-            vocabulary: None,
-            cache: CACHE.into(),
-        }
-    }
 }
 
 /// Which reviews select the best checkpoint; the files have none for it.

@@ -1,15 +1,16 @@
 //! Which convolution, and in what chunks: the one place where that is decided.
 
-use std::fmt;
-
+use derive_more::Display;
 use s4_config::Convolution;
 
 /// What is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
 pub enum Plan {
     /// By FFT.
+    #[display("by FFT")]
     Fft,
     /// In chunks of this many inputs.
+    #[display("in chunks of {_0}")]
     Chunks(i64),
 }
 
@@ -120,15 +121,6 @@ pub fn summary(choices: &[(String, String)]) -> String {
         _ => format!("{choice} ({count} blocks)"),
     };
     counts.iter().map(count).collect::<Vec<_>>().join(", ")
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Plan::Fft => f.write_str("by FFT"),
-            Plan::Chunks(chunk) => write!(f, "in chunks of {chunk}"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! The baseline of lossless audio coders: predict the sample linearly, code the residual with a
 //! density that follows its size.
 
-use std::fmt;
-
+use derive_more::Display;
 use rayon::prelude::*;
 
 use super::density::{Bins, Spread, Weights};
@@ -17,14 +16,16 @@ const SAMPLE: usize = 1 << 18;
 const MEAN_REACH: f64 = 4096.0;
 
 /// A kind of predictor.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Display)]
 pub(super) enum Kind {
     /// The filter of the training set.
+    #[display("order {order}, fixed")]
     Fixed {
         /// Previous samples.
         order: usize,
     },
     /// Filters that follow the signal.
+    #[display("order {order}, adaptive at {rate}")]
     Adaptive {
         /// Previous samples of the short filter.
         order: usize,
@@ -43,15 +44,6 @@ const KINDS: [Kind; 7] = [
     Kind::Adaptive { order: 16, rate: 0.2 },
     Kind::Adaptive { order: 32, rate: 0.2 },
 ];
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::Fixed { order } => write!(f, "order {order}, fixed"),
-            Kind::Adaptive { order, rate } => write!(f, "order {order}, adaptive at {rate}"),
-        }
-    }
-}
 
 /// A fitted model.
 #[derive(Debug)]

@@ -4,13 +4,15 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// How codes are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, SmartDefault, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {
     /// Divides the scores: below 1 likelier codes become likelier still; 0 always takes the best
     #[arg(long, value_name = "T", default_value_t = 1.0)]
+    #[default(1.0)]
     pub temperature: f64,
     /// Draw from the K likeliest codes only
     #[arg(long, value_name = "K")]
@@ -20,12 +22,6 @@ pub struct Sampling {
     #[arg(long, value_name = "P")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self { temperature: 1.0, top_k: None, top_p: None }
-    }
 }
 
 impl Sampling {

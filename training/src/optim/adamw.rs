@@ -9,35 +9,35 @@ use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use tch::{Device, Kind, Tensor};
 
 use super::groups::{Group, GroupConfig, Summary, group_parameters};
 use super::plain;
 
 /// Settings of the optimiser, as they stand in a config file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamWConfig {
     /// Learning rate of the parameters without one of their own, at least 0.
+    #[default(1e-3)]
     pub lr: f64,
     /// Decoupled weight decay of the parameters without one of their own, at least 0. A step
     /// multiplies the parameter by `1 - lr * weight_decay`.
+    #[default(0.01)]
     pub weight_decay: f64,
     /// Decay of the first moment, in [0, 1).
+    #[default(0.9)]
     pub beta1: f64,
     /// Decay of the second moment, in [0, 1).
+    #[default(0.999)]
     pub beta2: f64,
     /// Added to the root of the second moment, at least 0.
+    #[default(1e-8)]
     pub eps: f64,
     /// Largest joint L2 norm of the gradients, above 0; nothing is clipped where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-}
-
-impl Default for AdamWConfig {
-    fn default() -> Self {
-        Self { lr: 1e-3, weight_decay: 0.01, beta1: 0.9, beta2: 0.999, eps: 1e-8, clip_norm: None }
-    }
 }
 
 impl AdamWConfig {
