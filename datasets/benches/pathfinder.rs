@@ -15,6 +15,7 @@ use datasets::pathfinder::spec::OFFICIAL_SIZES;
 use datasets::pathfinder::{Difficulty, Generator, Spec};
 use measure::{Entry, Figure, Measured, Role, Session, Table, Task, significant};
 use rayon::prelude::*;
+use strum::VariantArray;
 
 /// Images of a run, enough for every thread to have its share.
 const IMAGES: u64 = 256;

@@ -8,6 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use program::exit::describe;
 use program::output::say;
 
@@ -64,7 +66,8 @@ fn watch(part: &Part, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
             },
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                end_group(&child);
+                // The process and those that it started.
+                killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL)?;
                 child.wait()?;
                 anyhow::bail!("stopped after {} s", limit.as_secs());
             }
@@ -87,14 +90,6 @@ fn lines_of(child: &mut Child) -> Result<mpsc::Receiver<String>> {
         }
     });
     Ok(lines)
-}
-
-/// Ends a process and those that it started.
-fn end_group(child: &Child) {
-    if let Ok(group) = libc::pid_t::try_from(child.id()) {
-        // SAFETY: the group is that of a child that was not waited for.
-        unsafe { libc::kill(-group, libc::SIGKILL) };
-    }
 }
 
 /// Runs `part` in this process; its rows go to standard output, and so does what ends it early.

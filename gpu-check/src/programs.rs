@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// The package's folder.
 ///
@@ -118,10 +120,8 @@ impl Process {
 
     /// Asks it to end.
     pub fn interrupt(&self) {
-        if let Ok(pid) = libc::pid_t::try_from(self.child.id()) {
-            // SAFETY: the process was not waited for.
-            unsafe { libc::kill(pid, libc::SIGTERM) };
-        }
+        // One that has ended hears nothing.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
     }
 
     /// All that it has written so far.

@@ -1,5 +1,7 @@
 //! Numbers for people.
 
+use indicatif::HumanCount;
+
 /// Two significant digits, or all that are before the point; at most five behind it.
 pub fn significant(x: f64) -> String {
     if x == 0.0 || !x.is_finite() {
@@ -33,15 +35,8 @@ pub fn thousands(x: f64) -> String {
     if x.abs() < 100.0 {
         return significant(x);
     }
-    let digits = format!("{:.0}", x.abs());
-    let mut text = if x < 0.0 { "-".to_owned() } else { String::new() };
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    let sign = if x < 0.0 { "-" } else { "" };
+    format!("{sign}{}", HumanCount(x.abs().round_ties_even() as u64))
 }
 
 /// A share of one, in percent.

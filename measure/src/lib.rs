@@ -36,7 +36,6 @@
 
 mod bandwidth;
 mod child;
-mod date;
 mod entry;
 mod format;
 mod machine;

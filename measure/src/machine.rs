@@ -1,6 +1,6 @@
 //! What the figures were measured on.
 
-use crate::date::today;
+use time::OffsetDateTime;
 
 /// Date, CPU, cores and load, as (name, value).
 pub fn describe() -> Vec<(String, String)> {
@@ -10,7 +10,7 @@ pub fn describe() -> Vec<(String, String)> {
         model.and_then(|line| line.split_once(':')).map_or("unknown", |(_, name)| name.trim());
     let load = load_average().map_or("unknown".to_owned(), |load| format!("{load:.1}"));
     [
-        ("date", today()),
+        ("date", OffsetDateTime::now_utc().date().to_string()),
         ("CPU", cpu.to_owned()),
         ("cores", cores().to_string()),
         ("load average before", load),

@@ -1,5 +1,7 @@
 //! Resident memory of this process, and what the machine has left.
 
+use nix::sys::resource::{UsageWho, getrusage};
+
 use crate::format::bytes;
 
 /// The share of the available memory that something may be expected to take.
@@ -39,14 +41,9 @@ fn give_back() {
 /// Peak resident memory of this process in bytes.
 fn peak() -> f64 {
     kibibytes("/proc/self/status", "VmHWM:").unwrap_or_else(|| {
-        // SAFETY: `usage` is a plain C struct that getrusage fills in.
-        let usage = unsafe {
-            let mut usage: libc::rusage = std::mem::zeroed();
-            libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-            usage
-        };
+        let peak = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
         let unit = if cfg!(target_os = "macos") { 1.0 } else { 1024.0 };
-        usage.ru_maxrss as f64 * unit
+        peak as f64 * unit
     })
 }
 

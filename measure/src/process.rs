@@ -1,11 +1,10 @@
 //! Another process, with a limit to its time.
 
-use std::io::Read;
 use std::process::{Command, Output};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use process_control::{ChildExt, Control};
 
 /// Runs `command` to its end, and returns its status and what it wrote to standard output and error
 /// where these are piped.
@@ -13,37 +12,13 @@ use anyhow::{Context, Result, bail};
 /// # Errors
 /// If it cannot be started, or takes longer than `limit`: then it is stopped.
 pub fn run_child(command: &mut Command, limit: Duration) -> Result<Output> {
-    let mut child = command.spawn().context("cannot start a process")?;
-    // Read all along, so that a full pipe does not stop the child.
-    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if start.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            bail!("stopped after {:.0} s", limit.as_secs_f64());
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    let bytes = |reader: JoinHandle<Vec<u8>>| reader.join().unwrap_or_default();
-    Ok(Output { status, stdout: bytes(stdout), stderr: bytes(stderr) })
+    let child = command.spawn().context("cannot start a process")?;
+    let output = child.controlled_with_output().time_limit(limit).terminate_for_timeout().wait()?;
+    let output = output.with_context(|| format!("stopped after {:.0} s", limit.as_secs_f64()))?;
+    Ok(output.into_std_lossy())
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What could not be read is missing in the answer, no more.
-            let _ = pipe.read_to_end(&mut bytes);
-        }
-        bytes
-    })
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::process::Stdio;
 

@@ -40,6 +40,11 @@ pub enum Measure {
     FourierDiag,
 }
 
+impl Measure {
+    /// All measures.
+    pub const ALL: &[Measure] = <Self as VariantArray>::VARIANTS;
+}
+
 fn unknown(name: &str) -> Error {
     let known = <Measure as VariantNames>::VARIANTS.join(", ");
     anyhow!("no HiPPO measure is called {name:?}; there are {known}")
@@ -51,7 +56,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for &measure in <Measure as VariantArray>::VARIANTS {
+        for &measure in Measure::ALL {
             assert_eq!(measure.to_string().parse::<Measure>().unwrap(), measure);
         }
         assert_eq!("fout".parse::<Measure>().unwrap(), Measure::Fourier);

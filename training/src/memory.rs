@@ -1,5 +1,6 @@
 //! How much memory a run takes.
 
+use nix::sys::resource::{UsageWho, getrusage};
 use s4_core::device_memory;
 use tch::Device;
 
@@ -12,24 +13,10 @@ pub fn peak_mib(device: Device) -> Option<f64> {
     }
 }
 
-#[cfg(unix)]
 fn peak_resident() -> Option<u64> {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
-    // SAFETY: the call fills `usage` or fails.
-    let usage = unsafe {
-        if libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) != 0 {
-            return None;
-        }
-        usage.assume_init()
-    };
-    let peak = u64::try_from(usage.ru_maxrss).ok()?;
+    let peak = u64::try_from(getrusage(UsageWho::RUSAGE_SELF).ok()?.max_rss()).ok()?;
     // macOS counts bytes, Linux KiB.
     Some(if cfg!(target_os = "macos") { peak } else { peak * 1024 })
-}
-
-#[cfg(not(unix))]
-fn peak_resident() -> Option<u64> {
-    None
 }
 
 #[cfg(test)]

@@ -16,12 +16,13 @@ mod index;
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use dsp::resample::RATES;
 use program::progress::Progress;
-use program::{exit, files, interrupt};
+use program::{exit, interrupt};
 use rayon::prelude::*;
 
 use crate::layout::Listing;
@@ -206,7 +207,7 @@ impl Corpus {
         let mut bytes = [0; 1 << 14];
         for block in out.chunks_mut(bytes.len() / 4) {
             let bytes = &mut bytes[..block.len() * 4];
-            files::read_at(&self.samples, bytes, offset).with_context(|| {
+            self.samples.read_exact_at(bytes, offset).with_context(|| {
                 format!("cannot read {}; delete its folder, it is made anew", self.path.display())
             })?;
             for (sample, bytes) in block.iter_mut().zip(bytes.as_chunks().0) {

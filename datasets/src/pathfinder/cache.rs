@@ -8,13 +8,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Result, bail, ensure};
 use rayon::prelude::*;
 
-use program::files::{self, cannot, read_at, write_at};
+use program::files::{self, cannot};
 
 use super::source::{Generated, ImageSource, check_request};
 
@@ -164,25 +165,25 @@ impl Cached {
     fn read(&self, index: usize, pixels: &mut [u8]) -> Option<u8> {
         let mut trailer = [0; TRAILER];
         let offset = self.offset(index);
-        read_at(&self.file, &mut trailer, offset + pixels.len() as u64).ok()?;
+        self.file.read_exact_at(&mut trailer, offset + pixels.len() as u64).ok()?;
         let label = trailer[0];
         let stored = u64::from_le_bytes(trailer[8..].try_into().ok()?);
         // A slot that was never written is zero.
         if stored == 0 || label > 1 {
             return None;
         }
-        read_at(&self.file, pixels, offset).ok()?;
+        self.file.read_exact_at(pixels, offset).ok()?;
         (stored == checksum(index, label, pixels)).then_some(label)
     }
 
     fn write(&self, index: usize, pixels: &[u8], label: u8) -> io::Result<()> {
         let offset = self.offset(index);
-        write_at(&self.file, pixels, offset)?;
+        self.file.write_all_at(pixels, offset)?;
         let mut trailer = [0; TRAILER];
         trailer[0] = label;
         trailer[8..].copy_from_slice(&checksum(index, label, pixels).to_le_bytes());
         // Only now does the slot count as filled.
-        write_at(&self.file, &trailer, offset + pixels.len() as u64)
+        self.file.write_all_at(&trailer, offset + pixels.len() as u64)
     }
 }
 
@@ -248,7 +249,7 @@ fn mismatch(path: &Path, wanted: &[u8; HEADER], length: u64) -> Result<Option<St
         let found = file.metadata()?.len();
         let mut header = [0; HEADER];
         let readable = header.len().min(found as usize);
-        read_at(&file, &mut header[..readable], 0)?;
+        file.read_exact_at(&mut header[..readable], 0)?;
         Ok((found, header))
     };
     let (found, header) = open().map_err(cannot("read the cache", path))?;
@@ -298,7 +299,7 @@ fn create(path: &Path, header: &[u8; HEADER], length: u64, replaced: u64) -> Res
     let aside = files::aside(path);
     let make = || -> io::Result<()> {
         let file = File::create(&aside)?;
-        write_at(&file, header, 0)?;
+        file.write_all_at(header, 0)?;
         // Takes no space yet where the file system knows sparse files.
         file.set_len(length)?;
         file.sync_all()?;

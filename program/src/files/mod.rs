@@ -2,7 +2,6 @@
 //! where the system refuses.
 
 mod failure;
-mod positioned;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,7 +11,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 pub use failure::{cannot, cannot_write};
-pub use positioned::{read_at, write_at};
 
 /// Folder that generated and decoded data are kept in, unless a setting names another.
 pub const CACHE: &str = "data/cache";
@@ -134,27 +132,11 @@ pub fn aside(path: &Path) -> PathBuf {
 }
 
 /// Bytes that this user may still write below `folder`.
-#[cfg(unix)]
 pub fn free_space(folder: &Path) -> Option<u64> {
-    use std::os::unix::ffi::OsStrExt;
-    let folder = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
-    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: `folder` is a C string, and `stat` is read only after the call filled it.
-    let stat = unsafe {
-        if libc::statvfs(folder.as_ptr(), stat.as_mut_ptr()) != 0 {
-            return None;
-        }
-        stat.assume_init()
-    };
-    // The field widths differ between platforms.
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    // The types differ between platforms.
     #[allow(clippy::unnecessary_cast)]
-    Some(stat.f_bavail as u64 * stat.f_frsize as u64)
-}
-
-/// Bytes that this user may still write below `folder`: unknown here.
-#[cfg(not(unix))]
-pub fn free_space(_folder: &Path) -> Option<u64> {
-    None
+    Some(disk.blocks_available() as u64 * disk.fragment_size() as u64)
 }
 
 #[cfg(test)]

@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn corrected_matrices_are_identity_plus_skew() {
-        for measure in Measure::ALL.into_iter().filter(|&m| m != Measure::Lmu) {
+        for &measure in Measure::ALL.iter().filter(|&&m| m != Measure::Lmu) {
             for rank in [2, 3] {
                 let (a, _) = transition(measure, 10).unwrap();
                 let p = rank_correction(measure, 10, rank).unwrap();

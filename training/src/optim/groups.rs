@@ -7,6 +7,7 @@
 use std::fmt;
 
 use anyhow::{Result, ensure};
+use indicatif::HumanCount;
 use s4_core::params::ParamStore;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -154,20 +155,7 @@ impl fmt::Display for Summary<'_> {
 
 fn amount(tensors: usize, scalars: usize) -> String {
     let plural = if tensors == 1 { " " } else { "s" };
-    format!("{tensors:>5} tensor{plural} {:>12} scalars", thousands(scalars))
-}
-
-/// 1234567 as "1,234,567".
-fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    format!("{tensors:>5} tensor{plural} {:>12} scalars", HumanCount(scalars as u64).to_string())
 }
 
 /// The last parts of the names, each once: what repeats in every layer is said once.
