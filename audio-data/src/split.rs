@@ -85,9 +85,8 @@ pub struct Span {
 pub struct Divided {
     /// How they were divided: what [`SplitBy::Auto`] chose.
     pub by: SplitBy,
-    train: Vec<Span>,
-    val: Vec<Span>,
-    test: Vec<Span>,
+    /// The stretches of each [`Part`], by its number.
+    parts: [Vec<Span>; 3],
 }
 
 impl Divided {
@@ -96,11 +95,7 @@ impl Divided {
     /// # Errors
     /// If there are none.
     pub fn spans(&self, split: Part) -> Result<&[Span]> {
-        let spans = match split {
-            Part::Train => &self.train,
-            Part::Val => &self.val,
-            Part::Test => &self.test,
-        };
+        let spans = &self.parts[split as usize];
         ensure!(
             !spans.is_empty(),
             "no recording is in the {split} part; divide them by \"files\" or \"time\", with a \
@@ -111,11 +106,7 @@ impl Divided {
 
     fn push(&mut self, split: Part, span: Span) {
         if span.frames > 0 {
-            match split {
-                Part::Train => self.train.push(span),
-                Part::Val => self.val.push(span),
-                Part::Test => self.test.push(span),
-            }
+            self.parts[split as usize].push(span);
         }
     }
 }
@@ -140,7 +131,7 @@ pub fn divide(
         SplitBy::Auto => SplitBy::Time,
         chosen => chosen,
     };
-    let mut divided = Divided { by, train: vec![], val: vec![], test: vec![] };
+    let mut divided = Divided { by, parts: Default::default() };
     let whole = |i: usize| Span { recording: i, start: 0, frames: recordings[i].frames };
     match by {
         SplitBy::Auto | SplitBy::Time => {
@@ -375,7 +366,7 @@ mod tests {
             prop_assume!(shares.validate().is_ok());
             let divided = divide(&listing, &recordings, SplitBy::Time, shares).unwrap();
             let mut end = 0;
-            for span in [&divided.train, &divided.val, &divided.test].into_iter().flatten() {
+            for span in divided.parts.each_ref().into_iter().flatten() {
                 prop_assert_eq!(span.start, end);
                 end += span.frames;
             }

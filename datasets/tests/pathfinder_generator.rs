@@ -30,8 +30,8 @@ fn paddles_equal_those_drawn_with_pillow() {
         let degrees: f64 = words[2].parse().unwrap();
         let angle = degrees * std::f64::consts::PI / 180.0;
         let patch = Patch::draw(&spec, margin, angle);
-        assert_eq!(digest(patch.line()), words[3], "line of {words:?}");
-        assert_eq!(digest(patch.mask()), words[4], "mask of {words:?}");
+        assert_eq!(digest(&patch.line), words[3], "line of {words:?}");
+        assert_eq!(digest(&patch.mask), words[4], "mask of {words:?}");
         count += 1;
     }
     assert!(count > 300, "{count}");

@@ -475,12 +475,12 @@ fn published_paddles_are_drawn_alike() {
         let spec = Spec::official(size, Difficulty::Hard).unwrap();
         let mut known = HashSet::new();
         for &margin in &spec.margins {
-            for patch in PaddleSet::new(&spec, margin).patches() {
+            for patch in PaddleSet::new(&spec, margin).patches {
                 let grey = |&v: &u8| {
                     let bright = (f64::from(v) / 255.0 * spec.path_contrasts[0]) as f32;
                     (f64::from(bright) * 255.0 + 0.5) as u8
                 };
-                let image: Vec<u8> = patch.line().iter().map(grey).collect();
+                let image: Vec<u8> = patch.line.iter().map(grey).collect();
                 let side = patch.side();
                 known
                     .extend(components(side, &image, FAINT).iter().map(|c| shape(side, &image, c)));

@@ -5,14 +5,15 @@ use s4_core::layer::Pass;
 use tch::Device;
 use training::precision::Precision;
 
+/// Those that there are on `device`, with their names. The process is set up for each as it comes.
+///
 /// TF32 comes last: libtorch's switch for it is the process's, and is not put back.
-pub const ALL: [(Precision, &str); 3] =
-    [(Precision::Float32, "float32"), (Precision::Bf16, "bf16"), (Precision::Tf32, "TF32")];
-
-/// Sets the process up for `precision`; false where it is no other than float32.
-pub fn prepare(precision: Precision, device: Device) -> Result<bool> {
-    precision.prepare(device)?;
-    Ok(device.is_cuda() || precision != Precision::Tf32)
+pub fn all(device: Device) -> impl Iterator<Item = Result<(Precision, &'static str)>> {
+    [(Precision::Float32, "float32"), (Precision::Bf16, "bf16"), (Precision::Tf32, "TF32")]
+        .into_iter()
+        // On a CPU it is no other than float32.
+        .filter(move |(precision, _)| device.is_cuda() || *precision != Precision::Tf32)
+        .map(move |(precision, name)| precision.prepare(device).map(|_| (precision, name)))
 }
 
 /// A training pass.

@@ -3,12 +3,14 @@
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 
 use crate::check_sizes;
 use crate::ssm::SsmConfig;
 
 /// The layer of an S4 network; also the official `S4Block`'s options that work there.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct S4BlockConfig {
@@ -18,7 +20,6 @@ pub struct S4BlockConfig {
     #[default(1)]
     pub channels: i64,
     /// Longest kernel; as long as the input where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub l_max: Option<i64>,
     /// How sequences are convolved: `auto`, `fft` or `chunked`. A matter of speed alone.
     pub convolution: Convolution,

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
 use crate::block::{KernelMethod, S4BlockConfig};
@@ -23,56 +24,45 @@ pub const ALIASES: &[(&str, &str)] = &[
 ///
 /// What is absent is the backbone's default; [`Self::complete`] spells it out, as it is kept with a
 /// run.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// What mixes the positions: `s4`, `sashimi`, or a baseline: `transformer`, `linear-attention`,
     /// `lstm`, `gru`, `dilated` (convolutions). Default: `s4` for classification, `sashimi` for
     /// audio.
-    #[serde(alias = "mixer", skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "mixer")]
     pub backbone: Option<Backbone>,
     /// Width H: channels of every layer, or of SaShiMi's finest resolution. Default: 256; SaShiMi 64.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub d_model: Option<i64>,
     /// Number of layers; of SaShiMi, S4 blocks at each resolution, on each side. Default: 6; SaShiMi
     /// 8.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub n_layers: Option<i64>,
     /// Normalisation: `layer`, `batch`, `scalar` or `none`. Default: `layer`. SaShiMi's is its
     /// variant's.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub norm: Option<NormKind>,
     /// Normalise before each layer rather than after each residual sum. Default: false. SaShiMi
     /// always does.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prenorm: Option<bool>,
     /// Of SaShiMi: positions that are pooled into one, from fine to coarse. Default: [4, 4].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<Vec<i64>>,
     /// Of SaShiMi: factor by which channels grow with each pooling. Default: 2.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expand: Option<i64>,
     /// Of SaShiMi: hidden channels of the feed-forward blocks, in multiples of their width; 0: no
     /// such blocks. Default: 2.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ff: Option<i64>,
     /// Of SaShiMi: blocks on the way down as well, with a skip connection from each. Default: false.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unet: Option<bool>,
     /// Of SaShiMi: `standalone` or `audio`. Default: `standalone`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<Variant>,
     /// How the embedding of tokens begins: `normal` (official) or `fourier`. Default: `normal`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderInit>,
     /// Probability of dropping an activation.
     pub dropout: f64,
     /// One dropout mask for all positions of a sequence. Default: true.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tie_dropout: Option<bool>,
     /// What of the backbone's output is classified: `pool` (mean), `last`, `first` or `sum`.
     /// Default: `pool`. Not used where every position has an output.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
     /// How S4's convolution kernels are computed: `block-powers`, `paper` or `naive`.
     #[serde(alias = "kernel")]
@@ -82,18 +72,15 @@ pub struct NetworkConfig {
     /// are the same up to rounding.
     pub recompute: bool,
     /// Channels of a condition that every block is given beside its input. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<i64>,
     /// The S4 block, of `s4` and `sashimi`.
     pub layer: S4BlockConfig,
     /// Attention, of `transformer` and `linear-attention`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionConfig>,
     /// The recurrence, of `lstm` and `gru`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recurrent: Option<RecurrentConfig>,
     /// The filters, of `dilated`.
-    #[serde(alias = "convolution", skip_serializing_if = "Option::is_none")]
+    #[serde(alias = "convolution")]
     pub dilated: Option<DilatedConfig>,
 }
 

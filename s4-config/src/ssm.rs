@@ -3,12 +3,14 @@
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 
 use crate::check_sizes;
 use crate::init::{Init, InitArgs};
 
 /// The SSM inside a layer.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SsmConfig {
@@ -19,7 +21,6 @@ pub struct SsmConfig {
     #[default(64)]
     pub d_state: i64,
     /// Number of (A, B) pairs that the channels share; one per channel where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub n_ssm: Option<i64>,
     /// Initial (A, B, P): `legs`, `fourier`, `hippo`, `diag-lin`, `diag-inv`, `diag-legs`, ….
     pub init: Init,
@@ -50,13 +51,11 @@ pub struct SsmConfig {
     #[default(Discretisation::Zoh)]
     pub disc: Discretisation,
     /// Drops states that oscillate faster than this share of the Nyquist frequency (S4ND).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub bandlimit: Option<f64>,
     /// S4D with real A, B, C: exponential moving averages.
     pub is_real: bool,
     /// Learning rate of Δ, A, B, P and C, or a table of those of `dt`, `A` and `B`. Default: the global
     /// rate.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lr: Option<SsmRate>,
 }
 
@@ -138,16 +137,16 @@ pub enum SsmRate {
 }
 
 /// Learning rates of single SSM parameters; absent means the global rate.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SsmRates {
     /// Rate of Δ.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub dt: Option<f64>,
     /// Rate of Λ and P.
-    #[serde(rename = "A", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "A")]
     pub a: Option<f64>,
     /// Rate of B.
-    #[serde(rename = "B", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "B")]
     pub b: Option<f64>,
 }

@@ -13,7 +13,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_void};
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
@@ -51,16 +50,6 @@ impl Dispatched {
         let mut all: Vec<_> = self.counts.iter().map(|(name, &count)| (&**name, count)).collect();
         all.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
         all
-    }
-}
-
-impl fmt::Display for Dispatched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:5} in all", self.total())?;
-        for (name, count) in self.by_frequency() {
-            writeln!(f, "{count:5} {name}")?;
-        }
-        Ok(())
     }
 }
 

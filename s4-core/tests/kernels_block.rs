@@ -115,7 +115,7 @@ fn few_operations() {
                     dispatched::count(step).unwrap().1
                 };
                 for (counts, most) in [(with_kernels(count), 40), (count(), by_loops)] {
-                    assert!(counts.total() <= most, "{settings} {len}: {counts}");
+                    assert!(counts.total() <= most, "{settings} {len}: {counts:?}");
                 }
             }
         }

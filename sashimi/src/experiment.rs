@@ -10,6 +10,7 @@ use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 use training::run;
 use training::schedule::Goal;
@@ -46,18 +47,16 @@ impl Config for Experiment {
 }
 
 /// Where audio comes from, and how it becomes sequences of codes.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Folder of audio files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
     /// The data set it is (`sc09`, `fsdd`, …); recognised by its content where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<String>,
     /// Samples per second; as most files have, at most 16,000, where it is missing. A run's own
     /// config always has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_rate: Option<u32>,
     /// How recordings are divided for training, validation and test: `auto`, `lists`, `files` or
     /// `time`.
@@ -79,16 +78,13 @@ pub struct DataConfig {
     pub length: usize,
     /// Samples between two cuts of back-propagation, over which the state is carried: sequences
     /// may be longer than memory allows otherwise. No cuts where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<usize>,
     /// Sequences of the validation split that are evaluated while training, evenly taken; all
     /// where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub val_count: Option<usize>,
     /// Damaged files are an error rather than skipped.
     pub strict: bool,
     /// Folder that decoded audio is kept in, as `audio`; `data/cache` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
 }
 

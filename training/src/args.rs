@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use program::config::Loaded;
+use strum::Display;
 use tch::Device;
 
 use crate::device::DeviceRequest;
@@ -143,20 +144,11 @@ pub struct EvaluateArgs {
 }
 
 /// A split that is not trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, ValueEnum)]
+#[strum(serialize_all = "lowercase")]
 pub enum EvalSplit {
     /// Examined once, at the end.
     Test,
     /// Chooses the best weights.
     Val,
-}
-
-impl EvalSplit {
-    /// `test` or `val`.
-    pub fn name(self) -> &'static str {
-        match self {
-            EvalSplit::Test => "test",
-            EvalSplit::Val => "val",
-        }
-    }
 }

@@ -1,12 +1,10 @@
 //! The `[train]` section of a config file.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use anyhow::{Context, Result, bail, ensure};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 
 use crate::guard::OnDivergence;
@@ -19,15 +17,14 @@ use crate::schedule::{Goal, Schedule};
 /// [`TrainConfig::default`]; unknown ones are refused.
 ///
 /// A step is one update of the optimiser, from `accumulate` batches.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Passes over the training split. Of `epochs` and `steps` at least one is given; training
     /// ends at what comes first.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// Optimiser steps.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
     /// Samples in a batch. Samples at the end of an epoch that do not fill a step are left out.
     #[default(32)]
@@ -37,7 +34,6 @@ pub struct TrainConfig {
     #[default(1)]
     pub accumulate: usize,
     /// Samples in an evaluation batch; `batch_size` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_batch_size: Option<usize>,
     /// `float32`, `tf32` or `bf16`: what matrix products are computed in; the latter two are for
     /// GPUs. `float64`, on a CPU: everything in float64.
@@ -63,22 +59,17 @@ pub struct TrainConfig {
     pub checkpoint_every: Every,
     /// Also save when this many seconds have passed since the last time; never where it is
     /// missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[default(Some(600.0))]
     pub checkpoint_seconds: Option<f64>,
     /// Decay of the weights' exponential moving average, above 0 and below 1 (0.999). Evaluations
     /// and the best checkpoint use the average; training does not. No average where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
     /// Stop after this many evaluations without a new best; never where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// What makes a checkpoint the best; what the program says, or else the lowest loss, where it is
     /// missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
     /// Initial weights from another run or a file, at the beginning of a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<InitConfig>,
     /// Learning rates and weight decays by name, and what is not trained; of several groups that
     /// match a name the last one counts.
@@ -168,7 +159,9 @@ impl TrainConfig {
 }
 
 /// How often something happens: `eval_every = 500` or `eval_every = "epoch"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "Value", into = "Value")]
+#[schemars(extend("type" = ["integer", "string"]))]
 pub enum Every {
     /// At the end of each epoch.
     Epoch,
@@ -187,49 +180,26 @@ impl Every {
     }
 }
 
-impl JsonSchema for Every {
-    fn schema_name() -> Cow<'static, str> {
-        "Every".into()
-    }
+impl TryFrom<Value> for Every {
+    type Error = String;
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["integer", "string"] })
+    fn try_from(value: Value) -> Result<Self, String> {
+        match (value.as_str(), value.as_u64()) {
+            (Some("epoch"), _) => return Ok(Every::Epoch),
+            (_, Some(steps)) => return Ok(Every::Steps(steps)),
+            _ => {}
+        }
+        let found = if value.is_string() { "string " } else { "" };
+        Err(format!("invalid value: {found}{value}, expected a number of steps or \"epoch\""))
     }
 }
 
-impl Serialize for Every {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Every::Epoch => serializer.serialize_str("epoch"),
-            Every::Steps(steps) => serializer.serialize_u64(*steps),
+impl From<Every> for Value {
+    fn from(every: Every) -> Self {
+        match every {
+            Every::Epoch => "epoch".into(),
+            Every::Steps(steps) => steps.into(),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Every {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EveryVisitor;
-        impl Visitor<'_> for EveryVisitor {
-            type Value = Every;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of steps or \"epoch\"")
-            }
-            fn visit_u64<E: de::Error>(self, steps: u64) -> Result<Every, E> {
-                Ok(Every::Steps(steps))
-            }
-            fn visit_i64<E: de::Error>(self, steps: i64) -> Result<Every, E> {
-                u64::try_from(steps)
-                    .map(Every::Steps)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(steps), &self))
-            }
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Every, E> {
-                match word {
-                    "epoch" => Ok(Every::Epoch),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(EveryVisitor)
     }
 }
 

@@ -38,27 +38,24 @@ pub struct Stroke {
 pub struct Path {
     /// About this point, `length + margin` away, the last paddle's head was chosen.
     pivot: Point,
-    /// Direction in which the path goes on.
+    /// The last paddle's direction, in which the path goes on.
     direction: Direction,
-    /// The last paddle: drawn, but not yet taken in the mask, since the next one may touch it.
-    last: (Direction, Point),
-    /// The end of the last paddle that was added; the tail before any was.
+    /// Where the last paddle is: drawn, but not yet taken in the mask, since the next one may touch
+    /// it. The outer end of the path.
     tip: Point,
 }
 
 impl Path {
-    /// The outer end of the path.
-    pub fn tip(&self) -> Point {
-        self.tip
-    }
-
     /// Takes the last paddle's pixels, when the path is finished.
     pub fn settle(&self, mask: &mut Occupancy, set: &PaddleSet) {
-        mask.merge(set.patch(self.last.0).occupancy(), self.last.1);
+        mask.merge(&set.patch(self.direction).occupancy, self.tip);
     }
 
-    fn start(tail: Point, pivot: Point, direction: Direction) -> Self {
-        Self { pivot, direction, last: (direction, tail), tip: tail }
+    /// The path that begins at `tail`, if its first paddle is inside the image.
+    fn start(set: &PaddleSet, mask: &Occupancy, tail: Point, direction: Direction) -> Option<Self> {
+        let (head, pivot) = set.head_and_pivot(tail, direction);
+        let inside = mask.contains(head) && mask.contains(pivot);
+        inside.then_some(Self { pivot, direction, tip: tail })
     }
 
     /// Adds a paddle that continues the path, and takes the pixels of the one before.
@@ -91,9 +88,9 @@ impl Path {
         for _ in 0..PADDLE_TRIES {
             let choice = &choices[pick(weights, total, rng.random())];
             let (direction, at) = (set.towards(choice.ring), place(choice));
-            if !mask.collides(set.patch(direction).occupancy(), at) {
+            if !mask.collides(&set.patch(direction).occupancy, at) {
                 self.settle(mask, set);
-                *self = Self { pivot, direction, last: (direction, at), tip: at };
+                *self = Self { pivot, direction, tip: at };
                 return Some((direction, at));
             }
         }
@@ -192,9 +189,8 @@ fn first_seed(set: &PaddleSet, mask: &Occupancy, rng: &mut impl Rng) -> Option<P
         }
         let (y, x) = tails[rng.random_range(0..tails.len() as u32) as usize];
         let tail = (i32::from(y), i32::from(x));
-        let (head, pivot) = set.head_and_pivot(tail, direction);
-        if mask.contains(head) && mask.contains(pivot) {
-            return Some(Path::start(tail, pivot, direction));
+        if let Some(path) = Path::start(set, mask, tail, direction) {
+            return Some(path);
         }
     }
     None
@@ -211,9 +207,8 @@ fn second_seed(
         let direction = set.degree(rng.random_range(0..DEGREES as u32) as usize);
         let bearing = f64::from(rng.random_range(0..DEGREES as u32)).to_radians();
         let tail = around(first_tail, bearing, spec.seed_distance);
-        let (head, pivot) = set.head_and_pivot(tail, direction);
-        if mask.contains(head) && mask.contains(pivot) {
-            return Some(Path::start(tail, pivot, direction));
+        if let Some(path) = Path::start(set, mask, tail, direction) {
+            return Some(path);
         }
     }
     None
@@ -263,9 +258,8 @@ fn distractor_seed(
             return None;
         }
         let tail = free.nth(rng.random_range(0..free.count()))?;
-        let (head, pivot) = set.head_and_pivot(tail, direction);
-        if mask.contains(head) && mask.contains(pivot) {
-            return Some(Path::start(tail, pivot, direction));
+        if let Some(path) = Path::start(set, mask, tail, direction) {
+            return Some(path);
         }
     }
     None

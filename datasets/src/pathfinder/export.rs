@@ -37,15 +37,6 @@ struct Manifest {
     spec: Spec,
 }
 
-/// How far writing has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Images written or found complete.
-    pub done: u64,
-    /// Images asked for.
-    pub total: u64,
-}
-
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -61,7 +52,7 @@ pub struct Summary {
 
 /// Writes images 0 to `count` of a seed to `{out_dir}/pathfinder{size}/{level}`, on all threads.
 ///
-/// `progress` is called after every image, from any thread; when it breaks, the batches begun are
+/// `progress` is called with the number of images done after every image, from any thread; when it breaks, the batches begun are
 /// dropped and the call returns. Complete batches of an earlier call with the same specification
 /// and seed are kept, and `count` may be larger than then.
 ///
@@ -73,7 +64,7 @@ pub fn write_release(
     spec: &Spec,
     count: u64,
     seed: u64,
-    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
 ) -> Result<Summary> {
     ensure!(count > 0, "no images were asked for: count must be at least 1");
     let generator = Generator::new(spec.clone(), seed)?;
@@ -92,7 +83,7 @@ pub fn write_release(
     let mut summary = Summary { folder: folder.clone(), kept: 0, written: 0, interrupted: false };
     let report = |images: u64| {
         let done = done.fetch_add(images, Ordering::Relaxed) + images;
-        if progress(Progress { done, total: count }).is_break() {
+        if progress(done).is_break() {
             stop.store(true, Ordering::Relaxed);
         }
     };

@@ -157,7 +157,7 @@ impl Generator {
         let other = if label == 1 { marked } else { 1 - marked };
         let markers = [origins[marked], terminals[other]];
         self.paint(set, &strokes, markers, pixels);
-        Ok(Description { label, margin: set.margin(), markers, distractors, attempts })
+        Ok(Description { label, margin: set.margin, markers, distractors, attempts })
     }
 
     fn targets(
@@ -216,12 +216,12 @@ pub(super) fn contrast_levels(contrast: f64) -> [f64; 256] {
 
 /// Pastes a paddle's line, keeping the brighter of the two, clipped to the image.
 fn paste(image: &mut [f64], size: usize, patch: &Patch, at: Point, levels: &[f64; 256]) {
-    let (half, side) = (patch.half(), size as i32);
+    let (half, side) = (patch.half, size as i32);
     let (left, right) = ((at.1 - half).max(0), (at.1 + half).min(side - 1));
     if left > right {
         return;
     }
-    for (i, row) in patch.line().chunks_exact(patch.side()).enumerate() {
+    for (i, row) in patch.line.chunks_exact(patch.side()).enumerate() {
         let y = at.0 - half + i as i32;
         if y < 0 || y >= side {
             continue;

@@ -370,12 +370,12 @@ mod tests {
                     let image = Canvas {
                         height: patch.side(),
                         width: patch.side(),
-                        pixels: patch.mask().to_vec(),
+                        pixels: patch.mask.to_vec(),
                     };
-                    let collides = mask.collides(patch.occupancy(), at);
+                    let collides = mask.collides(&patch.occupancy, at);
                     assert_eq!(collides, plain.collides(&image, at), "size {size} {at:?}");
                     collisions += usize::from(collides);
-                    mask.merge(patch.occupancy(), at);
+                    mask.merge(&patch.occupancy, at);
                     if step % 3 == 0 {
                         mask.restore(&before);
                     } else {

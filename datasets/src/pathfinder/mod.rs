@@ -45,7 +45,7 @@ pub mod source;
 pub mod spec;
 
 pub use cache::Cached;
-pub use export::{Progress, Summary, write_release};
+pub use export::{Summary, write_release};
 pub use image::{Description, Generator};
 pub use release::Release;
 pub use source::{Generated, ImageSource, Pixels};

@@ -81,9 +81,11 @@ pub struct Choice {
 /// Everything about paddles that depends only on the specification and one margin.
 #[derive(Clone, Debug)]
 pub struct PaddleSet {
-    margin: usize,
+    /// The margin it was made for, in pixels.
+    pub margin: usize,
     length: f64,
-    patches: Vec<Patch>,
+    /// The distinct paddles.
+    pub patches: Vec<Patch>,
     /// For each direction, the patch drawn when a path uses it.
     patch_of: Vec<usize>,
     footprints: Vec<Footprint>,
@@ -163,16 +165,6 @@ impl PaddleSet {
         }
     }
 
-    /// The margin it was made for, in pixels.
-    pub fn margin(&self) -> usize {
-        self.margin
-    }
-
-    /// The distinct paddles.
-    pub fn patches(&self) -> &[Patch] {
-        &self.patches
-    }
-
     /// The direction of -180 + `number` degrees.
     ///
     /// # Panics
@@ -185,11 +177,6 @@ impl PaddleSet {
     /// The direction from the pivot to a ring point.
     pub fn towards(&self, ring: u32) -> Direction {
         DEGREES + ring as usize
-    }
-
-    /// A direction's angle in radians.
-    pub fn angle(&self, direction: Direction) -> f64 {
-        self.angles[direction]
     }
 
     /// The paddle of a direction: from its tail for whole degrees, from its head for ring points.
@@ -238,7 +225,7 @@ mod tests {
             for &margin in &spec.margins {
                 let set = PaddleSet::new(&spec, margin);
                 for direction in (0..set.angles.len()).step_by(7) {
-                    let angle = set.angle(direction);
+                    let angle = set.angles[direction];
                     let drawn = if direction < DEGREES { angle } else { flip(angle) };
                     assert_eq!(*set.patch(direction), Patch::draw_naive(&spec, margin, drawn));
                 }
@@ -255,7 +242,7 @@ mod tests {
                 .margins
                 .iter()
                 .flat_map(|&margin| PaddleSet::new(&spec, margin).patches)
-                .map(|patch| f64::from(*patch.line().iter().max().unwrap()) / 255.0)
+                .map(|patch| f64::from(*patch.line.iter().max().unwrap()) / 255.0)
                 .collect();
             let low = peaks.iter().copied().fold(1.0, f64::min);
             let high = peaks.iter().copied().fold(0.0, f64::max);

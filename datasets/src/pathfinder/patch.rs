@@ -8,11 +8,16 @@ use super::spec::Spec;
 /// A paddle as it is pasted, with its surroundings, centred on the end it starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    half: i32,
-    line: Vec<u8>,
-    mask: Vec<u8>,
-    occupancy: PaddleMask,
-    blocking: Vec<u64>,
+    /// Pixels from the centre to the edge.
+    pub half: i32,
+    /// Brightness before contrast, side x side, row by row.
+    pub line: Vec<u8>,
+    /// The pixels that the paddle takes, in 255ths: itself and `margin` pixels around it.
+    pub mask: Vec<u8>,
+    /// The same, as a mask is changed by it.
+    pub occupancy: PaddleMask,
+    /// Which pixels of each row block seeds, bit 0 the leftmost.
+    pub blocking: Vec<u64>,
 }
 
 impl Patch {
@@ -60,34 +65,9 @@ impl Patch {
         Self { half: half as i32, line, mask, occupancy, blocking }
     }
 
-    /// Pixels from the centre to the edge.
-    pub fn half(&self) -> i32 {
-        self.half
-    }
-
     /// Side length, `2 * half + 1`.
     pub fn side(&self) -> usize {
         2 * self.half as usize + 1
-    }
-
-    /// Brightness before contrast, side x side, row by row.
-    pub fn line(&self) -> &[u8] {
-        &self.line
-    }
-
-    /// The pixels that the paddle takes, in 255ths: itself and `margin` pixels around it.
-    pub fn mask(&self) -> &[u8] {
-        &self.mask
-    }
-
-    /// The same, as a mask is changed by it.
-    pub fn occupancy(&self) -> &PaddleMask {
-        &self.occupancy
-    }
-
-    /// Which pixels of a row block seeds, bit 0 the leftmost.
-    pub fn blocking_row(&self, row: usize) -> u64 {
-        self.blocking[row]
     }
 }
 
@@ -117,7 +97,8 @@ pub struct Run {
 /// The pixels that must be free for a path to start at a point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    runs: Vec<Run>,
+    /// Its runs, from the shortest to the longest.
+    pub runs: Vec<Run>,
 }
 
 impl Footprint {
@@ -143,11 +124,6 @@ impl Footprint {
         }
         runs.sort_unstable();
         Self { runs }
-    }
-
-    /// Its runs, from the shortest to the longest.
-    pub fn runs(&self) -> &[Run] {
-        &self.runs
     }
 
     /// Whether, wherever in a large image it is put, some of it lies inside.

@@ -32,7 +32,7 @@ impl Room {
     /// Blocks the pixels of a paddle at `at`.
     pub fn merge(&mut self, patch: &Patch, at: Point) {
         let side = self.side as i32;
-        let half = patch.half();
+        let half = patch.half;
         let x0 = at.1 - half;
         let (left, right) = (x0.max(0), (at.1 + half).min(side - 1));
         if left > right {
@@ -43,7 +43,7 @@ impl Room {
             if y < 0 || y >= side {
                 continue;
             }
-            let visible = (patch.blocking_row(i) >> (left - x0)) & (!0 >> (63 - (right - left)));
+            let visible = (patch.blocking[i] >> (left - x0)) & (!0 >> (63 - (right - left)));
             let bit = left as usize + BIT_PADDING;
             let (word, shift) = (y as usize * self.words + bit / 64, bit % 64);
             self.bits[word] |= visible << shift;
@@ -156,7 +156,7 @@ fn blocked_tails<const N: usize>(lined: &[u64], side: usize, footprint: &Footpri
     wide.copy_from_slice(&row_at);
     let mut length = 1;
     let mut blocked: Vec<[u64; N]> = vec![[0; N]; side];
-    for run in footprint.runs() {
+    for run in &footprint.runs {
         while length < run.length {
             for (wide, row) in wide.iter_mut().zip(&row_at) {
                 let shifted = shift_down(row, length);
@@ -287,10 +287,10 @@ mod tests {
                     );
                     let patch = set.patch(set.degree((state >> 3) as usize % 360));
                     room.merge(patch, at);
-                    for (i, &value) in patch.mask().iter().enumerate() {
+                    for (i, &value) in patch.mask.iter().enumerate() {
                         let width = patch.side() as i32;
-                        let y = at.0 - patch.half() + i as i32 / width;
-                        let x = at.1 - patch.half() + i as i32 % width;
+                        let y = at.0 - patch.half + i as i32 / width;
+                        let x = at.1 - patch.half + i as i32 % width;
                         if (0..side).contains(&y) && (0..side).contains(&x) && value >= BLOCKING {
                             blocked[y as usize * size + x as usize] = true;
                         }

@@ -13,6 +13,7 @@ use program::files::CACHE;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use toml::Table;
 
 use super::audio::{self, Labels, Reading};
@@ -37,34 +38,28 @@ pub(super) const TASK: Task = Task {
 };
 
 /// Where files are, and how they are read.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with one folder per class.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// The classes, in the order of their numbers; all folders, by name, where it is missing. Kept
     /// with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<Vec<String>>,
     /// Decides with a file's name which part the file is in.
     seed: u64,
     /// Samples, pixels or characters that are kept of a file; all where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     max_length: Option<usize>,
     /// Of audio: samples per second that it is brought to; as most files have where it is missing.
     /// Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     sample_rate: Option<u32>,
     /// Of audio: keep every n-th sample, without a filter.
-    #[serde(skip_serializing_if = "Option::is_none")]
     every: Option<usize>,
     /// Of audio: what samples are standardised by; measured on the training files where it is
     /// missing. Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<Standardisation>,
     /// Folder that decoded audio is kept in, as `audio`; `data/cache` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<PathBuf>,
 }
 

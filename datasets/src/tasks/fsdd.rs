@@ -14,6 +14,7 @@ use audio_data::part::Part;
 use program::files::CACHE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 use toml::Table;
 
@@ -53,16 +54,15 @@ const FOLDERS: &[&str] = &[
 ];
 
 /// Where spoken digits come from, and how they are divided and read.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the recordings; looked for in `data` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// What divides the recordings: `speaker` or `index`.
     split_by: SplitBy,
     /// Speakers that are not trained on, where recordings are divided by speaker. Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     held_out: Option<HeldOut>,
     /// Samples per second that recordings are brought to.
     #[default(8_000)]
@@ -71,11 +71,9 @@ struct Data {
     #[default(1)]
     every: usize,
     /// Samples that are kept of a recording; all where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     max_length: Option<usize>,
     /// What samples are standardised by; measured on the training recordings where it is missing.
     /// Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<Standardisation>,
     /// Folder that decoded recordings are kept in, as `audio`.
     #[default(CACHE.into())]

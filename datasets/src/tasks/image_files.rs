@@ -6,6 +6,7 @@ use anyhow::Result;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 
 use super::Splits;
@@ -15,11 +16,11 @@ use crate::shape::{Shape, Target};
 use crate::split::Split;
 
 /// Where the images are, and which are held out.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ImageFiles {
     /// Folder with the official files; looked for in `data` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
     /// Draws the tenth of the training images that is held out for validation.
     #[default(DEFAULT_SEED)]

@@ -12,6 +12,7 @@ use program::progress::Progress;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use smart_default::SmartDefault;
 use toml::Table;
@@ -52,11 +53,11 @@ const PUBLISHED_COUNT: u64 = 96_000;
 const TOKENS_VERSION: u32 = 1;
 
 /// Where expressions come from.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the official release; expressions are generated where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// Number of generated expressions to train on.
     #[default(PUBLISHED_COUNT)]

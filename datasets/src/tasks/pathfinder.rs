@@ -11,6 +11,7 @@ use program::progress::Progress;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 
 use super::generate::{Outcome, Request};
@@ -48,11 +49,11 @@ pub(super) const fn of_side<const SIDE: usize>() -> Task {
 }
 
 /// Where images come from.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the official release, or images in its layout; generated where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// `easy`, `intermediate` or `hard`.
     difficulty: Difficulty,
@@ -63,7 +64,6 @@ struct Data {
     #[default(20_000)]
     eval_count: u64,
     /// Seed of generated images (0 where it is missing), or of the division of the release (42).
-    #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
     /// Folder that generated images are kept in.
     #[default(CACHE.into())]
@@ -112,8 +112,8 @@ fn generate(request: &Request, side: usize) -> Result<Outcome> {
     let side = request.size.unwrap_or(side);
     let spec = Spec::official(side, request.difficulty.unwrap_or_default())?;
     let progress = Progress::new(request.progress, 0, request.count);
-    let written = write_release(request.out, &spec, request.count, request.seed, &|at| {
-        progress.step(at.done);
+    let written = write_release(request.out, &spec, request.count, request.seed, &|done| {
+        progress.step(done);
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     progress.finish();

@@ -8,6 +8,7 @@ use program::files::CACHE;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use smart_default::SmartDefault;
 use toml::Table;
@@ -49,11 +50,11 @@ const CHARACTERS: std::ops::RangeInclusive<char> = ' '..='~';
 const TOKENS_VERSION: u32 = 1;
 
 /// Where texts come from.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the official release; looked for in `data` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// Characters of a text that are kept, its end token included.
     #[default(MAX_LENGTH)]

@@ -12,6 +12,7 @@ use audio_data::layout::{self, Entry};
 use program::files::CACHE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 use toml::Table;
 
@@ -53,17 +54,16 @@ const SECOND: u32 = 16_000;
 const FOLDERS: &[&str] = &["speech_commands_v0.02", "speech_commands_v0.01", "SpeechCommands"];
 
 /// Where the words come from, and how they are read.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with the recordings; looked for in `data` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// Which words are told apart: `all` or `ten`.
     words: Words,
     /// The classes, in the order of their numbers; all of `words` that are there where it is
     /// missing. Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<Vec<String>>,
     /// Samples per second that recordings are brought to.
     #[default(SECOND)]
@@ -73,7 +73,6 @@ struct Data {
     every: usize,
     /// What samples are standardised by; measured on the training recordings where it is missing.
     /// Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<Standardisation>,
     /// Folder that decoded recordings are kept in, as `audio`.
     #[default(CACHE.into())]

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use smart_default::SmartDefault;
 use toml::Table;
@@ -59,11 +60,11 @@ const PARTS: [&str; 2] = ["train", "test"];
 const TOKENS_VERSION: u32 = 1;
 
 /// Where reviews come from.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
     /// Folder with `aclImdb`; looked for in `data` where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
     /// Which reviews select the best checkpoint: `held-out`, a tenth of the training reviews, or
     /// `test`, the test reviews, as in the official experiments.
@@ -76,7 +77,6 @@ struct Data {
     max_length: usize,
     /// The characters that are not unknown, in the order of their tokens; the frequent ones of the
     /// training texts where it is missing. Kept with a run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     vocabulary: Option<String>,
     /// Folder that tokens are kept in.
     #[default(CACHE.into())]

@@ -88,12 +88,12 @@ fn draw_paddle(
     let (mut line, mut mask) = (Plane::new(side), Plane::new(side));
     let width = patch.side() as i32;
     for i in 0..width * width {
-        let p = (start.0 + i / width - patch.half(), start.1 + i % width - patch.half());
+        let p = (start.0 + i / width - patch.half, start.1 + i % width - patch.half);
         if line.contains(p) {
             let single = |v: f64| f64::from(v as f32);
-            let value = f64::from(patch.line()[i as usize]) / 255.0 * contrast;
+            let value = f64::from(patch.line[i as usize]) / 255.0 * contrast;
             line.set(p, single(value));
-            mask.set(p, single(f64::from(patch.mask()[i as usize]) / 255.0));
+            mask.set(p, single(f64::from(patch.mask[i as usize]) / 255.0));
         }
     }
     (line, mask)

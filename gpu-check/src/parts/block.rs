@@ -16,10 +16,8 @@ use crate::row::Row;
 
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
     let (channels, states, sizes) = setting.sizes();
-    for (precision, kind) in precision::ALL {
-        if !precision::prepare(precision, setting.device)? {
-            continue;
-        }
+    for prepared in precision::all(setting.device) {
+        let (precision, kind) = prepared?;
         for model in Model::all(channels, states) {
             for &(batch, length) in sizes {
                 let name = format!("{}, {batch} x {length}, {kind}", model.name());
@@ -43,14 +41,12 @@ fn time(
     let x = Tensor::f_randn([batch, model.channels, length], float)?;
     let x = enter(&x, &pass, true);
     let dy = x.f_rand_like()?;
-    let forward = setting.clock.ms(|| tch::no_grad(|| block.forward(&x, &pass).map(drop)))?;
     let mut step = || {
         store.zero_grad();
         let x = x.detach().set_requires_grad(true);
         back_propagate(&[&block.forward(&x, &pass)?], &[Some(dy.shallow_clone())])
     };
-    let backward = setting.clock.ms(&mut step)?;
-    let row = row.with("forward, ms", forward).with("with backward, ms", backward);
+    let row = setting.both(row, || block.forward(&x, &pass), &mut step)?;
     Ok(match setting.clock.peak_mib(step)? {
         Some(peak) => row.with("peak, MiB", peak),
         None => row,

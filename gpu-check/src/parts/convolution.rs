@@ -17,10 +17,8 @@ use crate::row::Row;
 
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
     let (channels, states, sizes) = setting.sizes();
-    for (precision, kind) in precision::ALL {
-        if !precision::prepare(precision, setting.device)? {
-            continue;
-        }
+    for prepared in precision::all(setting.device) {
+        let (precision, kind) = prepared?;
         for &(batch, length) in sizes {
             for way in [Plan::Fft, Plan::Chunks(64), Plan::Chunks(128), Plan::Chunks(256)] {
                 if way == Plan::Fft && precision != Precision::Float32 {
@@ -61,10 +59,7 @@ fn time(
         (Plan::Chunks(chunk), false) => chunked::causal(&system, u, None, chunk),
         (Plan::Chunks(chunk), true) => chunked::bidirectional(&system, u, None, chunk),
     };
-    let forward = setting.clock.ms(|| tch::no_grad(|| convolve(&u).map(drop)))?;
     let dy = u.f_rand_like()?.unsqueeze(1);
-    let with_backward = setting
-        .clock
-        .ms(|| back_propagate(&[&convolve(&leaf(&u))?], &[Some(dy.shallow_clone())]))?;
-    Ok(row.with("forward, ms", forward).with("with backward, ms", with_backward))
+    let step = || back_propagate(&[&convolve(&leaf(&u))?], &[Some(dy.shallow_clone())]);
+    setting.both(row, || convolve(&u), step)
 }

@@ -52,11 +52,10 @@ fn time(setting: &Setting, model: Model, length: i64, row: Row) -> Result<Row> {
     let kernel = || -> Result<Tensor> {
         Ok(block_powers::kernel(&systems.discrete(1.0, length)?, length, Kind::Float))
     };
-    let forward = setting.clock.ms(|| tch::no_grad(|| kernel().map(drop)))?;
-    let backward = setting.clock.ms(|| {
+    let step = || {
         store.zero_grad();
         kernel()?.sum(Kind::Float).f_backward()?;
         Ok(())
-    })?;
-    Ok(row.with("forward, ms", forward).with("with backward, ms", backward))
+    };
+    setting.both(row, kernel, step)
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use program::exit::{describe, usage};
-use tch::Device;
+use tch::{Device, Tensor};
 
 use crate::child::seconds;
 use crate::clock::Clock;
@@ -72,6 +72,17 @@ impl Setting {
         } else {
             (256, 64, &[(1, 16_384), (16, 16_384), (64, 1024)])
         }
+    }
+
+    /// `row` with the times of `forward`, which leaves no tape, and of `step`, with the backward pass.
+    fn both(
+        &self,
+        row: Row,
+        forward: impl Fn() -> Result<Tensor>,
+        step: impl FnMut() -> Result<()>,
+    ) -> Result<Row> {
+        let forward = self.clock.ms(|| tch::no_grad(|| forward().map(drop)))?;
+        Ok(row.with("forward, ms", forward).with("with backward, ms", self.clock.ms(step)?))
     }
 
     /// As the options say. To be called before any other call of libtorch.

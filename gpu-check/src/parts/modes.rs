@@ -28,10 +28,8 @@ struct Found {
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
     let (channels, states, batch, length) =
         if setting.quick { (4, 16, 2, 300) } else { (32, 64, 3, 2000) };
-    for (precision, kind) in precision::ALL {
-        if !precision::prepare(precision, setting.device)? {
-            continue;
-        }
+    for prepared in precision::all(setting.device) {
+        let (precision, kind) = prepared?;
         let allowed = if precision == Precision::Float32 { FLOAT32 } else { ROUNDED };
         for model in Model::all(channels, states) {
             let reference = compute(

@@ -49,10 +49,8 @@ const TASKS: [Task; 4] = [
 const AUDIO: (usize, usize) = (8, 16_384);
 
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
-    for (precision, kind) in precision::ALL {
-        if !precision::prepare(precision, setting.device)? {
-            continue;
-        }
+    for prepared in precision::all(setting.device) {
+        let (_, kind) = prepared?;
         let precision = format!("train.precision=\"{}\"", kind.to_lowercase());
         for task in &TASKS {
             let (batch, length) = size(setting, (task.batch, task.length));

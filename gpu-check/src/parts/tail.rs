@@ -26,10 +26,8 @@ const NORMS: [(NormKind, &str); 2] =
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
     let (channels, states, batch, length) =
         if setting.quick { (16, 16, 2, 256) } else { (256, 64, 16, 16_384) };
-    for (precision, kind) in precision::ALL {
-        if !precision::prepare(precision, setting.device)? {
-            continue;
-        }
+    for prepared in precision::all(setting.device) {
+        let (precision, kind) = prepared?;
         let pass = precision::pass(precision);
         let float = (Kind::Float, setting.device);
         let x = Tensor::f_randn([batch, channels, length], float)?;
@@ -73,11 +71,10 @@ fn time(
     row: Row,
 ) -> Result<Row> {
     let dy = x.f_rand_like()?;
-    let forward = setting.clock.ms(|| tch::no_grad(|| run(x).map(drop)))?;
-    let with_backward = setting.clock.ms(|| {
+    let step = || {
         store.zero_grad();
         let x = x.detach().set_requires_grad(true);
         back_propagate(&[&run(&x)?], &[Some(dy.shallow_clone())])
-    })?;
-    Ok(row.with("forward, ms", forward).with("with backward, ms", with_backward))
+    };
+    setting.both(row, || run(x), step)
 }

@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if *json {
         let object = json!({
             "task": task.name,
-            "split": split.name(),
+            "split": split.to_string(),
             "count": result.samples,
             "loss": result.loss,
             "accuracy": accuracy,
@@ -95,9 +95,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         say(object)?;
     } else {
         say(format_args!(
-            "{} {}: accuracy {:.2}% (loss {:.4}) on {} examples, after step {step}, in {:.1} s",
+            "{} {split}: accuracy {:.2}% (loss {:.4}) on {} examples, after step {step}, in {:.1} s",
             task.name,
-            split.name(),
             100.0 * accuracy,
             result.loss,
             result.samples,

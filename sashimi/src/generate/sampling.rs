@@ -4,9 +4,11 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 
 /// How codes are drawn.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, PartialEq, SmartDefault, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {
@@ -16,11 +18,9 @@ pub struct Sampling {
     pub temperature: f64,
     /// Draw from the K likeliest codes only
     #[arg(long, value_name = "K")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub top_k: Option<usize>,
     /// Draw from the likeliest codes that make up this probability only
     #[arg(long, value_name = "P")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
 }
 

@@ -9,6 +9,7 @@ use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 use tch::{Device, Kind, Tensor};
 
@@ -16,6 +17,7 @@ use super::groups::{Group, GroupConfig, Summary, group_parameters};
 use super::plain;
 
 /// Settings of the optimiser, as they stand in a config file.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamWConfig {
@@ -36,7 +38,6 @@ pub struct AdamWConfig {
     #[default(1e-8)]
     pub eps: f64,
     /// Largest joint L2 norm of the gradients, above 0; nothing is clipped where it is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
 }
 

@@ -11,20 +11,22 @@ use indicatif::HumanCount;
 use s4_core::params::ParamStore;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 use crate::pattern::Pattern;
 
 /// Settings of the parameters with certain names, which go before all others.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupConfig {
     /// Whose: `*` stands for any characters.
     pub names: Pattern,
     /// Learning rate, at least 0; as it would be where it is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub lr: Option<f64>,
     /// Weight decay, at least 0; as it would be where it is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub weight_decay: Option<f64>,
     /// Whether they keep their initial values.
     #[serde(default)]
