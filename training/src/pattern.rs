@@ -5,6 +5,7 @@ use std::fmt;
 use anyhow::{Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wildmatch::WildMatchPattern;
 
 /// Names of parameters, in which `*` stands for any characters, dots included:
 /// `encoder.*`, `*.norm.*`, `model.layers.0.*.C`. Without a star it is one name.
@@ -15,15 +16,7 @@ pub struct Pattern(String);
 impl Pattern {
     /// Whether `name` is one of these.
     pub fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = name.strip_prefix(first) else { return false };
-        let Some(last) = parts.next_back() else { return rest.is_empty() };
-        for part in parts {
-            let Some(at) = rest.find(part) else { return false };
-            rest = &rest[at + part.len()..];
-        }
-        rest.ends_with(last)
+        WildMatchPattern::<'*', '\0'>::new(&self.0).matches(name)
     }
 
     /// Refuses a pattern that matches none of `names`, which a slip of the keyboard does.

@@ -93,21 +93,10 @@ pub enum LayoutReport {
         /// Files that belong to it; others lie in the folder too.
         files: usize,
         /// Files in each part, where the data set has its own.
-        parts: Option<Parts>,
+        parts: Option<BTreeMap<Part, usize>>,
     },
     /// It looks like one, but something is wrong.
     Unclear(String),
-}
-
-/// Files in each part of a data set.
-#[derive(Debug, Serialize)]
-pub struct Parts {
-    /// To learn from.
-    pub train: usize,
-    /// To choose by.
-    pub val: usize,
-    /// To report.
-    pub test: usize,
 }
 
 /// What may need attention in a file.
@@ -212,12 +201,12 @@ fn recognise(dir: &Path) -> (LayoutReport, Option<u32>) {
         Err(error) => return (LayoutReport::Unclear(format!("{error:#}")), None),
     };
     let size = |split| listing.entries.iter().filter(|entry| entry.split == Some(split)).count();
-    let parts = Parts { train: size(Part::Train), val: size(Part::Val), test: size(Part::Test) };
+    let parts = [Part::Train, Part::Val, Part::Test].map(|part| (part, size(part)));
     let layout = LayoutReport::Found {
         name: listing.layout.name,
         about: listing.layout.about,
         files: listing.entries.len(),
-        parts: listing.entries.iter().any(|entry| entry.split.is_some()).then_some(parts),
+        parts: listing.entries.iter().any(|entry| entry.split.is_some()).then(|| parts.into()),
     };
     (layout, listing.layout.rate)
 }

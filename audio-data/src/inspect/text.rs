@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use indicatif::{FormattedDuration, HumanCount};
 
-use super::{LayoutReport, Parts, Problem, ProblemKind, Report, files};
+use super::{LayoutReport, Problem, ProblemKind, Report, files};
+use crate::part::Part;
 
 /// Problems of a kind that are listed.
 const LISTED: usize = 10;
@@ -53,13 +54,12 @@ impl Display for LayoutReport {
             Self::Found { name, about, files: count, parts } => {
                 write!(f, "{name} ({about}): ")?;
                 match parts {
-                    Some(Parts { train, val, test }) => write!(
-                        f,
-                        "train {}, val {}, test {}",
-                        HumanCount(*train as u64),
-                        HumanCount(*val as u64),
-                        HumanCount(*test as u64)
-                    ),
+                    Some(parts) => {
+                        let cell = |(part, count): (&Part, &usize)| {
+                            format!("{part} {}", HumanCount(*count as u64))
+                        };
+                        f.write_str(&parts.iter().map(cell).collect::<Vec<_>>().join(", "))
+                    }
                     None => write!(f, "{}, no parts of its own", files(*count)),
                 }
             }

@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             "every": every,
             "seconds": result.seconds,
             "classes": class_names,
-            "confusion_matrix": confusion.counts(),
+            "confusion_matrix": confusion.counts,
             "class_accuracy": confusion.class_accuracy(),
             "expected_calibration_error": calibration_error,
             "accuracy_by_length": buckets,

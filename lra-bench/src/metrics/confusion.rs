@@ -16,7 +16,8 @@ const SIDE: usize = 256;
 /// Counts of (class, predicted class).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confusion {
-    counts: Vec<Vec<u64>>,
+    /// A row a class, a column a predicted class.
+    pub counts: Vec<Vec<u64>>,
 }
 
 impl Confusion {
@@ -27,11 +28,6 @@ impl Confusion {
             counts[prediction.label][prediction.predicted] += 1;
         }
         Self { counts }
-    }
-
-    /// A row a class, a column a predicted class.
-    pub fn counts(&self) -> &[Vec<u64>] {
-        &self.counts
     }
 
     /// The share of each class's examples that is classified right; none where there are none.
@@ -141,7 +137,7 @@ mod tests {
     #[test]
     fn rows_are_classes_and_columns_predictions() {
         let confusion = Confusion::new(&predictions(&[(0, 0), (0, 1), (0, 1), (1, 1)]), 3);
-        assert_eq!(confusion.counts(), [[1, 2, 0], [0, 1, 0], [0, 0, 0]]);
+        assert_eq!(confusion.counts, [[1, 2, 0], [0, 1, 0], [0, 0, 0]]);
         assert_eq!(confusion.class_accuracy(), [Some(1.0 / 3.0), Some(1.0), None]);
         let text = confusion.table(&names(3));
         let rows: Vec<&str> = text.lines().collect();

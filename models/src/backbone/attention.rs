@@ -40,11 +40,11 @@ pub fn naive(queries: &Tensor, keys: &Tensor, values: &Tensor, seen: &Tensor) ->
 
 impl Mix for Attention {
     fn width(&self) -> i64 {
-        self.0.width()
+        self.0.width
     }
 
     fn bidirectional(&self) -> bool {
-        self.0.bidirectional()
+        self.0.bidirectional
     }
 
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
@@ -60,7 +60,7 @@ impl Mix for Attention {
     }
 
     fn default_state(&self, batch: i64) -> Tensor {
-        let (heads, width) = (self.0.heads(), self.0.head_width());
+        let (heads, width) = (self.0.heads, self.0.head_width());
         Tensor::zeros([batch, 2, heads, 0, width], self.0.options())
     }
 

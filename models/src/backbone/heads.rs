@@ -24,9 +24,12 @@ pub struct Projected {
 pub struct Heads {
     input: Linear,
     output: Linear,
-    heads: i64,
-    width: i64,
-    bidirectional: bool,
+    /// Number of heads.
+    pub heads: i64,
+    /// H.
+    pub width: i64,
+    /// Whether every position sees all others.
+    pub bidirectional: bool,
 }
 
 impl Heads {
@@ -45,24 +48,9 @@ impl Heads {
         })
     }
 
-    /// H.
-    pub fn width(&self) -> i64 {
-        self.width
-    }
-
-    /// Number of heads.
-    pub fn heads(&self) -> i64 {
-        self.heads
-    }
-
     /// D.
     pub fn head_width(&self) -> i64 {
         self.width / self.heads
-    }
-
-    /// Whether every position sees all others.
-    pub fn bidirectional(&self) -> bool {
-        self.bidirectional
     }
 
     /// Kind and device of the parameters.

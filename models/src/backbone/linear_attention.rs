@@ -67,11 +67,11 @@ pub fn naive(queries: &Tensor, keys: &Tensor, values: &Tensor, seen: &Tensor) ->
 
 impl Mix for LinearAttention {
     fn width(&self) -> i64 {
-        self.0.width()
+        self.0.width
     }
 
     fn bidirectional(&self) -> bool {
-        self.0.bidirectional()
+        self.0.bidirectional
     }
 
     fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
@@ -89,7 +89,7 @@ impl Mix for LinearAttention {
     }
 
     fn default_state(&self, batch: i64) -> Tensor {
-        let (heads, width) = (self.0.heads(), self.0.head_width());
+        let (heads, width) = (self.0.heads, self.0.head_width());
         Tensor::zeros([batch, heads, width, width + 1], self.0.options())
     }
 

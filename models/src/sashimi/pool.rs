@@ -14,7 +14,8 @@ use tch::Tensor;
 #[derive(Debug)]
 pub(super) struct DownPool {
     linear: Linear,
-    factor: i64,
+    /// How many positions become one.
+    pub(super) factor: i64,
 }
 
 impl DownPool {
@@ -27,11 +28,6 @@ impl DownPool {
         variant: Variant,
     ) -> Result<Self> {
         Ok(Self { linear: linear(scope, input * factor, output, variant)?, factor })
-    }
-
-    /// How many positions become one.
-    pub(super) fn factor(&self) -> i64 {
-        self.factor
     }
 
     /// (B, H, L) to (B, output, L / s).

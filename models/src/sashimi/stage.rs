@@ -81,7 +81,7 @@ impl Stage {
             Stage::Level(level) => {
                 begin(&level.down, batch, state)?;
                 let pending = level.unpool.silence(batch);
-                state.extend((1..level.pool.factor()).map(|_| nothing(&pending)));
+                state.extend((1..level.pool.factor).map(|_| nothing(&pending)));
                 level.inner.default_state(batch, state)?;
                 state.push(pending);
                 begin(&level.up, batch, state)
@@ -94,7 +94,7 @@ impl Stage {
         match self {
             Stage::Centre(blocks) => count(blocks),
             Stage::Level(level) => {
-                let waiting = level.pool.factor() as usize - 1;
+                let waiting = level.pool.factor as usize - 1;
                 count(&level.down) + waiting + level.inner.state_len() + 1 + count(&level.up)
             }
         }
@@ -117,7 +117,7 @@ impl Stage {
             Stage::Level(level) => {
                 row(format!("down{depth}"), &level.down);
                 row(format!("up{depth}"), &level.up);
-                let stride = place.stride * level.pool.factor();
+                let stride = place.stride * level.pool.factor;
                 level.inner.visit(depth + 1, &Place { stride, ..place.clone() }, see);
             }
         }
@@ -126,7 +126,7 @@ impl Stage {
 
 impl Level {
     fn forward(&self, x: &Tensor, state: &mut Option<Carried>, pass: &Pass) -> Result<Tensor> {
-        let factor = self.pool.factor();
+        let factor = self.pool.factor;
         let mut skips = vec![x.shallow_clone()];
         for (i, block) in self.down.iter().enumerate() {
             skips.push(apply(block, &skips[i], state, pass)?);
@@ -164,7 +164,7 @@ impl Level {
     /// The pass of the stage inside: lengths are in groups, and a condition of every position is that
     /// of the mean of a group.
     fn inside(&self, pass: &Pass) -> Pass {
-        let factor = self.pool.factor();
+        let factor = self.pool.factor;
         let condition = pass.condition.as_ref().map(|condition| match condition.size()[..] {
             [batch, channels, len] => {
                 let groups = condition.reshape([batch, channels, len / factor, factor]);

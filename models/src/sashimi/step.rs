@@ -89,7 +89,7 @@ impl LevelStepper<'_> {
             skips.push(advance(block, &skips[i], state));
         }
         let fine = skips.pop().expect("x at least");
-        let factor = self.level.pool.factor() as usize;
+        let factor = self.level.pool.factor as usize;
         let mut group = state.take(factor - 1);
         let phase = group.iter().take_while(|vector| vector.numel() > 0).count();
         let inner = state.take(self.inner_len);
