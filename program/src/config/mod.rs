@@ -163,6 +163,3 @@ fn typed<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
         Problem::new(&path, error.into_inner().message())
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,13 @@
-use serde::Deserialize;
+//! Configurations are read, overridden, explained and written, and what is wrong in them is named.
 
-use super::*;
+mod commented;
+
+use std::path::Path;
+
+use anyhow::Result;
+use program::config::*;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
