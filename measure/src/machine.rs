@@ -1,6 +1,7 @@
 //! What the figures were measured on.
 
 use crate::date::today;
+use program::output::note;
 
 /// Date, CPU, cores and load, as (name, value).
 pub fn describe() -> Vec<(String, String)> {
@@ -27,7 +28,7 @@ pub(crate) fn cores() -> usize {
 /// Says on standard error if other programs are running.
 pub fn warn_of_load() {
     if load_average().is_some_and(|load| load > 0.5) {
-        eprintln!("warning: other programs are running; their share makes times too long");
+        note("warning: other programs are running; their share makes times too long");
     }
 }
 

@@ -6,12 +6,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use program::interrupt;
 
 /// Runs `command` to its end, and returns its status and what it wrote to standard output and error
 /// where these are piped.
 ///
 /// # Errors
-/// If it cannot be started, or takes longer than `limit`: then it is stopped.
+/// If it cannot be started, or takes longer than `limit`, or the user interrupts: then it is stopped.
 pub fn run_child(command: &mut Command, limit: Duration) -> Result<Output> {
     let mut child = command.spawn().context("cannot start a process")?;
     // Read all along, so that a full pipe does not stop the child.
@@ -21,9 +22,11 @@ pub fn run_child(command: &mut Command, limit: Duration) -> Result<Output> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if start.elapsed() > limit {
+        let is_late = start.elapsed() > limit;
+        if is_late || interrupt::requested() {
             child.kill()?;
             child.wait()?;
+            interrupt::check()?;
             bail!("stopped after {:.0} s", limit.as_secs_f64());
         }
         thread::sleep(Duration::from_millis(5));

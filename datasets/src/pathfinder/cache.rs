@@ -15,6 +15,7 @@ use anyhow::{Result, bail, ensure};
 use rayon::prelude::*;
 
 use program::files::{self, cannot, read_at, write_at};
+use program::output::note;
 
 use super::source::{Generated, ImageSource, check_request};
 
@@ -211,10 +212,10 @@ impl ImageSource for Cached {
             && !self.broken.swap(true, Ordering::Relaxed)
         {
             // A full disk is no reason to end a training run.
-            eprintln!(
+            note(format_args!(
                 "warning: {:#}. Images that are not in the cache are generated each time.",
                 cannot("write to the cache", &self.path)(error)
-            );
+            ));
         }
         Ok(label)
     }

@@ -48,7 +48,9 @@ impl<O: Objective> Trainer<O> {
         };
         let step = self.state.step;
         self.state.evaluated_at = Some(step);
-        let is_best = best.improves(value, self.state.best.map(|(value, _)| value));
+        // Of a model whose loss is NaN, other metrics may be finite all the same.
+        let is_finite = evaluation.loss.is_finite();
+        let is_best = is_finite && best.improves(value, self.state.best.map(|(value, _)| value));
         if is_best {
             self.state.best = Some((value, step));
             self.state.evaluations_since_best = 0;
@@ -56,7 +58,11 @@ impl<O: Objective> Trainer<O> {
             self.state.evaluations_since_best += 1;
         }
         let lowered = self.state.schedule.observe(value);
-        let note = if is_best { "  best so far" } else { "" };
+        let note = match (is_finite, is_best) {
+            (false, _) => "  never the best: the loss is not finite",
+            (true, true) => "  best so far",
+            (true, false) => "",
+        };
         self.report.evaluation("val", step, &evaluation, note);
         seed::seed_torch(self.config.seed, "inspection", step);
         self.report.inspection(step, &mut self.objective, outputs.as_ref());
