@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 
 use crate::checkpoint::TrainState;
 use crate::ema::Ema;
@@ -324,7 +324,12 @@ impl<O: Objective> Trainer<O> {
             return Err(divergence.into());
         }
         self.save_last().with_context(|| describe(error))?;
-        bail!(
+        Err(self.to_be_resumed(error))
+    }
+
+    /// `error`, which ended a run that is saved, and how to go on.
+    fn to_be_resumed(&self, error: &Error) -> Error {
+        anyhow!(
             "{}. Step {} is saved: once that is mended, go on with --resume {}",
             describe(error),
             self.state.step,

@@ -46,7 +46,7 @@ pub struct Request<'a> {
 /// # Errors
 /// If it cannot be fetched, is another file than the published one, or cannot be unpacked.
 pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
-    let Request { dir, mirror, progress } = request;
+    let dir = request.dir;
     if let Packing::TarGz { folder, .. } = archive.packing
         && dir.join(folder).exists()
     {
@@ -58,7 +58,19 @@ pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
         Packing::TarGz { .. } => dir.to_owned(),
     };
     files::create_folder(&place)?;
-    let _lock = Lock::take(&place)?;
+    let lock = Lock::take(&place)?;
+    let fetched = fetch_into(&place, archive, request);
+    drop(lock);
+    if fetched.is_err() {
+        // Only where it is empty.
+        let _ = fs::remove_dir(&place);
+    }
+    fetched
+}
+
+/// [`fetch`] into a folder that is there, and this process's.
+fn fetch_into(place: &Path, archive: &Archive, request: Request<'_>) -> Result<Outcome> {
+    let Request { dir, mirror, progress } = request;
     let file = place.join(archive.file);
     let mut display = Display::new(archive.file, progress);
     let by_hand = file.exists();

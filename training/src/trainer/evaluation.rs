@@ -104,7 +104,9 @@ impl<O: Objective> Trainer<O> {
         self.load_best()?;
         let mut test = None;
         if let Some(data) = self.splits.test.clone() {
-            let Some(Evaluated { evaluation, .. }) = self.evaluate("test", data)? else {
+            let evaluated =
+                self.evaluate("test", data).map_err(|error| self.to_be_resumed(&error))?;
+            let Some(Evaluated { evaluation, .. }) = evaluated else {
                 // The last checkpoint is complete; the model has other weights now.
                 return Ok(self.outcome_interrupted());
             };
