@@ -8,7 +8,7 @@ OUT ?= $(if $(ARGS),target/bench,docs/results/bench)
 LRA := cargo run --package lra-bench --
 SASHIMI := cargo run --package sashimi --
 
-.PHONY: help libtorch build test digits path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
+.PHONY: help libtorch build test kills digits path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z].*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test: tools libtorch ## all tests
 	for file in target/test-venv/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.13; \
 	do [ ! -e "$$file" ] || export S4_NVRTC=$${S4_NVRTC:-$$PWD/$$file}; done; \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} cargo test --workspace $(ARGS)
+
+KILLS ?= 50
+
+kills: tools libtorch ## kill trainings KILLS=50 times at random moments, and resume them
+	S4_KILLS=$(KILLS) OMP_NUM_THREADS=1 cargo test --package lra-bench --package sashimi \
+	    --test reliability killed
 
 digits: STEPS ?= 700
 digits: tools libtorch ## train a small model to tell spoken digits apart, in a minute

@@ -3,6 +3,7 @@
 //!
 //! It needs `DEP_TCH_LIBTORCH_LIB`, which cargo gives only to crates that depend on `torch-sys`
 //! themselves.
+#![allow(clippy::print_stdout)] // how a build script talks to Cargo
 
 use std::env;
 use std::fs;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use program::arguments;
 use program::output::{say, say_all};
 use program::progress::Progress;
 
@@ -41,7 +42,7 @@ struct InspectArgs {
 /// # Errors
 /// With one message of cause and remedy.
 pub fn run() -> Result<()> {
-    match Cli::parse().command {
+    match arguments::parse::<Cli>().command {
         Command::Inspect(args) => run_inspect(&args),
     }
 }

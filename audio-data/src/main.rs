@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    program::exit::main_exit(audio_data::cli::run())
+    program::exit::main_exit(audio_data::cli::run)
 }

@@ -13,7 +13,7 @@ const MOST: u64 = (u32::MAX as u64 - 64) / 2;
 
 /// Writes one mono file of 16-bit samples.
 ///
-/// The file grows beside its place as `.NAME.PID.partial`, which can be played at any time up to the
+/// The file grows beside its place as `.NAME.*.partial`, which can be played at any time up to the
 /// last second or so, and takes its name when it is complete. Dropped before that, it is removed.
 pub struct WavWriter {
     path: PathBuf,

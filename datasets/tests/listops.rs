@@ -3,6 +3,7 @@
 //! `S4_LRA_RELEASE` may name a folder that holds `listops-1000`, such as the official archive's;
 //! without it, a sample in `tests/data` is used (see its README). Run with `--nocapture` to see every
 //! number.
+#![allow(clippy::print_stdout)] // figures for --nocapture
 
 #[path = "support/kolmogorov_smirnov.rs"]
 mod kolmogorov_smirnov;

@@ -10,6 +10,7 @@
 //!
 //! A test that cannot fail proves nothing: `wrong_specifications_are_noticed` changes one value of
 //! the specification at a time and requires the same comparison to reject the images.
+#![allow(clippy::print_stdout)] // figures for --nocapture
 
 #[path = "support/kolmogorov_smirnov.rs"]
 mod kolmogorov_smirnov;

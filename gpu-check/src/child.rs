@@ -7,15 +7,19 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use program::exit::describe;
-use program::output::say;
+use program::interrupt;
+use program::output::{note, say};
 
 use crate::options::Options;
 use crate::parts::{self, Part, Setting};
 use crate::row::Row;
+
+/// How often a request to end is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What came of a part.
 #[derive(Debug)]
@@ -30,12 +34,12 @@ pub struct Outcome {
 
 /// Runs `part` in a process of its own, for as long as it may take.
 pub fn start(part: &Part, options: &Options) -> Outcome {
-    eprintln!("{}: {}", part.name, part.about);
+    note(format_args!("{}: {}", part.name, part.about));
     let begin = Instant::now();
     let mut rows = Vec::new();
     let failure = watch(part, options, &mut rows).err().map(|error| format!("{error:#}"));
     if let Some(failure) = &failure {
-        eprintln!("{}: {failure}", part.name);
+        note(format_args!("{}: {failure}", part.name));
     }
     Outcome { rows, seconds: begin.elapsed().as_secs_f64(), failure }
 }
@@ -54,23 +58,31 @@ fn watch(part: &Part, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     let mut child = command.spawn().context("cannot start a process")?;
     let lines = lines_of(&mut child)?;
     let end = Instant::now() + limit;
+    let give_up = |mut child: Child, why: String| -> Result<()> {
+        // The process and those that it started; one that has gone already needs no end.
+        let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+        child.wait()?;
+        bail!(why)
+    };
     loop {
-        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        let left = end.saturating_duration_since(Instant::now());
+        match lines.recv_timeout(left.min(LOOK_EVERY)) {
             Ok(line) => match serde_json::from_str::<Row>(&line) {
                 Ok(row) => {
                     let result = row.failure.as_ref().map_or("", |_| "FAILED");
-                    eprintln!("  {} {result}", row.name);
+                    note(format_args!("  {} {result}", row.name));
                     rows.push(row);
                 }
-                Err(_) => eprintln!("  {line}"),
+                Err(_) => note(format_args!("  {line}")),
             },
             Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                // The process and those that it started.
-                killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL)?;
-                child.wait()?;
-                anyhow::bail!("stopped after {} s", limit.as_secs());
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                return give_up(child, format!("stopped after {} s", limit.as_secs()));
             }
+            Err(RecvTimeoutError::Timeout) if interrupt::requested() => {
+                return give_up(child, "interrupted".to_owned());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
     let status = child.wait()?;
@@ -100,7 +112,7 @@ pub fn run(part: &Part, options: &Options) -> Result<()> {
             return;
         }
         if let Err(error) = say(serde_json::to_string(&row).expect("a row is plain data")) {
-            eprintln!("{error:#}");
+            note(format_args!("{error:#}"));
         }
     };
     let result = Setting::new(options).and_then(|setting| (part.run)(&setting, &mut found));

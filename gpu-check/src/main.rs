@@ -22,8 +22,8 @@ mod row;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
-use program::exit;
+use program::exit::{self, Exit};
+use program::{arguments, interrupt};
 
 use options::Options;
 use report::Report;
@@ -31,20 +31,26 @@ use report::Report;
 fn main() -> ExitCode {
     // As the programs do.
     s4_core::heap::keep_freed_pages();
-    let options = Options::parse();
-    exit::main_exit(match &options.child {
-        Some(name) => parts::find(name).and_then(|part| child::run(part, &options)),
-        None => check(&options),
+    exit::main_exit(|| {
+        let options: Options = arguments::parse();
+        match &options.child {
+            Some(name) => child::run(parts::find(name)?, &options).map(Exit::from),
+            None => check(&options),
+        }
     })
 }
 
 /// Runs the parts one after the other. What fails is in the report, and in the exit code.
-fn check(options: &Options) -> Result<()> {
+fn check(options: &Options) -> Result<Exit> {
     let parts = options.parts()?;
+    interrupt::install();
     let mut report = Report::begin(options)?;
     for part in parts {
         let outcome = child::start(part, options);
         report.add(part, &outcome)?;
+        if interrupt::requested() {
+            return Ok(Exit::Stopped);
+        }
     }
-    report.finish()
+    report.finish().map(Exit::from)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use measure::describe_machine;
 use program::files;
-use program::output::say_all;
+use program::output::{note, say_all};
 use serde_json::{Value, json};
 
 use crate::child::Outcome;
@@ -22,6 +22,7 @@ pub struct Report {
     text: String,
     parts: Vec<Value>,
     failures: usize,
+    printed: Result<()>,
 }
 
 impl Report {
@@ -38,11 +39,17 @@ impl Report {
         if options.quick {
             header.push(("pace".to_owned(), "quick: small sizes, few runs".to_owned()));
         }
-        let mut report =
-            Self { folder, header, text: String::new(), parts: Vec::new(), failures: 0 };
+        let mut report = Self {
+            folder,
+            header,
+            text: String::new(),
+            parts: Vec::new(),
+            failures: 0,
+            printed: Ok(()),
+        };
         let lines: Vec<_> =
             report.header.iter().map(|(name, value)| format!("- {name}: {value}")).collect();
-        report.print(&(lines.join("\n") + "\n"))?;
+        report.print(&(lines.join("\n") + "\n"));
         Ok(report)
     }
 
@@ -53,7 +60,7 @@ impl Report {
         let title = format!("\n## {}: {} ({:.0} s)\n", part.name, part.about, outcome.seconds);
         let failure = outcome.failure.as_ref().map(|why| format!("\nFAILED: {why}\n"));
         let text = format!("{title}\n{}{}", table(&outcome.rows), failure.unwrap_or_default());
-        self.print(&text)?;
+        self.print(&text);
         self.parts.push(json!({
             "part": part.name, "seconds": outcome.seconds, "failure": outcome.failure,
             "rows": outcome.rows,
@@ -63,14 +70,15 @@ impl Report {
 
     /// The last line, and an error if anything failed.
     pub fn finish(self) -> Result<()> {
-        eprintln!("in {}: gpu-check.md, gpu-check.json", self.folder.display());
+        note(format_args!("in {}: gpu-check.md, gpu-check.json", self.folder.display()));
         ensure!(self.failures == 0, "{} of all failed; the report says why", self.failures);
-        Ok(())
+        self.printed
     }
 
-    fn print(&mut self, text: &str) -> Result<()> {
+    /// What cannot be printed is an error only in the end: the files have it all.
+    fn print(&mut self, text: &str) {
         self.text.push_str(text);
-        say_all(text)
+        self.printed = std::mem::replace(&mut self.printed, Ok(())).and_then(|()| say_all(text));
     }
 
     fn write(&self) -> Result<()> {
@@ -99,7 +107,7 @@ fn table(rows: &[Row]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let has_notes = rows.iter().any(|row| !note(row).is_empty());
+    let has_notes = rows.iter().any(|row| !remark(row).is_empty());
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let mut head = vec![String::new()];
     head.extend(columns.iter().map(|&column| column.to_owned()));
@@ -117,14 +125,14 @@ fn table(rows: &[Row]) -> String {
             cells.push(figure.map_or(String::new(), |&(_, value)| number(value)));
         }
         if has_notes {
-            cells.push(note(row));
+            cells.push(remark(row));
         }
         text += &line(cells);
     }
     text
 }
 
-fn note(row: &Row) -> String {
+fn remark(row: &Row) -> String {
     match &row.failure {
         Some(why) => format!("FAILED: {}", why.replace('\n', " ")),
         None => row.note.clone(),

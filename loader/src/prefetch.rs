@@ -4,15 +4,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use crate::dataset::Dataset;
 use crate::sampler::Sampler;
-use program::panics;
+use program::{interrupt, panics};
 
 /// Batches a worker may have ready beyond the one it is building.
 const AHEAD: usize = 2;
+
+/// How long after a batch could not be built it is tried once more.
+const BEFORE_ANOTHER_TRY: Duration = Duration::from_secs(1);
 
 /// The batches of a sampler from some number on, in order.
 ///
@@ -128,7 +132,12 @@ fn build<B: Send + 'static>(
     number: u64,
 ) -> Option<Result<B>> {
     let indices = sampler.batch(number)?;
-    Some(guarded(dataset, &indices).map_err(|error| {
+    let built = guarded(dataset, &indices).or_else(|_| {
+        // A network drive may be gone for a moment.
+        pause();
+        guarded(dataset, &indices)
+    });
+    Some(built.map_err(|error| {
         let culprit = indices.iter().find_map(|&i| Some((i, guarded(dataset, &[i]).err()?)));
         match culprit {
             Some((sample, error)) => {
@@ -140,6 +149,14 @@ fn build<B: Send + 'static>(
     }))
 }
 
+/// Waits before another try, unless the program is to end.
+fn pause() {
+    let end = Instant::now() + BEFORE_ANOTHER_TRY;
+    while Instant::now() < end && !interrupt::requested() {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// `dataset.batch(indices)` with panics turned into errors.
 fn guarded<B: Send + 'static>(dataset: &dyn Dataset<Batch = B>, indices: &[usize]) -> Result<B> {
     panics::as_errors("reading it", || dataset.batch(indices))
@@ -148,7 +165,6 @@ fn guarded<B: Send + 'static>(dataset: &dyn Dataset<Batch = B>, indices: &[usize
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     use anyhow::bail;
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -377,6 +377,22 @@ fn an_archive_cannot_write_outside_its_folder() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_what_came() {
+    let (status, stderr) = end_and_go_on("INT");
+    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("the same command goes on"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_came_before_a_kill_is_kept() {
+    let (status, stderr) = end_and_go_on("KILL");
+    assert_eq!(status.code(), None, "{stderr}");
+}
+
+/// Sends this signal in the middle of a transfer, and lets the next command end it; how the first
+/// one ended, and what it said.
+#[cfg(unix)]
+fn end_and_go_on(signal: &str) -> (ExitStatus, String) {
     let folder = tempfile::tempdir().unwrap();
     let release = listops_release();
     let content = release.clone();
@@ -395,15 +411,17 @@ fn ctrl_c_keeps_what_came() {
         assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
         thread::sleep(Duration::from_millis(10));
     }
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    // Nobody else may write to it meanwhile.
+    let id = child.id().to_string();
+    fail(&mut fetch_listops(folder.path(), &slow), 1, &[&format!("another process (id {id})")]);
+    let sent = Command::new("kill").arg(format!("-{signal}")).arg(id).status().unwrap();
+    assert!(sent.success());
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8_lossy(&stderr);
-    assert_eq!(status.code(), Some(130), "{stderr}");
-    assert!(stderr.contains("the same command goes on"), "{stderr}");
     let healthy = Server::of(release);
     succeed(&mut fetch_listops(folder.path(), &healthy));
     assert_eq!(healthy.asked()[0].from, Some(90_000));
+    assert_eq!(names_in(&folder.path().join("data")), ["lra_release"]);
+    (status, String::from_utf8_lossy(&stderr).into_owned())
 }
 
 /// A limit on file sizes stands in for a full disk: the write fails half way all the same.
@@ -414,7 +432,7 @@ fn a_disk_that_takes_no_more_is_one_clear_message() {
     let server = Server::of(listops_release());
     let mut command = Command::new("sh");
     command.current_dir(folder.path()).env_remove("http_proxy").env_remove("HTTP_PROXY");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]);
+    command.args(["-c", "ulimit -f 16; exec \"$@\"", "sh"]);
     command.arg(env!("CARGO_BIN_EXE_lra-bench"));
     command.args(["fetch-data", "listops", "--data", "data", "--mirror", &server.address]);
     fail(&mut command, 1, &["lra_release.gz.part", "cannot write"]);

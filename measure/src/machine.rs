@@ -1,5 +1,6 @@
 //! What the figures were measured on.
 
+use program::output::note;
 use time::OffsetDateTime;
 
 /// Date, CPU, cores and load, as (name, value).
@@ -27,7 +28,7 @@ pub(crate) fn cores() -> usize {
 /// Says on standard error if other programs are running.
 pub fn warn_of_load() {
     if load_average().is_some_and(|load| load > 0.5) {
-        eprintln!("warning: other programs are running; their share makes times too long");
+        note("warning: other programs are running; their share makes times too long");
     }
 }
 

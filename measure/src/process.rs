@@ -1,21 +1,49 @@
 //! Another process, with a limit to its time.
 
+use std::io::Read;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use process_control::{ChildExt, Control};
+use anyhow::{Context, Result, bail};
+use program::interrupt;
 
 /// Runs `command` to its end, and returns its status and what it wrote to standard output and error
 /// where these are piped.
 ///
 /// # Errors
-/// If it cannot be started, or takes longer than `limit`: then it is stopped.
+/// If it cannot be started, or takes longer than `limit`, or the user interrupts: then it is stopped.
 pub fn run_child(command: &mut Command, limit: Duration) -> Result<Output> {
-    let child = command.spawn().context("cannot start a process")?;
-    let output = child.controlled_with_output().time_limit(limit).terminate_for_timeout().wait()?;
-    let output = output.with_context(|| format!("stopped after {:.0} s", limit.as_secs_f64()))?;
-    Ok(output.into_std_lossy())
+    let mut child = command.spawn().context("cannot start a process")?;
+    // Read all along, so that a full pipe does not stop the child.
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let is_late = start.elapsed() > limit;
+        if is_late || interrupt::requested() {
+            child.kill()?;
+            child.wait()?;
+            interrupt::check()?;
+            bail!("stopped after {:.0} s", limit.as_secs_f64());
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let bytes = |reader: JoinHandle<Vec<u8>>| reader.join().unwrap_or_default();
+    Ok(Output { status, stdout: bytes(stdout), stderr: bytes(stderr) })
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What could not be read is missing in the answer, no more.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
 }
 
 #[cfg(test)]

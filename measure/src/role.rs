@@ -5,6 +5,7 @@ use anyhow::Result;
 use crate::child::{CHILD, Task};
 use crate::options::Options;
 use crate::session::Session;
+use program::output::note;
 
 /// What this process is to do.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub fn role(name: &str, extra: &[&str]) -> Result<Role> {
     }
     // Cargo passes it to benchmarks alone.
     if !arguments.iter().any(|argument| argument == "--bench") {
-        eprintln!("This is a benchmark: cargo bench --bench {name} --profile dev");
+        note(format_args!("This is a benchmark: cargo bench --bench {name} --profile dev"));
         return Ok(Role::Bystander);
     }
     Ok(Role::Bench(Box::new(Session::new(name, Options::parse(&arguments, extra)?))))

@@ -15,6 +15,7 @@ use crate::outcome::{Outcome, Outcomes};
 use crate::report::Report;
 use crate::table::{Context, Table};
 use crate::{machine, memory};
+use program::output::note;
 
 /// What a process may take beyond the timed part: start, parameters, warm-up.
 const OVERHEAD: Duration = Duration::from_secs(15);
@@ -93,7 +94,7 @@ impl Session {
 
     /// Measures the bandwidth of the memory.
     pub fn measure_bandwidth(&mut self) {
-        eprintln!("peak/triad");
+        note("peak/triad");
         self.peak(Bound::Memory, triad(machine::cores()), "triad on all cores");
     }
 
@@ -107,7 +108,7 @@ impl Session {
     /// # Errors
     /// If the process fails.
     pub fn ask<T: DeserializeOwned>(&self, name: &str, limit: Duration) -> Result<T> {
-        eprintln!("{:4.0} s  {name}", self.started.elapsed().as_secs_f64());
+        note(format_args!("{:4.0} s  {name}", self.started.elapsed().as_secs_f64()));
         let task = Task {
             name: name.to_owned(),
             quick: self.options.quick,
@@ -189,7 +190,10 @@ impl Session {
     pub fn finish(self) -> Result<()> {
         if self.records.is_empty() && self.sections.is_empty() {
             // No error: one filter is given to several benchmarks.
-            eprintln!("no entry of {} has {:?} in its name", self.name, self.options.filter);
+            note(format_args!(
+                "no entry of {} has {:?} in its name",
+                self.name, self.options.filter
+            ));
             return Ok(());
         }
         let header: Map<String, Value> =

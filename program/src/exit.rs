@@ -6,6 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result};
 
+use crate::interrupt;
+use crate::output::note;
+
 /// Exit code of a run that was interrupted after saving (128 + SIGINT, as shells count).
 pub const INTERRUPTED: u8 = 130;
 
@@ -14,9 +17,9 @@ pub const INTERRUPTED: u8 = 130;
 pub enum Exit {
     /// All done: exit code 0.
     Done,
-    /// Stopped by Ctrl-C or SIGTERM with nothing to resume, or after saying how: exit code 130.
+    /// Stopped on request with nothing to resume, or after saying how: exit code 130.
     Stopped,
-    /// Training was stopped by Ctrl-C or SIGTERM after saving: exit code 130.
+    /// Training was stopped on request, after saving: exit code 130.
     Interrupted {
         /// Last completed step, which is in the checkpoint.
         step: u64,
@@ -67,30 +70,31 @@ pub fn interrupted() -> Error {
     Error::new(Interrupted)
 }
 
-/// What `main` returns: 0 done, 1 failed, 2 wrong usage, 130 interrupted after saving. Failures
-/// and interruptions are reported on standard error.
-pub fn main_exit<T: Into<Exit>>(result: Result<T>) -> ExitCode {
-    ExitCode::from(exit_code(result))
+/// Runs a program; what `main` returns: 0 done, 1 failed, 2 wrong usage, 130 interrupted after
+/// saving. Failures and interruptions are reported on standard error.
+pub fn main_exit<T: Into<Exit>>(run: impl FnOnce() -> Result<T>) -> ExitCode {
+    ExitCode::from(exit_code(run))
 }
 
 /// [`main_exit`] for programs that end in another way than by returning from `main`.
-pub fn exit_code<T: Into<Exit>>(result: Result<T>) -> u8 {
-    match result.map(Into::into) {
+pub fn exit_code<T: Into<Exit>>(run: impl FnOnce() -> Result<T>) -> u8 {
+    interrupt::outlive_file_limit();
+    match run().map(Into::into) {
         Ok(Exit::Done) => 0,
         Ok(Exit::Stopped) => INTERRUPTED,
         Ok(Exit::Interrupted { step, run }) => {
             let run = run.display();
-            eprintln!(
+            note(format_args!(
                 "interrupted after step {step}; everything is saved. Continue with --resume {run}"
-            );
+            ));
             INTERRUPTED
         }
         Err(error) if error.is::<Interrupted>() => {
-            eprintln!("{}", error.root_cause());
+            note(error.root_cause());
             INTERRUPTED
         }
         Err(error) => {
-            eprintln!("error: {}", describe(&error));
+            note(format_args!("error: {}", describe(&error)));
             if error.is::<Usage>() { 2 } else { 1 }
         }
     }
@@ -149,8 +153,8 @@ mod tests {
     #[test]
     fn an_interruption_below_a_context_is_no_failure() {
         let error = interrupted().context("the data of fsdd");
-        assert_eq!(exit_code(Err::<(), _>(error)), INTERRUPTED);
-        assert_eq!(exit_code(Err::<(), _>(anyhow!("broken"))), 1);
+        assert_eq!(exit_code(|| Err::<(), _>(error)), INTERRUPTED);
+        assert_eq!(exit_code(|| Err::<(), _>(anyhow!("broken"))), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What every program here does alike, without libtorch: how it is configured, what it shows, how
 //! it writes files, and how it ends.
 
+pub mod arguments;
 pub mod config;
 pub mod exit;
 pub mod files;

@@ -1,7 +1,9 @@
-//! Standard output, which belongs to results.
+//! What a program writes: results to standard output, everything else to standard error.
 //!
-//! `println!` panics where nobody reads it any more, as in `lra-bench tasks | head -1`, or where the
-//! disk behind it is full. Here the first is no error, and the second is one message.
+//! `println!` and `eprintln!` panic where nobody reads any more, as in `lra-bench tasks | head -1`,
+//! or where the disk behind them is full; a lint keeps them out. Here a reader that left is no
+//! error, results that do not fit on the disk are one message, and no run ends for want of a place
+//! to talk to.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -26,4 +28,10 @@ pub fn say_all(text: impl Display) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
+}
+
+/// Writes a line to standard error. What cannot be written is dropped.
+pub fn note(line: impl Display) {
+    // At once, so that lines of several threads or processes do not mix.
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

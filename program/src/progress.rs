@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::output::note;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Without a bar, figures come at most this often.
@@ -49,7 +50,7 @@ impl Progress {
             bar.set_position(done);
             bar.set_message(what.to_owned());
         } else if self.is_due(Some(self.start)) {
-            eprintln!("{done} of {total} {what}");
+            note(format_args!("{done} of {total} {what}"));
         }
     }
 
@@ -59,7 +60,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_message(on_bar.to_owned());
         } else if self.is_due(None) {
-            eprintln!("{plain}");
+            note(plain);
         }
     }
 
@@ -78,8 +79,8 @@ impl Progress {
     /// Writes a line that stays.
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| note(text)),
+            None => note(text),
         }
     }
 

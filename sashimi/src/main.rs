@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     s4_core::heap::keep_freed_pages();
-    program::exit::main_exit(sashimi::cli::run())
+    program::exit::main_exit(sashimi::cli::run)
 }

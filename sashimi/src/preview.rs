@@ -12,6 +12,8 @@ use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
 use crate::generate::{self, Generator, stream};
 use dsp::spectrum::spectrogram;
+use program::interrupt;
+use program::output::note;
 
 /// Rows of a spectrogram.
 const HEIGHT: usize = 128;
@@ -56,7 +58,7 @@ impl Preview {
     /// If something cannot be shown.
     pub fn show(&self, model: &Network, params: &ParamStore, show: &mut dyn Show) -> Result<()> {
         let generated = self.generate(model, params).unwrap_or_else(|error| {
-            eprintln!("warning: nothing generated to listen to: {error:#}");
+            note(format_args!("warning: nothing generated to listen to: {error:#}"));
             Vec::new()
         });
         for (kind, sounds) in [("real", &self.examples), ("generated", &generated)] {
@@ -87,6 +89,7 @@ impl Preview {
         let mut generator = Generator::new(start, Sampling::default(), seed, 0..count)?;
         let mut audio = vec![Vec::with_capacity(self.samples); count as usize];
         for _ in 0..self.samples {
+            interrupt::check()?;
             for (samples, code) in audio.iter_mut().zip(generator.next_codes()?) {
                 samples.push(self.quantiser.decode(code));
             }

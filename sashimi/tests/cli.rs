@@ -444,64 +444,11 @@ fn load(run: &Path, name: &str) -> Checkpoint {
     Checkpoint::load(&run.join("checkpoints").join(name)).unwrap()
 }
 
-#[track_caller]
-fn assert_same_tensors(a: &Path, b: &Path) {
-    for file in ["last.safetensors", "best.safetensors"] {
-        let (a, b) = (load(a, file), load(b, file));
-        assert_eq!(a.meta.state.step, b.meta.state.step);
-        assert_eq!(a.ema.is_some(), file == "last.safetensors");
-        let weights = [(a.weights(), b.weights()), (&a.model, &b.model)];
-        for (left, right) in weights.into_iter().chain([(&a.optimizer, &b.optimizer)]) {
-            assert_eq!(left.len(), right.len());
-            for (name, tensor) in left.iter() {
-                let other = right.get(name).unwrap();
-                assert!(tensor.equal(other), "{name} of {file} differs after resuming");
-            }
-        }
-    }
-}
-
 /// Waits until `happened`, at most until the process ends.
 fn wait_until(child: &mut Child, happened: impl Fn() -> bool) {
     while !happened() && child.try_wait().unwrap().is_none() {
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Kills runs after these checkpoints, at whatever they are doing then, and resumes them.
-fn assert_resumes_to_the_same_bits(settings: &[&str], checkpoints: &[u64]) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
-    let order = |run: &str| {
-        let mut command = train(path, run, 40);
-        set(&mut command, &["model.dropout=0.1", "train.checkpoint_every=4"]);
-        set(&mut command, &["train.eval_every=15"]);
-        set(&mut command, settings);
-        command
-    };
-    succeed(&mut order("whole"));
-    for step in checkpoints {
-        let run = format!("killed-{step}");
-        let mut child = order(&run).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let last = run_dir::last_checkpoint(&path.join(&run));
-        wait_until(&mut child, || {
-            last.exists() && Checkpoint::load(&last).unwrap().meta.state.step >= *step
-        });
-        let _ = child.kill(); // SIGKILL
-        child.wait().unwrap();
-        succeed(sashimi(path).args(["train", "--resume", &run, "--device", "cpu"]));
-        assert_same_tensors(&path.join("whole"), &path.join(&run));
-    }
-}
-
-#[test]
-fn a_run_killed_at_any_moment_resumes_to_the_same_bits() {
-    assert_resumes_to_the_same_bits(&[], &[0, 12, 28]);
-}
-
-#[test]
-fn truncated_back_propagation_resumes_to_the_same_bits() {
-    assert_resumes_to_the_same_bits(&["data.segment=64"], &[20]);
 }
 
 /// Sends Ctrl-C; the exit code, standard output and standard error.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use program::config::Loaded;
+use program::output::note;
 use strum::Display;
 use tch::Device;
 
@@ -76,7 +77,7 @@ impl TrainArgs {
                     Device::Cpu => ("small", "CPU; --preset paper has the papers' settings"),
                     _ => ("paper", "GPU"),
                 };
-                eprintln!("preset: {name} (default on a {because})");
+                note(format_args!("preset: {name} (default on a {because})"));
                 preset(name, &self.overrides)?
             }
         };
@@ -119,7 +120,7 @@ impl TrainArgs {
 /// Prints which settings were changed with `--set`, and what has no effect.
 pub fn echo(changes: &[String]) {
     for change in changes {
-        eprintln!("{change}");
+        note(change);
     }
 }
 

@@ -16,6 +16,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::checksum;
 use crate::run_dir;
 use crate::schedule::ScheduleState;
 use program::config;
@@ -113,7 +114,7 @@ impl Checkpoint {
                 all.insert(format!("{prefix}.{name}"), tensor.shallow_clone());
             }
         }
-        all.to_safetensors(&[(META, &serde_json::to_string(&self.meta)?)])
+        checksum::to_safetensors(&all, &[(META, &serde_json::to_string(&self.meta)?)])
     }
 
     /// Reads `path`; tensors arrive on the CPU.
@@ -142,8 +143,7 @@ impl Checkpoint {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let all = StateDict::from_safetensors(bytes)
-            .context("it is damaged (cut short?); use another one of the run, or a copy")?;
+        let all = tensors(bytes)?;
         let Some(json) = metadata(bytes)? else {
             bail!("it holds weights only, no training state; it can be evaluated, not resumed");
         };
@@ -211,7 +211,7 @@ impl Checkpoint {
 /// # Errors
 /// If the file cannot be written.
 pub fn export_weights(path: &Path, weights: &StateDict) -> Result<()> {
-    files::write(path, &weights.to_safetensors(&[])?)
+    files::write(path, &checksum::to_safetensors(weights, &[])?)
 }
 
 /// Reads weights from a checkpoint ([`Checkpoint::weights`]) or from a file of weights alone.
@@ -221,12 +221,19 @@ pub fn export_weights(path: &Path, weights: &StateDict) -> Result<()> {
 pub fn load_weights(path: &Path) -> Result<StateDict> {
     let bytes = read(path)?;
     let context = || format!("weights {}", path.display());
-    let all = StateDict::from_safetensors(&bytes).with_context(context)?;
+    let all = tensors(&bytes).with_context(context)?;
     let is_checkpoint = metadata(&bytes).with_context(context)?.is_some();
     if !is_checkpoint {
         return Ok(all);
     }
     Ok(averaged(&all).unwrap_or_else(|| all.under("model")))
+}
+
+/// The tensors in the bytes of a file.
+fn tensors(bytes: &[u8]) -> Result<StateDict> {
+    StateDict::from_safetensors(bytes)
+        .and_then(|tensors| checksum::verify(bytes).map(|()| tensors))
+        .context("it is damaged (cut short?); use another one of the run, or a copy")
 }
 
 /// The averaged weights among the tensors of a checkpoint, if there are any.
@@ -356,6 +363,14 @@ mod tests {
         }
         let message = format!("{:#}", Checkpoint::load(&folder.path().join("no")).unwrap_err());
         assert!(message.contains("cannot read checkpoint"), "{message}");
+    }
+
+    #[test]
+    fn a_flipped_bit_is_an_error() {
+        let mut bytes = checkpoint().to_bytes().unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        let message = format!("{:#}", Checkpoint::from_bytes(&bytes).unwrap_err());
+        assert!(message.contains("damaged") && message.contains("checksum differs"), "{message}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use program::output::note;
 use tch::{Cuda, Device, Kind, Tensor};
 
 /// What the user asks for with `--device`.
@@ -60,7 +61,7 @@ pub struct Chosen {
 impl Chosen {
     /// Prints the reason, and returns the device.
     pub fn announce(self) -> Device {
-        eprintln!("device: {}", self.reason);
+        note(format_args!("device: {}", self.reason));
         self.device
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use s4_core::state_dict::StateDict;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::Tensor;
 
 use crate::meters::Meters;
@@ -43,11 +43,23 @@ pub struct Evaluation {
     /// What loss and metrics are averages over.
     pub samples: i64,
     /// Mean loss.
+    #[serde(deserialize_with = "nan_is_null")]
     pub loss: f64,
     /// The objective's metrics, averaged.
+    #[serde(deserialize_with = "nans_are_null")]
     pub metrics: Vec<(String, f64)>,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// JSON has no NaN.
+fn nan_is_null<'de, D: Deserializer<'de>>(figure: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(figure)?.unwrap_or(f64::NAN))
+}
+
+fn nans_are_null<'de, D: Deserializer<'de>>(metrics: D) -> Result<Vec<(String, f64)>, D::Error> {
+    let metrics: Vec<(String, Option<f64>)> = Vec::deserialize(metrics)?;
+    Ok(metrics.into_iter().map(|(name, figure)| (name, figure.unwrap_or(f64::NAN))).collect())
 }
 
 /// An evaluation, and what the model said of each sample.

@@ -48,7 +48,7 @@
 //! }
 //!
 //! fn run() -> Result<Outcome> {
-//!     interrupt::install()?;
+//!     interrupt::install();
 //!     let Loaded { value: settings, .. } = Settings::read(Path::new("small.toml"), &[])?;
 //!     seed::seed_model(settings.train.seed);
 //!     let (objective, splits) = open(&settings)?;
@@ -59,12 +59,13 @@
 //!
 //! fn main() -> ExitCode {
 //!     heap::keep_freed_pages();
-//!     exit::main_exit(run())
+//!     exit::main_exit(run)
 //! }
 //! ```
 
 pub mod args;
 pub mod checkpoint;
+mod checksum;
 pub mod device;
 mod ema;
 pub mod evaluate;

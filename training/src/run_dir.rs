@@ -1,17 +1,15 @@
 //! The folder of one run: `runs/<task>/<name>/{config.toml, events..., checkpoints/}`; or
 //! `runs/<task>/<name>/seed-<seed>/...` where one experiment is run with several seeds.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use program::files;
+use program::files::{self, Lock};
 
 const CONFIG: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
-const LOCK: &str = ".lock";
 /// What the folders of several seeds begin with.
 const SEED: &str = "seed-";
 
@@ -20,7 +18,8 @@ const SEED: &str = "seed-";
 pub struct RunDir {
     path: PathBuf,
     resumed: bool,
-    lock: Lock,
+    /// `None` only while this is dropped.
+    lock: Option<Lock>,
 }
 
 impl RunDir {
@@ -36,7 +35,7 @@ impl RunDir {
             );
         }
         files::create_folder(&path.join(CHECKPOINTS))?;
-        let lock = Lock::take(path)?;
+        let lock = Some(Lock::take(path)?);
         Ok(Self { path: path.to_owned(), resumed: false, lock })
     }
 
@@ -57,7 +56,7 @@ impl RunDir {
             bail!("{} holds no run: there is no {CONFIG}", path.display());
         }
         files::create_folder(&path.join(CHECKPOINTS))?;
-        let lock = Lock::take(path)?;
+        let lock = Some(Lock::take(path)?);
         // Nobody else writes here now.
         for folder in [path.to_owned(), path.join(CHECKPOINTS)] {
             files::remove_partial(&folder)
@@ -76,6 +75,14 @@ impl RunDir {
         self.resumed
     }
 
+    /// Makes sure that no other process works on the run.
+    ///
+    /// # Errors
+    /// If one took it over.
+    pub fn check(&self) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), Lock::check)
+    }
+
     /// Saves the resolved configuration, from which the run can be rebuilt.
     ///
     /// # Errors
@@ -91,7 +98,7 @@ impl Drop for RunDir {
     fn drop(&mut self) {
         if !self.resumed && !is_run(&self.path) {
             let _ = fs::remove_dir(self.path.join(CHECKPOINTS));
-            let _ = fs::remove_file(&self.lock.path);
+            self.lock = None;
             let _ = fs::remove_dir(&self.path);
         }
     }
@@ -209,60 +216,6 @@ fn is_run(path: &Path) -> bool {
     config_file(path).is_file()
 }
 
-/// Keeps a second process out. The kernel gives the lock back when its holder ends, however that
-/// happens, so none is ever stale.
-#[derive(Debug)]
-struct Lock {
-    path: PathBuf,
-    _file: File,
-}
-
-impl Lock {
-    fn take(run: &Path) -> Result<Self> {
-        let path = run.join(LOCK);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(files::cannot("write", &path))?;
-        match try_lock(&file) {
-            Ok(true) => {}
-            Ok(false) => {
-                let mut holder = String::new();
-                let _ = file.read_to_string(&mut holder);
-                bail!(
-                    "another process (id {}) is working on {}; wait for it or end it",
-                    holder.trim(),
-                    run.display()
-                );
-            }
-            // Some network file systems know no locks. Better unguarded than unusable.
-            Err(error) => eprintln!("warning: {} cannot be locked: {error}", path.display()),
-        }
-        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        Ok(Self { path, _file: file })
-    }
-}
-
-/// Whether the lock is ours now.
-#[cfg(unix)]
-fn try_lock(file: &File) -> std::io::Result<bool> {
-    use std::os::fd::AsRawFd;
-    // SAFETY: the descriptor is open for as long as `file` lives.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-        return Ok(true);
-    }
-    let error = std::io::Error::last_os_error();
-    if error.kind() == std::io::ErrorKind::WouldBlock { Ok(false) } else { Err(error) }
-}
-
-#[cfg(not(unix))]
-fn try_lock(_file: &File) -> std::io::Result<bool> {
-    Ok(true)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,17 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn a_second_process_is_refused_and_a_lock_is_never_stale() {
+    fn a_second_process_is_refused() {
         let root = tempfile::tempdir().unwrap();
         let held = run(root.path(), "a");
-        // flock belongs to the open file, so a second opening in this process stands for another
-        // process.
-        let message = RunDir::resume(held.path()).unwrap_err().to_string();
-        assert!(message.contains(&std::process::id().to_string()), "{message}");
         let path = held.path().to_owned();
+        let message = RunDir::resume(&path).unwrap_err().to_string();
+        assert!(message.contains(&std::process::id().to_string()), "{message}");
         drop(held);
-        // The lock file is still there, as after SIGKILL.
-        assert!(path.join(LOCK).exists());
         assert!(RunDir::resume(&path).unwrap().is_resumed());
     }
 

@@ -284,7 +284,7 @@ fn half_cosine(progress: f64) -> f64 {
 
 fn is_better(metric: f64, best: Option<f64>, config: &PlateauConfig) -> bool {
     let Some(best) = best else {
-        return !metric.is_nan();
+        return metric.is_finite();
     };
     let margin = match config.threshold_mode {
         ThresholdMode::Rel => best * config.threshold,

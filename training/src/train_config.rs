@@ -220,13 +220,14 @@ impl Best {
         self.metric.strip_prefix("val/")
     }
 
-    /// Whether `new` beats `old`. NaN beats nothing.
+    /// Whether `new` beats `old`. What is not finite beats nothing.
     pub fn improves(&self, new: f64, old: Option<f64>) -> bool {
-        match (old, self.mode) {
-            (None, _) => new.is_finite(),
-            (Some(old), Goal::Max) => new > old,
-            (Some(old), Goal::Min) => new < old,
-        }
+        new.is_finite()
+            && match (old, self.mode) {
+                (None, _) => true,
+                (Some(old), Goal::Max) => new > old,
+                (Some(old), Goal::Min) => new < old,
+            }
     }
 }
 

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 
 use crate::checkpoint::TrainState;
 use crate::ema::Ema;
@@ -39,8 +39,9 @@ use crate::train_config::TrainConfig;
 use loader::Dataset;
 use loader::prefetch::Prefetch;
 use loader::sampler::{self, Sampler};
-use program::exit::Exit;
+use program::exit::{Exit, describe};
 use program::interrupt;
+use program::output::note;
 
 use clock::Clock;
 use feed::Feed;
@@ -153,7 +154,7 @@ impl<O: Objective> Trainer<O> {
         let last_step = config.last_step(steps_per_epoch);
         let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
         if starts && let Some(init) = &config.init {
-            eprintln!("weights of {}: {}", init.from, init.load_into(objective.params())?);
+            note(format_args!("weights of {}: {}", init.from, init.load_into(objective.params())?));
         }
         let mut optimizer =
             AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
@@ -248,8 +249,17 @@ impl<O: Objective> Trainer<O> {
                     continue;
                 }
             }
-            if interrupted || (evaluate && !self.evaluate_val()?) {
+            if interrupted {
                 return self.interrupted();
+            }
+            if evaluate {
+                match self.evaluate_val() {
+                    Ok(true) => {}
+                    Ok(false) => return self.interrupted(),
+                    // Before it has changed the run's state.
+                    Err(error) if self.evaluation_is_due() => return self.saved(&error),
+                    Err(error) => return Err(error),
+                }
             }
             if self.checkpoint_is_due() {
                 self.save_last()?;
@@ -258,6 +268,11 @@ impl<O: Objective> Trainer<O> {
                 return self.test();
             }
             self.clock.start();
+            if let Err(error) = batches.wait_for(self.config.accumulate) {
+                self.clock.stop();
+                let error = self.out_of_memory(error);
+                return self.saved(&error);
+            }
             if let Some(divergence) = self.train_step(&mut batches)? {
                 self.roll_back(divergence)?;
                 batches = self.batches()?;
@@ -298,6 +313,28 @@ impl<O: Objective> Trainer<O> {
     fn interrupted(&mut self) -> Result<Outcome> {
         self.save_last()?;
         Ok(self.outcome_interrupted())
+    }
+
+    /// Ends a run that cannot go on between two steps: saves it, and says how to go on.
+    fn saved(&mut self, error: &Error) -> Result<Outcome> {
+        if interrupt::requested() {
+            return self.interrupted();
+        }
+        if let Some(divergence) = self.guard.read(self.objective.params())? {
+            return Err(divergence.into());
+        }
+        self.save_last().with_context(|| describe(error))?;
+        Err(self.to_be_resumed(error))
+    }
+
+    /// `error`, which ended a run that is saved, and how to go on.
+    fn to_be_resumed(&self, error: &Error) -> Error {
+        anyhow!(
+            "{}. Step {} is saved: once that is mended, go on with --resume {}",
+            describe(error),
+            self.state.step,
+            self.run.path().display()
+        )
     }
 
     fn outcome_interrupted(&self) -> Outcome {

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use dsp::resample::RATES;
+use program::output::note;
 use program::progress::Progress;
 use program::{exit, interrupt};
 use rayon::prelude::*;
@@ -119,14 +120,14 @@ pub fn open(
         .with_context(|| format!("the audio in {}", listing.dir.display()))?
         .ok_or_else(exit::interrupted)?;
     for file in skipped.iter().take(NAMED) {
-        eprintln!("skipped: {}: {}", file.path.display(), file.reason);
+        note(format_args!("skipped: {}: {}", file.path.display(), file.reason));
     }
     if skipped.len() > NAMED {
-        eprintln!(
+        note(format_args!(
             "skipped: {} more files; `audio-data inspect {}` has all",
             skipped.len() - NAMED,
             listing.dir.display()
-        );
+        ));
     }
     Ok(corpus)
 }
@@ -143,7 +144,10 @@ pub fn default_rate(listing: &Listing) -> Result<u32> {
     let rates: Vec<_> = listing
         .entries
         .par_iter()
-        .map(|entry| Ok(Reader::open(&listing.dir.join(&entry.path))?.format().rate))
+        .map(|entry| {
+            interrupt::check()?;
+            Ok(Reader::open(&listing.dir.join(&entry.path))?.format().rate)
+        })
         .collect();
     let mut counts = HashMap::new();
     for &rate in rates.iter().flatten() {

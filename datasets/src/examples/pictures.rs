@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use png::{Reader, Transformations};
+use program::interrupt;
 use rayon::prelude::*;
 
 use super::images::luma;
@@ -53,6 +54,7 @@ pub fn common_size(paths: &[PathBuf]) -> Result<(u32, u32)> {
     };
     let expected = size(first)?;
     paths.par_iter().try_for_each(|path| {
+        interrupt::check()?;
         let found = size(path)?;
         ensure!(
             found == expected,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use audio_data::corpus::Corpus;
-use program::{exit, interrupt};
+use program::interrupt;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,10 +33,8 @@ impl Standardisation {
     pub fn measure(corpus: &Corpus, recordings: &[Labelled]) -> Result<Self> {
         let sums = recordings
             .par_iter()
-            .map(|item| {
-                if interrupt::requested() {
-                    return Err(exit::interrupted());
-                }
+            .map(|item| -> Result<_> {
+                interrupt::check()?;
                 let mut samples = vec![0.0; item.frames];
                 corpus.read(item.recording, 0, &mut samples)?;
                 let samples = samples.iter().map(|&sample| f64::from(sample));

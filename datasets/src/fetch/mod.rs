@@ -19,7 +19,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::HumanBytes;
-use program::files;
+use program::files::{self, Lock};
+use program::output::note;
 
 pub use archive::{Archive, Packing};
 use checksum::Checksum;
@@ -45,22 +46,36 @@ pub struct Request<'a> {
 /// # Errors
 /// If it cannot be fetched, is another file than the published one, or cannot be unpacked.
 pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
-    let Request { dir, mirror, progress } = request;
+    let dir = request.dir;
     if let Packing::TarGz { folder, .. } = archive.packing
         && dir.join(folder).exists()
     {
-        eprintln!("{} is there already", dir.join(folder).display());
+        note(format_args!("{} is there already", dir.join(folder).display()));
         return Ok(Outcome::Complete);
     }
     let place = match archive.packing {
         Packing::Plain { folder } => dir.join(folder),
         Packing::TarGz { .. } => dir.to_owned(),
     };
+    files::create_folder(&place)?;
+    let lock = Lock::take(&place)?;
+    let fetched = fetch_into(&place, archive, request);
+    drop(lock);
+    if fetched.is_err() {
+        // Only where it is empty.
+        let _ = fs::remove_dir(&place);
+    }
+    fetched
+}
+
+/// [`fetch`] into a folder that is there, and this process's.
+fn fetch_into(place: &Path, archive: &Archive, request: Request<'_>) -> Result<Outcome> {
+    let Request { dir, mirror, progress } = request;
     let file = place.join(archive.file);
     let mut display = Display::new(archive.file, progress);
     let by_hand = file.exists();
     if by_hand {
-        eprintln!("{} is there already", file.display());
+        note(format_args!("{} is there already", file.display()));
         ensure!(
             is_official(archive, &file, &mut display)?,
             "{} is not the official file ({}); move it away, so that it is fetched",
@@ -70,7 +85,7 @@ pub fn fetch(archive: &Archive, request: Request<'_>) -> Result<Outcome> {
     } else {
         let url = address(archive, mirror)?;
         let part = place.join(format!("{}.part", archive.file));
-        eprintln!("fetching {url}");
+        note(format_args!("fetching {url}"));
         if download::download(&url, &part, archive.size, &mut |at| display.bytes(at))?
             == Outcome::Interrupted
         {

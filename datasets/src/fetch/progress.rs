@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanDuration};
+use program::output::note;
 use program::progress::Progress;
 
 use super::download::Position;
@@ -46,7 +47,7 @@ impl Display {
 
     pub(super) fn line(&mut self, text: &str) {
         self.phase = None;
-        eprintln!("{text}");
+        note(text);
     }
 
     fn show(&mut self, name: &'static str, done: u64, total: Option<u64>) {

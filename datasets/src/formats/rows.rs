@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use program::interrupt;
+use program::output::note;
 
 /// Calls `each` with the columns of every line of a file, which may end in CR LF. Of bytes that are
 /// not UTF-8, replacement characters are made.
@@ -21,6 +23,7 @@ pub fn for_each<const N: usize>(
     let mut file = BufReader::with_capacity(1 << 20, file);
     let mut line = Vec::new();
     for number in 1.. {
+        interrupt::check()?;
         line.clear();
         let place = || format!("{name}, line {number}");
         if file.read_until(b'\n', &mut line).with_context(place)? == 0 {
@@ -28,7 +31,7 @@ pub fn for_each<const N: usize>(
             break;
         }
         if !line.ends_with(b"\n") {
-            eprintln!("warning: {name} does not end with a line end; it may be cut off");
+            note(format_args!("warning: {name} does not end with a line end; it may be cut off"));
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.strip_suffix('\n').unwrap_or(&text);

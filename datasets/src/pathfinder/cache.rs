@@ -16,6 +16,7 @@ use anyhow::{Result, bail, ensure};
 use rayon::prelude::*;
 
 use program::files::{self, cannot};
+use program::output::note;
 
 use super::source::{Generated, ImageSource, check_request};
 
@@ -212,10 +213,10 @@ impl ImageSource for Cached {
             && !self.broken.swap(true, Ordering::Relaxed)
         {
             // A full disk is no reason to end a training run.
-            eprintln!(
+            note(format_args!(
                 "warning: {:#}. Images that are not in the cache are generated each time.",
                 cannot("write to the cache", &self.path)(error)
-            );
+            ));
         }
         Ok(label)
     }

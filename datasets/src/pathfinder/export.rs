@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use program::files::{self, cannot, create_folder, write_synced};
+use program::files::{self, Lock, cannot, create_folder, write_synced};
 
 use super::image::{Description, Generator};
 use super::png_image;
@@ -76,6 +76,8 @@ pub fn write_release(
         images_a_batch: BATCH,
         spec: spec.clone(),
     };
+    create_folder(&folder)?;
+    let _lock = Lock::take(&folder)?;
     prepare(&folder, &wanted)?;
 
     let done = AtomicU64::new(0);

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use program::exit::{self, usage};
 use program::files::CACHE;
 use program::interrupt;
+use program::output::note;
 use program::progress::Progress;
 use s4_config::Input;
 use schemars::JsonSchema;
@@ -118,7 +119,7 @@ fn from_files(dir: &Path, cache: &Path) -> Result<(TokenSet, String)> {
     let set = cached(&cache.join("listops.tokens"), &hash.finalize().into(), || {
         let mut set = TokenSet::new(1);
         for path in &paths {
-            eprintln!("reading {}", path.display());
+            note(format_args!("reading {}", path.display()));
             tsv::read(path, |expression, value| add(&mut set, expression, value))?;
             set.end_part();
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use program::files::CACHE;
+use program::output::note;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,7 +97,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     let set = cached(&path, &hash.finalize().into(), || {
         let mut set = TokenSet::new(2);
         for path in &paths {
-            eprintln!("reading {}", path.display());
+            note(format_args!("reading {}", path.display()));
             read(path, |texts, label| {
                 for text in texts {
                     set.extend(vocabulary.tokens(text, max_length));

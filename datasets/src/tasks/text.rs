@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use program::files::CACHE;
+use program::interrupt;
 use rayon::prelude::*;
 use s4_config::Input;
 use schemars::JsonSchema;
@@ -197,6 +198,7 @@ fn reviews(folder: &Path, part: &str) -> Result<Vec<Review>> {
         files.extend(names.into_iter().map(|path| (class as u8, below.clone(), path)));
     }
     let read = |(class, below, path): (u8, String, PathBuf)| {
+        interrupt::check()?;
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(Review { name: format!("{below}/{file}"), class, text: read_text(&path)? })
     };

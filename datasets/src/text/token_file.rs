@@ -9,7 +9,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use program::files;
+use program::output::note;
+use program::{files, interrupt};
 use sha2::{Digest, Sha256};
 
 use crate::examples::tokens::TokenSet;
@@ -43,6 +44,7 @@ pub fn hash_part(hash: &mut Sha256, bytes: &[u8]) {
 pub fn hash_files(hash: &mut Sha256, paths: &[PathBuf]) -> Result<()> {
     let mut known: Vec<Fingerprint> = Vec::new();
     for path in paths {
+        interrupt::check()?;
         let mut content = Sha256::new();
         File::open(path)
             .and_then(|mut file| io::copy(&mut file, &mut content))
@@ -80,7 +82,9 @@ pub fn cached(
     let kept = files::create_folder(folder).and_then(|()| write(path, fingerprint, &set));
     if let Err(error) = kept {
         // A full disk is no reason to end a training run.
-        eprintln!("warning: {error:#}. This run goes on; the next one makes the tokens anew");
+        note(format_args!(
+            "warning: {error:#}. This run goes on; the next one makes the tokens anew"
+        ));
     }
     Ok(set)
 }

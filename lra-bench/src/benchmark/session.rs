@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use measure::{available_memory, memory_shortage, run_child};
+use program::interrupt;
 
 use super::entry::{Entry, Measured};
 
@@ -32,14 +33,19 @@ pub struct Row {
 
 /// Measures `entries`, the lengths of a model in ascending order, and tells `watch` of each. An
 /// entry whose shorter neighbour predicts that it would take too much time or memory is skipped.
+/// Where the user interrupts, what was measured so far is all.
 pub fn run(entries: Vec<Entry>, mut watch: impl FnMut(&Row)) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for entry in entries {
+        if interrupt::requested() {
+            break;
+        }
         let shorter = rows.last().filter(|row| row.entry.model == entry.model);
         let outcome = match shorter.and_then(|shorter| too_much(&entry, shorter)) {
             Some(reason) => Outcome::Skipped(reason),
             None => match in_a_process(&entry) {
                 Ok(measured) => Outcome::Measured(measured),
+                Err(_) if interrupt::requested() => break,
                 Err(error) => Outcome::Skipped(format!("{error:#}")),
             },
         };

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use clap::{Args as ClapArgs, value_parser};
 use program::exit::{Exit, usage};
+use program::interrupt;
 use program::output::{say, say_all};
 use program::progress::Progress;
 use serde_json::json;
@@ -74,6 +75,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if !(seconds.is_finite() && seconds > 0.0) {
         return Err(usage(format!("--seconds-per-entry must be positive, got {seconds}")));
     }
+    interrupt::install();
     let device = args.device.choose()?.announce();
     let entries = entries(args, &name(device))?;
     measure::warn_of_load();
@@ -97,7 +99,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             "entries": table::json(&rows),
         });
         say(object)?;
-        return Ok(Exit::Done);
+        return Ok(exit());
     }
     say(format_args!(
         "{}, {threads} threads; batch {}, {} layers of {} channels, float32\n",
@@ -107,7 +109,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         args.d_model
     ))?;
     say_all(if args.markdown { table::markdown(&rows) } else { table::text(&rows) })?;
-    Ok(Exit::Done)
+    Ok(exit())
+}
+
+fn exit() -> Exit {
+    if interrupt::requested() { Exit::Stopped } else { Exit::Done }
 }
 
 /// Model by model, the lengths of each in ascending order.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use program::exit::Exit;
 use program::interrupt;
-use program::output::{say, say_all};
+use program::output::{note, say, say_all};
 use serde_json::json;
 use training::args::{EvalSplit, EvaluateArgs};
 use training::evaluate::{EvalOptions, evaluate_with_progress};
@@ -44,7 +44,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(args.rate > 0.0 && args.rate.is_finite(), "--rate must be positive, got {}", args.rate);
-    interrupt::install()?;
+    interrupt::install();
     let EvaluateArgs { run, split, device, json, no_progress } = &args.evaluate;
     let mut run: Run<Experiment> = Run::open(run)?;
     let experiment = &mut run.experiment;
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let step = run.load_best(model.params())?;
     let options = EvalOptions::of(&run.experiment.train);
     let Some(evaluated) = evaluate_with_progress(&mut model, data, options, !no_progress)? else {
-        eprintln!("interrupted; nothing was changed");
+        note("interrupted; nothing was changed");
         return Ok(Exit::Stopped);
     };
     let result = evaluated.evaluation;

@@ -9,7 +9,7 @@ use datasets::fetch::{Request, fetch};
 use datasets::tasks;
 use program::exit::Exit;
 use program::interrupt;
-use program::output::say;
+use program::output::{note, say};
 
 /// Arguments of `fetch-data`.
 #[derive(Debug, ClapArgs)]
@@ -34,12 +34,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         bail!("{} has no official archive: name your own folder with --data DIR", task.name);
     }
     let data = args.data.display();
-    interrupt::install()?;
+    interrupt::install();
     let request =
         Request { dir: &args.data, mirror: args.mirror.as_deref(), progress: !args.no_progress };
     for archive in task.archives {
         if fetch(archive, request)? == Outcome::Interrupted {
-            eprintln!("interrupted; what came is kept: the same command goes on from there");
+            note("interrupted; what came is kept: the same command goes on from there");
             return Ok(Exit::Stopped);
         }
     }
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
          layout than expected, or parts of an older one are in the folder; try an empty folder",
         task.name
     );
-    eprintln!("train with: lra-bench --task {} --data {data}", task.name);
+    note(format_args!("train with: lra-bench --task {} --data {data}", task.name));
     say(data)?;
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use datasets::tasks::generate::{Outcome, Request};
 use datasets::tasks::{self, TASKS};
 use program::exit::{Exit, usage};
 use program::interrupt;
-use program::output::say;
+use program::output::{note, say};
 
 /// Arguments of `generate-data`.
 #[derive(Debug, ClapArgs)]
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         let names: Vec<_> = can.collect();
         usage(format!("`{}` cannot be generated; {} can", args.task, names.join(", ")))
     })?;
-    interrupt::install()?;
+    interrupt::install();
     let outcome = generate(&Request {
         out: &args.out,
         count: args.count,
@@ -54,12 +54,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     })?;
     match outcome {
         Outcome::Complete { folder, summary } => {
-            eprintln!("{summary}");
+            note(summary);
             say(folder.display())?;
             Ok(Exit::Done)
         }
         Outcome::Interrupted(summary) => {
-            eprintln!("interrupted: {summary}");
+            note(format_args!("interrupted: {summary}"));
             Ok(Exit::Stopped)
         }
     }

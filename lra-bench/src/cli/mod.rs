@@ -12,6 +12,7 @@ mod train;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use program::arguments;
 use program::exit::Exit;
 
 /// Train and evaluate S4 on the Long Range Arena and other long-sequence classification tasks.
@@ -51,7 +52,7 @@ enum Command {
 /// # Errors
 /// With one message of cause and remedy.
 pub fn run() -> Result<Exit> {
-    let cli = Cli::parse();
+    let cli = arguments::parse::<Cli>();
     match cli.command {
         None => train::run(&cli.train),
         Some(Command::Train(args)) => train::run(&args),

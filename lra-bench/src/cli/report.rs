@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe, usage};
-use program::output::{say, say_all};
+use program::output::{note, say, say_all};
 use training::run_dir;
 
 use crate::report::Report;
@@ -55,7 +55,9 @@ fn report_of_all() -> Result<Report> {
     for folder in run_dir::list(run_dir::root()) {
         match Run::read(&folder) {
             Ok(run) => runs.push(run),
-            Err(error) => eprintln!("left out: {}: {}", folder.display(), describe(&error)),
+            Err(error) => {
+                note(format_args!("left out: {}: {}", folder.display(), describe(&error)));
+            }
         }
     }
     if runs.is_empty() {

@@ -2,15 +2,18 @@
 //! where the system refuses.
 
 mod failure;
+mod lock;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 pub use failure::{cannot, cannot_write};
+pub use lock::Lock;
 
 /// Folder that generated and decoded data are kept in, unless a setting names another.
 pub const CACHE: &str = "data/cache";
@@ -123,11 +126,14 @@ fn folder_of(path: &Path) -> &Path {
 
 /// The name under which a file is written before it takes the name `path`.
 ///
-/// The process id keeps two writers apart; the dot keeps globs away.
+/// Another one at each call, which keeps writers apart, in other containers as well; the dot keeps
+/// globs away.
 pub fn aside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}{PARTIAL}", std::process::id()));
+    // Seeded by the system.
+    let random = RandomState::new().build_hasher().finish();
+    name.push(format!(".{random:016x}{PARTIAL}"));
     path.with_file_name(name)
 }
 

@@ -1,6 +1,6 @@
 //! Normalisation of sequences (B, H, L).
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use s4_config::NormKind;
 use tch::{Kind, Tensor};
 
@@ -77,6 +77,19 @@ impl Norm {
                 Form::Batch(affine, running)
             }
         }))
+    }
+
+    /// Checks that x (B, H, L) or (B, H) can be normalised in training.
+    ///
+    /// # Errors
+    /// If batch norm has one value a channel, whose variance is not defined.
+    pub fn check(&self, x: &Tensor) -> Result<()> {
+        ensure!(
+            !matches!(self.0, Form::Batch(..)) || x.numel() as i64 > x.size()[1],
+            "batch norm needs more than one value a channel, and this batch has one sequence of one \
+             position; raise train.batch_size, or set model.norm = \"layer\""
+        );
+        Ok(())
     }
 
     /// Normalises x (B, H, L) or (B, H).

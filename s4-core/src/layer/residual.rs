@@ -138,21 +138,24 @@ impl Block {
         layer: impl FnOnce(&Tensor) -> Result<(Tensor, State)>,
     ) -> Result<(Tensor, State)> {
         if self.prenorm {
-            let (y, state) = layer(&self.normalise(x, pass))?;
+            let (y, state) = layer(&self.normalise(x, pass)?)?;
             Ok((x + self.dropout.forward(&y, pass.train), state))
         } else {
             let (y, state) = layer(x)?;
             let sum = x + self.dropout.forward(&y, pass.train);
-            Ok((self.normalise(&sum, pass), state))
+            Ok((self.normalise(&sum, pass)?, state))
         }
     }
 
-    fn normalise(&self, x: &Tensor, pass: &Pass) -> Tensor {
-        if pass.train && pass.activations == Activations::Again {
+    fn normalise(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        if pass.train {
+            self.norm.check(x)?;
+        }
+        Ok(if pass.train && pass.activations == Activations::Again {
             self.norm.forward_again(x)
         } else {
             self.norm.forward(x, pass.train)
-        }
+        })
     }
 }
 

@@ -13,6 +13,7 @@ mod pieces;
 mod predictor;
 
 use anyhow::{Context, Result, ensure};
+use program::interrupt;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -84,8 +85,8 @@ pub struct LinearResult {
 /// the code. `progress` is called with what is being done, one line each time.
 ///
 /// # Errors
-/// If either set is empty, a recording cannot be read, a code is not below `levels`, or `decode`
-/// does not increase.
+/// If either set is empty, a recording cannot be read, a code is not below `levels`, `decode`
+/// does not increase, or the user interrupts.
 pub fn measure(
     train: &dyn Sequences,
     held_out: &dyn Sequences,
@@ -103,28 +104,33 @@ pub fn measure(
         "the decoded value does not increase with the code, so codes cannot be predicted as samples"
     );
 
-    progress("reading the training codes");
+    let progress = |text: &str| {
+        progress(text);
+        interrupt::check()
+    };
+    progress("reading the training codes")?;
     let pieces = Pieces::take(train, levels, MAX_TRAINING_CODES)?;
     let (fit, tune) = pieces.split();
     let mut histogram = Histogram::new(levels);
     pieces.all().iter().for_each(|codes| histogram.add(codes));
     let marginal = Marginal::new(&histogram);
 
-    progress("n-gram: choosing the order");
+    progress("n-gram: choosing the order")?;
     let order = ngram::choose_order(&fit, &tune, levels);
-    progress(&format!("n-gram: counting with order {order}"));
+    progress(&format!("n-gram: counting with order {order}"))?;
     let ngram = Ngram::fit(&pieces.all(), order, levels);
 
-    progress("linear predictor: choosing order and adaptation");
+    progress("linear predictor: choosing order and adaptation")?;
     let kind = linear::choose(&fit, &tune, &values, &marginal);
-    progress(&format!("linear predictor: fitting {kind}"));
+    progress(&format!("linear predictor: fitting {kind}"))?;
     let linear = Linear::fit(&pieces.all(), kind, &values, &marginal);
 
-    progress("measuring on the held-out codes");
+    progress("measuring on the held-out codes")?;
     let mut sums = Sums::default();
     let mut seen = Histogram::new(levels);
     let mut next = 0;
     while next < held_out.count() {
+        interrupt::check()?;
         let mut group = Vec::new();
         let mut loaded = 0;
         while next < held_out.count() && loaded < GROUP_CODES {

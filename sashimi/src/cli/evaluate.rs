@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use loader::Dataset;
 use program::exit::Exit;
 use program::interrupt;
-use program::output::say;
+use program::output::{note, say};
 use serde_json::json;
 use training::args::{EvalSplit, EvaluateArgs};
 use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
@@ -34,7 +34,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    interrupt::install()?;
+    interrupt::install();
     let EvaluateArgs { run, split, device, json, no_progress } = &args.evaluate;
     let mut run: Run<Experiment> = Run::open(run)?;
     let config = &mut run.experiment.data;
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let device = device.choose()?.announce();
     let audio = Audio::open(config, !no_progress)?;
-    eprintln!("data: {}", audio.origin);
+    note(format_args!("data: {}", audio.origin));
     let split = match split {
         EvalSplit::Test => Part::Test,
         EvalSplit::Val => Part::Val,
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         let train = Sequences::all(audio.whole(Part::Train)?);
         let quantiser = run.experiment.data.quantiser()?;
         let decode = |code| quantiser.decode(code);
-        let tell = |text: &str| eprintln!("baselines: {text}");
+        let tell = |text: &str| note(format_args!("baselines: {text}"));
         Some(baseline::measure(&train, &*data, quantiser.levels(), &decode, &tell)?)
     } else {
         None
@@ -114,6 +114,6 @@ fn print(baselines: &Baselines) -> Result<()> {
 }
 
 fn interrupted() -> Exit {
-    eprintln!("interrupted; nothing was changed");
+    note("interrupted; nothing was changed");
     Exit::Stopped
 }

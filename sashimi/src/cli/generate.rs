@@ -8,7 +8,7 @@ use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
 use program::interrupt;
-use program::output::say;
+use program::output::{note, say};
 use program::progress::Progress;
 use s4_stream::Precision;
 use training::device::DeviceRequest;
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(seconds.is_finite() && seconds > 0.0, "--seconds must be above 0, got {seconds}");
     ensure!(args.count > 0, "--count must be at least 1");
     args.sampling.validate()?;
-    interrupt::install()?;
+    interrupt::install();
     let trained: Run<Experiment> = Run::open(&args.run)?;
     let experiment = &trained.experiment;
     let (rate, quantiser) = (experiment.data.sample_rate()?, experiment.data.quantiser()?);
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let engine = stream::model(experiment, objective.params());
     let engine = match args.precision {
         Precision::Float32 => engine.unwrap_or_else(|error| {
-            eprintln!("slower, by libtorch: {}", describe(&error));
+            note(format_args!("slower, by libtorch: {}", describe(&error)));
             None
         }),
         Precision::Int16 => {
@@ -121,11 +121,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
     }
     progress.finish();
-    for voice in voices {
-        voice.finish()?;
-    }
+    // All files before the first name, which nobody may want to read.
+    let written = voices.into_iter().map(Voice::finish).collect::<Result<Vec<_>>>()?;
+    written.iter().try_for_each(|path| say(path.display()))?;
     if interrupt::requested() {
-        eprintln!("interrupted; what was generated so far is written");
+        note("interrupted; what was generated so far is written");
         return Ok(Exit::Stopped);
     }
     Ok(Exit::Done)
@@ -167,13 +167,13 @@ impl Voice {
         Ok(())
     }
 
-    /// Completes the file and tells its name, and what is wrong with the sound.
-    fn finish(mut self) -> Result<()> {
+    /// Completes the file, warns of what is wrong with the sound, and returns its name.
+    fn finish(mut self) -> Result<PathBuf> {
         self.flush()?;
         self.writer.finish()?;
         for warning in self.monitor.warnings() {
-            eprintln!("warning: {}: {warning}", self.path.display());
+            note(format_args!("warning: {}: {warning}", self.path.display()));
         }
-        say(self.path.display())
+        Ok(self.path)
     }
 }

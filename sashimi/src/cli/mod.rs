@@ -9,6 +9,7 @@ mod train;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use program::arguments;
 use program::exit::Exit;
 use tch::Device;
 use training::objective::Objective;
@@ -46,7 +47,7 @@ enum Command {
 /// # Errors
 /// With one message of cause and remedy.
 pub fn run() -> Result<Exit> {
-    match Cli::parse().command {
+    match arguments::parse::<Cli>().command {
         Command::Train(args) => train::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

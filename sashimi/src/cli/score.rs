@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
 use program::interrupt;
-use program::output::say;
+use program::output::{note, say};
 use serde_json::json;
 use training::device::DeviceRequest;
 use training::run::Run;
@@ -37,7 +37,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    interrupt::install()?;
+    interrupt::install();
     let run: Run<Experiment> = Run::open(&args.run)?;
     let (model, _) = load(&run, args.device.choose()?.announce())?;
     let model = model.in_segments(&run.experiment);
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         let codes = match file::codes(file, &run.experiment.data) {
             Ok(codes) => codes,
             Err(error) if !args.strict => {
-                eprintln!("skipped: {}", describe(&error));
+                note(format_args!("skipped: {}", describe(&error)));
                 continue;
             }
             Err(error) => return Err(error),

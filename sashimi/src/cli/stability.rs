@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use models::Network;
 use program::exit::{Exit, describe};
-use program::output::say;
+use program::output::{note, say};
 use program::progress::Progress;
 use program::{files, interrupt};
 use s4_core::layer::inspect;
@@ -84,12 +84,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    interrupt::install()?;
+    interrupt::install();
     let device = args.device.choose()?.announce();
     let mut studies = Vec::new();
     for run in &args.runs {
         let Some(study) = study(&Run::open(run)?, args, device)? else {
-            eprintln!("interrupted; nothing was changed");
+            note("interrupted; nothing was changed");
             return Ok(Exit::Stopped);
         };
         if args.json {
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     if let Some(file) = &args.plot {
         files::write(file, chart(&studies).to_svg()?.as_bytes())?;
-        eprintln!("chart: {}", file.display());
+        note(format_args!("chart: {}", file.display()));
     }
     Ok(Exit::Done)
 }

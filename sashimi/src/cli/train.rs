@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use program::config;
 use program::exit::{Exit, usage};
 use program::interrupt;
+use program::output::note;
 use s4_core::conv::plan;
 use tch::Device;
 use training::args::{TrainArgs, echo};
@@ -34,7 +35,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    interrupt::install()?;
+    interrupt::install();
     let device = args.train.device.choose()?.announce();
     let resumed = args.train.resume.as_ref().map(|run| run_dir::find(run_dir::root(), run));
     let resumed = resumed.transpose()?;
@@ -57,7 +58,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
     let progress = !args.train.no_progress;
     let audio = Audio::open(&mut experiment.data, progress)?;
-    eprintln!("data: {}", audio.origin);
+    note(format_args!("data: {}", audio.origin));
     let val = Sequences::evenly(audio.sequences(Part::Val)?, experiment.data.val_count);
     let splits = Splits {
         train: Arc::new(Sequences::all(audio.sequences(Part::Train)?)),
@@ -76,13 +77,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let objective = NextCode::new(&experiment, device)?.with_examples(examples);
     let piece = experiment.data.segment.unwrap_or(experiment.data.length) as i64;
     if experiment.model.backbone().is_ssm() {
-        eprintln!("convolution: {}", plan::summary(&objective.model().explain(piece)));
+        note(format_args!("convolution: {}", plan::summary(&objective.model().explain(piece))));
     }
     let setup = RunSetup { dir, config: config::to_toml(&experiment)?, progress };
     let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
     let outcome = trainer.run()?;
     if let Outcome::Finished(_) = outcome {
-        eprintln!("done; to hear it: sashimi generate {}", path.display());
+        note(format_args!("done; to hear it: sashimi generate {}", path.display()));
     }
     Ok(outcome.into())
 }
@@ -118,6 +119,9 @@ fn preset(name: &str, data: &str) -> Result<&'static Preset> {
     let layout = data::list(&dir, layout.as_deref())?.layout.name;
     let fitting = PRESETS.iter().find(|preset| preset.name == layout);
     let preset = fitting.map_or_else(|| Preset::find("youtubemix"), Ok)?;
-    eprintln!("preset: {}, the paper's settings for audio of this kind ({layout})", preset.name);
+    note(format_args!(
+        "preset: {}, the paper's settings for audio of this kind ({layout})",
+        preset.name
+    ));
     Ok(preset)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use models::Network;
+use program::interrupt;
 use s4_core::layer::{Pass, State};
 use tch::Tensor;
 
@@ -21,13 +22,14 @@ pub(super) struct Prefill {
 /// Convolves `model` over as many of `codes` (1, L) as make up whole groups.
 ///
 /// # Errors
-/// If the model is bidirectional.
+/// If the model is bidirectional, or the user interrupts.
 pub(super) fn prefill(model: &Network, codes: &Tensor) -> Result<Prefill> {
     let _guard = tch::no_grad_guard();
     let (stride, mut state, mut scores) = (model.stride(), model.default_state(1)?, None);
     let whole = codes.size()[1] / stride * stride;
     let piece = (PIECE / stride).max(1) * stride;
     for at in (0..whole).step_by(piece as usize) {
+        interrupt::check()?;
         let piece = codes.narrow(1, at, piece.min(whole - at));
         let all;
         (all, state) = model.forward_with_state(&piece, &state, &Pass::eval())?;

@@ -48,7 +48,9 @@ impl<O: Objective> Trainer<O> {
         };
         let step = self.state.step;
         self.state.evaluated_at = Some(step);
-        let is_best = best.improves(value, self.state.best.map(|(value, _)| value));
+        // Of a model whose loss is NaN, other metrics may be finite all the same.
+        let is_finite = evaluation.loss.is_finite();
+        let is_best = is_finite && best.improves(value, self.state.best.map(|(value, _)| value));
         if is_best {
             self.state.best = Some((value, step));
             self.state.evaluations_since_best = 0;
@@ -56,7 +58,11 @@ impl<O: Objective> Trainer<O> {
             self.state.evaluations_since_best += 1;
         }
         let lowered = self.state.schedule.observe(value);
-        let note = if is_best { "  best so far" } else { "" };
+        let note = match (is_finite, is_best) {
+            (false, _) => "  never the best: the loss is not finite",
+            (true, true) => "  best so far",
+            (true, false) => "",
+        };
         self.report.evaluation("val", step, &evaluation, note);
         seed::seed_torch(self.config.seed, "inspection", step);
         self.report.inspection(step, &mut self.objective, outputs.as_ref());
@@ -98,7 +104,9 @@ impl<O: Objective> Trainer<O> {
         self.load_best()?;
         let mut test = None;
         if let Some(data) = self.splits.test.clone() {
-            let Some(Evaluated { evaluation, .. }) = self.evaluate("test", data)? else {
+            let evaluated =
+                self.evaluate("test", data).map_err(|error| self.to_be_resumed(&error))?;
+            let Some(Evaluated { evaluation, .. }) = evaluated else {
                 // The last checkpoint is complete; the model has other weights now.
                 return Ok(self.outcome_interrupted());
             };

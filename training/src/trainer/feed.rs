@@ -1,5 +1,7 @@
 //! Batches for the training loop, uploaded one ahead.
 
+use std::collections::VecDeque;
+
 use anyhow::{Context, Result};
 
 use crate::objective::Objective;
@@ -9,13 +11,28 @@ use program::panics;
 /// Training batches from some position on.
 pub(super) struct Feed<O: Objective> {
     batches: Prefetch<O::Batch>,
+    /// Those that [`Self::wait_for`] has waited for.
+    built: VecDeque<O::Batch>,
     /// The next one, on its way to the device; an error is returned when its turn comes.
     ahead: Option<Result<O::OnDevice>>,
 }
 
 impl<O: Objective> Feed<O> {
     pub(super) fn new(batches: Prefetch<O::Batch>) -> Self {
-        Self { batches, ahead: None }
+        Self { batches, built: VecDeque::new(), ahead: None }
+    }
+
+    /// Waits until the next `count` batches are there, so that a step that has begun does not end for
+    /// want of one.
+    pub(super) fn wait_for(&mut self, count: usize) -> Result<()> {
+        if let Some(ahead) = self.ahead.take() {
+            self.ahead = Some(Ok(ahead?));
+        }
+        while self.built.len() + usize::from(self.ahead.is_some()) < count {
+            let batch = self.build()?;
+            self.built.push_back(batch);
+        }
+        Ok(())
     }
 
     /// Uploads the next batch. Called once the work of a step is queued and before the host waits
@@ -32,8 +49,15 @@ impl<O: Objective> Feed<O> {
     }
 
     fn fetch(&mut self, objective: &O) -> Result<O::OnDevice> {
-        let batch = self.batches.next().context("the training data ended")??;
+        let batch = match self.built.pop_front() {
+            Some(batch) => batch,
+            None => self.build()?,
+        };
         panics::as_errors("the upload of a batch", || objective.upload(&batch))
+    }
+
+    fn build(&mut self) -> Result<O::Batch> {
+        self.batches.next().context("the training data ended")?
     }
 }
 

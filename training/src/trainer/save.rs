@@ -16,6 +16,7 @@ use crate::run_dir::{self, RunDir};
 use crate::schedule::ScheduleState;
 use program::config;
 use program::files;
+use program::output::note;
 use program::seed;
 
 /// What a resumed run starts from, apart from the tensors of model and optimiser.
@@ -38,22 +39,23 @@ impl Resumed {
     ) -> Result<Option<Self>> {
         let path = run_dir::last_checkpoint(run.path());
         if !path.exists() {
-            eprintln!("{} has no checkpoint yet: starting from step 0", run.path().display());
+            note(format_args!(
+                "{} has no checkpoint yet: starting from step 0",
+                run.path().display()
+            ));
             return Ok(None);
         }
         let checkpoint = Checkpoint::load(&path)?;
         tell_differences(&checkpoint.meta.config, config_toml);
         if checkpoint.meta.seed_scheme != seed::SCHEME {
-            eprintln!(
+            note(format_args!(
                 "warning: the checkpoint is of a version that drew random numbers in another way \
                  ({}); the run goes on, but does not repeat what it would have been",
                 checkpoint.meta.seed_scheme
-            );
+            ));
         }
         if ema.is_some() && checkpoint.ema.is_none() {
-            eprintln!(
-                "the checkpoint has no averaged weights: the average starts from its weights"
-            );
+            note("the checkpoint has no averaged weights: the average starts from its weights");
         }
         let meters = restore(&checkpoint, objective, optimizer, ema, config_toml)
             .with_context(|| format!("cannot resume from {}", path.display()))?;
@@ -65,10 +67,10 @@ impl Resumed {
             state.batches = rescale(&state, fresh.batches_per_epoch, accumulate as u64);
             state.batches_per_epoch = fresh.batches_per_epoch;
             objective.carry(StateDict::new())?;
-            eprintln!(
+            note(format_args!(
                 "warning: data or batch size changed; the run goes on from the same share of the \
                  epoch, but does not repeat what it would have been"
-            );
+            ));
         }
         Ok(Some(Self { state, meters }))
     }
@@ -85,7 +87,7 @@ fn rescale(state: &TrainState, batches_per_epoch: u64, accumulate: u64) -> u64 {
 fn tell_differences(saved: &str, now: &str) {
     for (key, old, new) in config::differences(saved, now) {
         let show = |value: Option<String>| value.unwrap_or_else(|| "unset".to_owned());
-        eprintln!("changed since the checkpoint: {key}: {} -> {}", show(old), show(new));
+        note(format_args!("changed since the checkpoint: {key}: {} -> {}", show(old), show(new)));
     }
 }
 
@@ -138,6 +140,7 @@ impl<O: Objective> Trainer<O> {
     }
 
     fn write(&mut self, path: &Path, ema: Option<StateDict>) -> Result<()> {
+        self.run.check()?;
         self.state.seconds = self.clock.total();
         let checkpoint = Checkpoint {
             meta: Meta::new(self.state.clone(), self.config.seed, self.config_toml.clone()),

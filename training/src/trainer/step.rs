@@ -93,7 +93,7 @@ impl<O: Objective> Trainer<O> {
     }
 
     /// Adds what to do about it, if `error` says that the device's memory is full.
-    fn out_of_memory(&self, error: Error) -> Error {
+    pub(super) fn out_of_memory(&self, error: Error) -> Error {
         if !format!("{error:#}").contains("out of memory") {
             return error;
         }

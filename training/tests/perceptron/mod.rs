@@ -14,6 +14,7 @@ use loader::Dataset;
 use program::config;
 use program::exit::exit_code;
 use program::interrupt;
+use program::output::note;
 use program::seed::derive;
 use s4_core::params::{Hyper, ParamStore};
 use s4_core::state_dict::StateDict;
@@ -94,7 +95,7 @@ pub struct Order {
 pub fn child() {
     let Ok(order) = std::env::var(ORDER) else { return };
     let order: Order = serde_json::from_str(&order).unwrap();
-    let code = exit_code(main(order));
+    let code = exit_code(|| main(order));
     std::process::exit(i32::from(code));
 }
 
@@ -128,7 +129,7 @@ pub fn stderr(output: &Output) -> String {
 
 /// The program's `main`: what a binary crate has to write.
 fn main(order: Order) -> Result<Outcome> {
-    interrupt::install()?;
+    interrupt::install();
     train(order)
 }
 
@@ -143,7 +144,7 @@ pub fn train(order: Order) -> Result<Outcome> {
         (RunDir::create(&order.run)?, config)
     };
     for change in &config.changes {
-        eprintln!("{change}");
+        note(change);
     }
     let config = config.value;
     let setup = RunSetup { dir, config: config::to_toml(&config)?, progress: true };
@@ -260,11 +261,8 @@ impl Mlp {
             && call == self.calls
         {
             let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
-            // SAFETY: plain system calls. Without the first, the second ends the process.
-            unsafe {
-                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-                assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
-            }
+            // SAFETY: a plain system call.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) }, 0);
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) use args::Args;
 pub(super) use seeds::find as find_seeds;
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    interrupt::install()?;
+    interrupt::install();
     let device = args.train.device.choose()?.announce();
     let Some(run) = &args.train.resume else {
         let (experiment, stem) = one::new_experiment(args, device)?;

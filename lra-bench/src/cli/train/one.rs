@@ -7,6 +7,7 @@ use anyhow::Result;
 use datasets::tasks;
 use program::config;
 use program::exit::usage;
+use program::output::note;
 use s4_core::conv::plan;
 use tch::Device;
 use training::run::Experiment as _;
@@ -26,11 +27,11 @@ pub(super) fn train(
 ) -> Result<Outcome> {
     let tasks::Splits { shape, origin, train, val, test, .. } =
         experiment.open(!args.train.no_progress)?;
-    eprintln!("data: {origin}");
+    note(format_args!("data: {origin}"));
     let objective = Classification::new(&experiment, shape.network(), device)?;
     if experiment.model.backbone().is_ssm() {
         let length = train.batch(&[0])?.length as i64;
-        eprintln!("convolution: {}", plan::summary(&objective.model().explain(length)));
+        note(format_args!("convolution: {}", plan::summary(&objective.model().explain(length))));
     }
     let setup =
         RunSetup { dir, config: config::to_toml(&experiment)?, progress: !args.train.no_progress };

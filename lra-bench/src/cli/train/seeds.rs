@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use program::config;
 use program::exit::{Exit, usage};
-use program::output::say_all;
+use program::output::{note, say_all};
 use tch::Device;
 use training::args::echo;
 use training::run_dir::{self, RunDir};
@@ -80,10 +80,10 @@ pub(super) fn resume(args: &Args, folder: &Path, device: Device) -> Result<Exit>
         experiment.train.seed = seed;
         let of = format!("seed {seed} ({} of {}): {}", number + 1, runs.len(), path.display());
         if before.is_finished() && experiment == before.experiment {
-            eprintln!("{of}: finished");
+            note(format_args!("{of}: finished"));
             continue;
         }
-        eprintln!("{of}");
+        note(of);
         let outcome = train(args, experiment, RunDir::resume(path)?, device)
             .with_context(|| format!("seed {seed} (--resume {} goes on)", folder.display()))?;
         if let Outcome::Interrupted { step, .. } = outcome {

@@ -1,0 +1,116 @@
+//! Programs that are killed (SIGKILL) at random moments and started again.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use program::seed;
+use s4_core::state_dict::StateDict;
+use training::checkpoint::Checkpoint;
+use training::run_dir::{best_checkpoint, last_checkpoint};
+
+/// How often each program is killed: a few times, or as `make kills` says.
+pub fn kills() -> u64 {
+    env::var("S4_KILLS").map_or(5, |kills| kills.parse().expect("S4_KILLS is a number"))
+}
+
+/// The moment of a kill within `span`, the same in every run of the tests.
+pub fn moment(span: Duration, number: u64) -> Duration {
+    span.mul_f64(seed::derive(0, "kills", number) as f64 / 2f64.powi(64))
+}
+
+/// Starts `command`, and kills it `after` it has written a line with `mark`, if it still runs.
+pub fn kill(command: &mut Command, mark: &str, after: impl FnOnce() -> Duration) -> bool {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(mark) {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before \"{mark}\"");
+    }
+    thread::sleep(after());
+    let _ = child.kill();
+    // It may have ended by itself just before.
+    let was_killed = child.wait().unwrap().signal() == Some(9);
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("error: ") && !rest.contains("panicked"), "{line}{rest}");
+    was_killed
+}
+
+/// What every training says right before its first step.
+const BEGINS: &str = " training samples, ";
+
+/// Kills trainings in `folder` as often as [`kills`] says, resumes them, kills them again; all of
+/// them must come to the bits of one that was left alone. `start` begins a run of that name.
+pub fn assert_training_survives(
+    folder: &Path,
+    start: impl Fn(&str) -> Command,
+    resume: impl Fn(&str) -> Command,
+) {
+    let mut command = start("whole");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap().contains(BEGINS)));
+    let begin = Instant::now();
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success());
+    // A run is killed about eight times until it comes to its end.
+    let span = begin.elapsed() / 4;
+    let whole = folder.join("whole");
+
+    let (mut hits, mut runs) = (0, 0);
+    let mut run = String::new();
+    for number in 0..kills() {
+        let mut command = if run.is_empty() {
+            runs += 1;
+            run = format!("killed-{runs}");
+            start(&run)
+        } else {
+            resume(&run)
+        };
+        if kill(&mut command, BEGINS, || moment(span, number)) {
+            // Before the first step there is a checkpoint, and after the last one a result.
+            let summary = fs::read_to_string(folder.join(&run).join("summary.json"));
+            let is_finished = summary.is_ok_and(|text| text.contains("\"finished\": true"));
+            hits += u64::from(last_checkpoint(&folder.join(&run)).exists() && !is_finished);
+        } else {
+            assert_same(&whole, &folder.join(std::mem::take(&mut run)));
+        }
+    }
+    if !run.is_empty() {
+        let output = resume(&run).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_same(&whole, &folder.join(&run));
+    }
+    let said = format!("{hits} of {} kills hit a running training, in {runs} runs", kills());
+    assert!(5 * hits >= 4 * kills(), "{said}");
+    // Past the test harness, which shows nothing of tests that pass.
+    program::output::note(said);
+}
+
+/// Asserts that two runs hold the same bits, apart from the time that they took.
+#[track_caller]
+pub fn assert_same(a: &Path, b: &Path) {
+    for path in [last_checkpoint, best_checkpoint] {
+        let (a, b) = (Checkpoint::load(&path(a)).unwrap(), Checkpoint::load(&path(b)).unwrap());
+        let mut state = b.meta.state;
+        state.seconds = a.meta.state.seconds;
+        assert_eq!(a.meta.state, state);
+        let bytes = |dict: &StateDict| dict.to_safetensors(&[]).unwrap();
+        for (part, a, b) in [
+            ("weights", &a.model, &b.model),
+            ("optimiser", &a.optimizer, &b.optimizer),
+            ("meters", &a.meters, &b.meters),
+            ("carried", &a.carried, &b.carried),
+        ] {
+            assert!(bytes(a) == bytes(b), "the {part} differ");
+        }
+        assert_eq!(a.ema.map(|ema| bytes(&ema)), b.ema.map(|ema| bytes(&ema)));
+    }
+}

@@ -1,0 +1,153 @@
+//! What `docs/reliability.md` promises, by the real program.
+#![cfg(unix)]
+
+#[path = "../../lra-bench/tests/support/kills.rs"]
+mod kills;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use kills::{assert_same, assert_training_survives, kill, kills, moment};
+
+/// Six recordings of each of ten digits.
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/spoken-digits");
+
+fn sashimi(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sashimi"));
+    command.current_dir(folder).stdin(Stdio::null()).env("OMP_NUM_THREADS", "1");
+    command
+}
+
+fn train(folder: &Path, run: &str, steps: u32) -> Command {
+    let settings = [
+        "model.d_model=8",
+        "model.n_layers=1",
+        "model.layer.ssm.d_state=4",
+        "model.dropout=0.1",
+        "data.length=256",
+        "data.segment=128",
+        "data.val_count=8",
+        "train.batch_size=2",
+        "train.workers=1",
+        "train.checkpoint_every=3",
+        "train.eval_every=20",
+        "train.schedule.warmup_steps=0",
+        "preview.count=1",
+        "preview.seconds=0.05",
+    ];
+    let mut command = sashimi(folder);
+    command.args(["train", "--data", DATA, "--preset", "small", "--device", "cpu"]);
+    command.args(["--run-dir", run, "--max-steps", &steps.to_string()]);
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    command
+}
+
+fn resume(folder: &Path, run: &str) -> Command {
+    let mut command = sashimi(folder);
+    command.args(["train", "--resume", run, "--device", "cpu"]);
+    command
+}
+
+#[track_caller]
+fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[test]
+fn killed_runs_resume_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    assert_training_survives(path, |run| train(path, run, 80), |run| resume(path, run));
+}
+
+/// Killed while recordings are decoded: what is half-written must not count.
+#[test]
+fn killed_caches_hold_nothing_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let start = |run: &str, cache: &str| {
+        let mut command = train(path, run, 3);
+        command.args(["--set", &format!("data.cache={cache:?}")]);
+        command
+    };
+    let begin = Instant::now();
+    succeed(&mut start("whole", "cache-1"));
+    let span = begin.elapsed() / 4;
+    for number in 0..kills().div_ceil(2) {
+        let run = format!("killed-{number}");
+        kill(&mut start(&run, "cache-2"), "device: ", || moment(span, number));
+    }
+    succeed(&mut start("last", "cache-2"));
+    assert_same(&path.join("whole"), &path.join("last"));
+}
+
+#[test]
+fn killed_generation_leaves_whole_files_or_none_and_is_repeated_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeed(&mut train(path, "run", 3));
+    let generate = |out: &str| {
+        let mut command = sashimi(path);
+        command.args(["generate", "run", "--seconds", "1", "--count", "2", "--device", "cpu"]);
+        command.args(["--out", out]);
+        command
+    };
+    let begin = Instant::now();
+    let output = succeed(&mut generate("whole"));
+    let span = begin.elapsed();
+    let names = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<&str> = names.lines().map(|name| name.trim_start_matches("whole/")).collect();
+    assert_eq!(names.len(), 2);
+    let same = |name: &str| {
+        fs::read(path.join("killed").join(name)).unwrap()
+            == fs::read(path.join("whole").join(name)).unwrap()
+    };
+    for number in 0..kills().div_ceil(2) {
+        let mut command = generate("killed");
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(moment(span, number));
+        let _ = child.kill();
+        child.wait().unwrap();
+        for name in &names {
+            assert!(!path.join("killed").join(name).exists() || same(name), "half of {name}");
+        }
+    }
+    succeed(&mut generate("killed"));
+    assert!(names.iter().all(|name| same(name)));
+}
+
+#[test]
+fn output_that_cannot_be_written_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    assert!(train(path, "run", 3).stdout(full()).stderr(full()).status().unwrap().success());
+    let file = format!("{DATA}/0_george_10.wav");
+    let commands: &[&[&str]] = &[
+        &["--help"],
+        &["evaluate", "run", "--device", "cpu", "--json"],
+        &["score", "run", &file, "--device", "cpu"],
+        &["generate", "run", "--seconds", "0.01", "--count", "2", "--device", "cpu"],
+    ];
+    for arguments in commands {
+        let output = sashimi(path).args(*arguments).stdout(full()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        let message = stderr.lines().last().unwrap();
+        assert!(message.starts_with("error: cannot write to standard output"), "{stderr}");
+        let mut command = sashimi(path);
+        let mut child =
+            command.args(*arguments).stdout(Stdio::piped()).stderr(full()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{arguments:?}");
+    }
+    let samples = fs::read_dir(path.join("run/samples")).unwrap().count();
+    assert_eq!(samples, 2, "what was generated is kept, whoever is told");
+}
