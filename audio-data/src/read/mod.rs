@@ -2,12 +2,14 @@
 
 mod compressed;
 mod kind;
+mod mpeg_frame;
 mod wav;
 mod wav_header;
 
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use dsp::resample::RATES;
@@ -24,11 +26,25 @@ pub struct Format {
     pub rate: u32,
     /// Channels in the file; [`Reader`] averages them.
     pub channels: u16,
-    /// Such as "16-bit PCM", "32-bit float", "FLAC", "MP3", "Ogg Vorbis".
+    /// Such as "16-bit PCM", "32-bit float", "FLAC", "MP3", "Ogg Vorbis", "AAC".
     pub encoding: String,
     /// Samples in each channel, where the header says so.
     pub frames: Option<u64>,
 }
+
+/// The kinds of files that are read, in words.
+pub const READ: &str = "WAV, FLAC, Ogg Vorbis, MP3, AAC, ALAC, AIFF or CAF";
+
+/// What is to be said about a file that is read all the same, such that it fits behind "3 files".
+pub type Remark = &'static str;
+
+/// Of a file whose header promises more than there is, and is more likely wrong than the file is
+/// truncated.
+const OVERSIZED: Remark = "whose header promises more than there is, read to the end";
+/// Of an MP3 that was cut out of another.
+const CUT: Remark = "that begin in the middle of an MP3 frame, read from the next one";
+/// Of floats that are not within [-1, 1], as they should be.
+const LOUD: Remark = "of floats beyond full scale, divided by their peak";
 
 /// Reads one file from its beginning to its end.
 ///
@@ -37,8 +53,10 @@ pub struct Format {
 pub struct Reader {
     format: Format,
     decoder: Decoder,
-    /// How errors call the file.
-    name: String,
+    origin: Origin,
+    remarks: Vec<Remark>,
+    /// What samples are divided by; found out before the first block.
+    peak: Option<f32>,
     /// Frames handed out so far.
     frames: u64,
     interleaved: Vec<f32>,
@@ -50,22 +68,60 @@ enum Decoder {
     Compressed(Compressed),
 }
 
+impl Decoder {
+    /// Replaces `samples` by the next whole frames; false at the end.
+    fn next(&mut self, samples: &mut Vec<f32>) -> Result<bool> {
+        guarded(|| match self {
+            Self::Wav(wav) => wav.next(samples),
+            Self::Compressed(compressed) => compressed.next(samples),
+        })
+    }
+
+    fn is_float(&self) -> bool {
+        match self {
+            Self::Wav(wav) => wav.is_float(),
+            Self::Compressed(compressed) => compressed.is_float(),
+        }
+    }
+}
+
+/// What can be opened again.
+#[derive(Clone)]
+enum Origin {
+    File(PathBuf),
+    Bytes(Arc<[u8]>),
+}
+
+impl Origin {
+    fn open(&self) -> Result<Box<dyn Source>> {
+        Ok(match self {
+            Self::File(path) => Box::new(open_file(path)?),
+            Self::Bytes(bytes) => Box::new(Cursor::new(bytes.clone())),
+        })
+    }
+
+    fn cannot_read(&self) -> String {
+        match self {
+            Self::File(path) => format!("cannot read {}", path.display()),
+            Self::Bytes(_) => "cannot read audio".to_owned(),
+        }
+    }
+}
+
 /// Where bytes come from.
 trait Source: Read + Seek + Send + Sync {}
 
 impl<S: Read + Seek + Send + Sync> Source for S {}
 
 impl Reader {
-    /// Opens a WAV, FLAC, Ogg Vorbis or MP3 file and reads its header.
+    /// Opens a file ([`READ`]) and reads its header.
     ///
     /// # Errors
     /// If it cannot be opened, holds no audio, a kind of audio that is not supported, fewer samples
     /// than its header promises, or none at all. The message names the file, the cause and what to
     /// do.
     pub fn open(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let file = open_file(path).with_context(|| cannot_read(&name))?;
-        Self::new(Box::new(file), name)
+        Self::new(Origin::File(path.to_owned()))
     }
 
     /// Reads a file that is in memory already.
@@ -73,13 +129,22 @@ impl Reader {
     /// # Errors
     /// As [`Reader::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        Self::new(Box::new(Cursor::new(bytes)), "audio".to_owned())
+        Self::new(Origin::Bytes(bytes.into()))
     }
 
-    fn new(source: Box<dyn Source>, name: String) -> Result<Self> {
-        let (decoder, format) = open_decoder(source).with_context(|| cannot_read(&name))?;
-        let (interleaved, block) = (Vec::new(), Vec::new());
-        Ok(Self { format, decoder, name, frames: 0, interleaved, block })
+    fn new(origin: Origin) -> Result<Self> {
+        let (decoder, format, remark) =
+            origin.open().and_then(open_decoder).with_context(|| origin.cannot_read())?;
+        Ok(Self {
+            format,
+            decoder,
+            origin,
+            remarks: remark.into_iter().collect(),
+            peak: None,
+            frames: 0,
+            interleaved: Vec::new(),
+            block: Vec::new(),
+        })
     }
 
     /// What the header says.
@@ -87,28 +152,51 @@ impl Reader {
         &self.format
     }
 
-    /// The next samples, at least one, in [-1, 1]: the mean of the channels, clipped where a file
-    /// goes beyond full scale. `None` at the end.
+    /// What is to be said about the file; complete after the first block.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    /// The next samples, at least one, in [-1, 1]: the mean of the channels. Floats that go beyond
+    /// full scale are divided by their peak, as one sound is one whatever it was scaled to; what a
+    /// decoder makes of compressed sound is clipped there. `None` at the end.
     ///
     /// # Errors
     /// If the file is damaged or holds a sample that is no number.
     pub fn next_block(&mut self) -> Result<Option<&[f32]>> {
-        let more = self.decode().with_context(|| cannot_read(&self.name))?;
+        let more = self.decode().with_context(|| self.origin.cannot_read())?;
         Ok(more.then_some(self.block.as_slice()))
     }
 
     fn decode(&mut self) -> Result<bool> {
-        let more = match &mut self.decoder {
-            Decoder::Wav(wav) => wav.next(&mut self.interleaved)?,
-            Decoder::Compressed(compressed) => guarded(|| compressed.next(&mut self.interleaved))?,
-        };
-        if !more {
+        if self.peak.is_none() {
+            let peak = if self.decoder.is_float() { self.measure_peak()? } else { 1.0 };
+            if peak > 1.0 {
+                self.remarks.push(LOUD);
+            }
+            self.peak = Some(peak.max(1.0));
+        }
+        if !self.decoder.next(&mut self.interleaved)? {
             ensure!(self.frames > 0, NO_SAMPLES);
             return Ok(false);
         }
         self.mix()?;
+        let peak = self.peak.unwrap_or(1.0);
+        self.block.iter_mut().for_each(|sample| *sample = (*sample / peak).clamp(-1.0, 1.0));
         self.frames += self.block.len() as u64;
         Ok(true)
+    }
+
+    /// The largest magnitude in the whole file, which is read once more for it.
+    fn measure_peak(&self) -> Result<f32> {
+        let mut twin = Self::new(self.origin.clone())?;
+        let mut peak = 0.0_f32;
+        while twin.decoder.next(&mut twin.interleaved)? {
+            twin.mix()?;
+            peak = twin.block.iter().fold(peak, |peak, sample| peak.max(sample.abs()));
+            twin.frames += twin.block.len() as u64;
+        }
+        Ok(peak)
     }
 
     /// Averages the channels of `interleaved` into `block`.
@@ -117,7 +205,7 @@ impl Reader {
         self.block.clear();
         for frame in self.interleaved.chunks_exact(channels) {
             let mean = frame.iter().sum::<f32>() / channels as f32;
-            if !frame.iter().all(|sample| sample.is_finite()) {
+            if !mean.is_finite() {
                 let at = self.frames + self.block.len() as u64;
                 let what =
                     if frame.iter().any(|x| x.is_nan()) { "not a number" } else { "infinite" };
@@ -126,7 +214,7 @@ impl Reader {
                     at as f64 / f64::from(self.format.rate)
                 );
             }
-            self.block.push(mean.clamp(-1.0, 1.0));
+            self.block.push(mean);
         }
         Ok(())
     }
@@ -144,23 +232,30 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
 
 const NO_SAMPLES: &str = "it has a header but no samples; record or copy it again, or leave it out";
 
-/// Whether a file is taken for audio by its name: wav, wave, flac, ogg, oga or mp3 in any case.
+/// Whether a file is taken for audio by its name, in any case. Not all of what is called so can be
+/// read: what cannot is told with the reason.
 pub fn is_audio_name(path: &Path) -> bool {
-    const NAMES: [&str; 6] = ["wav", "wave", "flac", "ogg", "oga", "mp3"];
+    const NAMES: [&str; 29] = [
+        "wav", "wave", "bwf", "rf64", "bw64", "w64", "flac", "ogg", "oga", "opus", "mp3", "mp2",
+        "aac", "m4a", "m4b", "aif", "aiff", "aifc", "caf", "au", "snd", "wma", "amr", "ape", "wv",
+        "mka", "weba", "ac3", "dsf",
+    ];
     path.extension()
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| NAMES.iter().any(|name| extension.eq_ignore_ascii_case(name)))
 }
 
-fn open_decoder(mut source: Box<dyn Source>) -> Result<(Decoder, Format)> {
-    let (decoder, format) = match kind::detect(&mut source)? {
+fn open_decoder(mut source: Box<dyn Source>) -> Result<(Decoder, Format, Option<Remark>)> {
+    let (kind, remark) = kind::detect(&mut source)?;
+    let (decoder, format, remark) = match kind {
         Kind::Wav => {
-            let (wav, format) = Wav::open(source)?;
-            (Decoder::Wav(wav), format)
+            let (wav, format) = guarded(|| Wav::open(source))?;
+            let remark = wav.remark();
+            (Decoder::Wav(wav), format, remark)
         }
         Kind::Compressed(container) => {
             let (compressed, format) = guarded(|| Compressed::open(source, container))?;
-            (Decoder::Compressed(compressed), format)
+            (Decoder::Compressed(compressed), format, remark)
         }
     };
     ensure!(
@@ -171,7 +266,7 @@ fn open_decoder(mut source: Box<dyn Source>) -> Result<(Decoder, Format)> {
         RATES.end()
     );
     ensure!(format.frames != Some(0), NO_SAMPLES);
-    Ok((decoder, format))
+    Ok((decoder, format, remark))
 }
 
 fn open_file(path: &Path) -> Result<File> {
@@ -192,8 +287,4 @@ fn open_file(path: &Path) -> Result<File> {
         "it is a pipe or device, not a regular file; copy it to a file first"
     );
     File::open(path).map_err(explain)
-}
-
-fn cannot_read(name: &str) -> String {
-    format!("cannot read {name}")
 }
