@@ -66,7 +66,7 @@ sashimi: tools libtorch ## train a small model of spoken digits for STEPS=600 st
 	    --resume runs/audio/make, --data sashimi/corpus/spoken-digits --preset small \
 	    --run-dir runs/audio/make)
 	$(SASHIMI) evaluate runs/audio/make --baselines
-	$(SASHIMI) generate runs/audio/make --seconds 2 --count 2
+	$(SASHIMI) generate runs/audio/make --seconds 2 --count 2 --overwrite
 	@echo
 	@echo "New audio, for any player:                    runs/audio/make/samples"
 	@echo "To hear how it learned:                       tensorboard --logdir runs/audio/make"

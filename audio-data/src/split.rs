@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use program::names::composed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,6 +29,28 @@ pub enum SplitBy {
     Files,
     /// Each recording is cut: its beginning is for training, then comes validation, then test.
     Time,
+}
+
+/// What is hashed of a path where the hash decides about a file's part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Names {
+    /// The path as the system has it: as runs were divided before there was a choice.
+    #[default]
+    AsTheyAre,
+    /// Its normal form (NFC): the same on macOS, which takes accents apart, and elsewhere.
+    Nfc,
+}
+
+impl Names {
+    /// The path in one piece, the same on every system: not with the system's own separator.
+    pub fn of(self, path: &Path) -> String {
+        let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+        match self {
+            Self::AsTheyAre => names.join("/"),
+            Self::Nfc => composed(&names.join("/")),
+        }
+    }
 }
 
 /// Shares of the three parts where recordings are divided by file or time. They sum to 1.
@@ -120,6 +143,7 @@ pub fn divide(
     listing: &Listing,
     recordings: &[Recording],
     by: SplitBy,
+    names: Names,
     shares: Shares,
 ) -> Result<Divided> {
     shares.validate()?;
@@ -159,7 +183,7 @@ pub fn divide(
         }
         SplitBy::Files => {
             let paths: Vec<_> = recordings.iter().map(|recording| &*recording.path).collect();
-            for (i, split) in by_hash(&paths, shares)?.into_iter().enumerate() {
+            for (i, split) in by_hash(&paths, names, shares)?.into_iter().enumerate() {
                 divided.push(split, whole(i));
             }
         }
@@ -167,7 +191,7 @@ pub fn divide(
     Ok(divided)
 }
 
-fn by_hash(paths: &[&Path], shares: Shares) -> Result<Vec<Part>> {
+fn by_hash(paths: &[&Path], names: Names, shares: Shares) -> Result<Vec<Part>> {
     let ranges = shares.ranges();
     let wanted = ranges.iter().filter(|(_, low, high)| low < high);
     ensure!(
@@ -176,7 +200,7 @@ fn by_hash(paths: &[&Path], shares: Shares) -> Result<Vec<Part>> {
         paths.len(),
         wanted.count()
     );
-    let positions: Vec<_> = paths.iter().map(|path| position(path)).collect();
+    let positions: Vec<_> = paths.iter().map(|path| position(&names.of(path))).collect();
     let home = |position: f64| {
         ranges.iter().find(|(_, _, high)| position < *high).map_or(Part::Test, |range| range.0)
     };
@@ -199,9 +223,8 @@ fn by_hash(paths: &[&Path], shares: Shares) -> Result<Vec<Part>> {
 }
 
 /// Where in [0, 1) a path falls: the same on every system.
-fn position(path: &Path) -> f64 {
-    let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
-    let hash = Sha256::digest(names.join("/").as_bytes());
+fn position(path: &str) -> f64 {
+    let hash = Sha256::digest(path.as_bytes());
     let mut bits = [0; 8];
     bits.copy_from_slice(&hash[..8]);
     // As many bits as a float64 holds exactly.
@@ -212,6 +235,7 @@ fn position(path: &Path) -> f64 {
 mod tests {
     use std::path::PathBuf;
 
+    use program::findings::Findings;
     use proptest::prelude::*;
 
     use super::*;
@@ -224,6 +248,7 @@ mod tests {
             dir: PathBuf::from("clips"),
             layout: LAYOUTS.last().unwrap(),
             entries: names.iter().map(entry).collect(),
+            findings: Findings::default(),
         };
         let recordings = names
             .iter()
@@ -239,7 +264,7 @@ mod tests {
 
     fn divide_names(names: &[String], by: SplitBy, shares: Shares) -> Result<Divided> {
         let (listing, recordings) = recordings(names);
-        divide(&listing, &recordings, by, shares)
+        divide(&listing, &recordings, by, Names::Nfc, shares)
     }
 
     const SPLITS: [Part; 3] = [Part::Train, Part::Val, Part::Test];
@@ -254,7 +279,8 @@ mod tests {
         for entry in &mut listing.entries {
             entry.split = Some(Part::Test);
         }
-        let divided = divide(&listing, &recordings, SplitBy::Auto, Shares::default()).unwrap();
+        let divided =
+            divide(&listing, &recordings, SplitBy::Auto, Names::Nfc, Shares::default()).unwrap();
         assert_eq!(divided.by, SplitBy::Lists);
         assert_eq!(divided.spans(Part::Test).unwrap().len(), 4);
         let error = divided.spans(Part::Train).unwrap_err().to_string();
@@ -301,6 +327,19 @@ mod tests {
         };
         assert_eq!(members(Part::Val), [1, 38]);
         assert_eq!(members(Part::Test), [0, 24]);
+    }
+
+    #[test]
+    fn accents_are_one_whatever_system_wrote_them() {
+        let names: Vec<_> = (0..60).map(|i| format!("cafe\u{301}/clip{i}.wav")).collect();
+        let composed: Vec<_> = names.iter().map(|name| composed(name)).collect();
+        let parts = |names: &[String], rule| {
+            let (listing, recordings) = recordings(names);
+            divide(&listing, &recordings, SplitBy::Files, rule, Shares::default()).unwrap()
+        };
+        assert_eq!(parts(&names, Names::Nfc), parts(&composed, Names::Nfc));
+        assert_eq!(parts(&composed, Names::AsTheyAre), parts(&composed, Names::Nfc));
+        assert_ne!(parts(&names, Names::AsTheyAre), parts(&names, Names::Nfc));
     }
 
     #[test]
@@ -364,7 +403,7 @@ mod tests {
             let (listing, mut recordings) = recordings(&names(1));
             recordings[0].frames = frames;
             prop_assume!(shares.validate().is_ok());
-            let divided = divide(&listing, &recordings, SplitBy::Time, shares).unwrap();
+            let divided = divide(&listing, &recordings, SplitBy::Time, Names::Nfc, shares).unwrap();
             let mut end = 0;
             for span in divided.parts.each_ref().into_iter().flatten() {
                 prop_assert_eq!(span.start, end);

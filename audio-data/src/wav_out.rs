@@ -1,10 +1,10 @@
 //! 16-bit WAV files, playable while they grow.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Cursor};
+use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Error, Result, anyhow, ensure};
+use anyhow::{Error, Result, anyhow, ensure};
 use hound::{SampleFormat, WavSpec};
 use program::files;
 
@@ -13,18 +13,18 @@ const MOST: u64 = (u32::MAX as u64 - 64) / 2;
 
 /// Writes one mono file of 16-bit samples.
 ///
-/// The file grows beside its place as `.NAME.*.partial`, which can be played at any time up to the
-/// last second or so, and takes its name when it is complete. Dropped before that, it is removed.
+/// The file grows beside its place, which can be played at any time up to the last second or so, and
+/// takes its name when it is complete. Dropped before that, it is removed. Between two writes it is
+/// not open, so that there may be more writers than a process may have files.
+#[derive(Debug)]
 pub struct WavWriter {
     path: PathBuf,
     aside: PathBuf,
-    /// `None` once [`WavWriter::finish`] took it.
-    wav: Option<hound::WavWriter<BufWriter<File>>>,
-    /// The same file, to flush it to the disk.
-    file: File,
     rate: u32,
     written: u64,
-    unflushed: usize,
+    /// Not in the file yet: less than a second.
+    waiting: Vec<f32>,
+    finished: bool,
 }
 
 impl WavWriter {
@@ -33,21 +33,19 @@ impl WavWriter {
     /// # Errors
     /// With path, cause and remedy, if it cannot be created.
     pub fn create(path: &Path, rate: u32) -> Result<Self> {
-        let aside = files::aside(path);
-        let file = File::create(&aside).map_err(files::cannot("write", path))?;
-        let handle = file.try_clone().map_err(files::cannot("write", path));
-        let opened = handle.and_then(|handle| {
-            let wav =
-                hound::WavWriter::new(BufWriter::new(file), spec(rate)).and_then(|mut wav| {
-                    // The header, so that the file can be played from the beginning.
-                    wav.flush()?;
-                    Ok(wav)
-                });
-            Ok((handle, wav.map_err(|error| explain(error, path))?))
-        });
-        let (file, wav) = opened.inspect_err(|_| remove(&aside))?;
-        let path = path.to_owned();
-        Ok(Self { path, aside, wav: Some(wav), file, rate, written: 0, unflushed: 0 })
+        let this = Self {
+            path: path.to_owned(),
+            aside: files::aside(path),
+            rate,
+            written: 0,
+            waiting: Vec::new(),
+            finished: false,
+        };
+        // The header, so that the file can be played from the beginning.
+        let created =
+            hound::WavWriter::create(&this.aside, spec(rate)).and_then(hound::WavWriter::finalize);
+        created.map_err(|error| explain(error, path))?;
+        Ok(this)
     }
 
     /// Appends samples, clipped to [-1, 1].
@@ -55,7 +53,6 @@ impl WavWriter {
     /// # Errors
     /// If the disk is full, or a file can hold no more.
     pub fn write(&mut self, samples: &[f32]) -> Result<()> {
-        let wav = self.wav.as_mut().context("the file is finished")?;
         self.written += samples.len() as u64;
         ensure!(
             self.written <= MOST,
@@ -64,12 +61,19 @@ impl WavWriter {
             MOST as f64 / f64::from(self.rate) / 3600.0,
             self.rate
         );
-        append(wav, samples).map_err(|error| explain(error, &self.path))?;
-        self.unflushed += samples.len();
-        if self.unflushed >= self.rate as usize {
-            wav.flush().map_err(|error| explain(error, &self.path))?;
-            self.unflushed = 0;
-        }
+        self.waiting.extend_from_slice(samples);
+        if self.waiting.len() >= self.rate as usize { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what waits.
+    fn flush(&mut self) -> Result<()> {
+        let append = || {
+            let mut wav = hound::WavWriter::append(&self.aside)?;
+            append(&mut wav, &self.waiting)?;
+            wav.finalize()
+        };
+        append().map_err(|error| explain(error, &self.path))?;
+        self.waiting.clear();
         Ok(())
     }
 
@@ -78,23 +82,21 @@ impl WavWriter {
     /// # Errors
     /// If the disk is full or the name cannot be taken; nothing is left behind then.
     pub fn finish(mut self) -> Result<()> {
-        let wav = self.wav.take().context("the file is finished")?;
-        let finished = wav.finalize().and_then(|()| {
-            self.file.sync_all()?;
-            Ok(files::rename(&self.aside, &self.path)?)
-        });
-        finished.map_err(|error| {
-            remove(&self.aside);
-            explain(error, &self.path)
-        })
+        self.flush()?;
+        let synced = File::open(&self.aside).and_then(|file| file.sync_all());
+        synced
+            .and_then(|()| files::rename(&self.aside, &self.path))
+            .map_err(files::cannot("write", &self.path))?;
+        self.finished = true;
+        Ok(())
     }
 }
 
 impl Drop for WavWriter {
     fn drop(&mut self) {
-        if let Some(wav) = self.wav.take() {
-            drop(wav);
-            remove(&self.aside);
+        if !self.finished {
+            // There is an error to report already, or nobody to report this one to.
+            let _ = fs::remove_file(&self.aside);
         }
     }
 }
@@ -128,11 +130,6 @@ fn spec(rate: u32) -> WavSpec {
         bits_per_sample: 16,
         sample_format: SampleFormat::Int,
     }
-}
-
-fn remove(aside: &Path) {
-    // There is an error to report already, or nobody to report this one to.
-    let _ = fs::remove_file(aside);
 }
 
 /// The failure to write `path`, with what to do about it.
@@ -201,7 +198,7 @@ mod tests {
         for (i, block) in samples.chunks(1000).enumerate() {
             writer.write(block).unwrap();
             // hound refuses a file whose header it cannot trust.
-            let playable = codes(&fs::read(files::aside(&path)).unwrap());
+            let playable = codes(&fs::read(&writer.aside).unwrap());
             let written = 1000 * (i + 1);
             assert!(playable.len() + 16_000 > written, "{} of {written}", playable.len());
         }

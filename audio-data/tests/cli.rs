@@ -63,7 +63,7 @@ fn zoo() -> tempfile::TempDir {
     fs::write(at("empty.wav"), "").unwrap();
     fs::write(at("text.wav"), "not a sound at all").unwrap();
     File::create(at("sparse.wav")).unwrap().set_len(2 << 30).unwrap();
-    fs::copy(fixtures().join("ms-adpcm-mono-8kHz.wav"), at("adpcm.wav")).unwrap();
+    fs::copy(fixtures().join("opus-mono-16kHz.opus"), at("adios.opus")).unwrap();
     // Neither is an audio file.
     fs::create_dir(at("folder.wav")).unwrap();
     fs::write(at("notes.txt"), "notes").unwrap();
@@ -83,7 +83,7 @@ fn every_kind_of_damage_is_reported_and_the_rest_is_read() {
         .map(|p| ["kind", "path", "detail"].map(|key| p[key].as_str().unwrap()))
         .collect();
     for (found, expected) in problems.iter().zip([
-        ["unreadable", "adpcm.wav", "Microsoft ADPCM"],
+        ["unreadable", "adios.opus", "it is Opus"],
         ["unreadable", "empty.wav", "the file is empty"],
         ["unreadable", "header-only.wav", "no samples"],
         ["unreadable", "sparse.wav", "begins with zeros"],
@@ -118,9 +118,10 @@ fn the_text_says_what_the_json_says() {
         "rates      16,000 Hz: 6\n",
         "encodings  16-bit PCM: 6\n",
         "peak 0.0 dBFS",
-        "\nUnreadable: 6 files\n  adpcm.wav: its encoding is Microsoft ADPCM",
+        "\nUnreadable: 6 files\n  adios.opus: it is Opus",
         "\nSilent: 2 files\n",
         "\nClipped: 1 file\n",
+        "\nBesides\n  left out: .txt files: 1 (notes.txt)\n",
         "\n  6 files cannot be read: repair or remove what is listed\n",
     ] {
         assert!(text.contains(line), "`{line}` is not in:\n{text}");
@@ -141,18 +142,23 @@ fn long_lists_are_cut_in_the_text_only() {
 #[test]
 fn formats_are_counted_and_resampling_is_announced() {
     let report = inspect_json(&fixtures(), &["--rate", "22050"]);
-    assert_eq!(report["rates"], serde_json::json!({ "16000": 3, "44100": 2 }));
-    assert_eq!(report["channels"], serde_json::json!({ "1": 3, "2": 2 }));
-    assert_eq!(report["encodings"], serde_json::json!({ "FLAC": 2, "MP3": 2, "Ogg Vorbis": 1 }));
+    assert_eq!(report["rates"], serde_json::json!({ "8000": 6, "16000": 6, "44100": 2 }));
+    assert_eq!(report["channels"], serde_json::json!({ "1": 12, "2": 2 }));
+    let encodings = report["encodings"].as_object().unwrap();
+    for (name, count) in [("FLAC", 2), ("MP3", 2), ("AAC", 2), ("mu-law", 1), ("ALAC", 1)] {
+        assert_eq!(encodings[name], count, "{name}");
+    }
+    assert_eq!(encodings.len(), 11);
     let notes: Vec<_> =
         report["recommendations"].as_array().unwrap().iter().map(|x| x.as_str().unwrap()).collect();
     assert_eq!(
         notes,
         [
-            "3 files at 16,000 Hz will be resampled to 22,050 Hz; nothing is in them above 8,000 Hz",
+            "6 files at 8,000 Hz will be resampled to 22,050 Hz; nothing is in them above 4,000 Hz",
+            "6 files at 16,000 Hz will be resampled to 22,050 Hz; nothing is in them above 8,000 Hz",
             "2 files at 44,100 Hz will be resampled to 22,050 Hz",
             "the channels of 2 files will be averaged",
-            "2 files cannot be read: repair or remove what is listed",
+            "1 file cannot be read: repair or remove what is listed",
         ]
     );
     // Without a wish, the rate that most files have.

@@ -260,7 +260,7 @@ fn sizes_that_are_wrong_are_believed_only_as_far_as_the_file_goes() {
     for size in [2_000_000_000, 0xFFFF_1000, 0x7FFF_FFFF, u32::MAX - 8, 2016, 2044, 2100] {
         let parts = Parts { data_size: Some(size), ..Parts::new(&sound) };
         assert_eq!(samples(&parts.bytes()), read, "{size}");
-        let said = remarks(parts.bytes()).iter().any(|remark| remark.contains("promises more"));
+        let said = remarks(parts.bytes()).iter().any(|remark| remark.contains("promise more"));
         assert_eq!(said, size != 0x7FFF_FFFF && size != u32::MAX - 8, "{size}");
     }
     for size in [2400, 1_000_000] {

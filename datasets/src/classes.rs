@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use program::names::composed;
 
 /// The classes in the order of their numbers: those `wanted`, or else `default`. What is wanted must
-/// be among the labels `found` in `dir`.
+/// be among the labels `found` in `dir`, which are in normal form (NFC), as the result is.
 ///
 /// # Errors
 /// If a wanted class is not there or named twice, or if there are fewer than two.
@@ -19,6 +20,7 @@ pub fn choose(
     let classes = match wanted {
         None => default,
         Some(wanted) => {
+            let wanted: Vec<_> = wanted.iter().map(|class| composed(class)).collect();
             for (number, class) in wanted.iter().enumerate() {
                 ensure!(
                     found.contains(class),
@@ -28,7 +30,7 @@ pub fn choose(
                 );
                 ensure!(!wanted[..number].contains(class), "data.classes has `{class}` twice");
             }
-            wanted.to_vec()
+            wanted
         }
     };
     ensure!(
@@ -56,6 +58,10 @@ mod tests {
         };
         assert_eq!(choose(None).unwrap(), ["a", "b", "c"]);
         assert_eq!(choose(Some(&["c", "a"])).unwrap(), ["c", "a"]);
+        let found = BTreeSet::from(["élan".to_owned(), "a".to_owned()]);
+        let wanted = ["a".to_owned(), "e\u{301}lan".to_owned()];
+        let chosen = super::choose(Some(&wanted), vec![], &found, Path::new("d")).unwrap();
+        assert_eq!(chosen, ["a", "élan"]);
         assert!(
             choose(Some(&["a", "x"])).unwrap_err().contains("`x`, but the classes in d are: a")
         );

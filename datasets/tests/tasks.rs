@@ -12,6 +12,7 @@ use datasets::section;
 use datasets::shape::{Shape, Target};
 use datasets::split::{Examples, Split};
 use datasets::tasks::{self, Splits, TASKS, Task};
+use program::findings::Findings;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
         val: part(1),
         test: part(2),
         origin: format!("{count} sequences of {bits} bits per part"),
+        findings: Findings::default(),
     })
 }
 

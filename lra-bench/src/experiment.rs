@@ -114,6 +114,15 @@ impl Experiment {
         config::commented(self, &[("data", (self.task()?.section.schema)())])
     }
 
+    /// Keeps what is decoded or generated in `dir`, where the task keeps anything.
+    pub fn set_cache(&mut self, dir: &Path) {
+        let schema = self.task().map(|task| (task.section.schema)());
+        let properties = schema.as_ref().ok().and_then(|schema| schema.get("properties"));
+        if properties.is_some_and(|properties| properties.get("cache").is_some()) {
+            self.data.insert("cache".to_owned(), dir.display().to_string().into());
+        }
+    }
+
     /// Reads the task's files from `dir`.
     pub fn set_data_dir(&mut self, dir: &Path) {
         self.data.insert("dir".to_owned(), dir.display().to_string().into());

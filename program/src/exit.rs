@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Error, Result};
 
 use crate::interrupt;
+use crate::names::pasted;
 use crate::output::note;
 
 /// Exit code of a run that was interrupted after saving (128 + SIGINT, as shells count).
@@ -83,7 +84,7 @@ pub fn exit_code<T: Into<Exit>>(run: impl FnOnce() -> Result<T>) -> u8 {
         Ok(Exit::Done) => 0,
         Ok(Exit::Stopped) => INTERRUPTED,
         Ok(Exit::Interrupted { step, run }) => {
-            let run = run.display();
+            let run = pasted(&run);
             note(format_args!(
                 "interrupted after step {step}; everything is saved. Continue with --resume {run}"
             ));

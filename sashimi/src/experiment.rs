@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
-use audio_data::split::SplitBy;
+use audio_data::split::{Names, SplitBy};
 use program::config::{Aliases, Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
@@ -61,6 +61,9 @@ pub struct DataConfig {
     /// How recordings are divided for training, validation and test: `auto`, `lists`, `files` or
     /// `time`.
     pub split: SplitBy,
+    /// What of a file's name decides where they are divided by `files`: `nfc`, its normal form, the
+    /// same on macOS and elsewhere, or `as-they-are`, as in runs from before this setting.
+    pub names: Names,
     /// `mu-law`, `a-law` or `linear`.
     #[default(Companding::MuLaw)]
     pub companding: Companding,
@@ -82,7 +85,7 @@ pub struct DataConfig {
     /// Sequences of the validation split that are evaluated while training, evenly taken; all
     /// where it is missing.
     pub val_count: Option<usize>,
-    /// Damaged files are an error rather than skipped.
+    /// Damaged files and others that would be left out are an error.
     pub strict: bool,
     /// Folder that decoded audio is kept in, as `audio`; `data/cache` where it is missing.
     pub cache: Option<PathBuf>,

@@ -49,9 +49,24 @@ pub struct TrainArgs {
     /// Passes over the training data, in place of the preset's
     #[arg(long, value_name = "N")]
     epochs: Option<u64>,
+    /// How data is read.
+    #[command(flatten)]
+    pub data: DataArgs,
     /// Plain lines instead of a progress bar
     #[arg(long)]
     pub no_progress: bool,
+}
+
+/// Flags about reading data, in `train` and `evaluate`.
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// Damaged files and others that would be left out of the data are an error
+    #[arg(long)]
+    pub strict: bool,
+    /// Where to keep what is decoded or generated [default: data/cache, or where that cannot be
+    /// written, ~/.cache/s4/data]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
 }
 
 impl TrainArgs {
@@ -139,6 +154,9 @@ pub struct EvaluateArgs {
     /// One JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    /// How data is read.
+    #[command(flatten)]
+    pub data: DataArgs,
     /// Plain lines instead of a progress bar
     #[arg(long)]
     pub no_progress: bool,

@@ -21,6 +21,7 @@ use crate::run_dir;
 use crate::schedule::ScheduleState;
 use program::config;
 use program::files;
+use program::names::pasted;
 
 /// Version of the file's layout and of [`Meta`].
 const FORMAT: u32 = 2;
@@ -137,7 +138,7 @@ impl Checkpoint {
             "{} has no checkpoint yet: the run was stopped before it wrote one; train on with \
              --resume {}",
             run.display(),
-            run.display()
+            pasted(run)
         );
         Self::load(if best.exists() { &best } else { &last })
     }

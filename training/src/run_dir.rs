@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use program::files::{self, Lock};
+use program::names;
 
 const CONFIG: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
@@ -29,9 +30,10 @@ impl RunDir {
     /// If there is a run already, or the folder cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
         if is_run(path) {
-            let path = path.display();
             bail!(
-                "{path} holds a run already; continue it with --resume {path}, or choose another"
+                "{} holds a run already; continue it with --resume {}, or choose another",
+                path.display(),
+                names::pasted(path)
             );
         }
         files::create_folder(&path.join(CHECKPOINTS))?;
@@ -111,6 +113,7 @@ impl Drop for RunDir {
 pub fn make_numbered(root: &Path, task: &str, stem: &str) -> Result<PathBuf> {
     let folder = root.join(task);
     files::create_folder(&folder)?;
+    let stem = names::folder_stem(stem);
     for number in 1.. {
         let path = folder.join(format!("{stem}-{number:03}"));
         // create_dir fails for all but one of several processes that start together.

@@ -194,7 +194,8 @@ fn decode(
         return Err(Stop::Damaged(anyhow!("it is too short for a single sample at {rate} Hz")));
     }
     let (entry, path, start) = (0, PathBuf::new(), 0);
-    Ok(Recording { entry, path, start, frames, min, max, source_rate, channels })
+    let remarks = reader.remarks().iter().map(ToString::to_string).collect();
+    Ok(Recording { entry, path, start, frames, min, max, source_rate, channels, remarks })
 }
 
 impl Built {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::layout::Listing;
 
 /// Changes where the same sources would give other samples or another index.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 pub(super) const SAMPLES: &str = "samples.f32";
 pub(super) const INDEX: &str = "index.json";
@@ -38,6 +38,9 @@ pub struct Recording {
     pub source_rate: u32,
     /// Channels in its file.
     pub channels: u16,
+    /// What is to be said about its file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 #[cfg(test)]
@@ -45,7 +48,8 @@ impl Recording {
     /// A recording without samples, for what only looks at its length.
     pub(crate) fn for_test(entry: usize, path: &str, frames: u64) -> Self {
         let path = PathBuf::from(path);
-        Self { entry, path, start: 0, frames, min: -1.0, max: 1.0, source_rate: 1, channels: 1 }
+        let (start, source_rate, channels, remarks) = (0, 1, 1, Vec::new());
+        Self { entry, path, start, frames, min: -1.0, max: 1.0, source_rate, channels, remarks }
     }
 }
 

@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use dsp::resample::RATES;
-use program::output::note;
+use program::findings::{Findings, tell_skipped};
+use program::names::pasted;
 use program::progress::Progress;
-use program::{exit, interrupt};
+use program::{exit, files, interrupt};
 use rayon::prelude::*;
 
 use crate::layout::Listing;
@@ -38,6 +39,8 @@ pub struct Corpus {
     path: PathBuf,
     rate: u32,
     recordings: Vec<Recording>,
+    /// What is to be said about the files that it was made of.
+    pub findings: Findings,
 }
 
 /// What [`prepare`] comes to.
@@ -74,17 +77,19 @@ pub fn prepare(
         RATES.start(),
         RATES.end()
     );
-    let folder = cache.join(index::key(listing, rate)?);
-    if folder.exists() {
-        match Corpus::open(&folder, listing, rate) {
-            Ok((corpus, skipped)) => {
-                if let (true, Some(first)) = (strict, skipped.first()) {
-                    return Err(first.as_error());
-                }
-                return Ok(Some(Prepared { corpus, skipped, reused: true }));
+    let key = index::key(listing, rate)?;
+    for cache in files::caches(cache) {
+        if let Ok((corpus, skipped)) = Corpus::open(&cache.join(&key), listing, rate) {
+            if let (true, Some(first)) = (strict, skipped.first()) {
+                return Err(first.as_error());
             }
-            Err(_) => build::discard(&folder)?,
+            return Ok(Some(Prepared { corpus, skipped, reused: true }));
         }
+    }
+    let cache = &files::writable_cache(cache)?;
+    let folder = cache.join(key);
+    if folder.exists() {
+        build::discard(&folder)?;
     }
     let Some(built) = build::build(listing, rate, cache, strict, progress, cancelled)? else {
         return Ok(None);
@@ -95,9 +100,6 @@ pub fn prepare(
         .with_context(|| format!("the new cache {} cannot be read", folder.display()))?;
     Ok(Some(Prepared { corpus, skipped, reused: false }))
 }
-
-/// Skipped files that are named one by one.
-const NAMED: usize = 10;
 
 /// [`prepare`] as a program does it, in `cache/audio`: with a bar for `progress`, where there is a
 /// terminal, and files that cannot be read named on standard error.
@@ -119,16 +121,9 @@ pub fn open(
     let Prepared { corpus, skipped, .. } = prepared
         .with_context(|| format!("the audio in {}", listing.dir.display()))?
         .ok_or_else(exit::interrupted)?;
-    for file in skipped.iter().take(NAMED) {
-        note(format_args!("skipped: {}: {}", file.path.display(), file.reason));
-    }
-    if skipped.len() > NAMED {
-        note(format_args!(
-            "skipped: {} more files; `audio-data inspect {}` has all",
-            skipped.len() - NAMED,
-            listing.dir.display()
-        ));
-    }
+    let skipped: Vec<_> = skipped.into_iter().map(|file| (file.path, file.reason)).collect();
+    let more = format!("; `audio-data inspect {}` has all", pasted(&listing.dir));
+    tell_skipped(&skipped, &more);
     Ok(corpus)
 }
 
@@ -178,7 +173,16 @@ impl Corpus {
         let (frames, bytes) = (index.frames(), samples.metadata()?.len());
         ensure!(frames.checked_mul(4) == Some(bytes), "{bytes} bytes for {frames} samples");
         let index::Index { recordings, skipped, .. } = index;
-        Ok((Self { samples, path, rate, recordings }, skipped))
+        let mut findings = Findings::default();
+        for file in &skipped {
+            findings.leave_out("audio files that cannot be read", &file.path);
+        }
+        for recording in &recordings {
+            for remark in &recording.remarks {
+                findings.note(remark, &recording.path);
+            }
+        }
+        Ok((Self { samples, path, rate, recordings, findings }, skipped))
     }
 
     /// Samples per second.

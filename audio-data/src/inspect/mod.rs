@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Error, Result, ensure};
 use indicatif::HumanCount;
+use program::findings::Findings;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use self::measure::{Levels, Measure};
 use dsp::resample::RATES;
 
-use crate::layout::{self, Entry};
+use crate::layout::{self, Entry, Listing};
 use crate::part::Part;
-use crate::read::Reader;
+use crate::read::{Reader, Remark};
 
 /// Shorter files are probably fragments, in seconds.
 const SHORT: f64 = 0.1;
@@ -52,6 +53,8 @@ pub struct Report {
     /// Rate in Hz that the recommendations assume: what was asked for, else what the layout usually
     /// has, else what most files have.
     pub rate: Option<u32>,
+    /// What else is in the folder, and what is read although something is wrong with it, by kind.
+    pub findings: Findings,
     /// What may need attention, by kind and then by path.
     pub problems: Vec<Problem>,
     /// What to do or to know, in words.
@@ -155,6 +158,9 @@ pub struct Sound {
     /// How loud it is.
     #[serde(flatten)]
     pub levels: Levels,
+    /// What is to be said about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
 }
 
 /// Reads all audio in a folder, or one file, with all cores.
@@ -180,9 +186,9 @@ pub fn inspect(
     if !metadata.is_dir() {
         let each =
             vec![FileReport { path: name.clone(), error: None, sound: Some(Sound::of(path)?) }];
-        return Ok(Report::new(name, each, None, rate));
+        return Ok(Report::new(name, each, None, rate, Findings::default()));
     }
-    let entries = layout::open(path, "folder")?.entries;
+    let Listing { entries, findings, .. } = layout::open(path, "folder")?;
     let (layout, usual_rate) = recognise(path);
     let done = AtomicUsize::new(0);
     let read = |entry: &Entry| {
@@ -191,7 +197,7 @@ pub fn inspect(
         report
     };
     let each = entries.par_iter().map(read).collect();
-    Ok(Report::new(name, each, Some(layout), rate.or(usual_rate)))
+    Ok(Report::new(name, each, Some(layout), rate.or(usual_rate), findings))
 }
 
 /// What a folder is taken for, and the rate that it usually has.
@@ -272,6 +278,7 @@ impl Sound {
             frames: measure.frames(),
             seconds: measure.frames() as f64 / f64::from(format.rate),
             levels: measure.levels(),
+            remarks: reader.remarks().to_vec(),
         })
     }
 }
@@ -282,7 +289,13 @@ impl Report {
         each: Vec<FileReport>,
         layout: Option<LayoutReport>,
         rate: Option<u32>,
+        mut findings: Findings,
     ) -> Self {
+        for file in &each {
+            for remark in file.sound.iter().flat_map(|sound| &sound.remarks) {
+                findings.note(*remark, &file.path);
+            }
+        }
         let sounds = || each.iter().filter_map(|file| file.sound.as_ref());
         let rates = count(sounds().map(|sound| sound.rate));
         let most_have = rates.iter().max_by_key(|(rate, count)| (**count, **rate));
@@ -302,6 +315,7 @@ impl Report {
             levels: Levels::together(&sounds().map(|s| (s.seconds, &s.levels)).collect::<Vec<_>>()),
             layout,
             rate,
+            findings,
             problems,
             recommendations: Vec::new(),
             each,

@@ -41,6 +41,10 @@ impl Display for Report {
         for problems in self.problems.chunk_by(|a, b| a.kind == b.kind) {
             list(f, problems)?;
         }
+        if self.findings.lines().next().is_some() {
+            writeln!(f, "\nBesides")?;
+        }
+        self.findings.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
         if !self.recommendations.is_empty() {
             writeln!(f, "\nNote")?;
         }

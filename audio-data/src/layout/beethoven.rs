@@ -10,6 +10,7 @@ pub(super) const LAYOUT: Layout = Layout {
         folder_name(dir) == "beethoven" && audio_names_in(dir).is_ok_and(|names| !names.is_empty())
     },
     list: clips_in_order::list,
+    others: &[],
 };
 
 #[cfg(test)]

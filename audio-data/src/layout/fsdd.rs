@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use program::names::composed;
 
 use super::{Entry, Layout, audio_names_in};
 use crate::part::Part;
@@ -13,7 +14,20 @@ pub(super) const LAYOUT: Layout = Layout {
     rate: Some(8_000),
     recognises,
     list,
+    others: OTHERS,
 };
+
+/// What else is in the authors' repository.
+const OTHERS: &[&str] = &[
+    "README.md",
+    "LICENSE",
+    "__init__.py",
+    "metadata.py",
+    "pip_requirements.txt",
+    "acquire_data",
+    "utils",
+    "spectrograms",
+];
 
 /// The folder of the clips, from the data set's.
 fn clips(dir: &Path) -> PathBuf {
@@ -40,7 +54,7 @@ fn list(dir: &Path) -> Result<Vec<Entry>> {
                 _ => Part::Train,
             }),
             label: Some(digit.to_owned()),
-            speaker: Some(speaker.to_owned()),
+            speaker: Some(composed(speaker)),
         })
     };
     Ok(names.iter().filter_map(|name| entry(Path::new(name))).collect())

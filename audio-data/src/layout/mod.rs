@@ -10,11 +10,14 @@ mod sc09;
 mod speech_commands;
 mod youtubemix;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use program::files::{Walk, names_in, walk};
+use program::findings::Findings;
 
 use crate::part::Part;
 use crate::read::is_audio_name;
@@ -48,6 +51,8 @@ pub struct Listing {
     pub layout: &'static Layout,
     /// Its clips, sorted by path; at least one.
     pub entries: Vec<Entry>,
+    /// What else is there.
+    pub findings: Findings,
 }
 
 /// A way in which data sets lie on disk.
@@ -63,6 +68,8 @@ pub struct Layout {
     pub recognises: fn(&Path) -> bool,
     /// The clips of a folder, in any order.
     pub list: fn(&Path) -> Result<Vec<Entry>>,
+    /// Files and folders directly in it that are known to be no clips.
+    pub others: &'static [&'static str],
 }
 
 /// All layouts, in the order in which they are tried; the last takes every folder.
@@ -115,28 +122,45 @@ fn list(dir: &Path, layout: &'static Layout) -> Result<Listing> {
     ensure!(
         !entries.is_empty(),
         "no audio files in {}, taken for the layout `{}` ({}); give it .wav, .flac, .ogg or .mp3 \
-         files, or choose another folder or layout",
+         files, or choose another folder or layout{}",
         dir.display(),
         layout.name,
-        layout.about
+        layout.about,
+        match others(dir, layout, &entries)?.left_out() {
+            none if none.is_empty() => none,
+            left_out => format!("; it has {left_out}"),
+        }
     );
     entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Listing { dir: dir.to_owned(), layout, entries })
+    let findings = others(dir, layout, &entries)?;
+    Ok(Listing { dir: dir.to_owned(), layout, entries, findings })
 }
 
-/// Names of what lies in `dir` and is not hidden, sorted.
-///
-/// # Errors
-/// If `dir` cannot be listed.
-pub fn names_in(dir: &Path) -> Result<Vec<OsString>> {
-    let read = || -> std::io::Result<Vec<OsString>> {
-        fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
-    };
-    let mut names = read()
-        .with_context(|| format!("cannot list {}; check that you may read it", dir.display()))?;
-    names.retain(|name| !name.to_string_lossy().starts_with('.'));
-    names.sort();
-    Ok(names)
+/// What is in `dir` apart from the entries.
+fn others(dir: &Path, layout: &Layout, entries: &[Entry]) -> Result<Findings> {
+    let Walk { mut files, mut findings } = walk(dir)?;
+    files.sort();
+    let taken: HashSet<_> = entries.iter().map(|entry| &*entry.path).collect();
+    for path in files.iter().filter(|path| !taken.contains(&***path)) {
+        let top = path.iter().next().unwrap_or_default();
+        if layout.others.iter().any(|other| top == *other) {
+            findings.pass_over("files of the data set that are no clips", path);
+        } else if is_audio_name(path) {
+            let kind = format!("audio files that are no clips of the layout `{}`", layout.name);
+            findings.leave_out(kind, path);
+        } else {
+            findings.leave_out(kind_of(path), path);
+        }
+    }
+    Ok(findings)
+}
+
+/// What files with the name of this one are called: ".gif files".
+pub fn kind_of(path: &Path) -> String {
+    match path.extension() {
+        Some(suffix) => format!(".{} files", suffix.to_string_lossy().to_lowercase()),
+        None => "files without a suffix".to_owned(),
+    }
 }
 
 /// Names of the audio files that lie directly in `dir`, sorted.

@@ -12,6 +12,7 @@ pub(super) const LAYOUT: Layout = Layout {
     rate: Some(16_000),
     recognises,
     list,
+    others: speech_commands::OTHERS,
 };
 
 const DIGITS: [&str; 10] =

@@ -6,8 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use program::files::names_in;
+use program::names::composed;
 
-use super::{Entry, Layout, audio_names_in, names_in};
+use super::{Entry, Layout, audio_names_in};
 use crate::part::Part;
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -16,10 +18,15 @@ pub(super) const LAYOUT: Layout = Layout {
     rate: Some(16_000),
     recognises,
     list: |dir| list(dir, |_| true),
+    others: OTHERS,
 };
 
 const LISTS: [(&str, Part); 2] =
     [("testing_list.txt", Part::Test), ("validation_list.txt", Part::Val)];
+
+/// What else is in the official archives.
+pub(super) const OTHERS: &[&str] =
+    &["README.md", "LICENSE", "testing_list.txt", "validation_list.txt", "_background_noise_"];
 
 pub(super) fn recognises(dir: &Path) -> bool {
     let words = words(dir).unwrap_or_default();
@@ -41,11 +48,12 @@ pub(super) fn words(dir: &Path) -> Result<Vec<String>> {
 pub(super) fn list(dir: &Path, is_taken: impl Fn(&str) -> bool) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for word in words(dir)?.into_iter().filter(|word| is_taken(word)) {
-        for name in audio_names_in(&dir.join(&word))? {
+        // A folder that cannot be listed is told with the rest that is left out.
+        for name in audio_names_in(&dir.join(&word)).unwrap_or_default() {
             let speaker = name.to_str().and_then(|name| Some(name.split_once("_nohash_")?.0));
             entries.push(Entry {
-                speaker: speaker.map(str::to_owned),
-                label: Some(word.clone()),
+                speaker: speaker.map(composed),
+                label: Some(composed(&word)),
                 ..Entry::new(Path::new(&word).join(&name))
             });
         }
@@ -80,11 +88,12 @@ fn apply_lists(dir: &Path, entries: &mut [Entry]) -> Result<()> {
         let path = dir.join(name);
         let text = fs::read_to_string(&path)
             .with_context(|| format!("cannot read the list {}", path.display()))?;
-        let listed: HashSet<&str> = text.lines().map(str::trim).collect();
+        let text = text.trim_start_matches('\u{feff}');
+        let listed: HashSet<String> = text.lines().map(|line| composed(line.trim())).collect();
         let mut found = 0;
         for (i, entry) in entries.iter_mut().enumerate() {
             let parts: Vec<_> = entry.path.iter().map(|part| part.to_string_lossy()).collect();
-            if listed.contains(&*parts.join("/")) {
+            if listed.contains(&composed(&parts.join("/"))) {
                 found += 1;
                 if taken.insert(i) {
                     entry.split = Some(split);

@@ -35,16 +35,16 @@ pub struct Format {
 /// The kinds of files that are read, in words.
 pub const READ: &str = "WAV, FLAC, Ogg Vorbis, MP3, AAC, ALAC, AIFF or CAF";
 
-/// What is to be said about a file that is read all the same, such that it fits behind "3 files".
+/// What is to be said about a file that is read all the same.
 pub type Remark = &'static str;
 
 /// Of a file whose header promises more than there is, and is more likely wrong than the file is
 /// truncated.
-const OVERSIZED: Remark = "whose header promises more than there is, read to the end";
+const OVERSIZED: Remark = "headers that promise more than there is, files read to their end";
 /// Of an MP3 that was cut out of another.
-const CUT: Remark = "that begin in the middle of an MP3 frame, read from the next one";
+const CUT: Remark = "files that begin inside an MP3 frame, read from the next one";
 /// Of floats that are not within [-1, 1], as they should be.
-const LOUD: Remark = "of floats beyond full scale, divided by their peak";
+const LOUD: Remark = "floats beyond full scale, divided by their peak";
 
 /// Reads one file from its beginning to its end.
 ///

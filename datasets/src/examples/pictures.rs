@@ -1,21 +1,28 @@
-//! PNG files of one size as sequences of grey pixels, row by row, read when they are asked for.
+//! PNG and JPEG files of one size as sequences of grey pixels, row by row, read when they are asked
+//! for. What a file holds is decided by its content, not by its name.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::fs;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use png::{Reader, Transformations};
+use anyhow::{Context, Result, bail, ensure};
+use png::Transformations;
 use program::interrupt;
 use rayon::prelude::*;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
 
 use super::images::luma;
 use crate::batch::{Example, Sequences};
 use crate::split::Examples;
 
+/// More than any sequence of pixels has: guards against a header that makes things up.
+const MAX_PIXELS: u64 = 1 << 26;
+
 /// Pictures of one split.
 #[derive(Debug)]
-pub struct GreyPngs {
+pub struct Pictures {
     /// Files with their classes.
     pub files: Vec<(PathBuf, i64)>,
     /// Width and height of every picture.
@@ -24,15 +31,18 @@ pub struct GreyPngs {
     pub max_length: usize,
 }
 
-impl Examples for GreyPngs {
+impl Examples for Pictures {
     fn len(&self) -> usize {
         self.files.len()
     }
 
     fn example(&self, index: usize) -> Result<Example> {
         let (path, label) = &self.files[index];
-        let mut bytes =
-            pixels(path, self.size).with_context(|| format!("{} is not usable", path.display()))?;
+        let not_usable = || format!("{} is not usable", path.display());
+        let (found, mut bytes) = read(path).with_context(not_usable)?;
+        if found != self.size {
+            bail!("{}: it has become {} x {} pixels", not_usable(), found.0, found.1);
+        }
         bytes.truncate(self.max_length);
         Ok(Example { sequences: vec![Sequences::Bytes(bytes)], label: *label })
     }
@@ -42,20 +52,31 @@ impl Examples for GreyPngs {
     }
 }
 
+/// Reads all these pictures to their ends: width and height of each, or what is wrong with it.
+/// `progress` is called with each that is done, from any thread.
+///
+/// # Errors
+/// If the user interrupts.
+pub fn check(paths: &[PathBuf], progress: &(dyn Fn() + Sync)) -> Result<Vec<Result<(u32, u32)>>> {
+    let check = |path: &PathBuf| {
+        interrupt::check()?;
+        let size = read(path).map(|(size, _)| size);
+        progress();
+        Ok(size)
+    };
+    paths.par_iter().map(check).collect()
+}
+
 /// Width and height that all these pictures have.
 ///
 /// # Errors
-/// If one is not readable, or not of the size of the first.
-pub fn common_size(paths: &[PathBuf]) -> Result<(u32, u32)> {
-    let first = paths.first().context("there are no pictures")?;
-    let size = |path: &PathBuf| -> Result<(u32, u32)> {
-        let reader = reader(path).with_context(|| format!("{} is not usable", path.display()))?;
-        Ok((reader.info().width, reader.info().height))
-    };
-    let expected = size(first)?;
-    paths.par_iter().try_for_each(|path| {
-        interrupt::check()?;
-        let found = size(path)?;
+/// If there are none, or two are of different sizes.
+pub fn common_size<'a>(
+    pictures: impl IntoIterator<Item = (&'a Path, (u32, u32))>,
+) -> Result<(u32, u32)> {
+    let mut pictures = pictures.into_iter();
+    let (first, expected) = pictures.next().context("there are no pictures")?;
+    for (path, found) in pictures {
         ensure!(
             found == expected,
             "{} has {} x {} pixels and {} has {} x {}: all must be of one size; scale or crop them",
@@ -66,37 +87,90 @@ pub fn common_size(paths: &[PathBuf]) -> Result<(u32, u32)> {
             found.0,
             found.1
         );
-        Ok(())
-    })?;
+    }
     Ok(expected)
 }
 
-fn reader(path: &Path) -> Result<Reader<BufReader<File>>> {
-    let file = File::open(path).context("cannot open it")?;
-    let mut decoder = png::Decoder::new(BufReader::new(file));
-    decoder.set_transformations(Transformations::normalize_to_color8());
-    decoder.read_info().context("it is not a readable PNG")
+/// Width, height, and luma of all pixels.
+///
+/// # Errors
+/// If it is not a whole picture.
+pub fn read(path: &Path) -> Result<((u32, u32), Vec<u8>)> {
+    decode(&fs::read(path).context("cannot read it")?)
 }
 
-/// Luma of all pixels; transparency is ignored.
-fn pixels(path: &Path, size: (u32, u32)) -> Result<Vec<u8>> {
-    let mut reader = reader(path)?;
-    let found = (reader.info().width, reader.info().height);
-    ensure!(found == size, "it has become {} x {} pixels", found.0, found.1);
+/// Width, height, and luma of all pixels, of a file in memory; transparency is ignored.
+///
+/// # Errors
+/// If it is neither a whole PNG nor a whole JPEG.
+pub fn decode(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
+    match bytes {
+        [] => bail!("the file is empty"),
+        [0xFF, 0xD8, ..] => decode_jpeg(bytes),
+        _ => decode_png(bytes),
+    }
+}
+
+fn decode_png(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().context("it is neither a readable PNG nor a JPEG")?;
+    let size = (reader.info().width, reader.info().height);
+    ensure_size(size)?;
     let mut data = vec![0; reader.output_buffer_size().context("it is too large")?];
     reader.next_frame(&mut data).context("its image data are damaged or end too early")?;
+    // On to the end: a file that was cut off after the last row is noticed as well.
+    reader.finish().context("it ends too early, or its last part is damaged")?;
     let samples = reader.output_color_type().0.samples();
+    Ok((size, grey(&data, samples)))
+}
+
+fn decode_jpeg(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
+    const DAMAGED: &str = "it is no readable JPEG: it is damaged or ends too early";
+    // Viewers show what there is of a damaged file, and fill the rest with grey.
+    let mut options = DecoderOptions::default().set_strict_mode(true);
+    let mut decoder = JpegDecoder::new_with_options(Cursor::new(bytes), options);
+    decoder.decode_headers().context(DAMAGED)?;
+    let info = decoder.info().context(DAMAGED)?;
+    let size = (u32::from(info.width), u32::from(info.height));
+    ensure_size(size)?;
+    let samples = if info.components == 1 { 1 } else { 3 };
+    options = options.jpeg_set_out_colorspace(match samples {
+        1 => ColorSpace::Luma,
+        _ => ColorSpace::RGB,
+    });
+    decoder.set_options(options);
+    let data = decoder.decode().context(DAMAGED)?;
+    // The decoder does not miss what comes after the last row.
+    let start = last(bytes, [0xFF, 0xDA]).unwrap_or(0);
+    last(&bytes[start..], [0xFF, 0xD9]).context(DAMAGED)?;
+    Ok((size, grey(&data, samples)))
+}
+
+fn last(bytes: &[u8], marker: [u8; 2]) -> Option<usize> {
+    bytes.windows(2).rposition(|pair| pair == marker)
+}
+
+fn ensure_size((width, height): (u32, u32)) -> Result<()> {
+    ensure!(
+        u64::from(width) * u64::from(height) <= MAX_PIXELS,
+        "its header claims {width} x {height} pixels, more than a sequence may have"
+    );
+    Ok(())
+}
+
+fn grey(data: &[u8], samples: usize) -> Vec<u8> {
     let grey = |pixel: &[u8]| match *pixel {
         [r, g, b] | [r, g, b, _] => luma([r, g, b]),
         [grey, ..] => grey,
         [] => 0,
     };
-    Ok(data.chunks_exact(samples).map(grey).collect())
+    data.chunks_exact(samples).map(grey).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::File;
 
     use png::{BitDepth, ColorType};
 
@@ -107,6 +181,9 @@ mod tests {
         let mut encoder = png::Encoder::new(File::create(path).unwrap(), width, height);
         encoder.set_color(color);
         encoder.set_depth(BitDepth::Eight);
+        if color == ColorType::Indexed {
+            encoder.set_palette([7, 7, 7, 250, 250, 250].as_slice());
+        }
         encoder.write_header().unwrap().write_image_data(data).unwrap();
     }
 
@@ -118,16 +195,35 @@ mod tests {
         write(&path("alpha.png"), ColorType::GrayscaleAlpha, (2, 1), &[7, 0, 250, 255]);
         write(&path("rgb.png"), ColorType::Rgb, (2, 1), &[7, 7, 7, 250, 250, 250]);
         write(&path("rgba.png"), ColorType::Rgba, (2, 1), &[7, 7, 7, 9, 250, 250, 250, 9]);
-        let files: Vec<_> =
-            ["grey", "alpha", "rgb", "rgba"].map(|n| path(&format!("{n}.png"))).into();
-        assert_eq!(common_size(&files).unwrap(), (2, 1));
+        write(&path("indexed.png"), ColorType::Indexed, (2, 1), &[0, 1]);
+        let names = ["grey", "alpha", "rgb", "rgba", "indexed"];
+        let files: Vec<_> = names.map(|n| path(&format!("{n}.png"))).into();
+        for size in check(&files, &|| {}).unwrap() {
+            assert_eq!(size.unwrap(), (2, 1));
+        }
         let files: Vec<_> = files.into_iter().zip(0..).collect();
         let pictures =
-            |max_length| Split::new(GreyPngs { files: files.clone(), size: (2, 1), max_length });
-        let batch = pictures(100).batch(&[3, 1, 0, 2]).unwrap();
-        assert_eq!(batch.sequences, Sequences::Bytes([7, 250].repeat(4)));
-        assert_eq!(batch.labels, [3, 1, 0, 2]);
+            |max_length| Split::new(Pictures { files: files.clone(), size: (2, 1), max_length });
+        let batch = pictures(100).batch(&[3, 1, 0, 2, 4]).unwrap();
+        assert_eq!(batch.sequences, Sequences::Bytes([7, 250].repeat(5)));
+        assert_eq!(batch.labels, [3, 1, 0, 2, 4]);
         assert_eq!(pictures(1).batch(&[0]).unwrap().sequences, Sequences::Bytes(vec![7]));
+    }
+
+    #[test]
+    fn jpegs_are_read_whole_or_not_at_all() {
+        for (name, expected) in [("grey", 60), ("colour", 60), ("progressive", 60), ("cmyk", 60)] {
+            let file = format!("tests/data/pictures/{name}.jpg");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            let bytes = fs::read(path).unwrap();
+            let (size, pixels) = decode(&bytes).unwrap();
+            assert_eq!(size, (24, 16), "{name}");
+            assert!(pixels[..4].iter().all(|&x| x.abs_diff(expected) < 8), "{name}: {pixels:?}");
+            for end in [2, 20, bytes.len() / 2, bytes.len() * 3 / 4, bytes.len() - 2] {
+                let error = decode(&bytes[..end]).map(|_| ()).unwrap_err();
+                assert!(format!("{error:#}").contains("JPEG"), "{name}, {end}: {error:#}");
+            }
+        }
     }
 
     #[test]
@@ -135,16 +231,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         write(&path("a.png"), ColorType::Grayscale, (2, 2), &[0; 4]);
-        write(&path("b.png"), ColorType::Grayscale, (3, 2), &[0; 6]);
-        let error = common_size(&[path("a.png"), path("b.png")]).unwrap_err().to_string();
+        let sizes = [(Path::new("a.png"), (2, 2)), (Path::new("b.png"), (3, 2))];
+        let error = common_size(sizes).unwrap_err().to_string();
         assert!(error.contains("2 x 2") && error.contains("b.png has 3 x 2"), "{error}");
         fs::write(path("c.png"), "GIF89a").unwrap();
-        let error = format!("{:#}", common_size(&[path("a.png"), path("c.png")]).unwrap_err());
-        assert!(error.contains("c.png") && error.contains("PNG"), "{error}");
         let whole = fs::read(path("a.png")).unwrap();
+        let found = check(&[path("a.png"), path("c.png"), path("d.png")], &|| {}).unwrap();
+        assert_eq!(*found[0].as_ref().unwrap(), (2, 2));
+        let error = format!("{:#}", found[1].as_ref().unwrap_err());
+        assert!(error.contains("PNG"), "{error}");
+        assert!(found[2].is_err());
+        for end in [0, 10, whole.len() - 20, whole.len() - 12, whole.len() - 1] {
+            assert!(decode(&whole[..end]).is_err(), "{end}");
+        }
         fs::write(path("a.png"), &whole[..whole.len() - 20]).unwrap();
         let files = vec![(path("a.png"), 0)];
-        let error = GreyPngs { files, size: (2, 2), max_length: 4 }.example(0).unwrap_err();
+        let error = Pictures { files, size: (2, 2), max_length: 4 }.example(0).unwrap_err();
         assert!(format!("{error:#}").contains("a.png"), "{error:#}");
     }
 }

@@ -1,12 +1,16 @@
-//! A folder of files with one folder per class: `DIR/<class>/<file>`.
+//! A folder of files with one folder per class: `DIR/<class>/<file>`, at any depth.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail, ensure};
-use audio_data::layout::names_in;
+use anyhow::{Context, Result, bail, ensure};
+use audio_data::layout::kind_of;
 use audio_data::part::Part;
 use audio_data::read::is_audio_name;
+use audio_data::split::Names;
+use program::files::{Walk, names_in, walk};
+use program::findings::Findings;
+use program::names::composed;
 use program::seed;
 use strum::Display;
 
@@ -14,10 +18,10 @@ use strum::Display;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Kind {
-    /// Sound: wav, flac, ogg or mp3.
+    /// Sound.
     Audio,
-    /// Pictures: png.
-    #[strum(to_string = "PNG")]
+    /// Pictures: PNG or JPEG.
+    #[strum(to_string = "PNG or JPEG")]
     Image,
     /// Text: txt.
     Text,
@@ -25,12 +29,13 @@ pub enum Kind {
 
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
-        let has = |wanted: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(wanted));
+        let suffix = path.extension().unwrap_or_default().to_ascii_lowercase();
+        let has = |wanted: &[&str]| wanted.iter().any(|wanted| suffix == *wanted);
         if is_audio_name(path) {
             Some(Kind::Audio)
-        } else if has("png") {
+        } else if has(&["png", "jpg", "jpeg", "jpe", "jfif"]) {
             Some(Kind::Image)
-        } else if has("txt") {
+        } else if has(&["txt"]) {
             Some(Kind::Text)
         } else {
             None
@@ -43,66 +48,78 @@ impl Kind {
 pub struct LabelledFile {
     /// Where it is, from the folder of all.
     pub path: PathBuf,
-    /// Name of the folder that it is in.
+    /// Name of the folder that it is in, in normal form (NFC).
     pub class: String,
 }
 
 impl LabelledFile {
     /// The part that it is in: 80% of all files to train on, 10% to validate, 10% to test, by a hash
     /// of `seed` and path. Other files do not matter.
-    pub fn part(&self, seed: u64) -> Part {
-        let names: Vec<_> = self.path.iter().map(|name| name.to_string_lossy()).collect();
-        // The same on every system: not the path's own separator.
-        let hash = seed::derive(seed, &names.join("/"), 0);
-        match (hash as f64) / 2f64.powi(64) {
+    pub fn part(&self, seed: u64, names: Names) -> Part {
+        match self.position(seed, names) {
             x if x < 0.8 => Part::Train,
             x if x < 0.9 => Part::Val,
             _ => Part::Test,
         }
     }
+
+    /// Its hash, in [0, 1).
+    pub fn position(&self, seed: u64, names: Names) -> f64 {
+        seed::derive(seed, &names.of(&self.path), 0) as f64 / 2f64.powi(64)
+    }
 }
 
-/// The files of all classes, sorted by path, and what they hold. Hidden files and those of other
-/// kinds are passed over.
+/// The files of a folder of classes.
+#[derive(Debug)]
+pub struct Listed {
+    /// What they hold.
+    pub kind: Kind,
+    /// Sorted by path.
+    pub files: Vec<LabelledFile>,
+    /// All classes, those without a file included.
+    pub classes: BTreeSet<String>,
+    /// What else is there.
+    pub findings: Findings,
+}
+
+/// Lists the files of all classes, at any depth below the folder of each.
 ///
 /// # Errors
 /// If the folder cannot be read, holds no files of a known kind in folders, or files of several
 /// kinds.
-pub fn list(dir: &Path) -> Result<(Kind, Vec<LabelledFile>)> {
-    let mut by_kind: BTreeMap<Kind, Vec<LabelledFile>> = BTreeMap::new();
-    let mut others = BTreeSet::new();
+pub fn list(dir: &Path) -> Result<Listed> {
     ensure!(
         dir.is_dir(),
         "there is no folder {}; name one with --data that has a folder for each class",
         dir.display()
     );
+    let mut classes = BTreeSet::new();
     for name in names_in(dir)? {
-        let folder = dir.join(&name);
-        if !folder.is_dir() {
-            continue;
+        // One that you may not list is among the findings.
+        if names_in(&dir.join(&name)).is_ok() {
+            let name = name.to_str().with_context(|| {
+                format!("the name of the folder {} is not Unicode; rename it", name.display())
+            })?;
+            classes.insert(composed(name));
         }
-        let class = name.into_string().map_err(|name| {
-            anyhow!("the name of the folder {} is not Unicode; rename it", name.display())
-        })?;
-        for name in names_in(&folder)? {
-            let path = Path::new(&class).join(&name);
-            if !dir.join(&path).is_file() {
-                continue;
+    }
+    let Walk { mut files, mut findings } = walk(dir)?;
+    files.sort();
+    let mut by_kind: BTreeMap<Kind, Vec<LabelledFile>> = BTreeMap::new();
+    for path in files {
+        let mut folders = path.iter();
+        match (folders.next(), folders.next(), Kind::of(&path)) {
+            (Some(class), Some(_), Some(kind)) => {
+                let class = composed(&class.to_string_lossy());
+                by_kind.entry(kind).or_default().push(LabelledFile { path, class });
             }
-            match Kind::of(&path) {
-                Some(kind) => by_kind
-                    .entry(kind)
-                    .or_default()
-                    .push(LabelledFile { path, class: class.clone() }),
-                None => {
-                    others.insert(path.extension().unwrap_or_default().display().to_string());
-                }
-            }
+            (_, Some(_), None) => findings.leave_out(kind_of(&path), path),
+            _ => findings.leave_out("files outside the folders of classes", path),
         }
     }
     let mut kinds = by_kind.into_iter();
     match (kinds.next(), kinds.next()) {
-        (Some(found), None) => Ok(found),
+        (Some((kind, files)), None) => Ok(Listed { kind, files, classes, findings }),
         (Some((a, files_a)), Some((b, files_b))) => bail!(
             "{} has {} {a} files and {} {b} files; keep one kind in a folder",
             dir.display(),
@@ -110,11 +127,12 @@ pub fn list(dir: &Path) -> Result<(Kind, Vec<LabelledFile>)> {
             files_b.len()
         ),
         (None, _) => bail!(
-            "no files in folders of classes: expected {}/<class>/*.{{wav,flac,ogg,mp3,png,txt}}{}",
+            "no files in folders of classes: expected {}/<class>/*.{{wav,flac,ogg,mp3,m4a,png,jpg,\
+             txt}}{}",
             dir.display(),
-            match others.into_iter().collect::<Vec<_>>().join(", ") {
-                none if none.is_empty() => String::new(),
-                others => format!(", found files of other kinds ({others})"),
+            match findings.left_out() {
+                none if none.is_empty() => none,
+                left_out => format!(", found {left_out}"),
             }
         ),
     }
@@ -137,22 +155,41 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_classes() {
-        let folder = folder(&["b/2.WAV", "b/1.flac", "a/x.mp3", "a/.y.wav", "a/n.md", "z.wav"]);
-        let (kind, files) = list(folder.path()).unwrap();
-        assert_eq!(kind, Kind::Audio);
-        let found: Vec<_> =
-            files.iter().map(|file| (file.path.to_str().unwrap(), &*file.class)).collect();
-        assert_eq!(found, [("a/x.mp3", "a"), ("b/1.flac", "b"), ("b/2.WAV", "b")]);
+    fn folders_are_classes_and_the_rest_is_told() {
+        let folder = folder(&[
+            "b/2.WAV",
+            "b/1.flac",
+            "a/x.mp3",
+            "a/.y.wav",
+            "a/n.md",
+            "z.wav",
+            "b/deep/3.M4A",
+        ]);
+        fs::create_dir(folder.path().join("c")).unwrap();
+        let listed = list(folder.path()).unwrap();
+        assert_eq!(listed.kind, Kind::Audio);
+        let files = listed.files.iter();
+        let found: Vec<_> = files.map(|file| (file.path.to_str().unwrap(), &*file.class)).collect();
+        let expected =
+            [("a/x.mp3", "a"), ("b/1.flac", "b"), ("b/2.WAV", "b"), ("b/deep/3.M4A", "b")];
+        assert_eq!(found, expected);
+        assert_eq!(Vec::from_iter(&listed.classes), ["a", "b", "c"]);
+        let lines: Vec<_> = listed.findings.lines().collect();
+        let expected = [
+            "left out: .md files: 1 (a/n.md)",
+            "left out: files outside the folders of classes: 1 (z.wav)",
+            "left out: hidden files and folders: 1 (a/.y.wav)",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]
     fn what_cannot_be_told_apart_is_said() {
         let error = |files: &[&str]| format!("{:#}", list(folder(files).path()).unwrap_err());
-        let message = error(&["a/1.png", "b/1.png", "b/2.txt"]);
-        assert!(message.contains("2 PNG files and 1 text files"), "{message}");
-        let message = error(&["a/1.jpg", "1.wav"]);
-        assert!(message.contains("<class>/*") && message.contains("(jpg)"), "{message}");
+        let message = error(&["a/1.png", "b/1.JPG", "b/2.txt"]);
+        assert!(message.contains("2 PNG or JPEG files and 1 text files"), "{message}");
+        let message = error(&["a/1.gif", "1.wav"]);
+        assert!(message.contains("<class>/*") && message.contains(".gif files: 1"), "{message}");
         let message = format!("{:#}", list(Path::new("/nowhere")).unwrap_err());
         assert!(message.contains("no folder /nowhere"), "{message}");
     }
@@ -163,14 +200,16 @@ mod tests {
             path: Path::new("a").join(format!("{i}.wav")),
             class: "a".to_owned(),
         };
-        let count = |part| (0..5000).filter(|&i| file(i).part(0) == part).count();
+        let part = |i, seed| file(i).part(seed, Names::Nfc);
+        let count = |of| (0..5000).filter(|&i| part(i, 0) == of).count();
         // Standard deviations: 28 and 21.
         assert!(count(Part::Train).abs_diff(4000) < 120, "{}", count(Part::Train));
         assert!(count(Part::Test).abs_diff(500) < 90, "{}", count(Part::Test));
         // Pinned, so that runs of different versions are evaluated on the same files.
-        let test: Vec<_> = (0..40).filter(|&i| file(i).part(0) == Part::Test).collect();
+        let test: Vec<_> = (0..40).filter(|&i| part(i, 0) == Part::Test).collect();
         assert_eq!(test, PINNED);
-        assert_ne!(test, (0..40).filter(|&i| file(i).part(1) == Part::Test).collect::<Vec<_>>());
+        assert_ne!(test, (0..40).filter(|&i| part(i, 1) == Part::Test).collect::<Vec<_>>());
+        assert!((0..40).all(|i| file(i).part(0, Names::AsTheyAre) == part(i, 0)));
     }
 
     const PINNED: [usize; 1] = [11];

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 use program::interrupt;
 use program::output::note;
 
+const BYTE_ORDER_MARK: &[char] = &['\u{feff}'];
+
 /// Calls `each` with the columns of every line of a file, which may end in CR LF. Of bytes that are
 /// not UTF-8, replacement characters are made.
 ///
@@ -35,6 +37,8 @@ pub fn for_each<const N: usize>(
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.strip_suffix('\n').unwrap_or(&text);
+        // A byte order mark is no part of what the file begins with.
+        let text = text.trim_start_matches(if number == 1 { BYTE_ORDER_MARK } else { &[] });
         let columns: Vec<&str> = text.strip_suffix('\r').unwrap_or(text).split('\t').collect();
         let Ok(columns) = <[&str; N]>::try_from(&columns[..]) else {
             bail!(
@@ -72,6 +76,7 @@ mod tests {
     fn quotes_mean_nothing_and_lines_end_either_way() {
         let rows = read(b"a\t\"b\r\n\tc\xff\n'\td").unwrap();
         assert_eq!(rows, [["a", "\"b"], ["", "c\u{fffd}"], ["'", "d"]]);
+        assert_eq!(read("\u{feff}a\tb\n\u{feff}c\td\n".as_bytes()).unwrap()[0], ["a", "b"]);
     }
 
     #[test]

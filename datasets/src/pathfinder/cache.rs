@@ -50,7 +50,7 @@ pub struct Cached {
     path: PathBuf,
     opened: Opened,
     hits: AtomicU64,
-    /// Set when writing failed; from then on images are generated each time.
+    /// Set where nothing can be written: images that are not there are generated each time.
     broken: AtomicBool,
 }
 
@@ -69,13 +69,16 @@ pub fn file_name(generated: &Generated) -> String {
 }
 
 impl Cached {
-    /// Opens the cache of these images in a folder, under [`file_name`], or makes it.
+    /// Opens the cache of these images in a folder, under [`file_name`], or makes it there, or in the
+    /// user's cache where it cannot be made there.
     ///
     /// # Errors
     /// As [`Cached::open_file`].
     pub fn open(folder: &Path, generated: Generated) -> Result<Self> {
-        let path = folder.join(file_name(&generated));
-        Self::open_file(&path, generated)
+        let name = file_name(&generated);
+        let kept = files::caches(folder).into_iter().find(|folder| folder.join(&name).exists());
+        let folder = kept.map_or_else(|| files::writable_cache(folder), Ok)?;
+        Self::open_file(&folder.join(name), generated)
     }
 
     /// Opens a cache file, or makes it. A file of other images, of another version or length, or
@@ -103,18 +106,19 @@ impl Cached {
             }
             Err(error) => return Err(cannot("open the cache", path)(error)),
         };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(cannot("open the cache", path))?;
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        // What is there may be read where nothing may be written.
+        let (file, read_only) = match file {
+            Ok(file) => (file, false),
+            Err(_) => (File::open(path).map_err(cannot("open the cache", path))?, true),
+        };
         Ok(Self {
             generated,
             file,
             path: path.to_owned(),
             opened,
             hits: AtomicU64::new(0),
-            broken: AtomicBool::new(false),
+            broken: AtomicBool::new(read_only),
         })
     }
 

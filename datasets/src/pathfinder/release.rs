@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use program::files::cannot;
+use program::names::pasted;
 
 use super::png_image;
 use super::source::{ImageSource, check_request};
@@ -125,7 +126,7 @@ fn how_to_generate(dir: &Path, size: usize, level: Difficulty) -> String {
     format!(
         "make images of the same kind with `lra-bench generate-data --task pathfinder --size {size} \
          --difficulty {level} --out {} --count N`",
-        dir.display()
+        pasted(dir)
     )
 }
 

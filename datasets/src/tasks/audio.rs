@@ -1,10 +1,11 @@
 //! What the tasks on audio have in common.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use audio_data::corpus;
+use audio_data::corpus::{self, Recording};
 use audio_data::layout::Listing;
 use audio_data::part::Part;
 use s4_config::Input;
@@ -44,7 +45,10 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
     let &Reading { cache, sample_rate, extent, every, scale, progress } = reading;
     ensure!(every > 0, "data.every is 0; it must be at least 1");
     let Labels { listing, entries, class_names } = labels;
+    let mut findings = listing.findings.clone();
     let corpus = Arc::new(corpus::open(&listing, sample_rate, cache, false, progress)?);
+    findings.extend(corpus.findings.clone());
+    check_classes(&listing, corpus.recordings(), &entries, &class_names)?;
     let items = |part: Part| -> Result<Vec<Labelled>> {
         let mut items = Vec::new();
         for (number, recording) in corpus.recordings().iter().enumerate() {
@@ -92,9 +96,31 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         shape: Shape { input: Input::Values { features: 1 }, target: Target::Classes(class_names) },
         config: Table::new(),
         origin,
+        findings,
         train: split(train),
         val: split(val),
         test: split(test),
     };
     Ok((splits, standardisation))
+}
+
+/// No class may have lost all of its recordings.
+fn check_classes(
+    listing: &Listing,
+    recordings: &[Recording],
+    entries: &[(i64, Part)],
+    class_names: &[String],
+) -> Result<()> {
+    let readable: HashSet<_> = recordings.iter().map(|found| entries[found.entry].0).collect();
+    for (number, name) in class_names.iter().enumerate() {
+        let class = number as i64;
+        let files = entries.iter().filter(|(its, _)| *its == class).count();
+        ensure!(
+            files == 0 || readable.contains(&class),
+            "none of the {files} files of the class `{name}` in {} can be read; repair them, or \
+             leave the class out",
+            listing.dir.display()
+        );
+    }
+    Ok(())
 }

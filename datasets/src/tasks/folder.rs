@@ -1,15 +1,20 @@
-//! Any folder of files with one folder per class: `DIR/<class>/*.{wav,flac,ogg,mp3}`, `*.png` or
-//! `*.txt`. What the files hold decides what is classified: samples, grey pixels or characters.
+//! Any folder of files with one folder per class: sound, pictures (PNG, JPEG) or text (`*.txt`). What
+//! the files hold decides what is classified: samples, grey pixels or characters.
 
-use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::{Context, Result, ensure};
 use audio_data::corpus::default_rate;
 use audio_data::layout::{Entry, LAYOUTS, Listing};
 use audio_data::part::Part;
-use program::exit::usage;
+use audio_data::split::Names;
+use program::exit::{describe, usage};
 use program::files::CACHE;
+use program::findings::{self, Findings};
+use program::progress::Progress;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,10 +24,10 @@ use toml::Table;
 use super::audio::{self, Labels, Reading};
 use super::{Splits, Task};
 use crate::classes::choose;
-use crate::examples::pictures::{GreyPngs, common_size};
+use crate::examples::pictures::{self, Pictures};
 use crate::examples::recordings::{Extent, Standardisation};
 use crate::examples::texts::{Texts, VOCABULARY};
-use crate::formats::labelled_files::{Kind, LabelledFile, list};
+use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
 use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
@@ -33,7 +38,7 @@ pub(super) const TASK: Task = Task {
     paper: include_str!("../../../configs/lra/folder.toml"),
     small: include_str!("../../../configs/lra/folder-small.toml"),
     has_sample_rate: true,
-    source: "audio, PNG or text files in --data DIR/<class>/", // none is looked for
+    source: "audio, PNG, JPEG or text files in --data DIR/<class>/", // none is looked for
     ..Task::of::<Data>(load)
 };
 
@@ -49,6 +54,15 @@ struct Data {
     classes: Option<Vec<String>>,
     /// Decides with a file's name which part the file is in.
     seed: u64,
+    /// What of a name decides: `nfc`, its normal form, the same on macOS and elsewhere, or
+    /// `as-they-are`, as in runs from before this setting.
+    names: Names,
+    /// Whether every `class` has a file to train on, or only the hash of the `path` decides, as in
+    /// runs from before this setting.
+    split_by: SplitBy,
+    /// Files that are trained on because their class had no others. Kept with a run, so that none of
+    /// them moves when others come.
+    to_train: Option<Vec<String>>,
     /// Samples, pixels or characters that are kept of a file; all where it is missing.
     max_length: Option<usize>,
     /// Of audio: samples per second that it is brought to; as most files have where it is missing.
@@ -63,11 +77,23 @@ struct Data {
     cache: Option<PathBuf>,
 }
 
+/// What divides files into parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum SplitBy {
+    /// The hash of their paths.
+    #[default]
+    Path,
+    /// The hash, class by class: each has a file to train on.
+    Class,
+}
+
 /// The files of a folder with classes and parts.
 struct Labelled<'a> {
     dir: &'a Path,
     files: Vec<(LabelledFile, i64, Part)>,
     class_names: Vec<String>,
+    findings: Findings,
 }
 
 fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
@@ -76,13 +102,40 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let dir = settings.dir.as_deref().ok_or_else(|| {
         usage("the task `folder` is about files of your own: name their folder with --data DIR")
     })?;
-    let (kind, files) = list(dir)?;
-    let found: BTreeSet<_> = files.iter().map(|file| file.class.clone()).collect();
-    let all = found.iter().cloned().collect();
-    let class_names = choose(settings.classes.as_deref(), all, &found, dir)?;
+    let Listed { kind, files, classes, mut findings } = list(dir)?;
+    let all = classes.iter().cloned().collect();
+    let class_names = choose(settings.classes.as_deref(), all, &classes, dir)?;
+    for class in classes.iter().filter(|class| !class_names.contains(class)) {
+        let count = files.iter().filter(|file| file.class == **class).count();
+        findings.leave_out("classes that the run does not know", format!("{class}, {count} files"));
+    }
+    let files: Vec<_> =
+        files.into_iter().filter(|file| class_names.contains(&file.class)).collect();
+    let files = match kind {
+        Kind::Audio => files,
+        Kind::Image | Kind::Text => readable(dir, files, kind, progress, &mut findings)?,
+    };
+    for class in &class_names {
+        ensure!(
+            files.iter().any(|file| file.class == *class),
+            "the class `{class}` has no {kind} file that can be read in {}; put some there, or \
+             remove its folder{}",
+            dir.join(class).display(),
+            match findings.left_out() {
+                none if none.is_empty() => none,
+                left_out => format!(" (left out: {left_out})"),
+            }
+        );
+    }
+    let to_train = match (settings.split_by, &settings.to_train) {
+        (SplitBy::Path, _) => None,
+        (SplitBy::Class, Some(given)) => Some(given.clone()),
+        (SplitBy::Class, None) => Some(alone(&files, &class_names, &settings)),
+    };
     let labelled = |file: LabelledFile| {
         let class = class_names.iter().position(|name| *name == file.class)?;
-        let part = file.part(settings.seed);
+        let is_alone = to_train.iter().flatten().any(|path| *path == settings.names.of(&file.path));
+        let part = if is_alone { Part::Train } else { file.part(settings.seed, settings.names) };
         Some((file, class as i64, part))
     };
     let files: Vec<_> = files.into_iter().filter_map(labelled).collect();
@@ -94,10 +147,15 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             files.len(),
             dir.display()
         );
+        for (number, name) in class_names.iter().enumerate() {
+            if !files.iter().any(|(_, class, its)| (*class, *its) == (number as i64, part)) {
+                findings.note(format!("classes without a file in the {part} part"), name);
+            }
+        }
     }
-    let labelled = Labelled { dir, files, class_names: class_names.clone() };
+    let labelled = Labelled { dir, files, class_names: class_names.clone(), findings };
     let classes = Some(class_names);
-    let mut decided = Data { classes, ..settings.clone() };
+    let mut decided = Data { classes, to_train, ..settings.clone() };
     if kind != Kind::Audio {
         only_for_audio(&settings, kind)?;
     }
@@ -107,11 +165,72 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             (decided.sample_rate, decided.scale) = (Some(sample_rate), Some(scale));
             splits
         }
-        Kind::Image => images(&labelled, &settings)?,
-        Kind::Text => texts(&labelled, &settings)?,
+        Kind::Image => images(labelled, &settings)?,
+        Kind::Text => texts(labelled, &settings)?,
     };
     splits.config = section::write(&decided)?;
     Ok(splits)
+}
+
+/// The files that can be read; the others are told. Pictures are read to their ends: training is to
+/// end with no surprise.
+fn readable(
+    dir: &Path,
+    files: Vec<LabelledFile>,
+    kind: Kind,
+    progress: bool,
+    findings: &mut Findings,
+) -> Result<Vec<LabelledFile>> {
+    let paths: Vec<_> = files.iter().map(|file| dir.join(&file.path)).collect();
+    let total = paths.len() as u64;
+    let progress = Progress::new(progress, 0, total);
+    let done = AtomicU64::new(0);
+    let outcomes = match kind {
+        Kind::Image => {
+            let count = || progress.count(done.fetch_add(1, Relaxed) + 1, total, "pictures read");
+            let checked = pictures::check(&paths, &count);
+            checked?.into_iter().map(|checked| checked.map(Some)).collect()
+        }
+        _ => {
+            let open = |path| File::open(path).map(|_| None).context("you may not read it");
+            paths.iter().map(open).collect::<Vec<Result<_>>>()
+        }
+    };
+    progress.finish();
+    let mut readable = Vec::new();
+    let (mut sizes, mut skipped) = (Vec::new(), Vec::new());
+    for ((file, path), outcome) in files.into_iter().zip(&paths).zip(outcomes) {
+        match outcome {
+            Ok(size) => {
+                sizes.extend(size.map(|size| (&**path, size)));
+                readable.push(file);
+            }
+            Err(error) => {
+                findings.leave_out(format!("{kind} files that cannot be read"), &file.path);
+                skipped.push((file.path, describe(&error)));
+            }
+        }
+    }
+    findings::tell_skipped(&skipped, "");
+    if kind == Kind::Image && !sizes.is_empty() {
+        pictures::common_size(sizes)?;
+    }
+    Ok(readable)
+}
+
+/// Of each class whose files would all be held out the one that is nearest to the training part.
+fn alone(files: &[LabelledFile], class_names: &[String], settings: &Data) -> Vec<String> {
+    let &Data { seed, names, .. } = settings;
+    let mut alone = Vec::new();
+    for class in class_names {
+        let members = || files.iter().filter(|file| file.class == *class);
+        if members().all(|file| file.part(seed, names) != Part::Train) {
+            let position = |file: &&LabelledFile| file.position(seed, names);
+            let nearest = members().min_by(|a, b| position(a).total_cmp(&position(b)));
+            alone.extend(nearest.map(|file| names.of(&file.path)));
+        }
+    }
+    alone
 }
 
 /// Refuses settings that would be without effect.
@@ -142,6 +261,7 @@ fn audio(
         dir: labelled.dir.to_owned(),
         layout: layout.context("audio-data has a layout for any folder")?,
         entries: labelled.files.iter().map(entry).collect(),
+        findings: labelled.findings,
     };
     let sample_rate = match settings.sample_rate {
         Some(rate) => rate,
@@ -161,18 +281,22 @@ fn audio(
     Ok((splits, sample_rate, scale))
 }
 
-fn images(labelled: &Labelled, settings: &Data) -> Result<Splits> {
-    let paths: Vec<_> =
-        labelled.files.iter().map(|(file, _, _)| labelled.dir.join(&file.path)).collect();
-    let size = common_size(&paths)?;
+fn images(labelled: Labelled, settings: &Data) -> Result<Splits> {
+    let paths = labelled.files.iter().map(|(file, _, _)| labelled.dir.join(&file.path));
+    let first = paths.into_iter().next().context("there are no pictures")?;
+    let (size, _) = pictures::read(&first)?;
     let max_length = max_length(settings);
-    let what = format!("PNG files of {} x {} pixels", size.0, size.1);
+    let is_png = |(file, _, _): &(LabelledFile, i64, Part)| {
+        file.path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("png"))
+    };
+    let kind = if labelled.files.iter().all(is_png) { "PNG" } else { "PNG and JPEG" };
+    let what = format!("{kind} files of {} x {} pixels", size.0, size.1);
     splits(labelled, Input::Values { features: 1 }, &what, |files| {
-        Ok(Split::new(GreyPngs { files, size, max_length }))
+        Ok(Split::new(Pictures { files, size, max_length }))
     })
 }
 
-fn texts(labelled: &Labelled, settings: &Data) -> Result<Splits> {
+fn texts(labelled: Labelled, settings: &Data) -> Result<Splits> {
     let input = Input::Tokens { vocabulary: VOCABULARY };
     splits(labelled, input, "text files", |files| {
         Ok(Split::new(Texts::new(files, max_length(settings))?))
@@ -180,7 +304,7 @@ fn texts(labelled: &Labelled, settings: &Data) -> Result<Splits> {
 }
 
 fn splits(
-    labelled: &Labelled,
+    labelled: Labelled,
     input: Input,
     what: &str,
     split: impl Fn(Vec<(PathBuf, i64)>) -> Result<Split>,
@@ -201,7 +325,8 @@ fn splits(
         test.len()
     );
     let shape = Shape { input, target: Target::Classes(class_names) };
-    Ok(Splits { shape, config: Table::new(), train, val, test, origin })
+    let (config, findings) = (Table::new(), labelled.findings);
+    Ok(Splits { shape, config, train, val, test, origin, findings })
 }
 
 fn max_length(settings: &Data) -> usize {

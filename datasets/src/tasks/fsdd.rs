@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use audio_data::layout::{self, Listing};
 use audio_data::part::Part;
 use program::files::CACHE;
+use program::names::composed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -173,6 +174,9 @@ fn held_out(listing: &Listing, chosen: Option<&HeldOut>) -> Result<HeldOut> {
     let found: BTreeSet<_> =
         listing.entries.iter().filter_map(|entry| entry.speaker.clone()).collect();
     let mut held_out = chosen.cloned().unwrap_or_default();
+    for speaker in held_out.val.iter_mut().chain(&mut held_out.test) {
+        *speaker = composed(speaker);
+    }
     let names = || found.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     for (part, speakers) in [("val", &held_out.val), ("test", &held_out.test)] {
         for speaker in speakers {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use program::findings::Findings;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,7 @@ impl ImageFiles {
             train: train.subset(rest)?,
             val: train.subset(held_out)?,
             test,
+            findings: Findings::default(),
         })
     }
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use program::exit::{self, usage};
 use program::files::CACHE;
+use program::findings::Findings;
 use program::interrupt;
+use program::names::pasted;
 use program::output::note;
 use program::progress::Progress;
 use s4_config::Input;
@@ -97,6 +99,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         val,
         test,
         origin,
+        findings: Findings::default(),
     })
 }
 
@@ -109,7 +112,7 @@ fn from_files(dir: &Path, cache: &Path) -> Result<(TokenSet, String)> {
              --data out to train on generated expressions",
             tsv::FILES.join(", "),
             listed(&looked),
-            dir.display()
+            pasted(dir)
         )
     })?;
     let paths = tsv::FILES.map(|name| folder.join(name));

@@ -25,6 +25,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use program::config;
+use program::findings::Findings;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,6 +91,8 @@ pub struct Splits {
     pub test: Split,
     /// Where it came from, for the log: one line.
     pub origin: String,
+    /// What was left out of it, and what is to be said about the rest.
+    pub findings: Findings,
 }
 
 impl Task {

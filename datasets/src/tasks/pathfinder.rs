@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use program::files::CACHE;
+use program::findings::Findings;
 use program::interrupt;
 use program::progress::Progress;
 use s4_config::Input;
@@ -80,7 +81,8 @@ fn open(settings: &Data, side: usize) -> Result<Splits> {
         input: Input::Values { features: 1 },
         target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
     };
-    Ok(Splits { shape, config, train, val, test, origin })
+    let findings = Findings::default();
+    Ok(Splits { shape, config, train, val, test, origin, findings })
 }
 
 fn released(dir: &Path, settings: &Data, side: usize) -> Result<([Split; 3], String)> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use program::files::CACHE;
+use program::findings::Findings;
 use program::output::note;
 use s4_config::Input;
 use schemars::JsonSchema;
@@ -128,6 +129,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             counts[2],
             folder.display()
         ),
+        findings: Findings::default(),
     })
 }
 

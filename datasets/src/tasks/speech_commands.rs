@@ -141,6 +141,13 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
 
     let class =
         |entry: &Entry| class_names.iter().position(|name| Some(name) == entry.label.as_ref());
+    for word in found.iter().filter(|word| !class_names.contains(word)) {
+        let kind = "words that are not among the classes";
+        match words {
+            Words::All => listing.findings.leave_out(kind, word),
+            Words::Ten => listing.findings.pass_over(kind, word),
+        }
+    }
     listing.entries.retain(|entry| class(entry).is_some());
     let mut entries = Vec::new();
     for entry in &listing.entries {

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use program::files::CACHE;
+use audio_data::layout::kind_of;
+use program::files::{CACHE, walk};
+use program::findings::Findings;
 use program::interrupt;
 use rayon::prelude::*;
 use s4_config::Input;
@@ -117,7 +119,9 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
         max_length > 1,
         "data.max_length is {max_length}; it must be at least 2, the end token being one"
     );
-    let parts = [reviews(&folder, PARTS[0])?, reviews(&folder, PARTS[1])?];
+    let mut findings = Findings::default();
+    let mut part = |part| reviews(&folder, part, &mut findings);
+    let parts = [part(PARTS[0])?, part(PARTS[1])?];
     let characters = settings.vocabulary.clone().unwrap_or_else(|| {
         let mut counts = Counts::default();
         parts[0].iter().for_each(|review| counts.add(&review.text, max_length));
@@ -162,6 +166,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
         train: all.subset(train)?,
         val: all.subset(val)?,
         test: all.subset(test)?,
+        findings,
     })
 }
 
@@ -174,19 +179,20 @@ struct Review {
 }
 
 /// The reviews of a part: the unfavourable ones, then the others, each by the names of their files.
-fn reviews(folder: &Path, part: &str) -> Result<Vec<Review>> {
+fn reviews(folder: &Path, part: &str, findings: &mut Findings) -> Result<Vec<Review>> {
     let mut files = Vec::new();
     for (class, (name, ratings)) in FOLDERS.iter().enumerate() {
         let below = format!("{part}/{name}");
         let class_folder = folder.join(&below);
-        let cannot = || format!("cannot list {}", class_folder.display());
         let mut names = Vec::new();
-        for entry in fs::read_dir(&class_folder).with_context(cannot)? {
-            let path = entry.with_context(cannot)?.path();
-            let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
-            if path.extension() == Some(OsStr::new("txt")) && !hidden {
+        let found = walk(&class_folder)?;
+        findings.extend(found.findings);
+        for path in found.files {
+            if path.extension() == Some(OsStr::new("txt")) && path.iter().count() == 1 {
                 check_rating(&path, ratings)?;
-                names.push(path);
+                names.push(class_folder.join(path));
+            } else {
+                findings.leave_out(kind_of(&path), Path::new(&below).join(path));
             }
         }
         ensure!(

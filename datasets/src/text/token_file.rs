@@ -63,8 +63,8 @@ pub fn hash_files(hash: &mut Sha256, paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// The tokens in the file at `path` if they have this fingerprint; else those that `make` makes,
-/// which are then kept there.
+/// The tokens in the file at `path`, or its twin in the user's cache, if they have this fingerprint;
+/// else those that `make` makes, which are then kept in one of the two.
 ///
 /// # Errors
 /// If `path` is a file of another kind (it is left alone), or `make` fails. Where the tokens cannot
@@ -74,12 +74,16 @@ pub fn cached(
     fingerprint: &Fingerprint,
     make: impl FnOnce() -> Result<TokenSet>,
 ) -> Result<TokenSet> {
-    if let Some(set) = read(path, fingerprint)? {
-        return Ok(set);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default();
+    for folder in files::caches(folder) {
+        if let Some(set) = read(&folder.join(name), fingerprint)? {
+            return Ok(set);
+        }
     }
     let set = make()?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let kept = files::create_folder(folder).and_then(|()| write(path, fingerprint, &set));
+    let kept = files::writable_cache(folder)
+        .and_then(|folder| write(&folder.join(name), fingerprint, &set));
     if let Err(error) = kept {
         // A full disk is no reason to end a training run.
         note(format_args!(

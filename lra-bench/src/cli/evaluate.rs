@@ -45,17 +45,22 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(args.rate > 0.0 && args.rate.is_finite(), "--rate must be positive, got {}", args.rate);
     interrupt::install();
-    let EvaluateArgs { run, split, device, json, no_progress } = &args.evaluate;
+    let EvaluateArgs { run, split, device, json, data, no_progress } = &args.evaluate;
     let mut run: Run<Experiment> = Run::open(run)?;
     let experiment = &mut run.experiment;
     if let Some(data) = &args.data {
         experiment.set_data_dir(data);
     }
+    if let Some(cache) = &data.cache {
+        experiment.set_cache(cache);
+    }
+    let strict = data.strict;
     let every = decimate(experiment, args.rate, args.every)?;
     let device = device.choose()?.announce();
 
     let task = experiment.task()?;
     let splits = task.open(&experiment.data, !no_progress)?;
+    splits.findings.tell(strict)?;
     let class_names = splits.shape.target.class_names();
     let data = Arc::new(match split {
         EvalSplit::Test => splits.test,

@@ -9,6 +9,7 @@ use datasets::fetch::{Request, fetch};
 use datasets::tasks;
 use program::exit::Exit;
 use program::interrupt;
+use program::names::pasted;
 use program::output::{note, say};
 
 /// Arguments of `fetch-data`.
@@ -49,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
          layout than expected, or parts of an older one are in the folder; try an empty folder",
         task.name
     );
-    note(format_args!("train with: lra-bench --task {} --data {data}", task.name));
+    note(format_args!("train with: lra-bench --task {} --data {}", task.name, pasted(&args.data)));
     say(data)?;
     Ok(Exit::Done)
 }

@@ -1,5 +1,9 @@
 //! A report as text.
 
+use std::path::Path;
+
+use program::names::shown;
+
 use super::Report;
 use super::row::{Row, Spread};
 
@@ -32,7 +36,12 @@ const WORDS: [&str; 4] = ["task", "model", "device", "run"];
 
 /// The report as a table, with a line below it for each average.
 pub fn render(report: &Report, style: Style) -> String {
-    let rows: Vec<Vec<String>> = report.experiments.iter().map(cells).collect();
+    let cell = |text: String| {
+        let text = shown(Path::new(&text));
+        if style == Style::Markdown { text.replace('|', "\\|") } else { text }
+    };
+    let row = |row: &Row| -> Vec<String> { cells(row).into_iter().map(cell).collect() };
+    let rows: Vec<_> = report.experiments.iter().map(row).collect();
     let widths: Vec<usize> = (0..HEADINGS.len())
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());

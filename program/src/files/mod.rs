@@ -1,8 +1,10 @@
 //! Files that are either the old or the new version, never half of one, and messages for people
 //! where the system refuses.
 
+mod cache;
 mod failure;
 mod lock;
+mod walk;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,8 +14,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+pub use cache::{caches, writable_cache};
 pub use failure::{cannot, cannot_write};
 pub use lock::Lock;
+pub use walk::{Walk, names_in, walk};
 
 /// Folder that generated and decoded data are kept in, unless a setting names another.
 pub const CACHE: &str = "data/cache";

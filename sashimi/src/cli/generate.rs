@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::Quantiser;
 use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
+use program::files::create_folder;
 use program::interrupt;
+use program::names::{folder_stem, shown};
 use program::output::{note, say};
 use program::progress::Progress;
 use s4_stream::Precision;
@@ -37,6 +39,9 @@ pub(super) struct Args {
     /// Folder to write to [default: samples/ in the run's folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Replace files that are there already
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     sampling: Sampling,
     /// Audio file to continue: every sample begins with it, as the model hears it
@@ -90,6 +95,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             Some(engine.int16())
         }
     };
+    let folder = args.out.clone().unwrap_or_else(|| trained.path.join("samples"));
+    let paths: Vec<_> =
+        (0..args.count).map(|number| folder.join(file_name(args, step, number))).collect();
+    ensure_new(&paths, args.overwrite)?;
     if !args.no_check {
         agreement::check(model, engine.as_ref(), quantiser.levels())?;
     }
@@ -97,13 +106,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let start = generate::after(model, engine.as_ref(), &heard, args.count as usize)?;
     let mut generator = Generator::new(start, args.sampling, args.seed, 0..args.count)?;
 
-    let folder = args.out.clone().unwrap_or_else(|| trained.path.join("samples"));
-    let mut voices = (0..args.count)
-        .map(|number| {
-            let name = format!("step{step}-seed{}-{number:03}.wav", args.seed);
-            Voice::new(folder.join(name), rate, quantiser, &prefix)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    create_folder(&folder).context("--out DIR names another folder for the samples")?;
+    let voices = paths.into_iter().map(|path| Voice::new(path, rate, quantiser, &prefix));
+    let mut voices = voices.collect::<Result<Vec<_>>>()?;
     let samples = (seconds * f64::from(rate)).round().max(1.0) as u64;
     let progress = Progress::new(!args.no_progress, 0, samples);
     for sample in 0..samples {
@@ -131,6 +136,43 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The name of a sample, which tells all that it is made of but its length and what is usual.
+fn file_name(args: &Args, step: u64, number: u64) -> String {
+    let Sampling { temperature, top_k, top_p } = args.sampling;
+    let mut name = format!("step{step}-seed{}", args.seed);
+    let mut tell = |text: String| name.push_str(&text);
+    if temperature != Sampling::default().temperature {
+        tell(format!("-temperature{temperature}"));
+    }
+    if let Some(k) = top_k {
+        tell(format!("-top-k{k}"));
+    }
+    if let Some(p) = top_p {
+        tell(format!("-top-p{p}"));
+    }
+    if args.precision != Precision::default() {
+        tell(format!("-{}", args.precision));
+    }
+    if let Some(stem) = args.prefix.as_deref().and_then(Path::file_stem) {
+        tell(format!("-after-{}", folder_stem(&stem.to_string_lossy())));
+    }
+    format!("{name}-{number:03}.wav")
+}
+
+fn ensure_new(paths: &[PathBuf], overwrite: bool) -> Result<()> {
+    let there: Vec<_> = paths.iter().filter(|path| path.exists()).collect();
+    if let (false, [first, ..]) = (overwrite, &there[..]) {
+        bail!(
+            "{} of {} samples are there already, such as {}: --overwrite replaces them, --out DIR \
+             writes elsewhere, --seed N makes others",
+            there.len(),
+            paths.len(),
+            shown(first)
+        );
+    }
+    Ok(())
+}
+
 /// One sample on its way to its file.
 struct Voice {
     path: PathBuf,
@@ -146,9 +188,6 @@ const BLOCK: usize = 1024;
 
 impl Voice {
     fn new(path: PathBuf, rate: u32, quantiser: Quantiser, prefix: &[u16]) -> Result<Self> {
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let mut writer = WavWriter::create(&path, rate)?;
         let heard: Vec<f32> = prefix.iter().map(|&code| quantiser.decode(code)).collect();
         writer.write(&heard)?;

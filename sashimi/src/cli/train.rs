@@ -8,10 +8,11 @@ use clap::Args as ClapArgs;
 use program::config;
 use program::exit::{Exit, usage};
 use program::interrupt;
+use program::names::pasted;
 use program::output::note;
 use s4_core::conv::plan;
 use tch::Device;
-use training::args::{TrainArgs, echo};
+use training::args::{DataArgs, TrainArgs, echo};
 use training::run::Experiment as _;
 use training::run_dir::{self, RunDir};
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
@@ -27,9 +28,6 @@ pub(super) struct Args {
     /// Folder of audio files, or the name of a data set below data/ (sc09, fsdd, …)
     #[arg(long, value_name = "DIR|NAME")]
     data: Option<String>,
-    /// Damaged files are an error rather than skipped
-    #[arg(long)]
-    strict: bool,
     #[command(flatten)]
     train: TrainArgs,
 }
@@ -52,13 +50,18 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         experiment.data.dir = Some(dir);
         experiment.data.layout = layout.or(experiment.data.layout);
     }
-    experiment.data.strict |= args.strict;
+    let DataArgs { strict, cache } = &args.train.data;
+    experiment.data.strict |= strict;
+    if cache.is_some() {
+        experiment.data.cache.clone_from(cache);
+    }
     args.train.apply(&mut experiment.train);
     experiment.validate()?;
 
     let progress = !args.train.no_progress;
     let audio = Audio::open(&mut experiment.data, progress)?;
     note(format_args!("data: {}", audio.origin));
+    audio.findings.tell(experiment.data.strict)?;
     let val = Sequences::evenly(audio.sequences(Part::Val)?, experiment.data.val_count);
     let splits = Splits {
         train: Arc::new(Sequences::all(audio.sequences(Part::Train)?)),
@@ -83,7 +86,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
     let outcome = trainer.run()?;
     if let Outcome::Finished(_) = outcome {
-        note(format_args!("done; to hear it: sashimi generate {}", path.display()));
+        note(format_args!("done; to hear it: sashimi generate {}", pasted(&path)));
     }
     Ok(outcome.into())
 }

@@ -14,6 +14,7 @@ use audio_data::quantise::Quantiser;
 use audio_data::split::{Divided, Shares, divide};
 use audio_data::windows::{Cut, Windows};
 use program::files::CACHE;
+use program::findings::Findings;
 
 use crate::experiment::{CutBy, DataConfig};
 
@@ -31,6 +32,8 @@ pub struct Audio {
     pub name: String,
     /// What it is, for the log: one line.
     pub origin: String,
+    /// What was left out of it, and what is to be said about the rest.
+    pub findings: Findings,
 }
 
 impl Audio {
@@ -50,8 +53,12 @@ impl Audio {
         };
         config.sample_rate = Some(rate);
         let cache = config.cache.as_deref().unwrap_or(Path::new(CACHE));
+        listing.findings.refuse(config.strict)?;
         let corpus = corpus::open(&listing, rate, cache, config.strict, progress)?;
-        let divided = divide(&listing, corpus.recordings(), config.split, Shares::default())?;
+        let mut findings = listing.findings.clone();
+        findings.extend(corpus.findings.clone());
+        let DataConfig { split, names, .. } = *config;
+        let divided = divide(&listing, corpus.recordings(), split, names, Shares::default())?;
         let frames: u64 = corpus.recordings().iter().map(|recording| recording.frames).sum();
         let origin = format!(
             "{} recordings, {:.1} minutes at {rate} Hz in {} ({}), divided by {}",
@@ -73,6 +80,7 @@ impl Audio {
             quantiser: config.quantiser()?,
             config: config.clone(),
             origin,
+            findings,
         })
     }
 

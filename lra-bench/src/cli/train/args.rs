@@ -31,6 +31,9 @@ impl Args {
         if let Some(data) = &self.data {
             experiment.set_data_dir(data);
         }
+        if let Some(cache) = &self.train.data.cache {
+            experiment.set_cache(cache);
+        }
         self.train.apply(&mut experiment.train);
         experiment.validate()
     }

@@ -25,9 +25,10 @@ pub(super) fn train(
     dir: RunDir,
     device: Device,
 ) -> Result<Outcome> {
-    let tasks::Splits { shape, origin, train, val, test, .. } =
+    let tasks::Splits { shape, origin, findings, train, val, test, .. } =
         experiment.open(!args.train.no_progress)?;
     note(format_args!("data: {origin}"));
+    findings.tell(args.train.data.strict)?;
     let objective = Classification::new(&experiment, shape.network(), device)?;
     if experiment.model.backbone().is_ssm() {
         let length = train.batch(&[0])?.length as i64;

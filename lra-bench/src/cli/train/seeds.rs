@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use program::config;
 use program::exit::{Exit, usage};
+use program::names::{pasted, shown};
 use program::output::{note, say_all};
 use tch::Device;
 use training::args::echo;
@@ -40,13 +41,14 @@ pub(super) fn start(
         return Err(usage(format!("--seeds has a seed twice: {seeds:?}")));
     }
     // Before anything is written: data that is missing leaves nothing behind.
-    experiment.open(!args.train.no_progress)?;
+    experiment.open(!args.train.no_progress)?.findings.refuse(args.train.data.strict)?;
     let folder = match &args.train.run_dir {
         Some(folder) => {
             ensure!(
                 run_dir::seeds(folder).is_empty(),
-                "{0} holds runs already; go on with --resume {0}, or choose another",
-                folder.display()
+                "{} holds runs already; go on with --resume {}, or choose another",
+                shown(folder),
+                pasted(folder)
             );
             folder.clone()
         }
@@ -85,7 +87,7 @@ pub(super) fn resume(args: &Args, folder: &Path, device: Device) -> Result<Exit>
         }
         note(of);
         let outcome = train(args, experiment, RunDir::resume(path)?, device)
-            .with_context(|| format!("seed {seed} (--resume {} goes on)", folder.display()))?;
+            .with_context(|| format!("seed {seed} (--resume {} goes on)", pasted(folder)))?;
         if let Outcome::Interrupted { step, .. } = outcome {
             return Ok(Exit::Interrupted { step, run: folder.to_owned() });
         }
