@@ -24,6 +24,7 @@ pub struct WavWriter {
     written: u64,
     /// Not in the file yet: less than a second.
     waiting: Vec<f32>,
+    keeps: bool,
     finished: bool,
 }
 
@@ -39,6 +40,7 @@ impl WavWriter {
             rate,
             written: 0,
             waiting: Vec::new(),
+            keeps: false,
             finished: false,
         };
         // The header, so that the file can be played from the beginning.
@@ -46,6 +48,14 @@ impl WavWriter {
             hound::WavWriter::create(&this.aside, spec(rate)).and_then(hound::WavWriter::finalize);
         created.map_err(|error| explain(error, path))?;
         Ok(this)
+    }
+
+    /// Replaces no file at its place but one that it goes on from, sample by sample: nothing is lost
+    /// with that.
+    #[must_use]
+    pub fn keeping_others(mut self) -> Self {
+        self.keeps = true;
+        self
     }
 
     /// Appends samples, clipped to [-1, 1].
@@ -65,6 +75,16 @@ impl WavWriter {
         if self.waiting.len() >= self.rate as usize { self.flush() } else { Ok(()) }
     }
 
+    /// Whether the file at its place is the beginning of this one.
+    fn goes_on(&self) -> Result<bool> {
+        let read = |path: &Path| fs::read(path).map_err(files::cannot("read", path));
+        let (old, new) = (read(&self.path)?, read(&self.aside)?);
+        // Behind the sizes in the header, which is as long in both.
+        const HEADER: usize = 44;
+        let samples = |bytes: &[u8]| bytes.get(HEADER..).map(<[u8]>::to_vec);
+        Ok(samples(&old).zip(samples(&new)).is_some_and(|(old, new)| new.starts_with(&old)))
+    }
+
     /// Writes what waits.
     fn flush(&mut self) -> Result<()> {
         let append = || {
@@ -80,9 +100,15 @@ impl WavWriter {
     /// Completes the file, flushes it to the disk and gives it its name.
     ///
     /// # Errors
-    /// If the disk is full or the name cannot be taken; nothing is left behind then.
+    /// If the disk is full, the name cannot be taken, or another file has it that is to be kept;
+    /// nothing is left behind then.
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
+        ensure!(
+            !self.keeps || !self.path.exists() || self.goes_on()?,
+            "{} is another sound already: --overwrite replaces it, --out DIR writes elsewhere",
+            self.path.display()
+        );
         let synced = File::open(&self.aside).and_then(|file| file.sync_all());
         synced
             .and_then(|()| files::rename(&self.aside, &self.path))
@@ -202,6 +228,29 @@ mod tests {
             let written = 1000 * (i + 1);
             assert!(playable.len() + 16_000 > written, "{} of {written}", playable.len());
         }
+    }
+
+    #[test]
+    fn only_what_is_gone_on_from_is_replaced_where_others_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let write = |samples: &[f32]| {
+            let mut writer = WavWriter::create(&path, 16_000).unwrap().keeping_others();
+            writer.write(samples).unwrap();
+            writer.finish()
+        };
+        write(&ramp(10)).unwrap();
+        write(&ramp(10)).unwrap();
+        write(&ramp(20)).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for other in [&ramp(10)[..], &[0.5; 30]] {
+            let error = write(other).unwrap_err().to_string();
+            assert!(error.contains("a.wav is another sound already"), "{error}");
+            assert!(fs::read(&path).unwrap() == whole);
+            assert_eq!(names(folder.path()), ["a.wav"]);
+        }
+        fs::write(&path, "notes").unwrap();
+        assert!(write(&ramp(10)).is_err());
     }
 
     #[test]

@@ -208,7 +208,9 @@ fn every_class_is_trained_on_and_files_that_come_later_move_none() {
     // A run from before these settings keeps its parts, and says what is missing.
     let mut old: Table = config.parse().unwrap();
     let data = old["data"].as_table_mut().unwrap();
-    ["split_by", "names", "to_train"].map(|key| assert!(data.remove(key).is_some(), "{key}"));
+    for key in ["split_by", "names", "to_train"] {
+        assert!(data.remove(key).is_some(), "{key}");
+    }
     fs::write(path.join("run/config.toml"), old.to_string()).unwrap();
     let (_, stderr) = succeed(lra_bench(path).args(["evaluate", "run", "--device", "cpu"]));
     assert_has(&stderr, &["note: classes without a file in the train part: "]);

@@ -331,14 +331,28 @@ fn generated_files_replace_no_others() {
     for part in ["temperature0.5", "top-k5", "top-p0.5", "seed1", "int16", "after-0_george_0"] {
         assert_eq!(names.iter().filter(|name| name.contains(part)).count(), 1, "{part}");
     }
-    let before = fs::read(out.join("step1-seed0-000.wav")).unwrap();
-    let longer = ["--seconds", "0.02", "--count", "2"];
-    let mut again = sashimi(trained());
-    again.args(["generate", "run", "--device", "cpu", "--no-check", "--out"]).arg(out).args(longer);
-    fail(&mut again, &["1 of 2 samples", "step1-seed0-000.wav", "--overwrite", "--out"]);
-    assert!(fs::read(out.join("step1-seed0-000.wav")).unwrap() == before);
-    succeed(again.arg("--overwrite"));
-    assert!(fs::read(out.join("step1-seed0-000.wav")).unwrap() != before);
+    let path = out.join("step1-seed0-000.wav");
+    let whole = fs::read(&path).unwrap();
+    let again = |seconds: &str| {
+        let mut command = sashimi(trained());
+        command.args(["generate", "run", "--device", "cpu", "--no-check", "--seconds", seconds]);
+        command.arg("--out").arg(out);
+        command
+    };
+    // The same command makes the same file, and a longer one begins with it.
+    succeed(&mut again("0.01"));
+    assert!(fs::read(&path).unwrap() == whole);
+    succeed(&mut again("0.02"));
+    let longer = fs::read(&path).unwrap();
+    assert!(longer.len() > whole.len() && longer[44..].starts_with(&whole[44..]));
+    for seconds in ["0.01", "0.02"] {
+        let other = if seconds == "0.01" { longer.clone() } else { longer[..100].repeat(2) };
+        fs::write(&path, &other).unwrap();
+        fail(&mut again(seconds), &["step1-seed0-000.wav", "--overwrite", "--out"]);
+        assert!(fs::read(&path).unwrap() == other);
+    }
+    succeed(again("0.01").arg("--overwrite"));
+    assert!(fs::read(&path).unwrap() == whole);
 }
 
 /// Root may do what nobody may; the program is to be run as somebody else.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::Quantiser;
+use audio_data::read::Reader;
 use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
@@ -98,7 +99,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let folder = args.out.clone().unwrap_or_else(|| trained.path.join("samples"));
     let paths: Vec<_> =
         (0..args.count).map(|number| folder.join(file_name(args, step, number))).collect();
-    ensure_new(&paths, args.overwrite)?;
+    let samples = (seconds * f64::from(rate)).round().max(1.0) as u64;
+    if !args.overwrite {
+        ensure_none_is_lost(&paths, prefix.len() as u64 + samples)?;
+    }
     if !args.no_check {
         agreement::check(model, engine.as_ref(), quantiser.levels())?;
     }
@@ -107,9 +111,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut generator = Generator::new(start, args.sampling, args.seed, 0..args.count)?;
 
     create_folder(&folder).context("--out DIR names another folder for the samples")?;
-    let voices = paths.into_iter().map(|path| Voice::new(path, rate, quantiser, &prefix));
+    let voice = |path| {
+        let voice = Voice::new(path, rate, quantiser, &prefix)?;
+        Ok(if args.overwrite { voice } else { voice.keeping_others() })
+    };
+    let voices = paths.into_iter().map(voice);
     let mut voices = voices.collect::<Result<Vec<_>>>()?;
-    let samples = (seconds * f64::from(rate)).round().max(1.0) as u64;
     let progress = Progress::new(!args.no_progress, 0, samples);
     for sample in 0..samples {
         if interrupt::requested() {
@@ -159,15 +166,17 @@ fn file_name(args: &Args, step: u64, number: u64) -> String {
     format!("{name}-{number:03}.wav")
 }
 
-fn ensure_new(paths: &[PathBuf], overwrite: bool) -> Result<()> {
-    let there: Vec<_> = paths.iter().filter(|path| path.exists()).collect();
-    if let (false, [first, ..]) = (overwrite, &there[..]) {
+/// Refuses to begin what would end in the way of other files. Those that are no longer may be the
+/// beginnings of what is made now: that shows at the end.
+fn ensure_none_is_lost(paths: &[PathBuf], samples: u64) -> Result<()> {
+    let frames = |path: &Path| Reader::open(path).ok().and_then(|reader| reader.format().frames);
+    let is_lost =
+        |path: &&PathBuf| path.exists() && frames(path).is_none_or(|frames| frames > samples);
+    if let Some(path) = paths.iter().find(is_lost) {
         bail!(
-            "{} of {} samples are there already, such as {}: --overwrite replaces them, --out DIR \
-             writes elsewhere, --seed N makes others",
-            there.len(),
-            paths.len(),
-            shown(first)
+            "{} is there already, and longer or another file: --overwrite replaces it, --out DIR \
+             writes elsewhere, --seed N makes other samples",
+            shown(path)
         );
     }
     Ok(())
@@ -192,6 +201,10 @@ impl Voice {
         let heard: Vec<f32> = prefix.iter().map(|&code| quantiser.decode(code)).collect();
         writer.write(&heard)?;
         Ok(Self { path, writer, quantiser, monitor: Monitor::new(rate), block: Vec::new() })
+    }
+
+    fn keeping_others(self) -> Self {
+        Self { writer: self.writer.keeping_others(), ..self }
     }
 
     fn push(&mut self, code: u16) -> Result<()> {
