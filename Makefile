@@ -8,7 +8,7 @@ OUT ?= $(if $(ARGS),target/bench,docs/results/bench)
 LRA := cargo run --package lra-bench --
 SASHIMI := cargo run --package sashimi --
 
-.PHONY: help libtorch build test kills digits path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
+.PHONY: help libtorch build test fuzz kills digits path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z].*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,13 @@ sashimi: tools libtorch ## train a small model of spoken digits for STEPS=600 st
 	@echo "To go on where it stopped:                    make sashimi STEPS=$$((4 * $(STEPS)))"
 	@echo "Longer or other samples, or to continue one:  $(SASHIMI) generate --help"
 	@echo "Audio of your own, and all there is to set:   $(SASHIMI) train --help"
+
+# RUSTC_BOOTSTRAP lets the stable compiler take the sanitizer's flags.
+fuzz: SECONDS ?= 600
+fuzz: tools ## fuzz every reader of strangers' files, for SECONDS=600 each; needs cargo-fuzz
+	@for crate in audio-data datasets; do (cd $$crate && for target in $$(RUSTC_BOOTSTRAP=1 cargo fuzz list); \
+	    do mkdir -p fuzz/corpus/$$target && RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- \
+	    -max_total_time=$(SECONDS) -timeout=10 -max_len=16384 -rss_limit_mb=1024 || exit 1; done) || exit 1; done
 
 BENCHES := kernels convolution block adamw training_step generation pathfinder
 

@@ -34,9 +34,13 @@ impl WavWriter {
     /// # Errors
     /// With path, cause and remedy, if it cannot be created.
     pub fn create(path: &Path, rate: u32) -> Result<Self> {
+        Self::create_aside(path, files::aside(path), rate)
+    }
+
+    fn create_aside(path: &Path, aside: PathBuf, rate: u32) -> Result<Self> {
         let this = Self {
             path: path.to_owned(),
-            aside: files::aside(path),
+            aside,
             rate,
             written: 0,
             waiting: Vec::new(),
@@ -284,8 +288,9 @@ mod tests {
     fn a_full_disk_is_explained() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        std::os::unix::fs::symlink("/dev/full", files::aside(&path)).unwrap();
-        let error = WavWriter::create(&path, 16_000).err().unwrap().to_string();
+        let aside = files::aside(&path);
+        std::os::unix::fs::symlink("/dev/full", &aside).unwrap();
+        let error = WavWriter::create_aside(&path, aside, 16_000).err().unwrap().to_string();
         assert!(error.contains("a.wav: the disk is full: "), "{error}");
         assert!(names(folder.path()).is_empty());
     }

@@ -125,8 +125,10 @@ impl Serialize for Findings {
 
 fn summary(kind: &str, names: &[String]) -> String {
     let more = if names.len() > NAMED { ", ..." } else { "" };
-    let first = names[..names.len().min(NAMED)].join(", ");
-    format!("{kind}: {} ({first}{more})", names.len())
+    let mut sorted: Vec<_> = names.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sorted.truncate(NAMED);
+    format!("{kind}: {} ({}{more})", names.len(), sorted.join(", "))
 }
 
 #[cfg(test)]

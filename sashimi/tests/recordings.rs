@@ -250,9 +250,10 @@ fn names_do_not_depend_on_the_system() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     clips(path);
-    let clip = |i: usize| fs::read(corpus().join(format!("{}_george_{}.wav", i % 10, i % 5)));
-    for i in 0..24 {
-        let clip = clip(i).unwrap();
+    let all = fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path());
+    let all: BTreeSet<_> = all.collect();
+    for (i, clip) in all.into_iter().take(24).enumerate() {
+        let clip = fs::read(clip).unwrap();
         write(&path.join(format!("here/élan {i}.wav")), &clip);
         write(&path.join(format!("mac/e\u{301}lan {i}.wav")), &clip);
     }
@@ -420,6 +421,7 @@ fn places_that_cannot_be_written_are_told_with_another() {
     let (output, stderr) = at_work(&mut train(&[]));
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert_has(&stderr, &["cannot write the cache data/cache/audio", ".cache/s4/data/audio is"]);
+    fs::remove_dir_all(home.join(".cache")).unwrap();
     let kept = path.join("kept");
     let (output, stderr) = at_work(&mut train(&["--cache", kept.to_str().unwrap()]));
     assert_eq!(output.status.code(), Some(0), "{stderr}");

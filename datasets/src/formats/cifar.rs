@@ -60,26 +60,35 @@ pub fn read(dir: &Path, colour: Colour) -> Result<(Images, Images)> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let check = || -> Result<Vec<u8>> {
+    let read = || -> Result<Vec<u8>> {
         let records = fs::read(path).context("cannot read it")?;
-        ensure!(
-            !records.is_empty() && records.len().is_multiple_of(RECORD),
-            "it has {} bytes, which is no number of records of {RECORD} bytes: it is cut off, or \
-             not of CIFAR-10's binary version",
-            records.len()
-        );
-        for (number, record) in records.chunks_exact(RECORD).enumerate() {
-            ensure!(
-                usize::from(record[0]) < CLASSES.len(),
-                "record {number} is of class {}, expected 0 to 9",
-                record[0]
-            );
-        }
+        check(&records)?;
         Ok(records)
     };
-    check().with_context(|| {
+    read().with_context(|| {
         format!("{} is not usable; unpack cifar-10-binary.tar.gz again", path.display())
     })
+}
+
+/// Makes sure that the bytes of a file are whole records of known classes.
+///
+/// # Errors
+/// If they are not.
+pub fn check(records: &[u8]) -> Result<()> {
+    ensure!(
+        !records.is_empty() && records.len().is_multiple_of(RECORD),
+        "it has {} bytes, which is no number of records of {RECORD} bytes: it is cut off, or not of \
+         CIFAR-10's binary version",
+        records.len()
+    );
+    for (number, record) in records.chunks_exact(RECORD).enumerate() {
+        ensure!(
+            usize::from(record[0]) < CLASSES.len(),
+            "record {number} is of class {}, expected 0 to 9",
+            record[0]
+        );
+    }
+    Ok(())
 }
 
 fn images(files: &[(&str, Vec<u8>)], colour: Colour) -> Images {

@@ -35,15 +35,22 @@ pub fn read(path: &Path) -> Result<IdxBytes> {
 fn read_inner(path: &Path) -> Result<IdxBytes> {
     let mut raw = Vec::new();
     File::open(path).context("cannot open it")?.read_to_end(&mut raw).context("cannot read it")?;
-    let data = if raw.starts_with(&GZIP_MAGIC) {
-        let mut data = Vec::new();
-        MultiGzDecoder::new(raw.as_slice())
-            .read_to_end(&mut data)
-            .context("its gzip stream is damaged or truncated")?;
-        data
-    } else {
-        raw
-    };
+    decode(raw)
+}
+
+/// The array in the bytes of a file.
+///
+/// # Errors
+/// As [`read`].
+pub fn decode(raw: Vec<u8>) -> Result<IdxBytes> {
+    if !raw.starts_with(&GZIP_MAGIC) {
+        return parse(&raw);
+    }
+    let mut data = Vec::new();
+    MultiGzDecoder::new(raw.as_slice())
+        .take(MAX_BYTES as u64)
+        .read_to_end(&mut data)
+        .context("its gzip stream is damaged or truncated")?;
     parse(&data)
 }
 

@@ -18,11 +18,22 @@ const BYTE_ORDER_MARK: &[char] = &['\u{feff}'];
 /// fails; with the file's name and the line's number.
 pub fn for_each<const N: usize>(
     path: &Path,
+    each: impl FnMut([&str; N]) -> Result<()>,
+) -> Result<()> {
+    let name = path.display().to_string();
+    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
+    for_each_in(BufReader::with_capacity(1 << 20, file), &name, each)
+}
+
+/// [`for_each`] of a file that is open, called `name`.
+///
+/// # Errors
+/// As [`for_each`].
+pub fn for_each_in<const N: usize>(
+    mut file: impl BufRead,
+    name: &str,
     mut each: impl FnMut([&str; N]) -> Result<()>,
 ) -> Result<()> {
-    let name = path.display();
-    let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-    let mut file = BufReader::with_capacity(1 << 20, file);
     let mut line = Vec::new();
     for number in 1.. {
         interrupt::check()?;

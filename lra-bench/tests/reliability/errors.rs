@@ -41,16 +41,20 @@ fn a_file_that_becomes_unreadable_ends_a_saved_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     pictures(path);
-    succeed(&mut train_pictures(path, "whole", 60, &[]));
-    // Its header is fine, its pixels are not: that shows in its turn.
+    let (mut child, mut stderr) = start(&mut train_pictures(path, "run", ENDLESS, &[]));
     let picture = path.join("pictures/dark/4.png");
     let good = fs::read(&picture).unwrap();
     fs::write(&picture, &good[..good.len() - 20]).unwrap();
-    let words = ["dark/4.png", "is saved", "--resume run"];
-    fail(&mut train_pictures(path, "run", 60, &[]), 1, &words);
-    assert!(saved_step(&path.join("run")).unwrap() < 60);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{BEGINS}{text}");
+    for words in ["dark/4.png", "is saved", "--resume run"] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
     fs::write(&picture, good).unwrap();
-    succeed(&mut resume(path, "run"));
+    let steps = saved_step(&path.join("run")).unwrap() + 20;
+    succeed(resume(path, "run").args(["--max-steps", &steps.to_string()]));
+    succeed(&mut train_pictures(path, "whole", steps.try_into().unwrap(), &[]));
     assert_same(&path.join("whole"), &path.join("run"));
 }
 
