@@ -6,7 +6,7 @@ use datasets::formats::idx;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(array) = idx::decode(bytes.to_vec()) {
+    if let Ok(array) = idx::decode(bytes) {
         assert_eq!(array.dims.iter().product::<usize>(), array.bytes.len());
     }
 });

@@ -35,19 +35,19 @@ pub fn read(path: &Path) -> Result<IdxBytes> {
 fn read_inner(path: &Path) -> Result<IdxBytes> {
     let mut raw = Vec::new();
     File::open(path).context("cannot open it")?.read_to_end(&mut raw).context("cannot read it")?;
-    decode(raw)
+    decode(&raw)
 }
 
 /// The array in the bytes of a file.
 ///
 /// # Errors
 /// As [`read`].
-pub fn decode(raw: Vec<u8>) -> Result<IdxBytes> {
+pub fn decode(raw: &[u8]) -> Result<IdxBytes> {
     if !raw.starts_with(&GZIP_MAGIC) {
-        return parse(&raw);
+        return parse(raw);
     }
     let mut data = Vec::new();
-    MultiGzDecoder::new(raw.as_slice())
+    MultiGzDecoder::new(raw)
         .take(MAX_BYTES as u64)
         .read_to_end(&mut data)
         .context("its gzip stream is damaged or truncated")?;
