@@ -1,6 +1,5 @@
 //! The `[data]` section of a configuration: each task has a type of its own for it.
 
-use anyhow::{Context, Result};
 use program::config::{self, Problem};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
@@ -25,13 +24,5 @@ impl Section {
 
 fn complete<T: Serialize + DeserializeOwned>(task: &str, data: &Table) -> Result<Table, Problem> {
     let settings: T = config::section("data", task, data)?;
-    Ok(write(&settings).expect("what came from a table can be written as one"))
-}
-
-/// The section of these settings.
-///
-/// # Errors
-/// If they have what TOML cannot express.
-pub fn write(settings: &impl Serialize) -> Result<Table> {
-    Table::try_from(settings).context("the data's settings cannot be written as TOML")
+    Ok(config::to_table(&settings).expect("what came from a table can be written as one"))
 }

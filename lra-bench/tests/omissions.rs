@@ -3,6 +3,9 @@
 
 #[path = "support/binary.rs"]
 mod binary;
+#[cfg(target_os = "linux")]
+#[path = "support/privileges.rs"]
+mod privileges;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,6 +13,8 @@ use std::process::Command;
 
 use audio_data::wav_out::wav_bytes;
 use binary::{evaluate, fail, lra_bench, run, succeed, train_small};
+#[cfg(target_os = "linux")]
+use privileges::without_privileges;
 use toml::Table;
 
 /// A model that trains in a moment.
@@ -279,24 +284,6 @@ fn names_of_any_kind_are_told_on_one_line_and_pasted_as_one_word() {
     let row = markdown.lines().nth(2).unwrap();
     assert_eq!(row.replace("\\|", "").matches('|').count(), 14, "{row}");
     assert!(row.contains("my \\| run's"), "{row}");
-}
-
-/// Root may read what nobody may; the program is to be run as somebody else.
-#[cfg(target_os = "linux")]
-fn without_privileges(command: &mut Command) -> &mut Command {
-    use std::os::unix::process::CommandExt;
-    // SAFETY: between fork and exec only system calls are made.
-    unsafe {
-        command.pre_exec(|| {
-            const DAC_OVERRIDE: libc::c_ulong = 1;
-            const DAC_READ_SEARCH: libc::c_ulong = 2;
-            for capability in [DAC_OVERRIDE, DAC_READ_SEARCH] {
-                // Who has none to give up needs not.
-                libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
-            }
-            Ok(())
-        })
-    }
 }
 
 #[cfg(target_os = "linux")]

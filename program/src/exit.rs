@@ -65,8 +65,7 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// The error with which work ends early because the user asked for it
-/// ([`interrupt::requested`]): [`main_exit`] ends the program with
-/// code 130 instead of 1.
+/// ([`interrupt::requested`]): [`main_exit`] ends the program with code 130 instead of 1.
 pub fn interrupted() -> Error {
     Error::new(Interrupted)
 }

@@ -25,7 +25,6 @@ static START: OnceLock<Instant> = OnceLock::new();
 /// ignored when it started, as SIGHUP under `nohup`, stay ignored.
 pub fn install() {
     START.get_or_init(Instant::now);
-    #[cfg(unix)]
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         let handler = on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // SAFETY: the handler makes only calls that are allowed in one.
@@ -40,7 +39,6 @@ pub fn install() {
 /// Lets a write beyond the limit on the size of files (`ulimit -f`) fail rather than end the
 /// process without a word.
 pub(crate) fn outlive_file_limit() {
-    #[cfg(unix)]
     // SAFETY: changes how this process takes a signal, no more.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
@@ -60,7 +58,6 @@ pub fn check() -> Result<()> {
     if requested() { Err(exit::interrupted()) } else { Ok(()) }
 }
 
-#[cfg(unix)]
 extern "C" fn on_signal(_: libc::c_int) {
     const TEXT: &[u8] =
         b"\ninterrupted: ending in good order (once more to end at once, without saving)\n";

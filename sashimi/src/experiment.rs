@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
+use training::args::DataArgs;
 use training::run;
 use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
@@ -105,6 +106,14 @@ pub enum CutBy {
 }
 
 impl DataConfig {
+    /// Takes over what the command line says.
+    pub fn apply(&mut self, flags: &DataArgs) {
+        self.strict |= flags.strict;
+        if flags.cache.is_some() {
+            self.cache.clone_from(&flags.cache);
+        }
+    }
+
     /// The quantiser.
     ///
     /// # Errors

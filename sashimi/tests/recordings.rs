@@ -1,6 +1,10 @@
 //! What a folder of recordings can hold: sound that players play, files that are left out and told,
 //! names of any kind; and where what is made of it goes.
 
+#[cfg(target_os = "linux")]
+#[path = "../../lra-bench/tests/support/privileges.rs"]
+mod privileges;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +13,8 @@ use std::sync::OnceLock;
 
 use audio_data::wav_out::wav_bytes;
 use hound::{SampleFormat, WavSpec, WavWriter};
+#[cfg(target_os = "linux")]
+use privileges::without_privileges;
 
 /// A model that trains in a moment.
 const TINY: &[&str] = &[
@@ -354,24 +360,6 @@ fn generated_files_replace_no_others() {
     }
     succeed(again("0.01").arg("--overwrite"));
     assert!(fs::read(&path).unwrap() == whole);
-}
-
-/// Root may do what nobody may; the program is to be run as somebody else.
-#[cfg(target_os = "linux")]
-fn without_privileges(command: &mut Command) -> &mut Command {
-    use std::os::unix::process::CommandExt;
-    // SAFETY: between fork and exec only system calls are made.
-    unsafe {
-        command.pre_exec(|| {
-            const DAC_OVERRIDE: libc::c_ulong = 1;
-            const DAC_READ_SEARCH: libc::c_ulong = 2;
-            for capability in [DAC_OVERRIDE, DAC_READ_SEARCH] {
-                // Who has none to give up needs not.
-                libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
-            }
-            Ok(())
-        })
-    }
 }
 
 #[cfg(target_os = "linux")]

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use kills::{assert_same, assert_training_survives, kill, kills, moment};
+use kills::{assert_cache_survives, assert_training_survives, kills, moment};
 
 /// Six recordings of each of ten digits.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/spoken-digits");
@@ -77,15 +77,7 @@ fn killed_caches_hold_nothing_wrong() {
         command.args(["--set", &format!("data.cache={cache:?}")]);
         command
     };
-    let begin = Instant::now();
-    succeed(&mut start("whole", "cache-1"));
-    let span = begin.elapsed() / 4;
-    for number in 0..kills().div_ceil(2) {
-        let run = format!("killed-{number}");
-        kill(&mut start(&run, "cache-2"), "device: ", || moment(span, number));
-    }
-    succeed(&mut start("last", "cache-2"));
-    assert_same(&path.join("whole"), &path.join("last"));
+    assert_cache_survives(path, 0.25, start);
 }
 
 #[test]

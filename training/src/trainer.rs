@@ -41,6 +41,7 @@ use loader::prefetch::Prefetch;
 use loader::sampler::{self, Sampler};
 use program::exit::{Exit, describe};
 use program::interrupt;
+use program::names::pasted;
 use program::output::note;
 
 use clock::Clock;
@@ -333,7 +334,7 @@ impl<O: Objective> Trainer<O> {
             "{}. Step {} is saved: once that is mended, go on with --resume {}",
             describe(error),
             self.state.step,
-            self.run.path().display()
+            pasted(self.run.path())
         )
     }
 

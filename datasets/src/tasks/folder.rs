@@ -11,6 +11,7 @@ use audio_data::corpus::default_rate;
 use audio_data::layout::{Entry, LAYOUTS, Listing};
 use audio_data::part::Part;
 use audio_data::split::Names;
+use program::config::to_table;
 use program::exit::{describe, usage};
 use program::files::CACHE;
 use program::findings::{self, Findings};
@@ -28,7 +29,6 @@ use crate::examples::pictures::{self, Pictures};
 use crate::examples::recordings::{Extent, Standardisation};
 use crate::examples::texts::{Texts, VOCABULARY};
 use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
-use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
@@ -168,7 +168,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         Kind::Image => images(labelled, &settings)?,
         Kind::Text => texts(labelled, &settings)?,
     };
-    splits.config = section::write(&decided)?;
+    splits.config = to_table(&decided)?;
     Ok(splits)
 }
 

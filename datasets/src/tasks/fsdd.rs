@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use audio_data::layout::{self, Listing};
 use audio_data::part::Part;
+use program::config::to_table;
 use program::files::CACHE;
 use program::names::composed;
 use schemars::JsonSchema;
@@ -24,7 +25,6 @@ use super::{Splits, Task};
 use crate::examples::recordings::{Extent, Standardisation};
 use crate::fetch::{Archive, Packing};
 use crate::locate::{listed, locate};
-use crate::section;
 
 pub(super) const TASK: Task = Task {
     name: "fsdd",
@@ -154,7 +154,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     if let Some(HeldOut { val, test }) = &held_out {
         splits.origin += &format!(" (val: {}; test: {})", val.join(", "), test.join(", "));
     }
-    splits.config = section::write(&Data { held_out, scale: Some(scale), ..settings })?;
+    splits.config = to_table(&Data { held_out, scale: Some(scale), ..settings })?;
     Ok(splits)
 }
 

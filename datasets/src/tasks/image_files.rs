@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use program::config::to_table;
 use program::findings::Findings;
 use s4_config::Input;
 use schemars::JsonSchema;
@@ -12,7 +13,6 @@ use smart_default::SmartDefault;
 
 use super::Splits;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
-use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
@@ -44,7 +44,7 @@ impl ImageFiles {
                 input: Input::Values { features },
                 target: Target::Classes(classes.map(str::to_owned).to_vec()),
             },
-            config: section::write(self)?,
+            config: to_table(self)?,
             origin: format!(
                 "{name} in {}: {} images to train on, {} to validate, {} to test",
                 dir.display(),

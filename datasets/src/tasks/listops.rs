@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use program::config::to_table;
 use program::exit::{self, usage};
 use program::files::CACHE;
 use program::findings::Findings;
@@ -26,7 +27,6 @@ use crate::examples::tokens::{END, TokenSet};
 use crate::listops::grammar::{self, VALUES, VOCABULARY};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
-use crate::section;
 use crate::shape::{Shape, Target};
 use crate::text::token_file::{cached, hash_files};
 
@@ -94,7 +94,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             input: Input::Tokens { vocabulary: VOCABULARY as i64 },
             target: Target::Classes((0..VALUES).map(|value| value.to_string()).collect()),
         },
-        config: section::write(&settings)?,
+        config: to_table(&settings)?,
         train,
         val,
         test,

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use program::config::to_table;
 use program::files::CACHE;
 use program::findings::Findings;
 use program::interrupt;
@@ -21,7 +22,6 @@ use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
 use crate::pathfinder::{
     Cached, Difficulty, Generated, ImageSource, Pixels, Release, Spec, write_release,
 };
-use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
@@ -72,7 +72,7 @@ struct Data {
 }
 
 fn open(settings: &Data, side: usize) -> Result<Splits> {
-    let config = section::write(settings)?;
+    let config = to_table(settings)?;
     let ([train, val, test], origin) = match &settings.dir {
         Some(dir) => released(dir, settings, side)?,
         None => generated(settings, side)?,

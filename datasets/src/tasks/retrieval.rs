@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail, ensure};
+use program::config::to_table;
 use program::files::CACHE;
 use program::findings::Findings;
 use program::output::note;
@@ -19,7 +20,6 @@ use super::{Splits, Task, lra_release};
 use crate::examples::tokens::TokenSet;
 use crate::formats::rows;
 use crate::locate::{listed, locate};
-use crate::section;
 use crate::shape::{Shape, Target};
 use crate::text::characters::Vocabulary;
 use crate::text::token_file::{cached, hash_files};
@@ -118,7 +118,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
             target: Target::Pair(CLASSES.map(str::to_owned).to_vec()),
         },
-        config: section::write(&settings)?,
+        config: to_table(&settings)?,
         train,
         val,
         test,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use audio_data::layout::{self, Entry};
+use program::config::to_table;
 use program::files::CACHE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,6 @@ use crate::examples::recordings::{Extent, Standardisation};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::locate::{listed, locate};
-use crate::section;
 
 pub(super) const TASK: Task = Task {
     name: "speech-commands",
@@ -178,6 +178,6 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         );
     }
     let decided = Data { classes: Some(class_names), scale: Some(scale), ..settings };
-    splits.config = section::write(&decided)?;
+    splits.config = to_table(&decided)?;
     Ok(splits)
 }

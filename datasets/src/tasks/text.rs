@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use audio_data::layout::kind_of;
+use program::config::to_table;
 use program::files::{CACHE, walk};
 use program::findings::Findings;
 use program::interrupt;
@@ -25,7 +26,6 @@ use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::hold_out::{self, hold_out_tenths};
 use crate::locate::{listed, locate};
-use crate::section;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 use crate::text::characters::{Counts, Vocabulary};
@@ -155,7 +155,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
             target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
         },
-        config: section::write(&Data { vocabulary: Some(characters), ..settings })?,
+        config: to_table(&Data { vocabulary: Some(characters), ..settings })?,
         origin: format!(
             "{} reviews to train on and {} to test in {}; {} different tokens",
             train.len(),

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::binary::{lra_bench, succeed, train_small};
-use crate::kills::{assert_same, assert_training_survives, kill, kills, moment};
+use crate::kills::{assert_cache_survives, assert_training_survives, kills, moment};
 use crate::training::train;
 
 fn resume(folder: &Path, run: &str) -> Command {
@@ -43,15 +43,7 @@ fn killed_caches_hold_nothing_wrong() {
         command.args(["--set", &format!("data.cache={cache:?}")]);
         command
     };
-    let begin = Instant::now();
-    succeed(&mut start("whole", "cache-1"));
-    let span = begin.elapsed();
-    for number in 0..kills().div_ceil(2) {
-        let run = format!("killed-{number}");
-        kill(&mut start(&run, "cache-2"), "device: ", || moment(span, number));
-    }
-    succeed(&mut start("last", "cache-2"));
-    assert_same(&path.join("whole"), &path.join("last"));
+    assert_cache_survives(path, 1.0, start);
 }
 
 #[test]

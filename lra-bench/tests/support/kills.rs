@@ -94,6 +94,22 @@ pub fn assert_training_survives(
     program::output::note(said);
 }
 
+/// Kills runs that fill a cache, and asserts that what is half-written does not count. `start` begins
+/// a run of that name with a cache of that name; it fills it in the first `share` of its time.
+pub fn assert_cache_survives(folder: &Path, share: f64, start: impl Fn(&str, &str) -> Command) {
+    let begin = Instant::now();
+    let output = start("whole", "cache-1").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let span = begin.elapsed().mul_f64(share);
+    for number in 0..kills().div_ceil(2) {
+        let run = format!("killed-{number}");
+        kill(&mut start(&run, "cache-2"), "device: ", || moment(span, number));
+    }
+    let output = start("last", "cache-2").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_same(&folder.join("whole"), &folder.join("last"));
+}
+
 /// Asserts that two runs hold the same bits, apart from the time that they took.
 #[track_caller]
 pub fn assert_same(a: &Path, b: &Path) {

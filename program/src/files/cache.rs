@@ -50,7 +50,7 @@ fn try_write(folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
     let probe = aside(&folder.join("probe"));
     File::create(&probe)?;
-    // Another process with the same id may have been faster.
+    // Empty, and told apart by its name: one that stays does no harm.
     let _ = fs::remove_file(&probe);
     Ok(())
 }

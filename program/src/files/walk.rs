@@ -160,7 +160,6 @@ mod tests {
         assert!(super::walk(&folder.path().join("none")).is_err());
     }
 
-    #[cfg(unix)]
     #[test]
     fn links_are_followed_to_what_is_new() {
         use std::os::unix::fs::symlink;

@@ -10,7 +10,7 @@ use program::exit::Exit;
 use program::interrupt;
 use program::output::{note, say};
 use serde_json::json;
-use training::args::{DataArgs, EvalSplit, EvaluateArgs};
+use training::args::{EvalSplit, EvaluateArgs};
 use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
 use training::run::Run;
 
@@ -35,18 +35,14 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install();
-    let EvaluateArgs { run, split, device, json, data: DataArgs { strict, cache }, no_progress } =
-        &args.evaluate;
+    let EvaluateArgs { run, split, device, json, data: flags, no_progress } = &args.evaluate;
     let mut run: Run<Experiment> = Run::open(run)?;
     let config = &mut run.experiment.data;
     if let Some(text) = &args.data {
         let (dir, layout) = data::locate(text);
         (config.dir, config.layout) = (Some(dir), layout);
     }
-    config.strict |= strict;
-    if cache.is_some() {
-        config.cache.clone_from(cache);
-    }
+    config.apply(flags);
     let device = device.choose()?.announce();
     let audio = Audio::open(config, !no_progress)?;
     note(format_args!("data: {}", audio.origin));

@@ -12,7 +12,7 @@ use program::names::pasted;
 use program::output::note;
 use s4_core::conv::plan;
 use tch::Device;
-use training::args::{DataArgs, TrainArgs, echo};
+use training::args::{TrainArgs, echo};
 use training::run::Experiment as _;
 use training::run_dir::{self, RunDir};
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
@@ -50,11 +50,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         experiment.data.dir = Some(dir);
         experiment.data.layout = layout.or(experiment.data.layout);
     }
-    let DataArgs { strict, cache } = &args.train.data;
-    experiment.data.strict |= strict;
-    if cache.is_some() {
-        experiment.data.cache.clone_from(cache);
-    }
+    experiment.data.apply(&args.train.data);
     args.train.apply(&mut experiment.train);
     experiment.validate()?;
 
