@@ -5,6 +5,10 @@ use datasets::batch::{Batch, Sequences};
 use tch::{Device, Kind, Tensor};
 use training::upload::upload;
 
+/// Padded sequences get a multiple of this many positions on CUDA, so that few shapes occur and steps
+/// can be recorded. A model passes padding over, but for the statistics of batch norm in training.
+const CUDA_LENGTHS: i64 = 128;
+
 /// A batch on the model's device.
 #[derive(Debug)]
 pub struct DeviceBatch {
@@ -40,7 +44,36 @@ impl DeviceBatch {
             None => None,
             Some(lengths) => Some(upload(&Tensor::f_from_slice(lengths)?, device)?),
         };
+        let x = match device {
+            Device::Cuda(_) if lengths.is_some() => padded(&x, CUDA_LENGTHS)?,
+            _ => x,
+        };
         let labels = upload(&Tensor::f_from_slice(&batch.labels)?, device)?;
         Ok(Self { x, lengths, labels })
+    }
+}
+
+/// x (B, L) or (B, L, features) with zeros after its end, up to a multiple of `step` positions.
+fn padded(x: &Tensor, step: i64) -> Result<Tensor> {
+    let missing = (-x.size()[1]).rem_euclid(step);
+    let pad: &[i64] = if x.dim() == 3 { &[0, 0, 0, missing] } else { &[0, missing] };
+    Ok(if missing == 0 { x.shallow_clone() } else { x.f_constant_pad_nd(pad)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_completed() {
+        for (size, completed) in
+            [(vec![2, 3], vec![2, 4]), (vec![2, 4], vec![2, 4]), (vec![1, 5, 2], vec![1, 8, 2])]
+        {
+            let x = Tensor::ones(&size, (Kind::Int64, Device::Cpu));
+            let y = padded(&x, 4).unwrap();
+            assert_eq!(y.size(), completed);
+            assert_eq!(y.narrow(1, 0, size[1]), x);
+            assert_eq!(i64::try_from(y.sum(Kind::Int64)).unwrap(), size.iter().product::<i64>());
+        }
     }
 }

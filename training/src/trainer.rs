@@ -46,7 +46,7 @@ use program::output::note;
 
 use clock::Clock;
 use feed::Feed;
-use record::Recording;
+use record::Recordings;
 use report::Report;
 
 /// The data of a run.
@@ -116,7 +116,7 @@ pub struct Trainer<O: Objective> {
     optimizer: AdamW,
     ema: Option<Ema>,
     guard: Guard,
-    recording: Recording<O::OnDevice>,
+    recordings: Recordings<O::OnDevice>,
     sampler: Arc<dyn Sampler>,
     steps_per_epoch: u64,
     last_step: u64,
@@ -193,7 +193,7 @@ impl<O: Objective> Trainer<O> {
         let report =
             Report::new(run.path(), objective.params().device(), state.step, last_step, progress)?;
         // Gradients of several batches are added up, which a recording does not.
-        let recording = Recording::new(
+        let recordings = Recordings::new(
             config.cuda_graph && config.accumulate == 1 && objective.params().device().is_cuda(),
         );
         Ok(Self {
@@ -207,7 +207,7 @@ impl<O: Objective> Trainer<O> {
             ema,
             // Read when the trainer says so: at reports and before saving.
             guard: Guard::new(usize::MAX)?,
-            recording,
+            recordings,
             sampler,
             steps_per_epoch,
             last_step,

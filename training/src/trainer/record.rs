@@ -8,35 +8,36 @@ use crate::objective::{Objective, StepOutput};
 use crate::recorded::Recorded;
 use crate::seed::seed_torch;
 
-/// Steps before the recording: by then everything that is made once is made.
+/// Steps before the first recording: by then everything that is made once is made.
 const STEPS_BEFORE: u32 = 10;
 
-/// Whether steps are recorded.
-pub(super) enum Recording<B> {
-    /// Not yet, but after this many steps.
-    In(u32),
-    /// Yes.
-    Done(Box<Recorded<B>>),
-    /// No.
-    Off,
+/// Most recordings: one for each of the shapes that come first. Each keeps the memory of a step.
+const MOST: usize = 4;
+
+/// Steps that are recorded.
+pub(super) struct Recordings<B> {
+    /// Steps to be made before one is recorded; none: nothing is recorded any more.
+    wait: Option<u32>,
+    made: Vec<Recorded<B>>,
 }
 
-impl<B> Recording<B> {
+impl<B> Recordings<B> {
     pub(super) fn new(wanted: bool) -> Self {
-        if wanted { Self::In(STEPS_BEFORE) } else { Self::Off }
+        Self { wait: wanted.then_some(STEPS_BEFORE), made: Vec::new() }
     }
 }
 
 impl<O: Objective> Trainer<O> {
     /// The gradients of a batch are added to those that are there, or set.
     pub(super) fn forward_backward(&mut self, batch: O::OnDevice) -> Result<StepOutput> {
-        match &mut self.recording {
-            Recording::Done(recorded) if recorded.fits(&self.objective, &batch) => {
-                return recorded.step(&self.objective, &batch);
-            }
-            Recording::In(0) => return self.record(batch),
-            Recording::In(steps) => *steps -= 1,
-            Recording::Done(_) | Recording::Off => {}
+        let fits = |recorded: &&Recorded<_>| recorded.fits(&self.objective, &batch);
+        if let Some(recorded) = self.recordings.made.iter().find(fits) {
+            return recorded.step(&self.objective, &batch);
+        }
+        match &mut self.recordings.wait {
+            Some(0) => return self.record(batch),
+            Some(steps) => *steps -= 1,
+            None => {}
         }
         let accumulate = self.config.accumulate as i64;
         self.objective
@@ -45,7 +46,7 @@ impl<O: Objective> Trainer<O> {
 
     /// Records the step, and makes it. Where it cannot be recorded, steps go on as before.
     fn record(&mut self, batch: O::OnDevice) -> Result<StepOutput> {
-        self.recording = Recording::Off;
+        self.recordings.wait = None;
         if self.objective.recipe(&batch).is_none() || !self.has_room()? {
             return self.forward_backward(batch);
         }
@@ -53,9 +54,13 @@ impl<O: Objective> Trainer<O> {
         seed_torch(self.config.seed, "step", self.state.batches);
         match recorded {
             Ok(recorded) => {
-                self.report.line("steps are recorded as a CUDA graph");
                 let output = recorded.replay();
-                self.recording = Recording::Done(Box::new(recorded));
+                let made = &mut self.recordings.made;
+                if made.is_empty() {
+                    self.report.line("steps are recorded as a CUDA graph");
+                }
+                made.push(recorded);
+                self.recordings.wait = (made.len() < MOST).then_some(0);
                 output
             }
             Err((error, batch)) => {
