@@ -7,7 +7,7 @@ use training::upload::upload;
 
 /// Padded sequences get a multiple of this many positions on CUDA, so that few shapes occur and steps
 /// can be recorded. A model passes padding over, but for the statistics of batch norm in training.
-const CUDA_LENGTHS: i64 = 128;
+const CUDA_LENGTHS: i64 = 256;
 
 /// A batch on the model's device.
 #[derive(Debug)]

@@ -65,6 +65,8 @@ extern "C" char* s4_graph_new(int64_t index, Graph** graph) {
     // Gradients of a recording and of a step that is made one by one are of two streams, on purpose.
     at::globalContext().setWarnOnAccumulateGradStreamMismatch(false);
     at::accelerator::synchronizeDevice(device.index());
+    // Memory that is kept for later cannot be given back while work is recorded.
+    at::accelerator::emptyCache();
     at::accelerator::setCurrentStream(made->own);
     *graph = made.release();
   });
