@@ -33,7 +33,7 @@ fn train(folder: &Path, run: &str, steps: u32) -> Command {
         "train.batch_size=2",
         "train.workers=1",
         "train.checkpoint_every=3",
-        "train.eval_every=20",
+        "train.eval_every=60",
         "train.schedule.warmup_steps=0",
         "preview.count=1",
         "preview.seconds=0.05",
@@ -64,7 +64,7 @@ fn succeed(command: &mut Command) -> Output {
 fn killed_runs_resume_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    assert_training_survives(path, |run| train(path, run, 80), |run| resume(path, run));
+    assert_training_survives(path, |run| train(path, run, 240), |run| resume(path, run));
 }
 
 /// Killed while recordings are decoded: what is half-written must not count.

@@ -1,7 +1,6 @@
 //! Programs that are killed (SIGKILL) at random moments and started again.
 
 use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -46,6 +45,9 @@ pub fn kill(command: &mut Command, mark: &str, after: impl FnOnce() -> Duration)
 /// What every training says right before its first step.
 const BEGINS: &str = " training samples, ";
 
+/// Until a training has written its first checkpoint.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Kills trainings in `folder` as often as [`kills`] says, resumes them, kills them again; all of
 /// them must come to the bits of one that was left alone. `start` begins a run of that name.
 pub fn assert_training_survives(
@@ -53,40 +55,55 @@ pub fn assert_training_survives(
     start: impl Fn(&str) -> Command,
     resume: impl Fn(&str) -> Command,
 ) {
-    let mut command = start("whole");
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(lines.by_ref().any(|line| line.unwrap().contains(BEGINS)));
-    let begin = Instant::now();
-    lines.for_each(drop);
-    assert!(child.wait().unwrap().success());
-    // A run is killed about eight times until it comes to its end.
-    let span = begin.elapsed() / 4;
+    assert!(start("whole").output().unwrap().status.success());
     let whole = folder.join("whole");
+    let end = Checkpoint::load(&last_checkpoint(&whole)).unwrap().meta.state;
+    // A run is killed about eight times until it comes to its end.
+    let span = Duration::from_secs_f64(end.seconds / 4.0);
 
     let (mut hits, mut runs) = (0, 0);
-    let mut run = String::new();
-    for number in 0..kills() {
-        let mut command = if run.is_empty() {
-            runs += 1;
-            run = format!("killed-{runs}");
-            start(&run)
-        } else {
-            resume(&run)
-        };
-        if kill(&mut command, BEGINS, || moment(span, number)) {
-            // Before the first step there is a checkpoint, and after the last one a result.
-            let summary = fs::read_to_string(folder.join(&run).join("summary.json"));
-            let is_finished = summary.is_ok_and(|text| text.contains("\"finished\": true"));
-            hits += u64::from(last_checkpoint(&folder.join(&run)).exists() && !is_finished);
-        } else {
-            assert_same(&whole, &folder.join(std::mem::take(&mut run)));
-        }
-    }
-    if !run.is_empty() {
+    let mut run: Option<String> = None;
+    let complete = |run: String| {
         let output = resume(&run).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_same(&whole, &folder.join(&run));
+        assert_same(&whole, &folder.join(run));
+    };
+    for number in 0..kills() {
+        let (name, mut command) = match run.take() {
+            Some(name) => {
+                let command = resume(&name);
+                (name, command)
+            }
+            None => {
+                runs += 1;
+                let name = format!("killed-{runs}");
+                let command = start(&name);
+                (name, command)
+            }
+        };
+        let checkpoint = last_checkpoint(&folder.join(&name));
+        let after = || {
+            // One in eight may come before there is a checkpoint, however slow the machine.
+            let begin = Instant::now();
+            while number % 8 != 7 && !checkpoint.exists() && begin.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(5));
+            }
+            moment(span, number)
+        };
+        let was_killed = kill(&mut command, BEGINS, after);
+        let step = Checkpoint::load(&checkpoint).map(|checkpoint| checkpoint.meta.state.step);
+        match step {
+            // All steps are made: what was left is the evaluation.
+            Ok(step) if step == end.step => complete(name),
+            _ => {
+                assert!(was_killed);
+                hits += u64::from(step.is_ok());
+                run = Some(name);
+            }
+        }
+    }
+    if let Some(name) = run {
+        complete(name);
     }
     let said = format!("{hits} of {} kills hit a running training, in {runs} runs", kills());
     assert!(5 * hits >= 4 * kills(), "{said}");
