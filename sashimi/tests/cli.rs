@@ -321,8 +321,14 @@ fn samples_begin_with_the_prefix() {
     let config = run_dir::config_file(&trained().join("run"));
     let data = Experiment::read(&config, &[]).unwrap().value.data;
     let quantiser = data.quantiser().unwrap();
-    let codes = file::codes(&prefix, &data).unwrap();
-    let decoded: Vec<f32> = codes.iter().map(|&code| quantiser.decode(code)).collect();
+    let heard = file::hear(&prefix, &data).unwrap();
+    let decoded: Vec<f32> =
+        heard.codes.iter().map(|&code| heard.level.restore(quantiser.decode(code))).collect();
+    // As loud as the recording, which is far from full scale.
+    let loudest = decoded.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
+    let original =
+        samples(&prefix).into_iter().map(f64::from).fold(0.0, |peak: f64, x| peak.max(x.abs()));
+    assert!((f64::from(loudest) * 32768.0 / original - 1.0).abs() < 0.02, "{loudest} {original}");
     let heard = folder.path().join("heard.wav");
     fs::write(&heard, wav_bytes(&decoded, 8000).unwrap()).unwrap();
     let (heard, made) = (samples(&heard), told.lines().map(|name| samples(Path::new(name))));
