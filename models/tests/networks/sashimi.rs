@@ -9,7 +9,7 @@ use s4_core::layer::{Pass, SequenceLayer, State};
 use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use serde_json::{Value, json};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// The settings of a `[model]`.
 fn sashimi(settings: Value) -> SashimiConfig {

@@ -3,6 +3,7 @@
 mod closed_forms;
 mod convolutions_agree;
 mod dense_kind;
+mod dispatched;
 mod dropout;
 mod modes_agree;
 mod parameter_counts;
