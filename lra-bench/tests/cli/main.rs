@@ -11,6 +11,7 @@ mod media;
 mod omissions;
 #[path = "../support/privileges.rs"]
 mod privileges;
+mod records;
 mod report;
 #[path = "../../../datasets/tests/tasks/text_files.rs"]
 mod text_files;
