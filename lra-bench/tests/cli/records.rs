@@ -138,7 +138,7 @@ fn shells_can_complete_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
         let script = succeed(lra_bench(folder.path()).args(["completions", shell])).0;
-        assert!(script.contains("--dry-run") && script.contains("evaluate"), "{shell}: {script}");
+        assert!(script.contains("dry-run") && script.contains("evaluate"), "{shell}: {script}");
     }
 }
 
