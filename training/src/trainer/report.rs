@@ -35,6 +35,29 @@ pub(super) struct Report {
     last_step: u64,
 }
 
+/// The settings by which runs are compared in TensorBoard's table. The others are in the text `config`.
+const COLUMNS: [&str; 19] = [
+    "task",
+    "model.backbone",
+    "model.d_model",
+    "model.n_layers",
+    "model.norm",
+    "model.dropout",
+    "model.layer.bidirectional",
+    "model.layer.ssm.mode",
+    "model.layer.ssm.init",
+    "model.layer.ssm.d_state",
+    "train.batch_size",
+    "train.accumulate",
+    "train.epochs",
+    "train.steps",
+    "train.optimizer.lr",
+    "train.optimizer.weight_decay",
+    "train.schedule.name",
+    "train.precision",
+    "train.seed",
+];
+
 /// Training since the last report.
 pub(super) struct Lap {
     pub(super) step: u64,
@@ -97,7 +120,8 @@ impl Report {
             events.text(step, "config", &format!("{changed}\n```toml\n{toml}\n```"))?;
             events.scalar(step, "parameters", parameters as f64)?;
             let settings = config::settings(toml);
-            events.hparams(settings.iter().map(|(key, value)| (key.as_str(), value)))
+            let shown = settings.iter().filter(|(key, _)| COLUMNS.contains(&key.as_str()));
+            events.hparams(shown.map(|(key, value)| (key.as_str(), value)))
         });
     }
 
