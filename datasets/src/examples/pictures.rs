@@ -67,15 +67,15 @@ pub fn check(paths: &[PathBuf], progress: &(dyn Fn() + Sync)) -> Result<Vec<Resu
     paths.par_iter().map(check).collect()
 }
 
-/// Width and height that all these pictures have.
+/// Width and height that all these pictures have, if there are any.
 ///
 /// # Errors
-/// If there are none, or two are of different sizes.
+/// If two are of different sizes.
 pub fn common_size<'a>(
     pictures: impl IntoIterator<Item = (&'a Path, (u32, u32))>,
-) -> Result<(u32, u32)> {
+) -> Result<Option<(u32, u32)>> {
     let mut pictures = pictures.into_iter();
-    let (first, expected) = pictures.next().context("there are no pictures")?;
+    let Some((first, expected)) = pictures.next() else { return Ok(None) };
     for (path, found) in pictures {
         ensure!(
             found == expected,
@@ -88,7 +88,7 @@ pub fn common_size<'a>(
             found.1
         );
     }
-    Ok(expected)
+    Ok(Some(expected))
 }
 
 /// Width, height, and luma of all pixels.
