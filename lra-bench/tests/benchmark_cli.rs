@@ -2,6 +2,9 @@
 
 #[path = "support/binary.rs"]
 mod binary;
+#[cfg(target_os = "linux")]
+#[path = "support/orphans.rs"]
+mod orphans;
 
 use std::path::Path;
 use std::process::Command;
@@ -72,4 +75,11 @@ fn wrong_arguments_are_one_clear_message() {
     for (wrong, code, words) in cases {
         fail(&mut benchmark(&["--device=cpu", wrong]), code, words);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_benchmark_leaves_no_process_behind() {
+    let endless = ["--models=lstm", "--lengths=4096", "--seconds-per-entry=600", "--device=cpu"];
+    orphans::assert_none_is_left(&mut benchmark(&endless));
 }
