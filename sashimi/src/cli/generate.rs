@@ -9,6 +9,7 @@ use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
 use program::files::create_folder;
+use program::findings::Findings;
 use program::interrupt;
 use program::names::{folder_stem, shown};
 use program::output::{note, say};
@@ -75,10 +76,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let trained: Run<Experiment> = Run::open(&args.run)?;
     let experiment = &trained.experiment;
     let (rate, quantiser) = (experiment.data.sample_rate()?, experiment.data.quantiser()?);
+    let mut findings = Findings::default();
     let prefix = match &args.prefix {
         None => Vec::new(),
-        Some(prefix) => file::codes(prefix, &experiment.data).context("--prefix")?,
+        Some(prefix) => file::codes(prefix, &experiment.data, &mut findings).context("--prefix")?,
     };
+    findings.tell(false)?;
     let device = args.device.choose()?.announce();
     let (objective, step) = load(&trained, device)?;
     let model = objective.model();

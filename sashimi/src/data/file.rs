@@ -5,15 +5,17 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use audio_data::read::Reader;
 use dsp::resample::Resampler;
+use program::findings::Findings;
 
 use crate::experiment::DataConfig;
 
 /// The codes of the file `path` as a model trained under `config` wants them: mixed down,
-/// resampled, stretched as a recording of its own, quantised.
+/// resampled, stretched as a recording of its own, quantised. What is to be said about the file is
+/// added to `findings`.
 ///
 /// # Errors
 /// If the file is not usable audio.
-pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
+pub fn codes(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result<Vec<u16>> {
     let quantiser = config.quantiser()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
@@ -22,14 +24,18 @@ pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
         max = max.max(sample);
     })?;
     let mut codes = Vec::new();
-    for_each_sample(path, config.sample_rate()?, |sample| {
+    let reader = for_each_sample(path, config.sample_rate()?, |sample| {
         codes.push(quantiser.encode(config.scaling.apply(sample, min, max)));
     })?;
+    for remark in reader.remarks() {
+        findings.note(remark.to_string(), path);
+    }
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());
     Ok(codes)
 }
 
-fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<()> {
+/// Returns the reader, which knows by then what is to be said about the file.
+fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<Reader> {
     // The reader's errors name the file by themselves.
     let named = || path.display().to_string();
     let mut reader = Reader::open(path)?;
@@ -41,5 +47,5 @@ fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<
     }
     resampler.finish(&mut resampled).with_context(named)?;
     resampled.drain(..).for_each(each);
-    Ok(())
+    Ok(reader)
 }
