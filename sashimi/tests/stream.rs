@@ -338,7 +338,7 @@ fn averaged_weights_of_a_checkpoint_are_taken() {
         batches: 1,
         samples: 1,
         batches_per_epoch: 1,
-        schedule: ScheduleState::new(Schedule::Constant {}, 1).unwrap(),
+        schedule: ScheduleState::new(Schedule::Constant {}, 1, 1).unwrap(),
         rollbacks: 0,
         evaluated_at: None,
         best: None,

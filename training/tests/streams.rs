@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 use training::checkpoint::Checkpoint;
 use training::evaluate::{EvalOptions, evaluate};
 use training::objective::{Objective, Phase, StepOutput};
+use training::record::Data;
 use training::run_dir::{RunDir, last_checkpoint};
 use training::train_config::{Every, TrainConfig};
 use training::trainer::{RunSetup, Splits, Trainer};
@@ -127,7 +128,8 @@ fn train(folder: &Path, steps: u64, resume: bool, forgets: bool) -> Result<Check
     };
     let dir = if resume { RunDir::resume(folder)? } else { RunDir::create(folder)? };
     let splits = Splits { train: series(23, 0.0), val: Some(series(8, 1.0)), test: None };
-    let setup = RunSetup { dir, config: toml::to_string(&config)?, progress: false };
+    let setup =
+        RunSetup { dir, config: toml::to_string(&config)?, data: Data::default(), progress: false };
     Trainer::new(config, Recurrent::new(forgets)?, splits, setup)?.run()?;
     Checkpoint::load(&last_checkpoint(folder))
 }

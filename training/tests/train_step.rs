@@ -9,6 +9,7 @@ use s4_core::params::{Hyper, ParamStore};
 use tch::{Device, Kind, Tensor};
 use training::checkpoint::Checkpoint;
 use training::objective::{Objective, Phase, StepOutput};
+use training::record::Data;
 use training::run_dir::{RunDir, last_checkpoint};
 use training::train_config::{Best, TrainConfig};
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
@@ -105,8 +106,12 @@ fn train(folder: &Path, in_pieces: bool) -> (Checkpoint, Outcome) {
         best: Some(Best::default()),
         ..TrainConfig::default()
     };
-    let setup =
-        RunSetup { dir: RunDir::create(folder).unwrap(), config: String::new(), progress: false };
+    let setup = RunSetup {
+        dir: RunDir::create(folder).unwrap(),
+        config: String::new(),
+        data: Data::default(),
+        progress: false,
+    };
     let val: Arc<dyn Dataset<Batch = Vec<f64>>> = Arc::new(Sequences);
     let splits = Splits { train: Arc::new(Sequences), val: Some(val), test: None };
     let outcome =

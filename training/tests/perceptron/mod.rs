@@ -21,6 +21,7 @@ use s4_core::state_dict::StateDict;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, StepOutput};
+use training::record::Data;
 use training::run_dir::{self, RunDir};
 use training::seed::seed_model;
 use training::show::{Show, Sound};
@@ -147,7 +148,8 @@ pub fn train(order: Order) -> Result<Outcome> {
         note(change);
     }
     let config = config.value;
-    let setup = RunSetup { dir, config: config::to_toml(&config)?, progress: true };
+    let setup =
+        RunSetup { dir, config: config::to_toml(&config)?, data: Data::default(), progress: true };
     seed_model(config.train.seed);
     let objective = Mlp::new(&config, order)?;
     let splits = Splits {
