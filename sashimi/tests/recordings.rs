@@ -215,7 +215,7 @@ fn what_was_held_out_stays_so_when_recordings_come() {
         config
     };
     let (_, stderr) = succeed(&mut train(path, "clips"));
-    assert_has(&stderr, &["note: recordings lent to the test part, which had none: 1 (good-1"]);
+    assert_has(&stderr, &["note: recordings lent to the val part, which had none: 1 (good-14.wav)"]);
     let before = lent();
     assert!(!before.is_empty());
     for (number, clip) in fs::read_dir(DIGITS).unwrap().enumerate() {
