@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Error, Result};
 use datasets::metric::{Better, Metric};
-use datasets::tasks::{self, Splits, Task};
+use datasets::tasks::{self, Splits, TASKS, Task};
 use program::config::{self, Aliases, Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
@@ -36,6 +36,13 @@ pub struct Experiment {
 
 impl Config for Experiment {
     const ALIASES: &[Aliases] = &[s4_config::ALIASES];
+
+    fn presets() -> Vec<(String, &'static str)> {
+        let of = |task: &Task| {
+            [(task.name.to_owned(), task.paper), (format!("{}-small", task.name), task.small)]
+        };
+        TASKS.iter().flat_map(|task| of(task)).collect()
+    }
 
     fn complete(&mut self) -> Result<(), Problem> {
         // An unknown task is an error of its own.
@@ -147,8 +154,6 @@ impl run::Experiment for Experiment {
 
 #[cfg(test)]
 mod tests {
-    use datasets::tasks::TASKS;
-
     use super::*;
 
     /// Training examples of a preset's data, where they are always as many.

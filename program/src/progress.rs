@@ -55,9 +55,9 @@ impl Progress {
         }
     }
 
-    /// Shows figures that will be out of date soon: on the bar, and in the log by the line `plain`,
-    /// which is shown where there is no bar.
-    pub fn figures(&self, on_bar: &str, plain: &str) {
+    /// Shows figures that are worth keeping: on the bar, and in the log by the line `plain`, which is
+    /// shown where there is no bar.
+    pub fn report(&self, on_bar: &str, plain: &str) {
         match &self.bar {
             Some(bar) => {
                 bar.set_message(on_bar.to_owned());
@@ -67,19 +67,20 @@ impl Progress {
         }
     }
 
+    /// Shows figures that will be out of date soon: on the bar, or on a line unless there was one a
+    /// short while ago. `plain` is for the line, where no bar shows the step.
+    pub fn figures(&self, on_bar: &str, plain: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(on_bar.to_owned()),
+            None if self.is_due(None) => note(plain),
+            None => {}
+        }
+    }
+
     /// Shows a text on the bar, if there is one.
     pub fn message(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text.to_owned());
-        }
-    }
-
-    /// Shows how far a part of the work is, on the bar or on a line now and then.
-    pub fn part(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.set_message(text.to_owned()),
-            None if self.is_due(Some(self.start)) => note(text),
-            None => {}
         }
     }
 

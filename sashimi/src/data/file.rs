@@ -3,19 +3,51 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use audio_data::quantise::Scaling;
 use audio_data::read::Reader;
 use dsp::resample::Resampler;
 use program::findings::Findings;
 
 use crate::experiment::DataConfig;
 
-/// The codes of the file `path` as a model trained under `config` wants them: mixed down,
-/// resampled, stretched as a recording of its own, quantised. What is to be said about the file is
-/// added to `findings`.
+/// A recording as a model hears it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Its codes.
+    pub codes: Vec<u16>,
+    /// Its level before it was stretched.
+    pub level: Level,
+}
+
+/// How a recording was stretched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    scaling: Scaling,
+    min: f32,
+    max: f32,
+}
+
+impl Level {
+    /// Sound of a model at the recording's own level.
+    pub fn restore(self, sample: f32) -> f32 {
+        self.scaling.undo(sample, self.min, self.max)
+    }
+}
+
+/// The codes of the file `path` as a model trained under `config` wants them.
+///
+/// # Errors
+/// As [`hear`].
+pub fn codes(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result<Vec<u16>> {
+    Ok(hear(path, config, findings)?.codes)
+}
+
+/// The file `path` as a model trained under `config` wants it: mixed down, resampled, stretched as a
+/// recording of its own, quantised. What is to be said about the file is added to `findings`.
 ///
 /// # Errors
 /// If the file is not usable audio.
-pub fn codes(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result<Vec<u16>> {
+pub fn hear(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result<Heard> {
     let quantiser = config.quantiser()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
@@ -31,7 +63,7 @@ pub fn codes(path: &Path, config: &DataConfig, findings: &mut Findings) -> Resul
         findings.note(remark.to_string(), path);
     }
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());
-    Ok(codes)
+    Ok(Heard { codes, level: Level { scaling: config.scaling, min, max } })
 }
 
 /// Returns the reader, which knows by then what is to be said about the file.

@@ -118,7 +118,7 @@ impl Report {
             peak.map_or_else(String::new, |mib| format!("  {mib:.0} MiB")),
         );
         self.training = format!("{results}  {steps_per_s:.1} steps/s  {left:#} left");
-        self.progress.figures(&self.training, &plain);
+        self.progress.report(&self.training, &plain);
         let mut all = vec![("epoch", lap.epoch as f64), ("loss", lap.means.loss)];
         all.extend(lap.means.metrics.iter().map(|(name, value)| (&**name, *value)));
         all.extend([("lr", lap.lr), ("grad_norm", lap.grad_norm)]);
@@ -145,7 +145,7 @@ impl Report {
 
     pub(super) fn evaluating(&mut self, split: &str, done: u64, of: u64) {
         let text = format!("{split}: batch {done}/{of}");
-        self.progress.part(&text);
+        self.progress.figures(&text, &text);
         if done == of {
             self.progress.message(&self.training);
         }
