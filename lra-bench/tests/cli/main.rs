@@ -14,6 +14,7 @@ mod omissions;
 mod orphans;
 #[path = "../support/privileges.rs"]
 mod privileges;
+mod records;
 mod report;
 #[path = "../../../datasets/tests/tasks/text_files.rs"]
 mod text_files;

@@ -1,5 +1,6 @@
 //! From serde's error to a message with place, key and remedy.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
 
@@ -107,8 +108,13 @@ impl Problem {
             if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
         };
         let elsewhere = || {
-            let all = super::settings(text);
-            all.into_keys().find(|key| *key != self.key && key.rsplit('.').next() == Some(name))
+            let all = super::settings(text).into_keys();
+            let same = all.filter(|key| *key != self.key && key.rsplit('.').next() == Some(name));
+            // The one in the nearest section.
+            same.max_by_key(|key| {
+                let shared = key.split('.').zip(section.split('.')).take_while(|(a, b)| a == b);
+                (shared.count(), Reverse(key.split('.').count()))
+            })
         };
         match elsewhere().or_else(|| nearest(name, known).map(full)) {
             Some(candidate) => format!("; did you mean `{candidate}`?"),
