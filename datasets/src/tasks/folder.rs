@@ -25,7 +25,7 @@ use toml::Table;
 use super::audio::{self, Labels, Reading};
 use super::{Splits, Task};
 use crate::classes::choose;
-use crate::examples::pictures::{self, Pictures};
+use crate::examples::pictures::{self, Pictures, Size};
 use crate::examples::recordings::{Extent, Standardisation};
 use crate::examples::texts::{Texts, VOCABULARY};
 use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
@@ -180,7 +180,7 @@ fn readable(
     kind: Kind,
     progress: bool,
     findings: &mut Findings,
-) -> Result<(Vec<LabelledFile>, Option<(u32, u32)>)> {
+) -> Result<(Vec<LabelledFile>, Option<Size>)> {
     let paths: Vec<_> = files.iter().map(|file| dir.join(&file.path)).collect();
     let total = paths.len() as u64;
     let progress = Progress::new(progress, 0, total);
@@ -278,7 +278,7 @@ fn audio(
     Ok((splits, sample_rate, scale))
 }
 
-fn images(labelled: Labelled, size: (u32, u32), settings: &Data) -> Result<Splits> {
+fn images(labelled: Labelled, size: Size, settings: &Data) -> Result<Splits> {
     let max_length = max_length(settings);
     let is_png = |(file, _, _): &(LabelledFile, i64, Part)| {
         file.path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("png"))
