@@ -74,12 +74,20 @@ sashimi: tools libtorch ## train a small model of spoken digits for STEPS=600 st
 	@echo "Longer or other samples, or to continue one:  $(SASHIMI) generate --help"
 	@echo "Audio of your own, and all there is to set:   $(SASHIMI) train --help"
 
-# RUSTC_BOOTSTRAP lets the stable compiler take the sanitizer's flags.
+# RUSTC_BOOTSTRAP lets the stable compiler take the fuzzer's flags. libtorch is not made for the
+# address sanitizer, and is found by its path: what a crate's build script says ends with the crate.
 fuzz: SECONDS ?= 600
-fuzz: tools ## fuzz every reader of strangers' files, for SECONDS=600 each; needs cargo-fuzz
-	@for crate in audio-data datasets; do (cd $$crate && for target in $$(RUSTC_BOOTSTRAP=1 cargo fuzz list); \
-	    do mkdir -p fuzz/corpus/$$target && RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- \
-	    -max_total_time=$(SECONDS) -timeout=10 -max_len=16384 -rss_limit_mb=1024 || exit 1; done) || exit 1; done
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: tools libtorch ## fuzz every reader of strangers' files, for SECONDS=600 each; needs cargo-fuzz
+	@export LD_LIBRARY_PATH="$${LIBTORCH:-$(CURDIR)/libtorch/torch}/lib"; \
+	for crate in audio-data datasets training; do \
+	    cd $(CURDIR)/$$crate; sanitizer=address; [ $$crate != training ] || sanitizer=none; \
+	    for target in $$(cargo fuzz list); do \
+	        mkdir -p fuzz/corpus/$$target; seeds=fuzz/seeds/$$target; [ -e $$seeds ] || seeds=; \
+	        cargo fuzz run --sanitizer $$sanitizer $$target fuzz/corpus/$$target $$seeds -- \
+	            -max_total_time=$(SECONDS) -timeout=10 -max_len=32768 -rss_limit_mb=1024 || exit 1; \
+	    done; \
+	done
 
 BENCHES := kernels convolution block adamw training_step generation pathfinder
 

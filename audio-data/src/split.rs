@@ -1,5 +1,6 @@
 //! Which part of the recordings is for training, validation and test.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -23,9 +24,8 @@ pub enum SplitBy {
     Auto,
     /// By the data set's own rule.
     Lists,
-    /// Whole recordings, by a hash of their path: adding files does not move others. Only where a
-    /// part would be empty does it get the recording whose hash is nearest to its range, until it
-    /// has one of its own.
+    /// Whole recordings, by a hash of their path: adding files does not move others. A part that
+    /// would be empty is lent the recording whose hash is nearest to its range.
     Files,
     /// Each recording is cut: its beginning is for training, then comes validation, then test.
     Time,
@@ -103,11 +103,17 @@ pub struct Span {
     pub frames: u64,
 }
 
+/// Recordings that are in another part than the hash of their names says.
+pub type Lent = BTreeMap<String, Part>;
+
 /// Recordings, divided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divided {
     /// How they were divided: what [`SplitBy::Auto`] chose.
     pub by: SplitBy,
+    /// The recordings that are lent to a part, by [`Names::of`] their paths. What was lent before
+    /// stays so: what a model has learnt from must never be what it is tested on.
+    pub lent: Lent,
     /// The stretches of each [`Part`], by its number.
     parts: [Vec<Span>; 3],
 }
@@ -134,7 +140,7 @@ impl Divided {
     }
 }
 
-/// Divides the recordings that a corpus made of `listing`.
+/// Divides the recordings that a corpus made of `listing`, of which some were `lent` to a part before.
 ///
 /// # Errors
 /// If the shares are wrong, if the data set has no rule of its own and is to be divided by it, or
@@ -145,6 +151,7 @@ pub fn divide(
     by: SplitBy,
     names: Names,
     shares: Shares,
+    lent: &Lent,
 ) -> Result<Divided> {
     shares.validate()?;
     let by = match by {
@@ -155,7 +162,7 @@ pub fn divide(
         SplitBy::Auto => SplitBy::Time,
         chosen => chosen,
     };
-    let mut divided = Divided { by, parts: Default::default() };
+    let mut divided = Divided { by, lent: lent.clone(), parts: Default::default() };
     let whole = |i: usize| Span { recording: i, start: 0, frames: recordings[i].frames };
     match by {
         SplitBy::Auto | SplitBy::Time => {
@@ -183,7 +190,8 @@ pub fn divide(
         }
         SplitBy::Files => {
             let paths: Vec<_> = recordings.iter().map(|recording| &*recording.path).collect();
-            for (i, split) in by_hash(&paths, names, shares)?.into_iter().enumerate() {
+            let parts = by_hash(&paths, names, shares, &mut divided.lent)?;
+            for (i, split) in parts.into_iter().enumerate() {
                 divided.push(split, whole(i));
             }
         }
@@ -191,7 +199,7 @@ pub fn divide(
     Ok(divided)
 }
 
-fn by_hash(paths: &[&Path], names: Names, shares: Shares) -> Result<Vec<Part>> {
+fn by_hash(paths: &[&Path], names: Names, shares: Shares, lent: &mut Lent) -> Result<Vec<Part>> {
     let ranges = shares.ranges();
     let wanted = ranges.iter().filter(|(_, low, high)| low < high);
     ensure!(
@@ -200,11 +208,13 @@ fn by_hash(paths: &[&Path], names: Names, shares: Shares) -> Result<Vec<Part>> {
         paths.len(),
         wanted.count()
     );
-    let positions: Vec<_> = paths.iter().map(|path| position(&names.of(path))).collect();
+    let keys: Vec<_> = paths.iter().map(|path| names.of(path)).collect();
+    let positions: Vec<_> = keys.iter().map(|key| position(key)).collect();
     let home = |position: f64| {
         ranges.iter().find(|(_, _, high)| position < *high).map_or(Part::Test, |range| range.0)
     };
-    let mut splits: Vec<_> = positions.iter().map(|&position| home(position)).collect();
+    let part = |(key, &position)| lent.get(key).copied().unwrap_or_else(|| home(position));
+    let mut splits: Vec<_> = keys.iter().zip(&positions).map(part).collect();
     for &(split, low, high) in wanted {
         let members = |of: Part| splits.iter().filter(|s| **s == of).count();
         if members(split) > 0 {
@@ -217,6 +227,7 @@ fn by_hash(paths: &[&Path], names: Names, shares: Shares) -> Result<Vec<Part>> {
             .min_by(|&i, &j| distance(i).total_cmp(&distance(j)).then(paths[i].cmp(paths[j])));
         if let Some(nearest) = nearest {
             splits[nearest] = split;
+            lent.insert(keys[nearest].clone(), split);
         }
     }
     Ok(splits)
@@ -264,7 +275,7 @@ mod tests {
 
     fn divide_names(names: &[String], by: SplitBy, shares: Shares) -> Result<Divided> {
         let (listing, recordings) = recordings(names);
-        divide(&listing, &recordings, by, Names::Nfc, shares)
+        divide(&listing, &recordings, by, Names::Nfc, shares, &Lent::new())
     }
 
     const SPLITS: [Part; 3] = [Part::Train, Part::Val, Part::Test];
@@ -279,8 +290,8 @@ mod tests {
         for entry in &mut listing.entries {
             entry.split = Some(Part::Test);
         }
-        let divided =
-            divide(&listing, &recordings, SplitBy::Auto, Names::Nfc, Shares::default()).unwrap();
+        let (names, shares, lent) = (Names::Nfc, Shares::default(), Lent::new());
+        let divided = divide(&listing, &recordings, SplitBy::Auto, names, shares, &lent).unwrap();
         assert_eq!(divided.by, SplitBy::Lists);
         assert_eq!(divided.spans(Part::Test).unwrap().len(), 4);
         let error = divided.spans(Part::Train).unwrap_err().to_string();
@@ -335,7 +346,8 @@ mod tests {
         let composed: Vec<_> = names.iter().map(|name| composed(name)).collect();
         let parts = |names: &[String], rule| {
             let (listing, recordings) = recordings(names);
-            divide(&listing, &recordings, SplitBy::Files, rule, Shares::default()).unwrap()
+            let (shares, lent) = (Shares::default(), Lent::new());
+            divide(&listing, &recordings, SplitBy::Files, rule, shares, &lent).unwrap()
         };
         assert_eq!(parts(&names, Names::Nfc), parts(&composed, Names::Nfc));
         assert_eq!(parts(&composed, Names::AsTheyAre), parts(&composed, Names::Nfc));
@@ -379,6 +391,28 @@ mod tests {
         }
 
         #[test]
+        fn what_is_lent_stays_when_others_come(
+            names in prop::collection::hash_set("[a-z]{1,6}", 3..6),
+            more in prop::collection::hash_set("[A-Z]{1,6}", 1..50),
+        ) {
+            let mut names: Vec<_> = names.into_iter().collect();
+            let count = names.len();
+            let divide = |names: &[String], lent: &Lent| {
+                let (listing, recordings) = recordings(names);
+                let (by, shares) = (SplitBy::Files, Shares { train: 0.4, val: 0.3, test: 0.3 });
+                divide(&listing, &recordings, by, Names::Nfc, shares, lent).unwrap()
+            };
+            let before = divide(&names, &Lent::new());
+            names.extend(more);
+            let after = divide(&names, &before.lent);
+            for split in SPLITS {
+                let mut kept = after.spans(split).unwrap().to_vec();
+                kept.retain(|span| span.recording < count);
+                prop_assert_eq!(kept, before.spans(split).unwrap());
+            }
+        }
+
+        #[test]
         fn adding_files_moves_no_others(
             names in prop::collection::hash_set("[a-z]{1,6}", 200..300),
             more in prop::collection::hash_set("[A-Z]{1,6}", 1..50),
@@ -403,7 +437,9 @@ mod tests {
             let (listing, mut recordings) = recordings(&names(1));
             recordings[0].frames = frames;
             prop_assume!(shares.validate().is_ok());
-            let divided = divide(&listing, &recordings, SplitBy::Time, Names::Nfc, shares).unwrap();
+            let (names, lent) = (Names::Nfc, Lent::new());
+            let divided =
+                divide(&listing, &recordings, SplitBy::Time, names, shares, &lent).unwrap();
             let mut end = 0;
             for span in divided.parts.each_ref().into_iter().flatten() {
                 prop_assert_eq!(span.start, end);

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use measure::end_with_parent;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use program::exit::describe;
@@ -55,7 +56,7 @@ fn watch(part: &Part, options: &Options, rows: &mut Vec<Row>) -> Result<()> {
     }
     // A group of its own, so that its own children can be ended with it.
     command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
-    let mut child = command.spawn().context("cannot start a process")?;
+    let mut child = end_with_parent(&mut command).spawn().context("cannot start a process")?;
     let lines = lines_of(&mut child)?;
     let end = Instant::now() + limit;
     let give_up = |mut child: Child, why: String| -> Result<()> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use anyhow::{Context, Result, bail, ensure};
+use measure::end_with_parent;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -47,7 +48,8 @@ impl Process {
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        let child =
+            end_with_parent(command).spawn().with_context(|| format!("cannot start {name}"))?;
         Ok(Self { name, child, log: log.to_owned(), begin: Instant::now() })
     }
 

@@ -1,5 +1,9 @@
 //! The program on a CPU, at small sizes.
 
+#[cfg(target_os = "linux")]
+#[path = "../../lra-bench/tests/support/orphans.rs"]
+mod orphans;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -66,6 +70,13 @@ fn a_request_to_end_ends_the_parts_too() {
     let json = std::fs::read(out.path().join("gpu-check.json")).unwrap();
     let report: Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(report["parts"].as_array().unwrap().len(), 1, "what was found so far is kept");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_check_leaves_no_process_behind() {
+    let out = tempfile::tempdir().unwrap();
+    orphans::assert_none_is_left(&mut gpu_check(&["--only", "modes"], out.path()));
 }
 
 #[test]

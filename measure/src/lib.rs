@@ -55,7 +55,7 @@ pub use entry::{Bound, Entry, Work};
 pub use format::{bytes, duration, significant, thousands};
 pub use machine::{describe as describe_machine, warn_of_load};
 pub use memory::{PeakMemory, available_memory, memory_shortage};
-pub use process::run_child;
+pub use process::{end_with_parent, run_child};
 pub use role::{Role, role};
 pub use session::Session;
 pub use statistics::median;

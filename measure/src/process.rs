@@ -8,13 +8,37 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use program::interrupt;
 
+/// Lets the process that `command` starts end with the thread that starts it. A process that is
+/// killed cannot see to its children itself; only Linux does it for it.
+pub fn end_with_parent(command: &mut Command) -> &mut Command {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt;
+
+        use nix::errno::Errno;
+        use nix::sys::prctl::set_pdeathsig;
+        use nix::sys::signal::Signal;
+        use nix::unistd::{getpid, getppid};
+
+        let parent = getpid();
+        let tie = move || {
+            set_pdeathsig(Signal::SIGKILL)?;
+            // It may have ended already.
+            if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
+        };
+        // SAFETY: nothing but system calls between fork and exec.
+        unsafe { command.pre_exec(tie) };
+    }
+    command
+}
+
 /// Runs `command` to its end, and returns its status and what it wrote to standard output and error
-/// where these are piped.
+/// where these are piped. It does not outlive this process ([`end_with_parent`]).
 ///
 /// # Errors
 /// If it cannot be started, or takes longer than `limit`, or the user interrupts: then it is stopped.
 pub fn run_child(command: &mut Command, limit: Duration) -> Result<Output> {
-    let mut child = command.spawn().context("cannot start a process")?;
+    let mut child = end_with_parent(command).spawn().context("cannot start a process")?;
     // Read all along, so that a full pipe does not stop the child.
     let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
     let start = Instant::now();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
-use audio_data::split::{Names, SplitBy};
+use audio_data::split::{Lent, Names, SplitBy};
 use program::config::{Aliases, Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
@@ -69,6 +69,9 @@ pub struct DataConfig {
     /// What of a file's name decides where they are divided by `files`: `nfc`, its normal form, the
     /// same on macOS and elsewhere, or `as-they-are`, as in runs from before this setting.
     pub names: Names,
+    /// Recordings in another part than their names say, which would have had none. Kept with a run,
+    /// so that none of them moves when others come.
+    pub lent: Option<Lent>,
     /// `mu-law`, `a-law` or `linear`.
     #[default(Companding::MuLaw)]
     pub companding: Companding,

@@ -1,49 +1,30 @@
 //! What `docs/reliability.md` promises, by the real program.
 #![cfg(unix)]
 
+#[path = "support/binary.rs"]
+mod binary;
 #[path = "../../lra-bench/tests/support/kills.rs"]
 mod kills;
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
+use binary::{DIGITS, sashimi, set, succeed, train_tiny};
 use kills::{assert_cache_survives, assert_training_survives, kills, moment};
 
-/// Six recordings of each of ten digits.
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/spoken-digits");
-
-fn sashimi(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sashimi"));
-    command.current_dir(folder).stdin(Stdio::null()).env("OMP_NUM_THREADS", "1");
-    command
-}
-
 fn train(folder: &Path, run: &str, steps: u32) -> Command {
+    let mut command = train_tiny(folder, DIGITS, steps);
+    command.args(["--run-dir", run]);
     let settings = [
-        "model.d_model=8",
-        "model.n_layers=1",
-        "model.layer.ssm.d_state=4",
         "model.dropout=0.1",
-        "data.length=256",
         "data.segment=128",
-        "data.val_count=8",
-        "train.batch_size=2",
-        "train.workers=1",
         "train.checkpoint_every=3",
         "train.eval_every=60",
-        "train.schedule.warmup_steps=0",
-        "preview.count=1",
-        "preview.seconds=0.05",
     ];
-    let mut command = sashimi(folder);
-    command.args(["train", "--data", DATA, "--preset", "small", "--device", "cpu"]);
-    command.args(["--run-dir", run, "--max-steps", &steps.to_string()]);
-    for setting in settings {
-        command.args(["--set", setting]);
-    }
+    set(&mut command, &settings);
     command
 }
 
@@ -51,13 +32,6 @@ fn resume(folder: &Path, run: &str) -> Command {
     let mut command = sashimi(folder);
     command.args(["train", "--resume", run, "--device", "cpu"]);
     command
-}
-
-#[track_caller]
-fn succeed(command: &mut Command) -> Output {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    output
 }
 
 #[test]
@@ -92,9 +66,8 @@ fn killed_generation_leaves_whole_files_or_none_and_is_repeated_exactly() {
         command
     };
     let begin = Instant::now();
-    let output = succeed(&mut generate("whole"));
+    let (names, _) = succeed(&mut generate("whole"));
     let span = begin.elapsed();
-    let names = String::from_utf8(output.stdout).unwrap();
     let names: Vec<&str> = names.lines().map(|name| name.trim_start_matches("whole/")).collect();
     assert_eq!(names.len(), 2);
     let same = |name: &str| {
@@ -121,12 +94,13 @@ fn output_that_cannot_be_written_loses_nothing() {
     let path = folder.path();
     let full = || File::options().write(true).open("/dev/full").unwrap();
     assert!(train(path, "run", 3).stdout(full()).stderr(full()).status().unwrap().success());
-    let file = format!("{DATA}/0_george_10.wav");
+    let file = format!("{DIGITS}/0_george_10.wav");
     let commands: &[&[&str]] = &[
         &["--help"],
         &["evaluate", "run", "--device", "cpu", "--json"],
         &["score", "run", &file, "--device", "cpu"],
         &["generate", "run", "--seconds", "0.01", "--count", "2", "--device", "cpu"],
+        &["stability", "run", "--times", "0.1", "--plot", "chart.svg", "--device", "cpu"],
     ];
     for arguments in commands {
         let output = sashimi(path).args(*arguments).stdout(full()).output().unwrap();
@@ -134,6 +108,7 @@ fn output_that_cannot_be_written_loses_nothing() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
         let message = stderr.lines().last().unwrap();
         assert!(message.starts_with("error: cannot write to standard output"), "{stderr}");
+        assert_eq!(path.join("chart.svg").exists(), arguments[0] == "stability");
         let mut command = sashimi(path);
         let mut child =
             command.args(*arguments).stdout(Stdio::piped()).stderr(full()).spawn().unwrap();

@@ -35,7 +35,9 @@ impl MetricsFile {
     pub fn open(folder: &Path, step: u64, is_evaluated: bool) -> Result<Self> {
         let path = folder.join(FILE);
         let text = if path.exists() {
-            fs::read_to_string(&path).map_err(files::cannot("read", &path))?
+            // A damaged line is left out; it is no reason not to go on.
+            let bytes = fs::read(&path).map_err(files::cannot("read", &path))?;
+            String::from_utf8_lossy(&bytes).into_owned()
         } else {
             String::new()
         };
@@ -87,11 +89,8 @@ mod tests {
         for (step, split) in [(1, "train"), (2, "train"), (2, "val"), (3, "train")] {
             file.add(step, split, &[("loss", 0.1), ("lr", f64::NAN)]).unwrap();
         }
-        fs::write(
-            path.join(FILE),
-            fs::read_to_string(path.join(FILE)).unwrap() + "{\"step\":4,\"sp",
-        )
-        .unwrap();
+        let whole = fs::read(path.join(FILE)).unwrap();
+        fs::write(path.join(FILE), [&whole[..], b"{\"step\":4,\"sp\xff"].concat()).unwrap();
         let steps = |step, is_evaluated| {
             MetricsFile::open(path, step, is_evaluated).unwrap();
             let text = fs::read_to_string(path.join(FILE)).unwrap();

@@ -138,7 +138,7 @@ fn list(dir: &Path, layout: &'static Layout) -> Result<Listing> {
 
 /// What is in `dir` apart from the entries.
 fn others(dir: &Path, layout: &Layout, entries: &[Entry]) -> Result<Findings> {
-    let Walk { mut files, mut findings } = walk(dir)?;
+    let Walk { mut files, mut findings, .. } = walk(dir)?;
     files.sort();
     let taken: HashSet<_> = entries.iter().map(|entry| &*entry.path).collect();
     for path in files.iter().filter(|path| !taken.contains(&***path)) {

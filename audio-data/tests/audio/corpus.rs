@@ -10,7 +10,7 @@ use audio_data::corpus::{self, Corpus, Prepared};
 use audio_data::layout;
 use audio_data::part::Part;
 use audio_data::quantise::{Companding, Quantiser, Scaling, stretch};
-use audio_data::split::{Names, Shares, Span, SplitBy, divide};
+use audio_data::split::{Lent, Names, Shares, Span, SplitBy, divide};
 use audio_data::windows::{Cut, Windows};
 use dsp::resample::Resampler;
 use tempfile::TempDir;
@@ -393,9 +393,9 @@ fn parts_of_one_recording_do_not_overlap() {
     }
     let listing = layout::detect(&clips.dir()).unwrap();
     let corpus = Arc::new(clips.prepare().corpus);
+    let (names, shares, lent) = (Names::Nfc, Shares::default(), Lent::new());
     let divided =
-        divide(&listing, corpus.recordings(), SplitBy::Auto, Names::Nfc, Shares::default())
-            .unwrap();
+        divide(&listing, corpus.recordings(), SplitBy::Auto, names, shares, &lent).unwrap();
     assert_eq!(divided.by, SplitBy::Time);
     let quantiser = Quantiser::new(Companding::MuLaw, 8).unwrap();
     let mut sources = Vec::new();
@@ -425,9 +425,9 @@ fn real_data_fsdd_is_prepared() {
         corpus::prepare(&listing, rate, cache.path(), true, &|_, _| {}, &|| false).unwrap();
     let corpus = Arc::new(prepared.unwrap().corpus);
     assert_eq!(corpus.recordings().len(), 2_500);
+    let (names, shares, lent) = (Names::Nfc, Shares::default(), Lent::new());
     let divided =
-        divide(&listing, corpus.recordings(), SplitBy::Auto, Names::Nfc, Shares::default())
-            .unwrap();
+        divide(&listing, corpus.recordings(), SplitBy::Auto, names, shares, &lent).unwrap();
     let quantiser = Quantiser::new(Companding::MuLaw, 8).unwrap();
     for (split, count) in [(Part::Train, 2_000), (Part::Val, 250), (Part::Test, 250)] {
         let spans = divided.spans(split).unwrap();

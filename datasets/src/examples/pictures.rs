@@ -20,13 +20,16 @@ use crate::split::Examples;
 /// More than any sequence of pixels has: guards against a header that makes things up.
 const MAX_PIXELS: u64 = 1 << 26;
 
+/// Width and height, in pixels.
+pub type Size = (u32, u32);
+
 /// Pictures of one split.
 #[derive(Debug)]
 pub struct Pictures {
     /// Files with their classes.
     pub files: Vec<(PathBuf, i64)>,
     /// Width and height of every picture.
-    pub size: (u32, u32),
+    pub size: Size,
     /// Pixels kept of a picture.
     pub max_length: usize,
 }
@@ -57,7 +60,7 @@ impl Examples for Pictures {
 ///
 /// # Errors
 /// If the user interrupts.
-pub fn check(paths: &[PathBuf], progress: &(dyn Fn() + Sync)) -> Result<Vec<Result<(u32, u32)>>> {
+pub fn check(paths: &[PathBuf], progress: &(dyn Fn() + Sync)) -> Result<Vec<Result<Size>>> {
     let check = |path: &PathBuf| {
         interrupt::check()?;
         let size = read(path).map(|(size, _)| size);
@@ -67,15 +70,15 @@ pub fn check(paths: &[PathBuf], progress: &(dyn Fn() + Sync)) -> Result<Vec<Resu
     paths.par_iter().map(check).collect()
 }
 
-/// Width and height that all these pictures have.
+/// Width and height that all these pictures have, if there are any.
 ///
 /// # Errors
-/// If there are none, or two are of different sizes.
+/// If two are of different sizes.
 pub fn common_size<'a>(
-    pictures: impl IntoIterator<Item = (&'a Path, (u32, u32))>,
-) -> Result<(u32, u32)> {
+    pictures: impl IntoIterator<Item = (&'a Path, Size)>,
+) -> Result<Option<Size>> {
     let mut pictures = pictures.into_iter();
-    let (first, expected) = pictures.next().context("there are no pictures")?;
+    let Some((first, expected)) = pictures.next() else { return Ok(None) };
     for (path, found) in pictures {
         ensure!(
             found == expected,
@@ -88,14 +91,14 @@ pub fn common_size<'a>(
             found.1
         );
     }
-    Ok(expected)
+    Ok(Some(expected))
 }
 
 /// Width, height, and luma of all pixels.
 ///
 /// # Errors
 /// If it is not a whole picture.
-pub fn read(path: &Path) -> Result<((u32, u32), Vec<u8>)> {
+pub fn read(path: &Path) -> Result<(Size, Vec<u8>)> {
     decode(&fs::read(path).context("cannot read it")?)
 }
 
@@ -103,7 +106,7 @@ pub fn read(path: &Path) -> Result<((u32, u32), Vec<u8>)> {
 ///
 /// # Errors
 /// If it is neither a whole PNG nor a whole JPEG.
-pub fn decode(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
+pub fn decode(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     match bytes {
         [] => bail!("the file is empty"),
         [0xFF, 0xD8, ..] => decode_jpeg(bytes),
@@ -111,7 +114,7 @@ pub fn decode(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
     }
 }
 
-fn decode_png(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
+fn decode_png(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().context("it is neither a readable PNG nor a JPEG")?;
@@ -125,7 +128,7 @@ fn decode_png(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
     Ok((size, grey(&data, samples)))
 }
 
-fn decode_jpeg(bytes: &[u8]) -> Result<((u32, u32), Vec<u8>)> {
+fn decode_jpeg(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     const DAMAGED: &str = "it is no readable JPEG: it is damaged or ends too early";
     // Viewers show what there is of a damaged file, and fill the rest with grey.
     let mut options = DecoderOptions::default().set_strict_mode(true);
@@ -151,7 +154,7 @@ fn last(bytes: &[u8], marker: [u8; 2]) -> Option<usize> {
     bytes.windows(2).rposition(|pair| pair == marker)
 }
 
-fn ensure_size((width, height): (u32, u32)) -> Result<()> {
+fn ensure_size((width, height): Size) -> Result<()> {
     ensure!(
         u64::from(width) * u64::from(height) <= MAX_PIXELS,
         "its header claims {width} x {height} pixels, more than a sequence may have"

@@ -1,14 +1,15 @@
 //! A folder of files with one folder per class: `DIR/<class>/<file>`, at any depth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use audio_data::layout::kind_of;
 use audio_data::part::Part;
 use audio_data::read::is_audio_name;
 use audio_data::split::Names;
-use program::files::{Walk, names_in, walk};
+use program::files::{Walk, walk};
 use program::findings::Findings;
 use program::names::composed;
 use program::seed;
@@ -93,24 +94,20 @@ pub fn list(dir: &Path) -> Result<Listed> {
         "there is no folder {}; name one with --data that has a folder for each class",
         dir.display()
     );
-    let mut classes = BTreeSet::new();
-    for name in names_in(dir)? {
-        // One that you may not list is among the findings.
-        if names_in(&dir.join(&name)).is_ok() {
-            let name = name.to_str().with_context(|| {
-                format!("the name of the folder {} is not Unicode; rename it", name.display())
-            })?;
-            classes.insert(composed(name));
-        }
-    }
-    let Walk { mut files, mut findings } = walk(dir)?;
+    let Walk { mut files, folders, mut findings } = walk(dir)?;
+    let top = folders.iter().filter(|folder| folder.iter().count() == 1);
+    let classes = top.filter_map(|folder| folder.to_str().map(composed)).collect();
     files.sort();
     let mut by_kind: BTreeMap<Kind, Vec<LabelledFile>> = BTreeMap::new();
     for path in files {
         let mut folders = path.iter();
-        match (folders.next(), folders.next(), Kind::of(&path)) {
-            (Some(class), Some(_), Some(kind)) => {
-                let class = composed(&class.to_string_lossy());
+        match (folders.next().map(OsStr::to_str), folders.next(), Kind::of(&path)) {
+            // Where classes are kept, names are text.
+            (Some(None), Some(_), Some(_)) => {
+                findings.leave_out("files in classes whose names are not Unicode", path);
+            }
+            (Some(Some(class)), Some(_), Some(kind)) => {
+                let class = composed(class);
                 by_kind.entry(kind).or_default().push(LabelledFile { path, class });
             }
             (_, Some(_), None) => findings.leave_out(kind_of(&path), path),

@@ -25,7 +25,7 @@ use toml::Table;
 use super::audio::{self, Labels, Reading};
 use super::{Splits, Task};
 use crate::classes::choose;
-use crate::examples::pictures::{self, Pictures};
+use crate::examples::pictures::{self, Pictures, Size};
 use crate::examples::recordings::{Extent, Standardisation};
 use crate::examples::texts::{Texts, VOCABULARY};
 use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
@@ -111,8 +111,8 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     }
     let files: Vec<_> =
         files.into_iter().filter(|file| class_names.contains(&file.class)).collect();
-    let files = match kind {
-        Kind::Audio => files,
+    let (files, size) = match kind {
+        Kind::Audio => (files, None),
         Kind::Image | Kind::Text => readable(dir, files, kind, progress, &mut findings)?,
     };
     for class in &class_names {
@@ -165,22 +165,22 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             (decided.sample_rate, decided.scale) = (Some(sample_rate), Some(scale));
             splits
         }
-        Kind::Image => images(labelled, &settings)?,
+        Kind::Image => images(labelled, size.context("there are no pictures")?, &settings)?,
         Kind::Text => texts(labelled, &settings)?,
     };
     splits.config = to_table(&decided)?;
     Ok(splits)
 }
 
-/// The files that can be read; the others are told. Pictures are read to their ends: training is to
-/// end with no surprise.
+/// The files that can be read, and the size of pictures; the others are told. Pictures are read to
+/// their ends: training is to end with no surprise.
 fn readable(
     dir: &Path,
     files: Vec<LabelledFile>,
     kind: Kind,
     progress: bool,
     findings: &mut Findings,
-) -> Result<Vec<LabelledFile>> {
+) -> Result<(Vec<LabelledFile>, Option<Size>)> {
     let paths: Vec<_> = files.iter().map(|file| dir.join(&file.path)).collect();
     let total = paths.len() as u64;
     let progress = Progress::new(progress, 0, total);
@@ -212,10 +212,7 @@ fn readable(
         }
     }
     findings::tell_skipped(&skipped, "");
-    if kind == Kind::Image && !sizes.is_empty() {
-        pictures::common_size(sizes)?;
-    }
-    Ok(readable)
+    Ok((readable, pictures::common_size(sizes)?))
 }
 
 /// Of each class whose files would all be held out the one that is nearest to the training part.
@@ -281,10 +278,7 @@ fn audio(
     Ok((splits, sample_rate, scale))
 }
 
-fn images(labelled: Labelled, settings: &Data) -> Result<Splits> {
-    let paths = labelled.files.iter().map(|(file, _, _)| labelled.dir.join(&file.path));
-    let first = paths.into_iter().next().context("there are no pictures")?;
-    let (size, _) = pictures::read(&first)?;
+fn images(labelled: Labelled, size: Size, settings: &Data) -> Result<Splits> {
     let max_length = max_length(settings);
     let is_png = |(file, _, _): &(LabelledFile, i64, Part)| {
         file.path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("png"))

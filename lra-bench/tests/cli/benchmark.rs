@@ -71,3 +71,10 @@ fn wrong_arguments_are_one_clear_message() {
         fail(&mut benchmark(&["--device=cpu", wrong]), code, words);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_benchmark_leaves_no_process_behind() {
+    let endless = ["--models=lstm", "--lengths=4096", "--seconds-per-entry=600", "--device=cpu"];
+    crate::orphans::assert_none_is_left(&mut benchmark(&endless));
+}

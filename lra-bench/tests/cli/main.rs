@@ -9,6 +9,9 @@ mod fetch;
 mod first_runs;
 mod media;
 mod omissions;
+#[cfg(target_os = "linux")]
+#[path = "../support/orphans.rs"]
+mod orphans;
 #[path = "../support/privileges.rs"]
 mod privileges;
 mod records;

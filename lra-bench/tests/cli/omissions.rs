@@ -290,6 +290,8 @@ fn set_mode(path: &Path, mode: u32) {
 #[cfg(target_os = "linux")]
 #[test]
 fn what_may_not_be_read_is_a_warning() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
     let (path, dir) = (folder.path(), pictures(folder.path()));
@@ -299,6 +301,7 @@ fn what_may_not_be_read_is_a_warning() {
     }
     write(&dir.join("a/secret.png"), &grey());
     set_mode(&dir.join("a/secret.png"), 0o000);
+    write(&dir.join(OsStr::from_bytes(b"caf\xe9/1.png")), &grey());
     symlink("nowhere", dir.join("a/dangling.png")).unwrap();
     symlink("loop", dir.join("loop")).unwrap();
     symlink("..", dir.join("a/up")).unwrap();
@@ -310,6 +313,7 @@ fn what_may_not_be_read_is_a_warning() {
         "left out: folders that you may not list: 2 (",
         "passed over: files of the operating system: 1 (lost+found)",
         "skipped: a/secret.png: cannot read it",
+        "left out: files in classes whose names are not Unicode: 1 (caf",
         "left out: links to nothing: 2 (a/dangling.png, loop)",
         "passed over: links to what is there already: 2 (a/twin.png, a/up)",
         "left out: pipes and devices: 1 (a/pipe.png)",

@@ -51,7 +51,7 @@ fn a_run_keeps_its_figures_its_words_and_how_it_came_about() {
     let resumed = |settings: &[&str]| {
         let mut command = lra_bench(path);
         command.args(["train", "--resume", "run", "--device", "cpu"]);
-        settings.iter().for_each(|setting| drop(command.arg(setting)));
+        command.args(settings);
         succeed(&mut command).1
     };
     resumed(&["--max-steps=8", "--set=train.optimizer.lr=0.5"]);

@@ -6,6 +6,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
+use training::run_dir::best_checkpoint;
+
 use crate::binary::{fail, lra_bench, succeed, train_small};
 use crate::kills::assert_same;
 use crate::training::{BEGINS, ENDLESS, saved_step, start, train};
@@ -89,6 +92,20 @@ fn a_batch_that_cannot_be_normalised_is_an_error() {
     let settings = ["model.norm=\"batch\"", "data.max_length=1", "train.batch_size=1"];
     let words = ["batch norm needs more than one value a channel", "train.batch_size"];
     fail(&mut train_pictures(path, "run", 10, &settings), 1, &words);
+}
+
+/// After one step at such a rate the model's outputs are no numbers any more.
+#[test]
+fn weights_whose_loss_is_not_finite_are_never_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut command = train(path, "run", 1);
+    command.args(["--set", "train.optimizer.lr=1e30", "--set", "train.schedule.warmup_steps=0"]);
+    let (_, stderr) = succeed(&mut command);
+    assert!(stderr.contains("never the best: the loss is not finite"), "{stderr}");
+    assert!(!best_checkpoint(&path.join("run")).exists());
+    let summary = fs::read(path.join("run/summary.json")).unwrap();
+    assert!(serde_json::from_slice::<Value>(&summary).unwrap()["best"].is_null());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::ptr::null_mut;
@@ -68,6 +68,25 @@ fn what_was_ignored_at_the_start_stays_ignored_and_limits_do_not_kill() {
     send(&child, &["TERM"]);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(rest(stderr).contains("everything is saved"));
+}
+
+/// Ctrl-\ ends at once, as everywhere; the run goes on from its last checkpoint.
+#[test]
+fn a_quit_is_as_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let training = train(path, "run", ENDLESS);
+    let mut command = Command::new("sh");
+    // What would be in a core file is of no use.
+    command.current_dir(path).args(["-c", "ulimit -c 0; exec \"$@\"", "sh"]);
+    command.arg(training.get_program()).args(training.get_args());
+    let (mut child, _stderr) = start(&mut command);
+    wait_for_progress(&path.join("run"));
+    send(&child, &["QUIT"]);
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGQUIT));
+    let next = (saved_step(&path.join("run")).unwrap() + 1).to_string();
+    let resume = ["train", "--resume", "run", "--device", "cpu", "--max-steps", &next];
+    succeed(lra_bench(path).args(resume));
 }
 
 #[test]

@@ -1,10 +1,15 @@
 //! The program as a user runs it: in a folder, with its exit code and what it says.
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, unused_imports)] // each test binary uses its part
+
+#[path = "outcome.rs"]
+mod outcome;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
+
+pub use outcome::{fail, run, succeed};
 
 /// The program in `folder`.
 pub fn lra_bench(folder: &Path) -> Command {
@@ -36,33 +41,4 @@ pub fn evaluate(folder: &Path, run: &str, arguments: &[&str]) -> Value {
     command.args(["evaluate", run, "--json", "--device", "cpu"]).args(arguments);
     let (json, _) = succeed(&mut command);
     serde_json::from_str(&json).unwrap()
-}
-
-/// What is written to standard error, as text beside the rest.
-pub fn run(command: &mut Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, stderr)
-}
-
-/// What a command that must succeed writes to standard output and to standard error.
-#[track_caller]
-pub fn succeed(command: &mut Command) -> (String, String) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    (String::from_utf8(output.stdout).unwrap(), stderr)
-}
-
-/// The program fails with this exit code and one message that has these words; no panic, no trace.
-#[track_caller]
-pub fn fail(command: &mut Command, code: i32, words: &[&str]) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    let message = stderr.split("error: ").last().unwrap();
-    for word in words {
-        assert!(message.contains(word), "`{word}` is not in: {message}");
-    }
-    for trace in ["panicked", "stack backtrace", "frame #0", "RUST_BACKTRACE"] {
-        assert!(!stderr.contains(trace), "{stderr}");
-    }
 }

@@ -14,7 +14,7 @@ use crate::output::note;
 /// Where the cache `folder` may be: itself, and a folder of the user's for where it cannot be
 /// written. What is in either may be read.
 pub fn caches(folder: &Path) -> Vec<PathBuf> {
-    [Some(folder.to_owned()), user_cache(folder)].into_iter().flatten().collect()
+    [Some(folder.to_owned()), twin(folder)].into_iter().flatten().collect()
 }
 
 /// The cache `folder`, which is made, or where nothing may be written there, one of the user's, which
@@ -29,7 +29,7 @@ pub fn writable_cache(folder: &Path) -> Result<PathBuf> {
         return Ok(folder.to_owned());
     }
     let error = cannot("write the cache", folder)(error);
-    match user_cache(folder) {
+    match twin(folder) {
         Some(own) if try_write(&own).is_ok() => {
             TOLD.call_once(|| note(format_args!("{error:#}; {} is used instead", own.display())));
             Ok(own)
@@ -38,11 +38,16 @@ pub fn writable_cache(folder: &Path) -> Result<PathBuf> {
     }
 }
 
-/// `${XDG_CACHE_HOME:-~/.cache}/s4/data` and the last name of `folder`.
-fn user_cache(folder: &Path) -> Option<PathBuf> {
+/// The user's twin of the cache `folder`.
+fn twin(folder: &Path) -> Option<PathBuf> {
+    Some(user_cache("data")?.join(folder.file_name()?))
+}
+
+/// Where the user's own caches are: `${XDG_CACHE_HOME:-~/.cache}/s4/` and `name`.
+pub fn user_cache(name: &str) -> Option<PathBuf> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join("s4/data").join(folder.file_name()?))
+    Some(cache.join("s4").join(name))
 }
 
 /// Whether files can be made in `folder`, which is made if it is not there.

@@ -6,7 +6,6 @@ mod failure;
 mod lock;
 mod walk;
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
@@ -14,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use cache::{caches, writable_cache};
+pub use cache::{caches, user_cache, writable_cache};
 pub use failure::{cannot, cannot_write};
 pub use lock::Lock;
 pub use walk::{Walk, names_in, walk};
@@ -131,14 +130,11 @@ fn folder_of(path: &Path) -> &Path {
 /// The name under which a file is written before it takes the name `path`.
 ///
 /// Another one at each call, which keeps writers apart, in other containers as well; the dot keeps
-/// globs away.
+/// globs away. It is short, whatever `path` is called.
 pub fn aside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
     // Seeded by the system.
     let random = RandomState::new().build_hasher().finish();
-    name.push(format!(".{random:016x}{PARTIAL}"));
-    path.with_file_name(name)
+    path.with_file_name(format!(".{random:016x}{PARTIAL}"))
 }
 
 /// Bytes that this user may still write below `folder`.
@@ -153,7 +149,7 @@ pub fn free_space(folder: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn names(folder: &Path) -> Vec<OsString> {
+    fn names(folder: &Path) -> Vec<std::ffi::OsString> {
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name()).collect()
     }
 
@@ -176,6 +172,12 @@ mod tests {
         let message = write(&path, b"new").unwrap_err().to_string();
         assert!(message.contains("taken"), "{message}");
         assert_eq!(names(folder.path()), ["taken"]);
+    }
+
+    #[test]
+    fn names_may_be_as_long_as_the_system_allows() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("a".repeat(255)), b"").unwrap();
     }
 
     #[test]

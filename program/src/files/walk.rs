@@ -15,6 +15,8 @@ use crate::findings::Findings;
 pub struct Walk {
     /// Every regular file once, as a path from the folder, in no particular order.
     pub files: Vec<PathBuf>,
+    /// Every folder once that may be listed, in the same way.
+    pub folders: Vec<PathBuf>,
     /// Everything else that is there.
     pub findings: Findings,
 }
@@ -33,10 +35,11 @@ pub fn walk(dir: &Path) -> Result<Walk> {
     let mut files = Vec::new();
     let mut findings = Findings::default();
     let mut links = Vec::new();
+    let mut folders = Vec::new();
     // Folders to do: path from `dir`, and the real one.
-    let mut folders = vec![(PathBuf::new(), full)];
+    let mut waiting = vec![(PathBuf::new(), full)];
     loop {
-        while let Some((path, full)) = folders.pop() {
+        while let Some((path, full)) = waiting.pop() {
             let names = match names(&full) {
                 Ok(names) => names,
                 Err(error) if path == Path::new("") => return Err(cannot("list", dir)(error)),
@@ -56,7 +59,7 @@ pub fn walk(dir: &Path) -> Result<Walk> {
                         Ok(found) if found.is_symlink() => links.push(path),
                         Ok(found) if found.is_dir() => {
                             if seen.insert(full.clone()) {
-                                folders.push((path, full));
+                                waiting.push((path, full));
                             }
                         }
                         Ok(found) if found.is_file() => {
@@ -69,16 +72,19 @@ pub fn walk(dir: &Path) -> Result<Walk> {
                     }
                 }
             }
+            if path != Path::new("") {
+                folders.push(path);
+            }
         }
         // Sorted, so that of two links to one file the same one counts every time.
         links.sort_by(|a, b| b.cmp(a));
-        let Some(path) = links.pop() else { return Ok(Walk { files, findings }) };
+        let Some(path) = links.pop() else { return Ok(Walk { files, folders, findings }) };
         match fs::canonicalize(dir.join(&path)) {
             Err(_) => findings.leave_out("links to nothing", path),
             Ok(full) if !seen.insert(full.clone()) => {
                 findings.pass_over("links to what is there already", path);
             }
-            Ok(full) if full.is_dir() => folders.push((path, full)),
+            Ok(full) if full.is_dir() => waiting.push((path, full)),
             Ok(full) if full.is_file() => files.push(path),
             Ok(_) => findings.leave_out("pipes and devices", path),
         }
@@ -153,6 +159,7 @@ mod tests {
         let folder = folder(&files);
         let walk = walk(folder.path()).unwrap();
         assert_eq!(sorted(&walk), ["a/deep/c", "b"]);
+        assert_eq!(walk.folders, [Path::new("a"), Path::new("a/deep")]);
         let lines: Vec<_> = walk.findings.lines().collect();
         assert!(lines[0].starts_with("left out: hidden files and folders: 2 ("), "{lines:?}");
         assert!(lines[1].starts_with("passed over: files of the operating system: 4 ("));

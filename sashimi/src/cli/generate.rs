@@ -9,6 +9,7 @@ use audio_data::wav_out::WavWriter;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
 use program::files::create_folder;
+use program::findings::Findings;
 use program::interrupt;
 use program::names::{folder_stem, shown};
 use program::output::{note, say};
@@ -75,14 +76,18 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let trained: Run<Experiment> = Run::open(&args.run)?;
     let experiment = &trained.experiment;
     let (rate, quantiser) = (experiment.data.sample_rate()?, experiment.data.quantiser()?);
+    let mut findings = Findings::default();
     let prefix = match &args.prefix {
         None => None,
-        Some(prefix) => Some(file::hear(prefix, &experiment.data).context("--prefix")?),
+        Some(prefix) => {
+            Some(file::hear(prefix, &experiment.data, &mut findings).context("--prefix")?)
+        }
     };
     let (prefix, level) = match prefix {
         None => (Vec::new(), None),
         Some(Heard { codes, level }) => (codes, Some(level)),
     };
+    findings.tell(false)?;
     let device = args.device.choose()?.announce();
     let (objective, step) = load(&trained, device)?;
     let model = objective.model();

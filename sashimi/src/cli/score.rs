@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
+use program::findings::Findings;
 use program::interrupt;
 use program::output::{note, say};
 use serde_json::json;
@@ -41,12 +42,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let run: Run<Experiment> = Run::open(&args.run)?;
     let (model, _) = load(&run, args.device.choose()?.announce())?;
     let model = model.in_segments(&run.experiment);
+    let mut findings = Findings::default();
     let mut scored = 0;
     for file in &args.files {
         if interrupt::requested() {
             return Ok(Exit::Stopped);
         }
-        let codes = match file::codes(file, &run.experiment.data) {
+        let codes = match file::codes(file, &run.experiment.data, &mut findings) {
             Ok(codes) => codes,
             Err(error) if !args.strict => {
                 note(format_args!("skipped: {}", describe(&error)));
@@ -65,6 +67,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         scored += 1;
     }
+    findings.tell(false)?;
     ensure!(scored > 0, "none of the files could be scored; the reasons are above");
     Ok(Exit::Done)
 }

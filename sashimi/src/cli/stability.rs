@@ -1,10 +1,9 @@
 //! `stability`: whether the recurrences of trained models stay bounded, by their eigenvalues and by
 //! what they generate over ten times the length that they were trained on.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args as ClapArgs;
 use models::Network;
 use program::exit::{Exit, describe};
@@ -81,29 +80,26 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(args.times > 0.0 && args.times.is_finite(), "--times must be above 0");
     ensure!(args.count > 0, "--count must be at least 1");
     if let Some(folder) = args.plot.as_deref().and_then(Path::parent) {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        files::create_folder(folder)?;
     }
     interrupt::install();
     let device = args.device.choose()?.announce();
     let mut studies = Vec::new();
+    // A chart is drawn of what was measured also where that cannot be printed.
+    let mut told = Ok(());
     for run in &args.runs {
         let Some(study) = study(&Run::open(run)?, args, device)? else {
             note("interrupted; nothing was changed");
             return Ok(Exit::Stopped);
         };
-        if args.json {
-            say(json!(study))?;
-        } else {
-            print(&study)?;
-        }
+        told = told.and_then(|()| if args.json { say(json!(study)) } else { print(&study) });
         studies.push(study);
     }
     if let Some(file) = &args.plot {
         files::write(file, chart(&studies).to_svg()?.as_bytes())?;
         note(format_args!("chart: {}", file.display()));
     }
-    Ok(Exit::Done)
+    told.map(|()| Exit::Done)
 }
 
 fn study(run: &Run<Experiment>, args: &Args, device: Device) -> Result<Option<Study>> {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use audio_data::quantise::Scaling;
 use audio_data::read::Reader;
 use dsp::resample::Resampler;
+use program::findings::Findings;
 
 use crate::experiment::DataConfig;
 
@@ -37,16 +38,16 @@ impl Level {
 ///
 /// # Errors
 /// As [`hear`].
-pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
-    Ok(hear(path, config)?.codes)
+pub fn codes(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result<Vec<u16>> {
+    Ok(hear(path, config, findings)?.codes)
 }
 
 /// The file `path` as a model trained under `config` wants it: mixed down, resampled, stretched as a
-/// recording of its own, quantised.
+/// recording of its own, quantised. What is to be said about the file is added to `findings`.
 ///
 /// # Errors
 /// If the file is not usable audio.
-pub fn hear(path: &Path, config: &DataConfig) -> Result<Heard> {
+pub fn hear(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result<Heard> {
     let quantiser = config.quantiser()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
@@ -55,14 +56,18 @@ pub fn hear(path: &Path, config: &DataConfig) -> Result<Heard> {
         max = max.max(sample);
     })?;
     let mut codes = Vec::new();
-    for_each_sample(path, config.sample_rate()?, |sample| {
+    let reader = for_each_sample(path, config.sample_rate()?, |sample| {
         codes.push(quantiser.encode(config.scaling.apply(sample, min, max)));
     })?;
+    for remark in reader.remarks() {
+        findings.note(remark.to_string(), path);
+    }
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());
     Ok(Heard { codes, level: Level { scaling: config.scaling, min, max } })
 }
 
-fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<()> {
+/// Returns the reader, which knows by then what is to be said about the file.
+fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<Reader> {
     // The reader's errors name the file by themselves.
     let named = || path.display().to_string();
     let mut reader = Reader::open(path)?;
@@ -74,5 +79,5 @@ fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<
     }
     resampler.finish(&mut resampled).with_context(named)?;
     resampled.drain(..).for_each(each);
-    Ok(())
+    Ok(reader)
 }

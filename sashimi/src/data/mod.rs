@@ -11,7 +11,7 @@ use audio_data::corpus::{self, Corpus, default_rate};
 use audio_data::layout::{self, LAYOUTS, Listing};
 use audio_data::part::Part;
 use audio_data::quantise::Quantiser;
-use audio_data::split::{Divided, Shares, divide};
+use audio_data::split::{Divided, Shares, SplitBy, divide};
 use audio_data::windows::{Cut, Windows};
 use program::files::CACHE;
 use program::findings::Findings;
@@ -38,7 +38,8 @@ pub struct Audio {
 
 impl Audio {
     /// Opens the folder that `config` names, decoding it first where that has not been done, and
-    /// enters the sampling rate where it was left open.
+    /// enters what the data decides: the sampling rate where it was left open, and what may not
+    /// move when other recordings come.
     ///
     /// # Errors
     /// If there is no usable audio, or the user interrupts.
@@ -57,8 +58,17 @@ impl Audio {
         let corpus = corpus::open(&listing, rate, cache, config.strict, progress)?;
         let mut findings = listing.findings.clone();
         findings.extend(corpus.findings.clone());
-        let DataConfig { split, names, .. } = *config;
-        let divided = divide(&listing, corpus.recordings(), split, names, Shares::default())?;
+        let (shares, lent) = (Shares::default(), config.lent.clone().unwrap_or_default());
+        let recordings = corpus.recordings();
+        let divided = divide(&listing, recordings, config.split, config.names, shares, &lent)?;
+        for (path, part) in &divided.lent {
+            findings.note(format!("recordings lent to the {part} part, which had none"), path);
+        }
+        config.lent = Some(divided.lent.clone()).filter(|lent| !lent.is_empty());
+        // Recordings that come later must not move those that were cut.
+        if divided.by == SplitBy::Time {
+            config.split = SplitBy::Time;
+        }
         let frames: u64 = corpus.recordings().iter().map(|recording| recording.frames).sum();
         let origin = format!(
             "{} recordings, {:.1} minutes at {rate} Hz in {} ({}), divided by {}",

@@ -8,8 +8,10 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
+use crate::binary::{self, TINY, clip, fail, run, sashimi, set, train_tiny};
 use audio_data::wav_out::wav_bytes;
 use hound::{SampleFormat, WavSpec, WavWriter};
+use program::findings::Findings;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sashimi::data::file;
@@ -19,21 +21,6 @@ use training::checkpoint::Checkpoint;
 use training::run::Experiment as _;
 use training::run_dir;
 
-/// A model that trains in a moment.
-const TINY: &[&str] = &[
-    "model.d_model=8",
-    "model.n_layers=1",
-    "model.layer.ssm.d_state=4",
-    "data.length=256",
-    "data.val_count=8",
-    "train.batch_size=2",
-    "train.workers=1",
-    "train.log_every=5",
-    "train.schedule.warmup_steps=0",
-    "preview.count=1",
-    "preview.seconds=0.05",
-];
-
 /// Clips in the little data set: 4 for the test, 4 for validation, 8 to learn from.
 const CLIPS: [(&str, [u32; 4]); 4] = [
     ("0_george", [0, 5, 10, 11]),
@@ -42,23 +29,10 @@ const CLIPS: [(&str, [u32; 4]); 4] = [
     ("7_jackson", [0, 5, 10, 11]),
 ];
 
-fn clip(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/spoken-digits").join(name)
-}
-
-fn sashimi(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sashimi"));
-    command.current_dir(folder).stdin(Stdio::null());
-    command.env("RUST_BACKTRACE", "1").env("OMP_NUM_THREADS", "1");
-    command
-}
-
 /// `train` of the tiny model on the audio in `data`.
 fn train_on(folder: &Path, data: &str, run: &str, steps: u32) -> Command {
-    let mut command = sashimi(folder);
-    command.args(["train", "--data", data, "--preset", "small", "--device", "cpu"]);
-    command.args(["--run-dir", run, "--max-steps", &steps.to_string()]);
-    set(&mut command, TINY);
+    let mut command = train_tiny(folder, data, steps);
+    command.args(["--run-dir", run]);
     command
 }
 
@@ -77,13 +51,6 @@ fn train(folder: &Path, run: &str, steps: u32) -> Command {
     train_on(folder, "digits", run, steps)
 }
 
-fn set<'a>(command: &'a mut Command, settings: &[&str]) -> &'a mut Command {
-    for setting in settings {
-        command.args(["--set", setting]);
-    }
-    command
-}
-
 /// A folder with a trained `run` in it, made once; nothing may be changed there.
 fn trained() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -96,38 +63,10 @@ fn trained() -> &'static Path {
     })
 }
 
-fn run(command: &mut Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output, text)
-}
-
-/// What a command that must succeed writes to standard output and standard error.
-#[track_caller]
-fn outputs(command: &mut Command) -> (String, String) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    (String::from_utf8(output.stdout).unwrap(), stderr)
-}
-
+/// What a command that must succeed writes to standard output.
 #[track_caller]
 fn succeed(command: &mut Command) -> String {
-    outputs(command).0
-}
-
-/// The program fails with this exit code and one message that has these words; no panic, no trace.
-#[track_caller]
-fn fail(command: &mut Command, code: i32, words: &[&str]) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
-    let message = stderr.split("error: ").last().unwrap();
-    for word in words {
-        assert!(message.contains(word), "`{word}` is not in: {message}");
-    }
-    for trace in ["panicked", "stack backtrace", "frame #0", "RUST_BACKTRACE"] {
-        assert!(!stderr.contains(trace), "{stderr}");
-    }
+    binary::succeed(command).0
 }
 
 fn samples(path: &Path) -> Vec<i16> {
@@ -205,14 +144,15 @@ fn every_backbone_trains_and_generates() {
         let choice = format!("model.backbone=\"{backbone}\"");
         let segments = ["data.segment=64", "train.eval_every=2", "preview.seconds=0.01"];
         let mut command = train(path, backbone, 2);
-        let stderr = outputs(set(set(&mut command, &[&choice]), &segments)).1;
+        let stderr = binary::succeed(set(set(&mut command, &[&choice]), &segments)).1;
         assert!(stderr.contains("model.pool, model.expand, model.ff"), "{backbone}: {stderr}");
         let evaluated = succeed(sashimi(path).args(["evaluate", backbone, "--device", "cpu"]));
         assert!(evaluated.contains("bits per sample"), "{backbone}: {evaluated}");
         let mut score = sashimi(path);
         succeed(score.args(["score", backbone, "--device", "cpu"]).arg(clip("0_george_0.wav")));
         let seconds = ["--seconds", "0.01", "--device", "cpu"];
-        let (written, stderr) = outputs(sashimi(path).args(["generate", backbone]).args(seconds));
+        let (written, stderr) =
+            binary::succeed(sashimi(path).args(["generate", backbone]).args(seconds));
         assert_eq!(samples(Path::new(&path.join(written.trim()))).len(), 80, "{backbone}");
         assert_eq!(
             stderr.contains("slower, by libtorch"),
@@ -321,7 +261,7 @@ fn samples_begin_with_the_prefix() {
     let config = run_dir::config_file(&trained().join("run"));
     let data = Experiment::read(&config, &[]).unwrap().value.data;
     let quantiser = data.quantiser().unwrap();
-    let heard = file::hear(&prefix, &data).unwrap();
+    let heard = file::hear(&prefix, &data, &mut Findings::default()).unwrap();
     let decoded: Vec<f32> =
         heard.codes.iter().map(|&code| heard.level.restore(quantiser.decode(code))).collect();
     // As loud as the recording, which is far from full scale.
@@ -373,7 +313,7 @@ fn files_are_ranked_by_their_bits() {
         command
     };
 
-    let (stdout, stderr) = outputs(&mut order());
+    let (stdout, stderr) = binary::succeed(&mut order());
     assert!(stderr.contains("skipped: cannot read empty.wav: the file is empty"), "{stderr}");
     let bits: Vec<f64> =
         stdout.lines().map(|line| line.split_once("  ").unwrap().0.parse().unwrap()).collect();
@@ -481,7 +421,7 @@ fn ctrl_c_saves_says_how_to_go_on_and_exits_130() {
     assert!(stderr.contains("everything is saved. Continue with --resume run"), "{stderr}");
     let step = load(&path.join("run"), "last.safetensors").meta.state.step;
     let resume = ["train", "--resume", "run", "--max-steps", &(step + 1).to_string()];
-    let (_, stderr) = outputs(sashimi(path).args(resume).args(["--device", "cpu"]));
+    let (_, stderr) = binary::succeed(sashimi(path).args(resume).args(["--device", "cpu"]));
     assert!(stderr.contains("sashimi generate run"), "it says what to do next: {stderr}");
 }
 
@@ -573,7 +513,7 @@ fn damaged_files_are_named_and_skipped_unless_training_is_strict() {
     fail(train_on(path, "zoo", "strict", 4).arg("--strict"), 1, &["cannot read ", "remove it"]);
     assert!(!path.join("strict").exists(), "nothing is left behind");
 
-    let (_, stderr) = outputs(&mut train_on(path, "zoo", "run", 4));
+    let (_, stderr) = binary::succeed(&mut train_on(path, "zoo", "run", 4));
     for name in &bad {
         assert!(stderr.contains(&format!("skipped: {name}: ")), "{name} is not in: {stderr}");
     }
@@ -602,7 +542,8 @@ fn a_recording_of_any_kind_is_trained_on() {
     let mut command = sashimi(path);
     command.args(["train", "--data", "one", "--device", "cpu", "--max-steps", "3"]);
     set(&mut command, TINY);
-    let (_, stderr) = outputs(set(&mut command, &["data.bits=6", "data.companding=linear"]));
+    let (_, stderr) =
+        binary::succeed(set(&mut command, &["data.bits=6", "data.companding=linear"]));
     assert!(stderr.contains("preset: small"), "{stderr}");
     assert!(stderr.contains("at 16000 Hz") && stderr.contains("divided by time"), "{stderr}");
     let told = succeed(

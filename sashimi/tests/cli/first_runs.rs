@@ -2,21 +2,16 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::binary::{DIGITS, sashimi, succeed};
+
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/runs/sashimi");
-const DIGITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/spoken-digits");
 
 /// What a command that must succeed writes to standard output.
-fn sashimi(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sashimi"));
-    command.current_dir(folder).stdin(Stdio::null()).env("OMP_NUM_THREADS", "1");
-    let output = command.args(arguments).args(["--device", "cpu"]).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(output.stdout).unwrap()
+fn output(folder: &Path, arguments: &[&str]) -> String {
+    succeed(sashimi(folder).args(arguments).args(["--device", "cpu"])).0
 }
 
 #[test]
@@ -31,7 +26,7 @@ fn a_kept_run_is_evaluated_generated_from_and_resumed_as_it_was() {
     let expected: Value = serde_json::from_slice(&expected).unwrap();
 
     let evaluate = ["evaluate", "run", "--data", DIGITS, "--json"];
-    let found: Value = serde_json::from_str(&sashimi(path, &evaluate)).unwrap();
+    let found: Value = serde_json::from_str(&output(path, &evaluate)).unwrap();
     let was = &expected["evaluate"];
     for key in ["count", "step"] {
         assert_eq!(found[key], was[key], "{key}");
@@ -41,14 +36,14 @@ fn a_kept_run_is_evaluated_generated_from_and_resumed_as_it_was() {
         assert!(difference.abs() < 1e-4, "{key}: {found} and {was}");
     }
 
-    sashimi(path, &["generate", "run", "--seconds", "0.1", "--count", "2", "--seed", "7"]);
+    output(path, &["generate", "run", "--seconds", "0.1", "--count", "2", "--seed", "7"]);
     for name in ["step6-seed7-000.wav", "step6-seed7-001.wav"] {
         let found = fs::read(run.join("samples").join(name)).unwrap();
         assert_eq!(found, fs::read(kept.join("expected").join(name)).unwrap(), "{name}");
     }
 
     let resume = ["train", "--resume", "run", "--data", DIGITS, "--max-steps", "9"];
-    sashimi(path, &resume);
+    output(path, &resume);
     let summary = fs::read(run.join("summary.json")).unwrap();
     let summary: Value = serde_json::from_slice(&summary).unwrap();
     let (found, was) = (&summary["val"]["loss"], &expected["resumed"]["val_loss"]);

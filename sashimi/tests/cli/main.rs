@@ -1,5 +1,7 @@
 //! The program as a user runs it: exit codes, messages, files left behind.
 
+#[path = "../support/binary.rs"]
+mod binary;
 mod commands;
 mod first_runs;
 #[path = "../../../lra-bench/tests/support/privileges.rs"]

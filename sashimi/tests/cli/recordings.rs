@@ -1,76 +1,25 @@
 //! What a folder of recordings can hold: sound that players play, files that are left out and told,
 //! names of any kind; and where what is made of it goes.
 
-#[cfg(target_os = "linux")]
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::binary::{DIGITS, clip, fail, run, sashimi, succeed, train_tiny};
 #[cfg(target_os = "linux")]
 use crate::privileges::without_privileges;
 use audio_data::wav_out::wav_bytes;
 use hound::{SampleFormat, WavSpec, WavWriter};
-
-/// A model that trains in a moment.
-const TINY: &[&str] = &[
-    "model.d_model=8",
-    "model.n_layers=1",
-    "model.layer.ssm.d_state=4",
-    "data.length=256",
-    "data.val_count=8",
-    "train.batch_size=2",
-    "train.workers=1",
-    "train.log_every=5",
-    "preview.count=0",
-];
-
-fn sashimi(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sashimi"));
-    command.current_dir(folder).stdin(Stdio::null());
-    command.env("RUST_BACKTRACE", "1").env("OMP_NUM_THREADS", "1");
-    command
-}
+use program::config::settings;
 
 /// `train` of the tiny model on `data` for a step, as `run`, anew.
 fn train(folder: &Path, data: &str) -> Command {
     let _ = fs::remove_dir_all(folder.join("run"));
-    let mut command = train_tiny(folder, data);
+    let mut command = train_tiny(folder, data, 1);
     command.args(["--run-dir", "run"]);
     command
-}
-
-fn train_tiny(folder: &Path, data: &str) -> Command {
-    let mut command = sashimi(folder);
-    command.args(["train", "--data", data, "--preset", "small", "--device", "cpu"]);
-    command.args(["--max-steps", "1"]);
-    for setting in TINY {
-        command.args(["--set", setting]);
-    }
-    command
-}
-
-fn run(command: &mut Command) -> (Output, String) {
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    (output, stderr)
-}
-
-/// What a command that must succeed writes to standard output and to standard error.
-#[track_caller]
-fn succeed(command: &mut Command) -> (String, String) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    (String::from_utf8(output.stdout).unwrap(), stderr)
-}
-
-#[track_caller]
-fn fail(command: &mut Command, words: &[&str]) {
-    let (output, stderr) = run(command);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert_has(stderr.split("error: ").last().unwrap(), words);
 }
 
 #[track_caller]
@@ -78,10 +27,6 @@ fn assert_has(text: &str, lines: &[&str]) {
     for line in lines {
         assert!(text.contains(line), "`{line}` is not in: {text}");
     }
-}
-
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/spoken-digits")
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -97,7 +42,7 @@ fn write(path: &Path, bytes: &[u8]) {
 /// `clips` with five recordings, and the bytes of one.
 fn clips(folder: &Path) -> Vec<u8> {
     for index in 10..15 {
-        let clip = fs::read(corpus().join(format!("4_nicolas_{index}.wav"))).unwrap();
+        let clip = fs::read(clip(&format!("4_nicolas_{index}.wav"))).unwrap();
         write(&folder.join(format!("clips/good-{index}.wav")), &clip);
     }
     fs::read(folder.join("clips/good-10.wav")).unwrap()
@@ -186,7 +131,7 @@ fn what_players_play_is_read_or_refused_by_name() {
     }
     let (_, stderr) = succeed(sashimi(path).args(["evaluate", "run", "--device", "cpu"]));
     assert_has(&stderr, &lines);
-    fail(train(path, "clips").arg("--strict"), &["cannot read "]);
+    fail(train(path, "clips").arg("--strict"), 1, &["cannot read "]);
 }
 
 #[test]
@@ -201,12 +146,17 @@ fn a_sound_is_one_whatever_its_floats_are_scaled_to() {
         write(&path.join(format!("clips/{name}.wav")), &floats(&sound, scale));
     }
     let (_, stderr) = succeed(&mut train(path, "clips"));
-    let line = "note: floats beyond full scale, divided by their peak: 2 (hot.wav, scaled.wav)";
-    assert_has(&stderr, &[line]);
+    let note = "note: floats beyond full scale, divided by their peak: ";
+    assert_has(&stderr, &[&format!("{note}2 (hot.wav, scaled.wav)")]);
     let mut score = sashimi(path);
     score.args(["score", "run", "--device", "cpu", "whole.wav"]);
     score.args(["clips/within.wav", "clips/hot.wav", "clips/scaled.wav"]);
-    let (scores, _) = succeed(&mut score);
+    let (scores, stderr) = succeed(&mut score);
+    assert_has(&stderr, &[&format!("{note}2 (clips/hot.wav, clips/scaled.wav)")]);
+    let mut generate = sashimi(path);
+    generate.args(["generate", "run", "--seconds", "0.01", "--prefix", "clips/hot.wav"]);
+    let (_, stderr) = succeed(generate.args(["--device", "cpu"]));
+    assert_has(&stderr, &[&format!("{note}1 (clips/hot.wav)")]);
     let bits: BTreeSet<_> = scores.lines().map(|line| line.split(' ').next().unwrap()).collect();
     // Rounded to 16 bits, the first is another sound by a hair.
     assert!(bits.len() <= 2 && scores.lines().count() == 4, "{scores}");
@@ -243,9 +193,34 @@ fn what_is_left_out_is_told() {
     let mut evaluation = sashimi(path);
     evaluation.args(["evaluate", "run", "--device", "cpu"]);
     assert_has(&succeed(&mut evaluation).1, &lines);
-    fail(evaluation.arg("--strict"), &["--strict", ".jpg files: 1 (cover.jpg)", "README"]);
-    fail(train(path, "clips").arg("--strict"), &["--strict", ".jpg files: 1 (cover.jpg)"]);
+    fail(evaluation.arg("--strict"), 1, &["--strict", ".jpg files: 1 (cover.jpg)", "README"]);
+    fail(train(path, "clips").arg("--strict"), 1, &["--strict", ".jpg files: 1 (cover.jpg)"]);
     assert!(!path.join("run").exists(), "nothing is left behind");
+}
+
+#[test]
+fn what_was_held_out_stays_so_when_recordings_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    clips(path);
+    let lent = || {
+        let mut config = settings(&fs::read_to_string(path.join("run/config.toml")).unwrap());
+        config.retain(|key, _| key.starts_with("data.lent"));
+        config
+    };
+    let (_, stderr) = succeed(&mut train(path, "clips"));
+    assert_has(
+        &stderr,
+        &["note: recordings lent to the val part, which had none: 1 (good-14.wav)"],
+    );
+    let before = lent();
+    assert!(!before.is_empty());
+    for (number, clip) in fs::read_dir(DIGITS).unwrap().enumerate() {
+        fs::copy(clip.unwrap().path(), path.join(format!("clips/{number}.wav"))).unwrap();
+    }
+    let resume = ["train", "--resume", "run", "--device", "cpu", "--max-steps", "2"];
+    succeed(sashimi(path).args(resume));
+    assert_eq!(lent(), before);
 }
 
 #[test]
@@ -253,7 +228,7 @@ fn names_do_not_depend_on_the_system() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     clips(path);
-    let all = fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path());
+    let all = fs::read_dir(DIGITS).unwrap().map(|entry| entry.unwrap().path());
     let all: BTreeSet<_> = all.collect();
     for (i, clip) in all.into_iter().take(24).enumerate() {
         let clip = fs::read(clip).unwrap();
@@ -278,7 +253,7 @@ fn names_do_not_depend_on_the_system() {
     // A run is called after its data, as far as a folder's name can be.
     let data = format!("{}| of mine", "x".repeat(230));
     fs::rename(path.join("clips"), path.join(&data)).unwrap();
-    let (_, stderr) = succeed(&mut train_tiny(path, &data));
+    let (_, stderr) = succeed(&mut train_tiny(path, &data, 1));
     assert_has(&stderr, &["sashimi generate runs/audio/xxx"]);
 }
 
@@ -316,7 +291,7 @@ fn generate(out: &Path, args: &[&str]) -> Command {
 fn generated_files_replace_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let prefix = corpus().join("0_george_0.wav");
+    let prefix = clip("0_george_0.wav");
     let prefix = prefix.to_str().unwrap();
     let all: [&[&str]; 7] = [
         &[],
@@ -352,7 +327,7 @@ fn generated_files_replace_no_others() {
     for seconds in ["0.01", "0.02"] {
         let other = if seconds == "0.01" { longer.clone() } else { longer[..100].repeat(2) };
         fs::write(&path, &other).unwrap();
-        fail(&mut again(seconds), &["step1-seed0-000.wav", "--overwrite", "--out"]);
+        fail(&mut again(seconds), 1, &["step1-seed0-000.wav", "--overwrite", "--out"]);
         assert!(fs::read(&path).unwrap() == other);
     }
     succeed(again("0.01").arg("--overwrite"));
@@ -399,7 +374,7 @@ fn places_that_cannot_be_written_are_told_with_another() {
     let run_dir = path.join("run");
     let train = |more: &[&str]| {
         let _ = fs::remove_dir_all(&run_dir);
-        let mut command = train_tiny(path, path.join("clips").to_str().unwrap());
+        let mut command = train_tiny(path, path.join("clips").to_str().unwrap(), 1);
         command.arg("--run-dir").arg(&run_dir).args(more);
         command
     };
