@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use models::Network;
 use program::output::say;
 use s4_config::{Input, NetworkConfig, Output, Shape};
+use s4_core::heap;
 use s4_core::layer::Pass;
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Tensor};
@@ -19,9 +20,11 @@ const LENGTH: i64 = 256;
 const STEPS: u32 = 100;
 
 fn main() -> Result<()> {
+    heap::keep_freed_pages();
     tch::manual_seed(0);
     let mut config = NetworkConfig { d_model: Some(16), n_layers: Some(2), ..Default::default() };
     config.layer.bidirectional = true;
+    config.layer.ssm.d_state = 16;
     let shape = Shape { input: Input::Values { features: 1 }, output: Output::Classes(2) };
     let mut params = ParamStore::new(Device::cuda_if_available(), Kind::Float);
     let network = Network::new(&mut params.root(), &config, shape)?;
