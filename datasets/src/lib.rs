@@ -21,6 +21,7 @@
 //! | [`tasks`] | the table of tasks, one file each |
 //! | [`split`], [`batch`], [`shape`] | examples, what can be made of them, what they are |
 //! | [`hold_out`] | divisions of data that comes without |
+//! | [`inputs`] | inputs from outside a task's data, for models that were trained on it |
 //! | [`examples`] | examples from images, texts, tokens and recordings |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
 //! | [`pathfinder`], [`listops`] | generators, and their official layouts |
@@ -33,6 +34,7 @@ pub mod examples;
 pub mod fetch;
 pub mod formats;
 pub mod hold_out;
+pub mod inputs;
 pub mod listops;
 mod locate;
 pub mod metric;

@@ -1,5 +1,6 @@
 //! Labelled recordings as sequences of samples.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
@@ -88,13 +89,9 @@ pub enum Extent {
     AtMost(usize),
 }
 
-/// Recordings of one split.
-#[derive(Debug)]
-pub struct Recordings {
-    /// All recordings of the data set.
-    pub corpus: Arc<Corpus>,
-    /// Those of the split.
-    pub items: Vec<Labelled>,
+/// How recordings become sequences.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Form {
     /// How long sequences are.
     pub extent: Extent,
     /// Every n-th sample is kept; n is at least 1.
@@ -103,16 +100,54 @@ pub struct Recordings {
     pub standardisation: Standardisation,
 }
 
-impl Recordings {
-    fn silence(&self) -> f32 {
-        self.standardisation.apply(0.0)
+impl Form {
+    /// Samples that are read of a recording that has `frames`.
+    pub fn frames(self, frames: usize) -> usize {
+        let (Extent::Exactly(most) | Extent::AtMost(most)) = self.extent;
+        frames.min(most)
     }
 
-    /// Samples that are read of an item.
-    fn frames(&self, item: Labelled) -> usize {
-        let (Extent::Exactly(most) | Extent::AtMost(most)) = self.extent;
-        item.frames.min(most)
+    /// Positions of the sequence of a recording that has `frames` samples.
+    pub fn length(self, frames: usize) -> usize {
+        let frames = match self.extent {
+            Extent::Exactly(frames) => frames,
+            Extent::AtMost(_) => self.frames(frames),
+        };
+        frames.div_ceil(self.every)
     }
+
+    /// The sequence of a recording, of which the samples are those that are read.
+    pub fn sequence(self, samples: &[f32]) -> Sequences {
+        let kept = samples.iter().step_by(self.every);
+        let mut values: Vec<f32> = kept.map(|&sample| self.standardisation.apply(sample)).collect();
+        values.resize(self.length(samples.len()), self.silence());
+        Sequences::Values { values, features: 1 }
+    }
+
+    /// What shorter sequences of a batch are filled up with; `None` where all are of one length.
+    pub fn padding(self) -> Option<f32> {
+        match self.extent {
+            Extent::Exactly(_) => None,
+            Extent::AtMost(_) => Some(self.silence()),
+        }
+    }
+
+    fn silence(self) -> f32 {
+        self.standardisation.apply(0.0)
+    }
+}
+
+/// Recordings of one split.
+#[derive(Debug)]
+pub struct Recordings {
+    /// All recordings of the data set.
+    pub corpus: Arc<Corpus>,
+    /// The folder that their files are in.
+    pub dir: PathBuf,
+    /// Those of the split.
+    pub items: Vec<Labelled>,
+    /// How they become sequences.
+    pub form: Form,
 }
 
 impl Examples for Recordings {
@@ -122,31 +157,25 @@ impl Examples for Recordings {
 
     fn example(&self, index: usize) -> Result<Example> {
         let item = self.items[index];
-        let mut samples = vec![0.0; self.frames(item)];
+        let mut samples = vec![0.0; self.form.frames(item.frames)];
         self.corpus.read(item.recording, 0, &mut samples)?;
-        let kept = samples.iter().step_by(self.every);
-        let mut values: Vec<f32> = kept.map(|&sample| self.standardisation.apply(sample)).collect();
-        values.resize(self.length(index), self.silence());
-        let sequence = Sequences::Values { values, features: 1 };
-        Ok(Example { sequences: vec![sequence], label: item.class })
+        Ok(Example { sequences: vec![self.form.sequence(&samples)], label: item.class })
     }
 
     fn label(&self, index: usize) -> Result<i64> {
         Ok(self.items[index].class)
     }
 
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        let recording = self.corpus.recordings().get(self.items[index].recording)?;
+        Some(self.dir.join(&recording.path))
+    }
+
     fn length(&self, index: usize) -> usize {
-        let frames = match self.extent {
-            Extent::Exactly(frames) => frames,
-            Extent::AtMost(_) => self.frames(self.items[index]),
-        };
-        frames.div_ceil(self.every)
+        self.form.length(self.items[index].frames)
     }
 
     fn padding(&self) -> Option<f32> {
-        match self.extent {
-            Extent::Exactly(_) => None,
-            Extent::AtMost(_) => Some(self.silence()),
-        }
+        self.form.padding()
     }
 }

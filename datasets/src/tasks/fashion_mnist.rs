@@ -2,7 +2,7 @@
 
 use super::Task;
 use super::image_files::ImageFiles;
-use super::mnist_files::{CLASSES, PIXELS, Set, is_there, open};
+use super::mnist_files::{CLASSES, PIXELS, Set, inputs, is_there, open};
 
 pub(super) const TASK: Task = Task {
     name: "fashion-mnist",
@@ -14,6 +14,7 @@ pub(super) const TASK: Task = Task {
     source: "Fashion-MNIST's four IDX files",
     archives: &FASHION_MNIST.archives(),
     is_there: |dir| is_there(dir, &FASHION_MNIST),
+    read: Some(|_, _| Ok(inputs(&FASHION_MNIST, None))),
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, &FASHION_MNIST, None))
 };
 

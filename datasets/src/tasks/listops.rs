@@ -23,7 +23,9 @@ use toml::Table;
 
 use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
-use crate::examples::tokens::{END, TokenSet};
+use crate::examples::texts::is_text_name;
+use crate::examples::tokens::{END, PAD, TokenSet, sequence};
+use crate::inputs::Inputs;
 use crate::listops::grammar::{self, VALUES, VOCABULARY};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
@@ -42,6 +44,7 @@ pub(super) const TASK: Task = Task {
     archives: lra_release::ARCHIVES,
     generate: Some(generate),
     is_there: |dir| locate(Some(dir), "listops", &FOLDERS, is_there).is_ok(),
+    read: Some(|_, _| Ok(inputs())),
     ..Task::of::<Data>(load)
 };
 
@@ -90,10 +93,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     };
     let [train, val, test] = set.into_parts();
     Ok(Splits {
-        shape: Shape {
-            input: Input::Tokens { vocabulary: VOCABULARY as i64 },
-            target: Target::Classes((0..VALUES).map(|value| value.to_string()).collect()),
-        },
+        shape: shape(),
         config: to_table(&settings)?,
         train,
         val,
@@ -101,6 +101,29 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         origin,
         findings: Findings::default(),
     })
+}
+
+fn shape() -> Shape {
+    Shape {
+        input: Input::Tokens { vocabulary: VOCABULARY as i64 },
+        target: Target::Classes((0..VALUES).map(|value| value.to_string()).collect()),
+    }
+}
+
+fn inputs() -> Inputs {
+    let read = |line: &str| {
+        let expression = grammar::parse(line)?;
+        grammar::evaluate(&expression)?; // it is a whole one
+        Ok(vec![sequence(tokens(&expression))])
+    };
+    Inputs {
+        shape: shape(),
+        padding: Some(PAD.into()),
+        about: "expressions such as [MAX 4 3 [MIN 2 3 ] 1 ], one a line (.txt)".to_owned(),
+        takes: is_text_name,
+        file: None,
+        line: Some(Box::new(read)),
+    }
 }
 
 fn from_files(dir: &Path, cache: &Path) -> Result<(TokenSet, String)> {
@@ -169,9 +192,13 @@ fn make(recipe: &Recipe, progress: bool) -> Result<[Vec<Vec<u8>>; 3]> {
     parts.ok_or_else(exit::interrupted)
 }
 
-/// Adds an expression as the model sees it: at most 2,048 tokens with the end token.
+/// An expression as the model sees it: at most 2,048 tokens with the end token.
+fn tokens(expression: &[u8]) -> impl Iterator<Item = u8> {
+    expression.iter().copied().take(MAX_LENGTH - 1).chain([END])
+}
+
 fn add(set: &mut TokenSet, expression: &[u8], value: u8) {
-    set.extend(expression.iter().copied().take(MAX_LENGTH - 1).chain([END]));
+    set.extend(tokens(expression));
     set.end_sequence();
     set.end_example(value);
 }

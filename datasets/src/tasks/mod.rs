@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use toml::Table;
 
 use crate::fetch::Archive;
+use crate::inputs::Inputs;
 use crate::metric::Metric;
 use crate::section::Section;
 use crate::shape::Shape;
@@ -71,10 +72,15 @@ pub struct Task {
     pub is_there: fn(&Path) -> bool,
     /// What [`Task::open`] calls, with the task itself.
     pub load: Load,
+    /// What [`Task::inputs`] calls, where inputs from outside the data can be read.
+    pub read: Option<Read>,
 }
 
 /// Opens the data of a task that the section describes; with `true`, what takes long shows a bar.
 pub type Load = fn(&Task, &Table, bool) -> Result<Splits>;
+
+/// How inputs are read for a model that was trained with the section.
+pub type Read = fn(&Task, &Table) -> Result<Inputs>;
 
 /// A task's data, ready to be read.
 pub struct Splits {
@@ -115,6 +121,7 @@ impl Task {
             generate: None,
             is_there: |_| false,
             load,
+            read: None,
         }
     }
 
@@ -125,6 +132,16 @@ impl Task {
     /// If the section is wrong, or the data is missing, damaged or not what it should be.
     pub fn open(&self, data: &Table, progress: bool) -> Result<Splits> {
         (self.load)(self, data, progress).with_context(|| format!("the data of {}", self.name))
+    }
+
+    /// How inputs from outside the data are read for a model that was trained with the section
+    /// `data` of a run. The data need not be there.
+    ///
+    /// # Errors
+    /// If the section does not say what the data decided, or the task has no such inputs.
+    pub fn inputs(&self, data: &Table) -> Result<Inputs> {
+        let read = self.read.with_context(|| format!("{} reads no inputs from files", self.name))?;
+        read(self, data)
     }
 
     /// The section `data` as its type.

@@ -18,7 +18,10 @@ use smart_default::SmartDefault;
 
 use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
+use crate::batch::Sequences;
+use crate::examples::images::Colour;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
+use crate::inputs::Inputs;
 use crate::pathfinder::{
     Cached, Difficulty, Generated, ImageSource, Pixels, Release, Spec, write_release,
 };
@@ -45,6 +48,7 @@ pub(super) const fn of_side<const SIDE: usize>() -> Task {
         archives: lra_release::ARCHIVES,
         generate: Some(|request| generate(request, SIDE)),
         is_there: |dir| Release::open(dir, SIDE, Difficulty::Hard).is_ok(),
+        read: Some(|_, _| Ok(inputs(SIDE))),
         ..Task::of::<Data>(|task, data, _| open(&task.settings(data)?, SIDE))
     }
 }
@@ -77,12 +81,20 @@ fn open(settings: &Data, side: usize) -> Result<Splits> {
         Some(dir) => released(dir, settings, side)?,
         None => generated(settings, side)?,
     };
-    let shape = Shape {
+    let (shape, findings) = (shape(), Findings::default());
+    Ok(Splits { shape, config, train, val, test, origin, findings })
+}
+
+fn shape() -> Shape {
+    Shape {
         input: Input::Values { features: 1 },
         target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
-    };
-    let findings = Findings::default();
-    Ok(Splits { shape, config, train, val, test, origin, findings })
+    }
+}
+
+fn inputs(side: usize) -> Inputs {
+    let size = (side as u32, side as u32);
+    Inputs::pictures(shape(), size, Colour::Grey, |pixels| Sequences::Bytes(pixels.to_vec()))
 }
 
 fn released(dir: &Path, settings: &Data, side: usize) -> Result<([Split; 3], String)> {

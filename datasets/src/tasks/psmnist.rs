@@ -3,7 +3,7 @@
 
 use super::Task;
 use super::image_files::ImageFiles;
-use super::mnist_files::{CLASSES, MNIST, PIXELS, is_there, open};
+use super::mnist_files::{CLASSES, MNIST, PIXELS, inputs, is_there, open};
 use crate::bit_reversal::bit_reversal;
 
 pub(super) const TASK: Task = Task {
@@ -17,5 +17,6 @@ pub(super) const TASK: Task = Task {
     source: "MNIST's four IDX files",
     archives: &MNIST.archives(),
     is_there: |dir| is_there(dir, &MNIST),
+    read: Some(|_, _| Ok(inputs(&MNIST, Some(bit_reversal(PIXELS))))),
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, &MNIST, Some(bit_reversal(PIXELS))))
 };

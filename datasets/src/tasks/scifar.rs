@@ -1,10 +1,10 @@
 //! Sequential CIFAR-10: colour images read pixel by pixel, 1,024 steps of three values.
 
 use super::Task;
-use super::image::{ARCHIVES, SOURCE, is_there, open};
+use super::image::{ARCHIVES, SOURCE, inputs, is_there, open};
 use super::image_files::ImageFiles;
-use crate::examples::images::Moments;
-use crate::formats::cifar::{CLASSES, Colour, PIXELS};
+use crate::examples::images::{Colour, Moments};
+use crate::formats::cifar::{CLASSES, PIXELS};
 
 pub(super) const TASK: Task = Task {
     name: "scifar",
@@ -17,6 +17,7 @@ pub(super) const TASK: Task = Task {
     source: SOURCE,
     archives: ARCHIVES,
     is_there,
+    read: Some(|_, _| Ok(inputs(Colour::Rgb, &MOMENTS))),
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, Colour::Rgb, &MOMENTS))
 };
 

@@ -2,7 +2,7 @@
 
 use super::Task;
 use super::image_files::ImageFiles;
-use super::mnist_files::{CLASSES, MNIST, PIXELS, is_there, open};
+use super::mnist_files::{CLASSES, MNIST, PIXELS, inputs, is_there, open};
 
 pub(super) const TASK: Task = Task {
     name: "smnist",
@@ -15,5 +15,6 @@ pub(super) const TASK: Task = Task {
     source: "MNIST's four IDX files",
     archives: &MNIST.archives(),
     is_there: |dir| is_there(dir, &MNIST),
+    read: Some(|_, _| Ok(inputs(&MNIST, None))),
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, &MNIST, None))
 };

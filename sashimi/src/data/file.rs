@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use audio_data::read::Reader;
-use dsp::resample::Resampler;
+use anyhow::{Result, ensure};
+use audio_data::read::resampled;
 
 use crate::experiment::DataConfig;
 
@@ -17,29 +16,14 @@ pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
     let quantiser = config.quantiser()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
-    for_each_sample(path, config.sample_rate()?, |sample| {
-        min = min.min(sample);
-        max = max.max(sample);
+    resampled(path, config.sample_rate()?, |samples| {
+        (min, max) = samples.iter().fold((min, max), |(min, max), &x| (min.min(x), max.max(x)));
     })?;
     let mut codes = Vec::new();
-    for_each_sample(path, config.sample_rate()?, |sample| {
-        codes.push(quantiser.encode(config.scaling.apply(sample, min, max)));
+    resampled(path, config.sample_rate()?, |samples| {
+        let scaled = samples.iter().map(|&sample| config.scaling.apply(sample, min, max));
+        codes.extend(scaled.map(|sample| quantiser.encode(sample)));
     })?;
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());
     Ok(codes)
-}
-
-fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<()> {
-    // The reader's errors name the file by themselves.
-    let named = || path.display().to_string();
-    let mut reader = Reader::open(path)?;
-    let mut resampler = Resampler::new(reader.format().rate, rate).with_context(named)?;
-    let mut resampled = Vec::new();
-    while let Some(block) = reader.next_block()? {
-        resampler.push(block, &mut resampled).with_context(named)?;
-        resampled.drain(..).for_each(&mut each);
-    }
-    resampler.finish(&mut resampled).with_context(named)?;
-    resampled.drain(..).for_each(each);
-    Ok(())
 }
