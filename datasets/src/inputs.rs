@@ -4,7 +4,8 @@ use std::fs;
 use std::io::BufRead;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use program::files;
 
 use crate::batch::Sequences;
 use crate::examples::images::Colour;
@@ -52,11 +53,11 @@ impl Inputs {
         sequence: impl Fn(&[u8]) -> Sequences + Send + Sync + 'static,
     ) -> Self {
         let read = move |path: &Path| -> Result<Vec<Sequences>> {
-            let bytes = fs::read(path).context("cannot read it")?;
+            let bytes = fs::read(path).map_err(files::cannot("read", path))?;
             if colour == Colour::Grey && idx::is_idx(&bytes) {
                 let images = idx::decode(&bytes)?;
                 let [_, height, width] = images.dims[..] else {
-                    anyhow::bail!("it holds arrays of {:?}, expected images", images.dims);
+                    bail!("it holds arrays of {:?}, expected images", images.dims);
                 };
                 ensure_size((width as u32, height as u32), size)?;
                 return Ok(images.bytes.chunks(width * height).map(&sequence).collect());
@@ -82,7 +83,7 @@ impl Inputs {
     /// own.
     pub fn read(&self, path: &Path) -> Result<Vec<Input>> {
         let Some(read) = &self.file else {
-            let bytes = fs::read(path).context("cannot read it")?;
+            let bytes = fs::read(path).map_err(files::cannot("read", path))?;
             return self.lines(&bytes[..]).collect();
         };
         let inputs = read(path)?;
@@ -114,7 +115,7 @@ impl Inputs {
                 }
                 let sequences = match &self.line {
                     Some(read) => read(&text),
-                    None => Err(anyhow::anyhow!("a line of text is none of the {}", self.about)),
+                    None => Err(anyhow!("a line of text is none of the {}", self.about)),
                 };
                 return Some(Ok(Input { place: format!(":{number}"), sequences }));
             }

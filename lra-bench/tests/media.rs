@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use audio_data::wav_out::wav_bytes;
-use binary::{fail, lra_bench, succeed, train_small};
+use binary::{assert_same, fail, lra_bench, predict, predictions, run, succeed, train_small};
 use datasets::batch::{Batch, Sequences};
 use datasets::tasks::{self, Splits};
 use lra_bench::experiment::{Experiment, Preset};
@@ -405,6 +405,165 @@ fn any_folder_of_pictures_or_texts_trains() {
     fail(&mut of(&empty, &[]), 1, &["of the 2 files", "data.seed"]);
     fail(&mut train_small(path, "folder", &[]), 2, &["--data DIR"]);
 }
+
+/// Writes a square picture, grey or in colour.
+fn write_picture(path: &Path, pixels: &[u8], color: png::ColorType) {
+    let side = ((pixels.len() / color.samples()) as f64).sqrt() as u32;
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut encoder = png::Encoder::new(File::create(path).unwrap(), side, side);
+    encoder.set_color(color);
+    encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+}
+
+#[test]
+fn a_picture_is_taken_for_what_evaluate_takes_it_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mnist = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mnist");
+    let idx = mnist.join("t10k-images-idx3-ubyte.gz").display().to_string();
+    for task in ["smnist", "psmnist"] {
+        succeed(&mut train(path, task, &mnist, 2, &[]));
+        let evaluated = predictions(path, &run_of(task));
+        let predicted = predict(path, &run_of(task), std::slice::from_ref(&idx));
+        assert_same(&predicted, &evaluated);
+        assert_eq!(predicted[7][0], format!("{idx}[7]"));
+    }
+
+    write_cifar(&path.join("cifar"));
+    let records = fs::read(path.join("cifar/test_batch.bin")).unwrap();
+    for (number, record) in records.chunks(3073).enumerate() {
+        let pixels = (0..1024).flat_map(|i| [0, 1, 2].map(|colour| record[1 + 1024 * colour + i]));
+        let picture = path.join(format!("pictures/{number}.png"));
+        write_picture(&picture, &pixels.collect::<Vec<_>>(), png::ColorType::Rgb);
+    }
+    for task in ["image", "scifar"] {
+        succeed(&mut train(path, task, &path.join("cifar"), 2, &[]));
+        let predicted = predict(path, &run_of(task), &["pictures".to_owned()]);
+        assert_same(&predicted, &predictions(path, &run_of(task)));
+    }
+
+    let settings = [TINY, &["data.count=8", "data.eval_count=4"]].concat();
+    let mut paths = train_small(path, "pathfinder", &settings);
+    succeed(paths.args(["--max-steps", "2", "--run-dir", "run-pathfinder"]));
+    let data = format!("count = 8\neval_count = 4\ncache = {:?}", path.join("data/cache"));
+    let splits = tasks::find("pathfinder").unwrap().open(&data.parse().unwrap(), false).unwrap();
+    for number in 0..4 {
+        let Sequences::Bytes(pixels) = splits.test.batch(&[number]).unwrap().sequences else {
+            panic!()
+        };
+        let picture = path.join(format!("paths/{number}.png"));
+        write_picture(&picture, &pixels, png::ColorType::Grayscale);
+    }
+    let predicted = predict(path, "run-pathfinder", &["paths".to_owned()]);
+    assert_same(&predicted, &predictions(path, "run-pathfinder"));
+}
+
+#[test]
+fn a_sound_is_taken_for_what_evaluate_takes_it_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write_speech_commands(&path.join("words"));
+    write_fsdd(&path.join("digits"));
+    write_tones(&path.join("tones"));
+    for i in 0..9 {
+        // At another rate than most.
+        write_tone(&path.join(format!("tones/low/fast-{i}.wav")), 11_025, 210.0, 400);
+    }
+    let all = ["data.words=\"all\""];
+    for (task, data, settings) in
+        [("speech-commands", "words", &all[..]), ("fsdd", "digits", &[]), ("folder", "tones", &[])]
+    {
+        succeed(&mut train(path, task, &path.join(data), 2, settings));
+        let evaluated = predictions(path, &run_of(task));
+        let files: Vec<_> = evaluated.iter().map(|record| record[1].clone()).collect();
+        let predicted = predict(path, &run_of(task), &files);
+        assert_same(&predicted, &evaluated);
+        assert!(predicted.iter().map(|record| &record[0]).eq(&files));
+    }
+}
+
+#[test]
+fn files_of_a_folder_are_told_apart_and_those_that_cannot_be_read_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for i in 0..30 {
+        let level = |level| vec![level; 36];
+        write_picture(&path.join(format!("pictures/dark/{i}.png")), &level(i), GREY);
+        write_picture(&path.join(format!("pictures/light/{i}.png")), &level(255 - i), GREY);
+        write(&path.join(format!("texts/long/{i}.txt")), "a long text, ".repeat(9).as_bytes());
+        write(&path.join(format!("texts/short/{i}.txt")), b"no");
+    }
+    for data in ["texts", "pictures"] {
+        succeed(&mut train(path, "folder", &path.join(data), 2, &[]));
+        let evaluated = predictions(path, "run-folder");
+        let files: Vec<_> = evaluated.iter().map(|record| record[1].clone()).collect();
+        assert_same(&predict(path, "run-folder", &files), &evaluated);
+        if data == "texts" {
+            // A line is what a file of it would be.
+            let mut command = lra_bench(path);
+            command.args(["predict", "run-folder", "--device", "cpu", "--csv", "-"]);
+            let (text, _) = binary::with_input(&mut command, "no\n\nno\r\n");
+            let records = binary::records(&text);
+            let [_, first, second] = &records[..] else { panic!("{text}") };
+            assert_eq!((&*first[0], &*second[0]), ("-:1", "-:3"));
+            assert_eq!(first[1..], second[1..]);
+        }
+    }
+
+    // One line an input; the rest goes on after what cannot be read.
+    write(&path.join("new/a.gif"), b"GIF89a");
+    write(&path.join("new/cut.png"), b"\x89PNG");
+    write_picture(&path.join("new/deep/wide.png"), &[0; 49], GREY);
+    write_picture(&path.join("new/deep/right.png"), &[0; 36], GREY);
+    let predict = |arguments: &[&str]| {
+        let mut command = lra_bench(path);
+        command.args(["predict", "run-folder", "--device", "cpu"]).args(arguments);
+        command
+    };
+    let (output, stderr) = run(&mut predict(&["new", "pictures/dark/1.png", "none.png"]));
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for words in [
+        "left out: .gif files: 1 (a.gif)",
+        "error: new/cut.png: it is neither a readable PNG nor a JPEG",
+        "error: new/deep/wide.png: it has 7 x 7 pixels, expected 6 x 6",
+        "error: cannot read none.png: it does not exist",
+        "error: 3 of 5 inputs could not be read",
+    ] {
+        assert!(stderr.contains(words), "`{words}` is not in: {stderr}");
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].ends_with("%  new/deep/right.png"), "{text}");
+    assert!(lines[1].ends_with("%  pictures/dark/1.png"), "{text}");
+    assert_eq!(lines.len(), 2);
+
+    let (json, _) = succeed(&mut predict(&["--json", "new/deep/right.png"]));
+    let object: Value = serde_json::from_str(&json).unwrap();
+    let probabilities = object["probabilities"].as_object().unwrap();
+    let sum: f64 = probabilities.values().map(|value| value.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-12 && probabilities.len() == 2, "{json}");
+    let label = object["label"].as_str().unwrap();
+    assert_eq!(object["probability"], probabilities[label], "{json}");
+    assert_eq!(object["file"], "new/deep/right.png");
+
+    let (printed, _) = succeed(&mut predict(&["--csv", "pictures"]));
+    let (nothing, _) = succeed(&mut predict(&["--csv", "pictures", "--out", "all.csv"]));
+    assert_eq!(nothing, "");
+    assert_eq!(fs::read_to_string(path.join("all.csv")).unwrap(), printed);
+    assert_eq!(printed.lines().count(), 61);
+
+    fail(&mut predict(&["-"]), 2, &["`-` is for text", "pictures of 6 x 6 pixels"]);
+    fail(&mut predict(&["texts"]), 1, &["1 of 1 inputs"]);
+    fail(&mut predict(&[]), 2, &["FILE|DIR"]);
+    // What a run from before does not say is asked for.
+    let config = config_of(path, "folder");
+    let older = config.replace("kind = \"image\"\n", "");
+    assert_ne!(older, config);
+    write(&path.join("run-folder/config.toml"), older.as_bytes());
+    fail(&mut predict(&["new"]), 1, &["data.kind", "kind = \"image\"", "[data]"]);
+}
+
+const GREY: png::ColorType = png::ColorType::Grayscale;
 
 /// The presets of all tasks are there, valid and of their task.
 #[test]

@@ -49,7 +49,6 @@ impl Texts {
         };
         Ok(Self { files: files.into_iter().map(file).collect::<Result<_>>()?, max_length })
     }
-
 }
 
 /// Whether a file of this name is one that is read.

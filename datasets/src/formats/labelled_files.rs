@@ -240,7 +240,8 @@ mod tests {
         let both = folder(&["a/1.png", "a/1.txt", "a/readme.txt"]);
         let of = |kind| list(both.path(), Some(kind));
         let lines = |kind| of(kind).unwrap().findings.lines().collect::<Vec<_>>();
-        let expected = ["left out: .txt files: 1 (a/1.txt)", "passed over: notes: 1 (a/readme.txt)"];
+        let expected =
+            ["left out: .txt files: 1 (a/1.txt)", "passed over: notes: 1 (a/readme.txt)"];
         assert_eq!(lines(Kind::Image), expected);
         assert_eq!(lines(Kind::Text), ["left out: .png files: 1 (a/1.png)"]);
         let message = of(Kind::Audio).unwrap_err().to_string();

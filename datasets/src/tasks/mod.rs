@@ -140,7 +140,8 @@ impl Task {
     /// # Errors
     /// If the section does not say what the data decided, or the task has no such inputs.
     pub fn inputs(&self, data: &Table) -> Result<Inputs> {
-        let read = self.read.with_context(|| format!("{} reads no inputs from files", self.name))?;
+        let read =
+            self.read.with_context(|| format!("{} reads no inputs from files", self.name))?;
         read(self, data)
     }
 

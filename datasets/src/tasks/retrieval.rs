@@ -138,7 +138,10 @@ fn shape(vocabulary: &Vocabulary) -> Shape {
 
 fn max_length(settings: &Data) -> Result<usize> {
     let length = settings.max_length;
-    ensure!(length > 1, "data.max_length is {length}; it must be at least 2, the end token being one");
+    ensure!(
+        length > 1,
+        "data.max_length is {length}; it must be at least 2, the end token being one"
+    );
     Ok(length)
 }
 

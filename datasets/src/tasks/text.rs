@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use audio_data::layout::kind_of;
 use program::config::to_table;
-use program::files::{CACHE, walk};
+use program::files::{self, CACHE, walk};
 use program::findings::Findings;
 use program::interrupt;
 use rayon::prelude::*;
@@ -176,7 +176,10 @@ fn shape(vocabulary: &Vocabulary) -> Shape {
 
 fn max_length(settings: &Data) -> Result<usize> {
     let length = settings.max_length;
-    ensure!(length > 1, "data.max_length is {length}; it must be at least 2, the end token being one");
+    ensure!(
+        length > 1,
+        "data.max_length is {length}; it must be at least 2, the end token being one"
+    );
     Ok(length)
 }
 
@@ -189,7 +192,7 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
     let tokens = move |text: &str| sequence(vocabulary.tokens(text, max_length));
     let line = tokens.clone();
     let file = move |path: &Path| {
-        let text = String::from_utf8(fs::read(path).context("cannot read it")?);
+        let text = String::from_utf8(fs::read(path).map_err(files::cannot("read", path))?);
         Ok(vec![tokens(&text.context("it is no UTF-8 text")?)])
     };
     Ok(Inputs {

@@ -71,7 +71,8 @@ impl Division {
         for class in class_names {
             let members = || files.iter().filter(|file| file.class == *class);
             if members().all(|file| self.part(file) != Part::Train) {
-                let nearest = members().min_by(|a, b| self.position(a).total_cmp(&self.position(b)));
+                let nearest =
+                    members().min_by(|a, b| self.position(a).total_cmp(&self.position(b)));
                 alone.extend(nearest.map(|file| self.names.of(&file.path)));
             }
         }

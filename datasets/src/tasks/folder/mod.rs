@@ -15,7 +15,7 @@ use audio_data::part::Part;
 use audio_data::split::Names;
 use program::config::to_table;
 use program::exit::{describe, usage};
-use program::files::CACHE;
+use program::files::{self, CACHE};
 use program::findings::{self, Findings};
 use program::progress::Progress;
 use s4_config::Input;
@@ -27,8 +27,8 @@ use toml::Table;
 use self::division::{Borders, Division, SplitBy};
 use super::audio::{self, Labels, Reading, SCALE};
 use super::{Splits, Task};
-use crate::classes::choose;
 use crate::batch::Sequences;
+use crate::classes::choose;
 use crate::examples::images::Colour;
 use crate::examples::pictures::{self, Pictures};
 use crate::examples::recordings::{Extent, Form, Standardisation};
@@ -298,16 +298,13 @@ fn images(
     };
     let kind = if labelled.files.iter().all(is_png) { "PNG" } else { "PNG and JPEG" };
     let what = format!("{kind} files of {} x {} pixels", size.0, size.1);
-    let splits = splits(labelled, GREY, &what, |files| {
-        Ok(Split::new(Pictures { files, size, max_length }))
-    });
+    let splits =
+        splits(labelled, GREY, &what, |files| Ok(Split::new(Pictures { files, size, max_length })));
     Ok((splits?, size))
 }
 
 fn texts(labelled: Labelled, max_length: usize) -> Result<Splits> {
-    splits(labelled, TEXT, "text files", |files| {
-        Ok(Split::new(Texts::new(files, max_length)?))
-    })
+    splits(labelled, TEXT, "text files", |files| Ok(Split::new(Texts::new(files, max_length)?)))
 }
 
 fn splits(
@@ -372,7 +369,7 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
             takes: is_text_name,
             file: Some(Box::new(move |path| {
                 let text = File::open(path).and_then(|text| tokens(text, max_length));
-                Ok(vec![text.context("cannot read it")?])
+                Ok(vec![text.map_err(files::cannot("read", path))?])
             })),
             line: Some(Box::new(move |line| Ok(vec![tokens(line.as_bytes(), max_length)?]))),
         }),
