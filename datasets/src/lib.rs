@@ -25,6 +25,7 @@
 //! | [`examples`] | examples from images, texts, tokens and recordings |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
 //! | [`pathfinder`], [`listops`] | generators, and their official layouts |
+//! | [`provenance`], [`metric`] | which data a run is about, and by what it is judged: for reports |
 //! | [`fetch`] | official archives, on request |
 
 pub mod batch;
@@ -39,6 +40,7 @@ pub mod listops;
 mod locate;
 pub mod metric;
 pub mod pathfinder;
+pub mod provenance;
 pub mod section;
 pub mod shape;
 pub mod split;

@@ -445,8 +445,10 @@ fn a_picture_is_taken_for_what_evaluate_takes_it_for() {
     let settings = [TINY, &["data.count=8", "data.eval_count=4"]].concat();
     let mut paths = train_small(path, "pathfinder", &settings);
     succeed(paths.args(["--max-steps", "2", "--run-dir", "run-pathfinder"]));
-    let data = format!("count = 8\neval_count = 4\ncache = {:?}", path.join("data/cache"));
-    let splits = tasks::find("pathfinder").unwrap().open(&data.parse().unwrap(), false).unwrap();
+    let config: Table = config_of(path, "pathfinder").parse().unwrap();
+    let mut data = config["data"].as_table().unwrap().clone();
+    data.insert("cache".to_owned(), path.join("data/cache").display().to_string().into());
+    let splits = tasks::find("pathfinder").unwrap().open(&data, false).unwrap();
     for number in 0..4 {
         let Sequences::Bytes(pixels) = splits.test.batch(&[number]).unwrap().sequences else {
             panic!()

@@ -320,7 +320,7 @@ fn names_of_any_kind_are_told_on_one_line_and_pasted_as_one_word() {
     fail(&mut command, 1, &["--resume \"my | run's\""]);
     let (markdown, _) = succeed(lra_bench(path).args(["report", "my | run's", "--markdown"]));
     let row = markdown.lines().nth(2).unwrap();
-    assert_eq!(row.replace("\\|", "").matches('|').count(), 14, "{row}");
+    assert_eq!(row.replace("\\|", "").matches('|').count(), 17, "{row}");
     assert!(row.contains("my \\| run's"), "{row}");
 }
 

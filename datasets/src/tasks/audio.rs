@@ -110,6 +110,14 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
     Ok((splits, standardisation))
 }
 
+/// The rate in words, "16000 Hz" or "16000 Hz, 1 sample of 2".
+pub(super) fn rate(sample_rate: u32, every: usize) -> String {
+    match every {
+        1 => format!("{sample_rate} Hz"),
+        _ => format!("{sample_rate} Hz, 1 sample of {every}"),
+    }
+}
+
 /// Sound files, brought to `sample_rate`.
 pub(super) fn inputs(class_names: Vec<String>, sample_rate: u32, form: Form) -> Result<Inputs> {
     ensure!(form.every > 0, "data.every is 0; it must be at least 1");

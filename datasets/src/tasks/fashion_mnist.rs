@@ -3,12 +3,14 @@
 use super::Task;
 use super::image_files::ImageFiles;
 use super::mnist_files::{CLASSES, PIXELS, Set, inputs, is_there, open};
+use crate::provenance::Provenance;
 
 pub(super) const TASK: Task = Task {
     name: "fashion-mnist",
     about: "sequential Fashion-MNIST: clothes, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES),
+    provenance: |_, _| Ok(Provenance::official(true)),
     paper: include_str!("../../../configs/lra/fashion-mnist.toml"),
     small: include_str!("../../../configs/lra/fashion-mnist-small.toml"),
     source: "Fashion-MNIST's four IDX files",

@@ -26,6 +26,7 @@ use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::provenance::Provenance;
 
 pub(super) const TASK: Task = Task {
     name: "fsdd",
@@ -44,6 +45,7 @@ pub(super) const TASK: Task = Task {
     }],
     is_there: |dir| find(Some(dir)).is_ok(),
     read: Some(inputs),
+    provenance,
     ..Task::of::<Data>(load)
 };
 
@@ -157,6 +159,15 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     }
     splits.config = to_table(&Data { held_out, scale: Some(scale), ..settings })?;
     Ok(splits)
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { split_by, sample_rate, every, .. } = task.settings(data)?;
+    let by = match split_by {
+        SplitBy::Speaker => "by speaker",
+        SplitBy::Index => "by index",
+    };
+    Ok(Provenance::official(false).with(by).with(&audio::rate(sample_rate, every)))
 }
 
 fn inputs(task: &Task, data: &Table) -> Result<Inputs> {

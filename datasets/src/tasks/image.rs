@@ -13,6 +13,7 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::cifar::{self, CLASSES, PIXELS};
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
@@ -20,7 +21,8 @@ pub(super) const TASK: Task = Task {
     about: "grey CIFAR-10, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES.len()),
-    published: Some(88.65),
+    published: Some(Published { figure: 88.65, train: 45_000 }),
+    provenance: |_, _| Ok(Provenance::official(true)),
     paper: include_str!("../../../configs/lra/image.toml"),
     small: include_str!("../../../configs/lra/image-small.toml"),
     source: SOURCE,

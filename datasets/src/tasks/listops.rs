@@ -29,6 +29,7 @@ use crate::inputs::Inputs;
 use crate::listops::grammar::{self, VALUES, VOCABULARY};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::token_file::{cached, hash_files};
 
@@ -37,7 +38,8 @@ pub(super) const TASK: Task = Task {
     about: "what is a nested expression worth?",
     length: Some(MAX_LENGTH),
     classes: Some(VALUES as usize),
-    published: Some(59.60),
+    published: Some(Published { figure: 59.60, train: PUBLISHED_COUNT }),
+    provenance: provenance,
     paper: include_str!("../../../configs/lra/listops.toml"),
     small: include_str!("../../../configs/lra/listops-small.toml"),
     source: "generated, or the official release",
@@ -124,6 +126,16 @@ fn inputs() -> Inputs {
         file: None,
         line: Some(Box::new(read)),
     }
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { dir, count, lengths, .. } = task.settings(data)?;
+    let Lengths { shortest, longest } = lengths;
+    Ok(match dir {
+        Some(_) => Provenance::official(true),
+        None => Provenance::generated(count, lengths == Lengths::PUBLISHED)
+            .with(&format!("{shortest} to {longest} tokens")),
+    })
 }
 
 fn from_files(dir: &Path, cache: &Path) -> Result<(TokenSet, String)> {

@@ -34,6 +34,7 @@ use toml::Table;
 use crate::fetch::Archive;
 use crate::inputs::Inputs;
 use crate::metric::Metric;
+use crate::provenance::{Provenance, Published};
 use crate::section::Section;
 use crate::shape::Shape;
 use crate::split::Split;
@@ -52,8 +53,10 @@ pub struct Task {
     pub classes: Option<usize>,
     /// By what models are compared, and the best checkpoint is chosen on the validation split.
     pub metric: Metric,
-    /// What S4 reaches on the test split in the papers, in the metric's unit.
-    pub published: Option<f64>,
+    /// What S4 reaches in the papers.
+    pub published: Option<Published>,
+    /// Which data a `[data]` section is about.
+    pub provenance: Describe,
     /// Settings of an experiment as in the papers: the text of a TOML file.
     pub paper: &'static str,
     /// The same for a CPU.
@@ -78,6 +81,9 @@ pub struct Task {
 
 /// Opens the data of a task that the section describes; with `true`, what takes long shows a bar.
 pub type Load = fn(&Task, &Table, bool) -> Result<Splits>;
+
+/// Which data the section is about.
+pub type Describe = fn(&Task, &Table) -> Result<Provenance>;
 
 /// How inputs are read for a model that was trained with the section.
 pub type Read = fn(&Task, &Table) -> Result<Inputs>;
@@ -112,6 +118,7 @@ impl Task {
             classes: None,
             metric: Metric::ACCURACY,
             published: None,
+            provenance: |_, _| Ok(Provenance::default()),
             paper: "",
             small: "",
             section: Section::of::<T>(),

@@ -22,6 +22,7 @@ use crate::examples::tokens::{PAD, TokenSet, sequence};
 use crate::formats::rows;
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::characters::Vocabulary;
 use crate::text::token_file::{cached, hash_files};
@@ -31,7 +32,8 @@ pub(super) const TASK: Task = Task {
     about: "does one paper cite the other? two texts",
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
-    published: Some(90.90),
+    published: Some(Published { figure: 90.90, train: 147_086 }),
+    provenance: provenance,
     paper: include_str!("../../../configs/lra/retrieval.toml"),
     small: include_str!("../../../configs/lra/retrieval-small.toml"),
     source: "the official release",
@@ -134,6 +136,11 @@ fn shape(vocabulary: &Vocabulary) -> Shape {
         input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
         target: Target::Pair(CLASSES.map(str::to_owned).to_vec()),
     }
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let length = max_length(&task.settings(data)?)?;
+    Ok(Provenance::official(length >= MAX_LENGTH).with(&format!("up to {length} characters")))
 }
 
 fn max_length(settings: &Data) -> Result<usize> {

@@ -25,13 +25,15 @@ use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 
 pub(super) const TASK: Task = Task {
     name: "speech-commands",
     about: "which of 35 words is said, raw sound at 16 kHz",
     length: Some(SECOND as usize),
     classes: Some(ALL.len()),
-    published: Some(96.1),
+    published: Some(Published { figure: 96.1, train: 84_843 }),
+    provenance: provenance,
     paper: include_str!("../../../configs/lra/speech-commands.toml"),
     small: include_str!("../../../configs/lra/speech-commands-small.toml"),
     has_sample_rate: true,
@@ -116,6 +118,14 @@ fn find(dir: Option<&Path>) -> Result<PathBuf, Vec<PathBuf>> {
             .is_some_and(|layout| ["speech-commands", "sc09"].contains(&layout.name))
     };
     locate(dir, "speech-commands", FOLDERS, has_words)
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { classes, sample_rate, every, .. } = task.settings(data)?;
+    let words = classes.map_or(0, |classes| classes.len());
+    let as_published = words == ALL.len() && sample_rate == SECOND && every == 1;
+    let rate = audio::rate(sample_rate, every);
+    Ok(Provenance::official(as_published).with(&format!("{words} words")).with(&rate))
 }
 
 fn extent(settings: &Data) -> Extent {

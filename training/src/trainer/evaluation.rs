@@ -131,6 +131,7 @@ impl<O: Objective> Trainer<O> {
             finished,
             step: self.state.step,
             epochs: self.state.batches as f64 / self.state.batches_per_epoch as f64,
+            train_samples: Some(self.splits.train.len() as u64),
             parameters: self.objective.params().num_parameters(),
             device: format!("{device:?}"),
             best: self.state.best.map(|(value, step)| BestValue {

@@ -35,6 +35,7 @@ use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::examples::texts::{PADDING, Texts, VOCABULARY, is_text_name, tokens};
 use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
 use crate::inputs::{Inputs, decided};
+use crate::provenance::Provenance;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
@@ -46,6 +47,7 @@ pub(super) const TASK: Task = Task {
     has_sample_rate: true,
     source: "audio, PNG, JPEG or text files in --data DIR/<class>/", // none is looked for
     read: Some(inputs),
+    provenance,
     ..Task::of::<Data>(load)
 };
 
@@ -336,6 +338,23 @@ fn splits(
 fn max_length(settings: &Data) -> Result<usize> {
     ensure!(settings.max_length != Some(0), "data.max_length is 0; it must be at least 1");
     Ok(settings.max_length.unwrap_or(usize::MAX))
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { dir, kind, size, sample_rate, every, .. } = task.settings(data)?;
+    let name = dir.as_deref().and_then(Path::file_name).unwrap_or_default();
+    let mut provenance =
+        Provenance { words: name.to_string_lossy().into_owned(), ..Provenance::default() };
+    if let Some(kind) = kind {
+        provenance = provenance.with(&kind.to_string());
+    }
+    if let Some((width, height)) = size {
+        provenance = provenance.with(&format!("{width} x {height}"));
+    }
+    if let Some(sample_rate) = sample_rate {
+        provenance = provenance.with(&audio::rate(sample_rate, every.unwrap_or(1)));
+    }
+    Ok(provenance)
 }
 
 /// Files of the kind that the run's folder had.
