@@ -22,7 +22,7 @@
 //! | [`split`], [`batch`], [`shape`] | examples, what can be made of them, what they are |
 //! | [`hold_out`] | divisions of data that comes without |
 //! | [`inputs`] | inputs from outside a task's data, for models that were trained on it |
-//! | [`examples`] | examples from images, texts, tokens and recordings |
+//! | [`examples`] | examples from images, texts, tokens, recordings and arrays |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
 //! | [`pathfinder`], [`listops`] | generators, and their official layouts |
 //! | [`provenance`], [`metric`] | which data a run is about, and by what it is judged: for reports |

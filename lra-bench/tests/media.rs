@@ -565,6 +565,73 @@ fn files_of_a_folder_are_told_apart_and_those_that_cannot_be_read_named() {
     fail(&mut predict(&["new"]), 1, &["data.kind", "kind = \"image\"", "[data]"]);
 }
 
+#[test]
+fn arrays_train_and_are_taken_for_what_evaluate_takes_them_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // Two features, of which the first only counts.
+    let rows = |i: usize, level: f64| -> Vec<[f64; 2]> {
+        (0..20 + i % 5).map(|at| [1e6 + at as f64, level + (i + at) as f64 % 3.0]).collect()
+    };
+    let npy = |rows: &[[f64; 2]]| {
+        let text =
+            format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, 2), }}", rows.len());
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+        bytes.extend((length as u16).to_le_bytes());
+        bytes.extend(format!("{text:<width$}\n", width = length - 1).bytes());
+        bytes.extend(rows.as_flattened().iter().flat_map(|value| value.to_le_bytes()));
+        bytes
+    };
+    let csv = |rows: &[[f64; 2]]| {
+        let lines = rows.iter().map(|[a, b]| format!("{a},{b}\n"));
+        format!("time,level\n{}", lines.collect::<String>())
+    };
+    for i in 0..20 {
+        write(&path.join(format!("arrays/low/{i}.npy")), &npy(&rows(i, 0.0)));
+        write(&path.join(format!("arrays/high/{i}.csv")), csv(&rows(i, 50.0)).as_bytes());
+    }
+    write(&path.join("arrays/low/cut.npy"), &npy(&rows(0, 0.0))[..200]);
+    write(&path.join("arrays/README.txt"), b"two features");
+    let data = path.join("arrays");
+    let learn = [
+        "train.optimizer.lr=0.02",
+        "train.schedule.warmup_steps=1",
+        "train.schedule.total_steps=60",
+    ];
+    let (_, stderr) = succeed(&mut train(path, "folder", &data, 60, &learn));
+    for words in [
+        "40 arrays of 2 features of 2 classes",
+        "skipped: low/cut.npy: it is no readable array of NumPy: it is damaged or ends too early",
+        "left out: files outside the folders of classes: 1 (README.txt)",
+    ] {
+        assert!(stderr.contains(words), "`{words}` is not in: {stderr}");
+    }
+    assert_eq!(evaluate(path, "folder", &[])["accuracy"], 1.0);
+    let config = config_of(path, "folder");
+    assert!(
+        config.contains("kind = \"array\"") && config.contains("[[data.features]]"),
+        "{config}"
+    );
+    let evaluated = predictions(path, "run-folder");
+    let files: Vec<_> = evaluated.iter().map(|record| record[1].clone()).collect();
+    assert_same(&predict(path, "run-folder", &files), &evaluated);
+
+    // The same numbers are the same example in either form.
+    write(&path.join("same.csv"), csv(&rows(3, 0.0)).as_bytes());
+    let both = ["arrays/low/3.npy".to_owned(), "same.csv".to_owned()];
+    let predicted = predict(path, "run-folder", &both);
+    assert_eq!(predicted[0][1..], predicted[1][1..]);
+    write(&path.join("one.csv"), b"1\n2\n");
+    let mut command = lra_bench(path);
+    command.args(["predict", "run-folder", "one.csv", "--device", "cpu"]);
+    let (output, stderr) = run(&mut command);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("error: one.csv: it has 1 features, expected 2"), "{stderr}");
+    write(&path.join("arrays/low/one.csv"), b"1\n2\n");
+    fail(&mut train(path, "folder", &data, 1, &[]), 1, &["one.csv has 1", "has 2", "the same"]);
+}
+
 const GREY: png::ColorType = png::ColorType::Grayscale;
 
 /// The presets of all tasks are there, valid and of their task.

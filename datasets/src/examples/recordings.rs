@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{Example, Sequences};
 use crate::split::Examples;
 
-/// Mean and standard deviation of samples, which lie in [-1, 1].
+/// Mean and standard deviation of samples, which lie in [-1, 1], or of a feature of arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Standardisation {
-    /// Mean of the samples.
+    /// Mean of the values.
     pub mean: f64,
     /// Standard deviation, at least 0.
     pub std: f64,
@@ -56,16 +56,16 @@ impl Standardisation {
     pub fn validate(self) -> Result<()> {
         ensure!(
             self.mean.is_finite() && self.std.is_finite() && self.std >= 0.0,
-            "data.scale has mean {} and std {}; both must be finite and std not negative",
+            "mean {} and std {} to standardise by; both must be finite and std not negative",
             self.mean,
             self.std
         );
         Ok(())
     }
 
-    /// The sample, standardised.
-    pub fn apply(self, sample: f32) -> f32 {
-        ((f64::from(sample) - self.mean) / (self.std + EPSILON)) as f32
+    /// The value, standardised.
+    pub fn apply(self, value: impl Into<f64>) -> f32 {
+        ((value.into() - self.mean) / (self.std + EPSILON)) as f32
     }
 }
 

@@ -18,6 +18,7 @@ use strum::Display;
 
 use crate::examples::pictures::is_picture_name;
 use crate::examples::texts::is_text_name;
+use crate::formats::array::is_array_name;
 
 /// What files hold.
 #[derive(
@@ -33,14 +34,17 @@ pub enum Kind {
     Image,
     /// Text: txt.
     Text,
+    /// Sequences of numbers: npy, npz, csv.
+    Array,
 }
 
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
-        let kinds: [(Kind, fn(&Path) -> bool); 3] = [
+        let kinds: [(Kind, fn(&Path) -> bool); 4] = [
             (Kind::Audio, is_audio_name),
             (Kind::Image, is_picture_name),
             (Kind::Text, is_text_name),
+            (Kind::Array, is_array_name),
         ];
         kinds.into_iter().find(|(_, is_one)| is_one(path)).map(|(kind, _)| kind)
     }
@@ -90,7 +94,8 @@ pub struct Listed {
 }
 
 /// Lists the files of all classes, at any depth below the folder of each: those of the kind `wanted`,
-/// or of the one that there is. Notes such as `readme.txt` beside files of another kind are none.
+/// or of the one that there is. Notes such as `readme.txt` beside files of another kind are none, and
+/// arrays that come with sounds or pictures are left out.
 ///
 /// # Errors
 /// If the folder cannot be read, holds no files of a known kind in folders, or files of several
@@ -134,8 +139,12 @@ pub fn list(dir: &Path, wanted: Option<Kind>) -> Result<Listed> {
             findings.pass_over("notes", note.path);
         }
     }
+    let comes_with = [Kind::Audio, Kind::Image].iter().any(|media| by_kind.contains_key(media));
     by_kind.retain(|kind, files| {
-        let is_other = wanted.is_some_and(|wanted| wanted != *kind);
+        let is_other = match wanted {
+            Some(wanted) => wanted != *kind,
+            None => *kind == Kind::Array && comes_with,
+        };
         if is_other {
             files.drain(..).for_each(|file| findings.leave_out(kind_of(&file.path), file.path));
         }
@@ -146,14 +155,14 @@ pub fn list(dir: &Path, wanted: Option<Kind>) -> Result<Listed> {
         (Some((kind, files)), None) => Ok(Listed { kind, files, classes, findings }),
         (Some((a, files_a)), Some((b, files_b))) => bail!(
             "{} has {} {a} files and {} {b} files; keep one kind in a folder, or say which is read \
-             with --set data.kind=audio, image or text",
+             with --set data.kind=audio, image, text or array",
             dir.display(),
             files_a.len(),
             files_b.len()
         ),
         (None, _) => bail!(
             "no files in folders of classes: expected {}/<class>/*.{{wav,flac,ogg,mp3,m4a,png,jpg,\
-             txt}}{}",
+             txt,npy,npz,csv}}{}",
             dir.display(),
             match findings.left_out() {
                 none if none.is_empty() => none,
@@ -225,6 +234,20 @@ mod tests {
         assert!(message.contains("<class>/*") && message.contains(".gif files: 1"), "{message}");
         let message = format!("{:#}", list(Path::new("/nowhere"), None).unwrap_err());
         assert!(message.contains("no folder /nowhere"), "{message}");
+    }
+
+    #[test]
+    fn arrays_that_come_with_sounds_or_pictures_are_left_out() {
+        let both = folder(&["a/1.png", "a/labels.csv", "b/1.png", "b/1.npy"]);
+        let listed = list(both.path(), None).unwrap();
+        assert_eq!((listed.kind, listed.files.len()), (Kind::Image, 2));
+        let lines: Vec<_> = listed.findings.lines().collect();
+        let expected =
+            ["left out: .csv files: 1 (a/labels.csv)", "left out: .npy files: 1 (b/1.npy)"];
+        assert_eq!(lines, expected);
+        let arrays = folder(&["a/1.csv", "a/2.NPY", "b/1.npz", "b/readme.txt"]);
+        let listed = list(arrays.path(), None).unwrap();
+        assert_eq!((listed.kind, listed.files.len()), (Kind::Array, 3));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use audio_data::corpus::{self, Recording};
 use audio_data::layout::Listing;
 use audio_data::part::Part;
@@ -81,7 +81,7 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         Some(given) => given,
         None => Standardisation::measure(&corpus, &train)?,
     };
-    standardisation.validate()?;
+    standardisation.validate().context("data.scale")?;
     let origin = format!(
         "{} recordings of {} classes at {sample_rate} Hz{} in {}: {} to train on, {} to validate, \
          {} to test",
@@ -121,7 +121,7 @@ pub(super) fn rate(sample_rate: u32, every: usize) -> String {
 /// Sound files, brought to `sample_rate`.
 pub(super) fn inputs(class_names: Vec<String>, sample_rate: u32, form: Form) -> Result<Inputs> {
     ensure!(form.every > 0, "data.every is 0; it must be at least 1");
-    form.standardisation.validate()?;
+    form.standardisation.validate().context("data.scale")?;
     let most = form.frames(usize::MAX);
     let read = move |path: &Path| {
         let mut samples = Vec::new();

@@ -1,6 +1,8 @@
-//! Any folder of files with one folder per class: sound, pictures (PNG, JPEG) or text (`*.txt`). What
-//! the files hold decides what is classified: samples, grey pixels or characters.
+//! Any folder of files with one folder per class: sound, pictures (PNG, JPEG), text (`*.txt`) or arrays
+//! (`.npy`, `.npz`, `.csv`). What the files hold decides what is classified: samples, grey pixels,
+//! characters or features.
 
+mod arrays;
 mod division;
 
 use std::fs::File;
@@ -17,7 +19,9 @@ use program::config::to_table;
 use program::exit::{describe, usage};
 use program::files::{self, CACHE};
 use program::findings::{self, Findings};
+use program::interrupt;
 use program::progress::Progress;
+use rayon::prelude::*;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +37,7 @@ use crate::examples::images::Colour;
 use crate::examples::pictures::{self, Pictures};
 use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::examples::texts::{PADDING, Texts, VOCABULARY, is_text_name, tokens};
+use crate::formats::array;
 use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
 use crate::inputs::{Inputs, decided};
 use crate::provenance::Provenance;
@@ -45,7 +50,7 @@ pub(super) const TASK: Task = Task {
     paper: include_str!("../../../../configs/lra/folder.toml"),
     small: include_str!("../../../../configs/lra/folder-small.toml"),
     has_sample_rate: true,
-    source: "audio, PNG, JPEG or text files in --data DIR/<class>/", // none is looked for
+    source: "audio, PNG, JPEG, text files or arrays in --data DIR/<class>/", // none is looked for
     read: Some(inputs),
     provenance,
     ..Task::of::<Data>(load)
@@ -66,7 +71,7 @@ struct Data {
     /// The classes, in the order of their numbers; all folders, by name, where it is missing. Kept
     /// with a run.
     classes: Option<Vec<String>>,
-    /// What the files hold: `audio`, `image` or `text`; the one kind that is there where it is missing.
+    /// What the files hold: `audio`, `image`, `text` or `array`; the one kind that is there where it is missing.
     /// Kept with a run.
     kind: Option<Kind>,
     /// Decides with a file's name which part the file is in.
@@ -84,10 +89,13 @@ struct Data {
     /// Of `stratified` classes the hashes at which validation and test begin; as the files have it
     /// where it is missing. Kept with a run, so that none moves when others come.
     borders: Option<Borders>,
-    /// Samples, pixels or characters that are kept of a file; all where it is missing.
+    /// Samples, pixels, characters or positions that are kept of a file; all where it is missing.
     max_length: Option<usize>,
     /// Of pictures: width and height; as the files have where it is missing. Kept with a run.
     size: Option<(u32, u32)>,
+    /// Of arrays: what each feature is standardised by; measured on the training files where it is
+    /// missing. Kept with a run.
+    features: Option<Vec<Standardisation>>,
     /// Of audio: samples per second that it is brought to; as most files have where it is missing.
     /// Kept with a run.
     sample_rate: Option<u32>,
@@ -125,7 +133,9 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         files.into_iter().filter(|file| class_names.contains(&file.class)).collect();
     let files = match kind {
         Kind::Audio => files,
-        Kind::Image | Kind::Text => readable(dir, files, kind, progress, &mut findings)?,
+        Kind::Image | Kind::Text | Kind::Array => {
+            readable(dir, files, kind, progress, &mut findings)?
+        }
     };
     for class in &class_names {
         ensure!(
@@ -164,9 +174,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let Division { to_train, borders, .. } = division;
     let (classes, kept) = (Some(class_names), Some(kind));
     let mut decided = Data { classes, to_train, borders, kind: kept, ..settings.clone() };
-    if kind != Kind::Audio {
-        only_for_audio(&settings, kind)?;
-    }
+    refuse_others(&settings, kind)?;
     let mut splits = match kind {
         Kind::Audio => {
             let (splits, sample_rate, scale) = audio(labelled, &settings, max_length, progress)?;
@@ -179,13 +187,19 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             splits
         }
         Kind::Text => texts(labelled, max_length)?,
+        Kind::Array => {
+            let given = settings.features.as_deref();
+            let (splits, features) = arrays::open(labelled, given, max_length)?;
+            decided.features = Some(features);
+            splits
+        }
     };
     splits.config = to_table(&decided)?;
     Ok(splits)
 }
 
-/// The files that can be read; the others are told. Pictures are read to their ends: training is to
-/// end with no surprise.
+/// The files that can be read; the others are told. Pictures and arrays are read to their ends: training
+/// is to end with no surprise.
 fn readable(
     dir: &Path,
     files: Vec<LabelledFile>,
@@ -202,6 +216,15 @@ fn readable(
             let count = || progress.count(done.fetch_add(1, Relaxed) + 1, total, "pictures read");
             let checked = pictures::check(&paths, &count);
             checked?.into_iter().map(|checked| checked.map(Some)).collect()
+        }
+        Kind::Array => {
+            let read = |path: &PathBuf| {
+                interrupt::check()?;
+                let read = array::read(path).map(|_| None);
+                progress.count(done.fetch_add(1, Relaxed) + 1, total, "arrays read");
+                Ok(read)
+            };
+            paths.par_iter().map(read).collect::<Result<_>>()?
         }
         _ => {
             let open = |path| File::open(path).map(|_| None).context("you may not read it");
@@ -231,13 +254,18 @@ fn readable(
 }
 
 /// Refuses settings that would be without effect.
-fn only_for_audio(settings: &Data, kind: Kind) -> Result<()> {
-    for (name, given) in [
-        ("sample_rate", settings.sample_rate.is_some()),
-        ("every", settings.every.is_some()),
-        ("scale", settings.scale.is_some()),
+fn refuse_others(settings: &Data, kind: Kind) -> Result<()> {
+    for (name, given, its) in [
+        ("sample_rate", settings.sample_rate.is_some(), Kind::Audio),
+        ("every", settings.every.is_some(), Kind::Audio),
+        ("scale", settings.scale.is_some(), Kind::Audio),
+        ("size", settings.size.is_some(), Kind::Image),
+        ("features", settings.features.is_some(), Kind::Array),
     ] {
-        ensure!(!given, "data.{name} is about audio, but the folder has {kind} files");
+        ensure!(
+            !given || its == kind,
+            "data.{name} is about {its} files, but the folder has {kind} files"
+        );
     }
     Ok(())
 }
@@ -341,12 +369,15 @@ fn max_length(settings: &Data) -> Result<usize> {
 }
 
 fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
-    let Data { dir, kind, size, sample_rate, every, .. } = task.settings(data)?;
+    let Data { dir, kind, size, features, sample_rate, every, .. } = task.settings(data)?;
     let name = dir.as_deref().and_then(Path::file_name).unwrap_or_default();
     let mut provenance =
         Provenance { words: name.to_string_lossy().into_owned(), ..Provenance::default() };
     if let Some(kind) = kind {
         provenance = provenance.with(&kind.to_string());
+    }
+    if let Some(features) = features {
+        provenance = provenance.with(&format!("{} features", features.len()));
     }
     if let Some((width, height)) = size {
         provenance = provenance.with(&format!("{width} x {height}"));
@@ -380,6 +411,11 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
             Ok(Inputs::pictures(shape, size, Colour::Grey, move |pixels| {
                 Sequences::Bytes(pixels[..pixels.len().min(max_length)].to_vec())
             }))
+        }
+        Kind::Array => {
+            let example = "[{ mean = 0.0, std = 1.0 }]";
+            let features = decided(settings.features, "features", example)?;
+            arrays::inputs(classes, features, max_length)
         }
         Kind::Text => Ok(Inputs {
             shape: Shape { input: TEXT, target },
