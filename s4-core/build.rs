@@ -15,9 +15,14 @@ fn main() {
     println!("cargo::rerun-if-changed={FOLDER}");
     let entries = fs::read_dir(FOLDER).expect("the folder of the C++");
     let files = entries.map(|entry| entry.expect("the folder of the C++").path());
-    let mut files: Vec<_> =
-        files.filter(|path| path.extension().is_some_and(|e| e == "cpp")).collect();
-    files.sort();
+    let names = files.filter(|path| path.extension().is_some_and(|e| e == "cpp"));
+    let mut includes: Vec<_> = names
+        .filter_map(|path| Some(format!("#include \"{}\"\n", path.file_name()?.to_str()?)))
+        .collect();
+    includes.sort();
+    // One unit: each would read libtorch's headers anew, which is most of its time.
+    let unit = Path::new(&env::var_os("OUT_DIR").expect("set by Cargo")).join("native.cpp");
+    fs::write(&unit, includes.concat()).expect("Cargo's folder for what is built");
     println!("cargo::rerun-if-env-changed=LIBTORCH_INCLUDE");
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let lib = env::var_os("DEP_TCH_LIBTORCH_LIB").expect("checked by libtorch::main");
@@ -34,7 +39,8 @@ fn main() {
     }
     build
         .cpp(true)
-        .files(files)
+        .file(unit)
+        .include(FOLDER)
         .include(root.join("include"))
         .include(root.join("include/torch/csrc/api/include"))
         .std("c++17")

@@ -19,12 +19,17 @@ say() { echo "package: $*" >&2; }
 # The whole workspace: what `make build` and `make test` have built is used again.
 cargo build --workspace --bins
 
+# Programs of tests that have these words.
+programs_with() {
+    grep -rlE --include='*.rs' --exclude-dir=support "$1" */tests |
+        sed -E 's#[^/]+/tests/([^/.]+).*#\1#' | sort -u
+}
+
 # Tests that can run on another device ask the crate `parity` which one it is; those that run kernels
 # on the CPU want a compiler. Lines of crate, name and file.
 tests() {
     local names
-    names=$(grep -lE 'parity::|^mod common;' */tests/*.rs | xargs grep -L 'cuda::host' |
-        xargs -n 1 basename -s .rs | sort -u)
+    names=$(comm -23 <(programs_with 'parity::.*(device|for_each_case)') <(programs_with 'cuda::host'))
     # shellcheck disable=SC2046
     cargo test --workspace --no-run --message-format json-render-diagnostics \
         $(printf -- '--test %s\n' $names) |

@@ -56,6 +56,17 @@ impl Scaling {
             Scaling::None => sample.into(),
         }
     }
+
+    /// The inverse of [`Scaling::apply`].
+    pub fn undo(self, stretched: f32, min: f32, max: f32) -> f32 {
+        let [stretched, min, max] = [stretched, min, max].map(f64::from);
+        let sample = match self {
+            Scaling::Clip => (stretched + 1.0) / 2.0 * (max - min + WIDENED) + min,
+            Scaling::Recording => stretched * max.abs().max(min.abs()),
+            Scaling::None => stretched,
+        };
+        sample as f32
+    }
 }
 
 /// Encodes samples and decodes codes.
@@ -134,12 +145,15 @@ impl Quantiser {
     }
 }
 
+/// By how much the official code widens the range of a clip.
+const WIDENED: f64 = 1e-6;
+
 /// Moves [`min`, `max`] to [-1, 1], up to the 1e-6 by which the official code widens the range.
 ///
 /// In float64: rounded to float32, the result would be off by whole codes of 16 bits.
 pub fn stretch(sample: f32, min: f32, max: f32) -> f64 {
     let [sample, min, max] = [sample, min, max].map(f64::from);
-    2.0 * (sample - min) / (max - min + 1e-6) - 1.0
+    2.0 * (sample - min) / (max - min + WIDENED) - 1.0
 }
 
 /// -1, 0 or 1; `f64::signum` has no 0.

@@ -94,6 +94,22 @@ impl Sequences {
 }
 
 impl Batch {
+    /// All of it as bytes, for a fingerprint.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = match &self.sequences {
+            Sequences::Bytes(bytes) => bytes.clone(),
+            Sequences::Values { values, .. } => {
+                values.iter().flat_map(|value| value.to_le_bytes()).collect()
+            }
+            Sequences::Tokens(tokens) => {
+                tokens.iter().flat_map(|token| token.to_le_bytes()).collect()
+            }
+        };
+        let numbers = self.lengths.iter().flatten().chain(&self.labels);
+        bytes.extend(numbers.flat_map(|number| number.to_le_bytes()));
+        bytes
+    }
+
     /// Puts examples together. Shorter sequences are filled up with `padding`; where that is
     /// `None`, all must be of one length.
     ///

@@ -8,6 +8,7 @@ use measure::describe_machine;
 use program::files;
 use program::output::{note, say_all};
 use serde_json::{Value, json};
+use training::device;
 
 use crate::child::Outcome;
 use crate::options::Options;
@@ -33,9 +34,11 @@ impl Report {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let mut header = describe_machine();
         header.push(("device".to_owned(), options.device.to_string()));
-        header.extend(gpu().map(|gpu| ("GPU, driver".to_owned(), gpu)));
+        header.extend(
+            device::cards().map(|cards| ("GPU, driver".to_owned(), cards.replace('\n', "; "))),
+        );
         header.push(("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
-        header.push(("libtorch".to_owned(), libtorch()));
+        header.push(("libtorch".to_owned(), device::libtorch_version()));
         if options.quick {
             header.push(("pace".to_owned(), "quick: small sizes, few runs".to_owned()));
         }
@@ -149,27 +152,6 @@ fn number(value: f64) -> String {
         size if size < 100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
-}
-
-/// The card and its driver, as the driver's own program has them.
-fn gpu() -> Option<String> {
-    let output = std::process::Command::new("nvidia-smi")
-        .args(["--query-gpu=name,driver_version", "--format=csv,noheader"])
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).trim().replace('\n', "; ");
-    (output.status.success() && !text.is_empty()).then_some(text)
-}
-
-/// Which libtorch it is.
-fn libtorch() -> String {
-    unsafe extern "C" {
-        /// Version of libtorch's stable C interface: major, minor, patch, … in the bytes from the highest.
-        fn aoti_torch_abi_version() -> u64;
-    }
-    // SAFETY: takes nothing, returns a number.
-    let [major, minor, patch, ..] = unsafe { aoti_torch_abi_version() }.to_be_bytes();
-    format!("{major}.{minor}.{patch}")
 }
 
 #[cfg(test)]

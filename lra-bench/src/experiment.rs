@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Error, Result};
 use datasets::metric::{Better, Metric};
-use datasets::tasks::{self, Splits, Task};
+use datasets::tasks::{self, Splits, TASKS, Task};
 use program::config::{self, Aliases, Config, Loaded, Problem};
 use program::exit::usage;
 use s4_config::{Backbone, NetworkConfig};
@@ -36,6 +36,13 @@ pub struct Experiment {
 
 impl Config for Experiment {
     const ALIASES: &[Aliases] = &[s4_config::ALIASES];
+
+    fn presets() -> Vec<(String, &'static str)> {
+        let of = |task: &Task| {
+            [(task.name.to_owned(), task.paper), (format!("{}-small", task.name), task.small)]
+        };
+        TASKS.iter().flat_map(|task| of(task)).collect()
+    }
 
     fn complete(&mut self) -> Result<(), Problem> {
         // An unknown task is an error of its own.
@@ -147,9 +154,36 @@ impl run::Experiment for Experiment {
 
 #[cfg(test)]
 mod tests {
-    use datasets::tasks::TASKS;
-
     use super::*;
+
+    /// Training examples of a preset's data, where they are always as many.
+    fn training_examples(task: &str) -> u64 {
+        match task {
+            "listops" => 96_000,
+            "text" => 22_500, // Without a held-out tenth of 25,000.
+            "retrieval" => 147_086,
+            "image" | "scifar" => 45_000,
+            "smnist" | "psmnist" | "fashion-mnist" => 54_000,
+            "pathfinder" | "pathfinder64" | "path-x" | "path-256" => 160_000,
+            "speech-commands" => 84_843,
+            "fsdd" => 2_000,
+            "folder" => 1_000,
+            other => panic!("how many examples has {other}?"),
+        }
+    }
+
+    #[test]
+    fn presets_plan_one_length() {
+        for task in TASKS {
+            for preset in [Preset::Paper, Preset::Small] {
+                let train = Experiment::preset(task, preset, &[]).unwrap().value.train;
+                let per_epoch =
+                    training_examples(task.name) / (train.batch_size * train.accumulate) as u64;
+                let mismatch = train.schedule.mismatch(train.last_step(per_epoch), per_epoch);
+                assert_eq!(mismatch, None, "{} {preset}", task.name);
+            }
+        }
+    }
 
     #[test]
     fn presets_read_back_with_their_comments() {

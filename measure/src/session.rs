@@ -95,7 +95,7 @@ impl Session {
     /// Measures the bandwidth of the memory.
     pub fn measure_bandwidth(&mut self) {
         note("peak/triad");
-        self.peak(Bound::Memory, triad(machine::cores()), "triad on all cores");
+        self.peak(Bound::Memory, triad(program::machine::cores()), "triad on all cores");
     }
 
     /// Whether the user wants the entry called `name`.

@@ -1,4 +1,5 @@
 //! The model with kernels, as on a GPU, and without: outputs, states and gradients agree.
+//! Apart from `networks`, which are also tried on GPUs.
 
 use cuda::host::with_kernels;
 use models::sashimi::Sashimi;

@@ -7,6 +7,7 @@
 //! take every setting from the JSON, so that a folder with other settings and seeds works too.
 
 mod device;
+mod generator;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 pub use device::device;
+pub use generator::{normal, seeded};
 
 /// All cases of one kind.
 pub struct Fixture {

@@ -7,6 +7,7 @@ pub mod exit;
 pub mod files;
 pub mod findings;
 pub mod interrupt;
+pub mod machine;
 pub mod names;
 pub mod output;
 pub mod panics;

@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::output::note;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::output::{is_quiet, log, note};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Without a bar, figures come at most this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -23,9 +23,9 @@ impl Progress {
     /// A display for steps `position` to `total`; a bar if `wanted` and standard error is a
     /// terminal.
     pub fn new(wanted: bool, position: u64, total: u64) -> Self {
-        let bar = (wanted && std::io::stderr().is_terminal()).then(|| {
+        let bar = (wanted && !is_quiet() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}  {eta} left");
+            let style = ProgressStyle::with_template("{bar:12} {pos}/{len}  {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_position(position);
             // The rate counts from here, not from step 0 of a resumed run.
@@ -48,19 +48,39 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_length(total);
             bar.set_position(done);
-            bar.set_message(what.to_owned());
+            let left = bar.eta().as_secs();
+            bar.set_message(format!("{what}  {} left", HumanDuration(Duration::from_secs(left))));
         } else if self.is_due(Some(self.start)) {
             note(format_args!("{done} of {total} {what}"));
+        }
+    }
+
+    /// Shows figures that are worth keeping: on the bar, and in the log by the line `plain`, which is
+    /// shown where there is no bar.
+    pub fn report(&self, on_bar: &str, plain: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(on_bar.to_owned());
+                log(plain);
+            }
+            None => note(plain),
         }
     }
 
     /// Shows figures that will be out of date soon: on the bar, or on a line unless there was one a
     /// short while ago. `plain` is for the line, where no bar shows the step.
     pub fn figures(&self, on_bar: &str, plain: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(on_bar.to_owned()),
+            None if self.is_due(None) => note(plain),
+            None => {}
+        }
+    }
+
+    /// Shows a text on the bar, if there is one.
+    pub fn message(&self, text: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(on_bar.to_owned());
-        } else if self.is_due(None) {
-            note(plain);
+            bar.set_message(text.to_owned());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Peaks of a device's memory.
+//! Peaks of a device's memory. Alone in its process, whose memory they are of.
 
 use s4_core::device_memory::{peak, reset_peak};
 use tch::{Device, Kind, Tensor};

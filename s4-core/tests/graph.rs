@@ -1,4 +1,5 @@
-//! What was recorded does the same again.
+//! What was recorded does the same again. Alone in its process: nothing may be allocated on the device
+//! beside a recording.
 
 use s4_core::graph::Graph;
 use tch::{Device, Kind, Tensor};

@@ -1,4 +1,5 @@
-//! Steps allocate nothing, on any of the threads.
+//! Steps allocate nothing, on any of the threads. Alone: the allocator that counts is the whole
+//! program's.
 
 mod support;
 

@@ -38,6 +38,10 @@ pub struct Experiment {
 impl Config for Experiment {
     const ALIASES: &[Aliases] = &[&[("data.rate", "data.sample_rate")], s4_config::ALIASES];
 
+    fn presets() -> Vec<(String, &'static str)> {
+        PRESETS.iter().map(|preset| (preset.name.to_owned(), preset.text)).collect()
+    }
+
     fn complete(&mut self) -> Result<(), Problem> {
         self.train.best.get_or_insert_with(|| Best {
             metric: "val/bits_per_sample".to_owned(),

@@ -52,6 +52,9 @@ pub struct TrainArgs {
     /// How data is read.
     #[command(flatten)]
     pub data: DataArgs,
+    /// Read the data, build the model, make a few steps, and say what the run would take; write nothing
+    #[arg(long, conflicts_with_all = ["resume", "run_dir"])]
+    pub dry_run: bool,
     /// Plain lines instead of a progress bar
     #[arg(long)]
     pub no_progress: bool,

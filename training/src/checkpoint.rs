@@ -274,7 +274,7 @@ mod tests {
             batches: 24,
             samples: 96,
             batches_per_epoch: 10,
-            schedule: ScheduleState::new(Schedule::Constant {}, 5).unwrap(),
+            schedule: ScheduleState::new(Schedule::Constant {}, 50, 5).unwrap(),
             rollbacks: 1,
             evaluated_at: Some(10),
             // Not a short decimal: it must come back bit for bit.

@@ -4,6 +4,7 @@
 //! before anything else.
 
 use std::fmt;
+use std::process::Command;
 use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
@@ -60,7 +61,7 @@ pub struct Chosen {
 
 impl Chosen {
     /// Prints the reason, and returns the device.
-    pub fn announce(self) -> Device {
+    pub fn announce(&self) -> Device {
         note(format_args!("device: {}", self.reason));
         self.device
     }
@@ -90,6 +91,41 @@ impl DeviceRequest {
             }),
         }
     }
+}
+
+/// `device` as people name it: `cpu`, or a card with its number, name and driver.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => {
+            let cards = cards().unwrap_or_default();
+            format!("cuda:{index} {}", cards.lines().nth(index).unwrap_or_default())
+                .trim()
+                .to_owned()
+        }
+        Device::Cpu => "cpu".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The cards and their driver, a line each, as the driver's own program has them.
+pub fn cards() -> Option<String> {
+    let output = Command::new("nvidia-smi")
+        .args(["--query-gpu=name,driver_version", "--format=csv,noheader"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// Which libtorch it is, as `2.11.0`.
+pub fn libtorch_version() -> String {
+    unsafe extern "C" {
+        /// Version of libtorch's stable C interface: major, minor, patch, … in the bytes from the highest.
+        fn aoti_torch_abi_version() -> u64;
+    }
+    // SAFETY: takes nothing, returns a number.
+    let [major, minor, patch, ..] = unsafe { aoti_torch_abi_version() }.to_be_bytes();
+    format!("{major}.{minor}.{patch}")
 }
 
 /// CUDA device `index`, if it really computes; ready for threads to share.

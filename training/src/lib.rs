@@ -11,6 +11,7 @@
 //! use s4_core::heap;
 //! use serde::{Deserialize, Serialize};
 //! use training::objective::Objective;
+//! use training::record::Data;
 //! use training::run::Experiment;
 //! use training::run_dir::RunDir;
 //! use training::seed;
@@ -53,7 +54,8 @@
 //!     seed::seed_model(settings.train.seed);
 //!     let (objective, splits) = open(&settings)?;
 //!     let dir = RunDir::create(Path::new("runs/path-x/small-001"))?;
-//!     let setup = RunSetup { dir, config: config::to_toml(&settings)?, progress: true };
+//!     let data = Data::new("numbers", &splits, |batch| batch.iter().flat_map(|x| x.to_le_bytes()).collect())?;
+//!     let setup = RunSetup { dir, config: config::to_toml(&settings)?, data, progress: true };
 //!     Trainer::new(settings.train.clone(), objective, splits, setup)?.run()
 //! }
 //!
@@ -67,16 +69,19 @@ pub mod args;
 pub mod checkpoint;
 mod checksum;
 pub mod device;
+pub mod dry_run;
 mod ema;
 pub mod evaluate;
 pub mod guard;
 pub mod init;
 pub mod memory;
 mod meters;
+mod metrics_file;
 pub mod objective;
 pub mod optim;
 pub mod pattern;
 pub mod precision;
+pub mod record;
 pub mod recorded;
 pub mod run;
 pub mod run_dir;

@@ -82,7 +82,15 @@ impl<E: Experiment> Run<E> {
     /// # Errors
     /// If there is none, or its configuration cannot be read.
     pub fn open(name: &str) -> Result<Self> {
-        Self::read(&run_dir::find(run_dir::root(), name)?)
+        Self::read(&Self::find(name)?)
+    }
+
+    /// Where the run is that `name` means.
+    ///
+    /// # Errors
+    /// If there is none; the nearest of this program's is suggested.
+    pub fn find(name: &str) -> Result<PathBuf> {
+        run_dir::find_among(run_dir::root(), name, |path| Self::read(path).is_ok())
     }
 
     /// The run in the folder `path`.

@@ -151,6 +151,11 @@ pub fn best_checkpoint(run: &Path) -> PathBuf {
 /// # Errors
 /// If there is none; the message says where it was looked for and what there is.
 pub fn find(root: &Path, text: &str) -> Result<PathBuf> {
+    find_among(root, text, |_| true)
+}
+
+/// [`find`], where only runs that `fits` are suggested.
+pub(crate) fn find_among(root: &Path, text: &str, fits: impl Fn(&Path) -> bool) -> Result<PathBuf> {
     let candidates = [PathBuf::from(text), root.join(text)];
     if let Some(found) = candidates.iter().find(|path| is_run(path)) {
         return Ok(found.clone());
@@ -162,7 +167,7 @@ pub fn find(root: &Path, text: &str) -> Result<PathBuf> {
         );
     }
     let [first, second] = candidates.map(|path| path.display().to_string());
-    let known = list(root);
+    let known: Vec<PathBuf> = list(root).into_iter().filter(|run| fits(run)).collect();
     let nearest = known
         .iter()
         .map(|run| (strsim::jaro_winkler(&run.display().to_string(), &second), run))

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The first update of a warm-up has factor 0, as in the official code (which uses the schedules of
-//! Hugging Face transformers). Past their end all schedules stay where they ended; PyTorch's cosine
-//! would climb again.
+//! Hugging Face transformers). A schedule without an end of its own (`n`, `T`) ends with the run. Past
+//! their end all schedules stay where they ended; PyTorch's cosine would climb again.
 
 use std::f64::consts::PI;
 
@@ -22,8 +22,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 
-/// What a config file says: `schedule = { name = "cosine_warmup", warmup_steps = 1000, total_steps
-/// = 200000 }`. Unknown settings are refused.
+/// What a config file says: `schedule = { name = "cosine_warmup", warmup_steps = 1000 }`. Unknown
+/// settings are refused.
 // Variants without settings have braces: serde would let a unit variant swallow unknown settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "snake_case", deny_unknown_fields)]
@@ -39,21 +39,24 @@ pub enum Schedule {
     LinearWarmup {
         /// Updates until the base rate is reached; 0 for no warm-up.
         warmup_steps: u64,
-        /// Updates until 0 is reached, above `warmup_steps`.
-        total_steps: u64,
+        /// Updates until 0 is reached, above `warmup_steps`; those of the run where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total_steps: Option<u64>,
     },
     /// Linear warm-up, then half a cosine down to 0: most of the S4 papers' runs.
     CosineWarmup {
         /// Updates until the base rate is reached; 0 for no warm-up.
         warmup_steps: u64,
-        /// Updates until 0 is reached, above `warmup_steps`.
-        total_steps: u64,
+        /// Updates until 0 is reached, above `warmup_steps`; those of the run where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total_steps: Option<u64>,
     },
     /// Half a cosine without warm-up: PyTorch's `CosineAnnealingLR`, counted in epochs by the
     /// official `example.py`.
     Cosine {
-        /// Length in `per` (PyTorch's `T_max`), at least 1.
-        total: u64,
+        /// Length in `per` (PyTorch's `T_max`), at least 1; that of the run where it is missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
         /// What `total` counts, and how often the rate changes.
         #[serde(default)]
         per: Period,
@@ -133,13 +136,15 @@ impl Schedule {
                 ensure!(*warmup_steps > 0, "schedule.warmup_steps is 0; it must be at least 1");
             }
             Schedule::LinearWarmup { warmup_steps, total_steps }
-            | Schedule::CosineWarmup { warmup_steps, total_steps } => ensure!(
-                total_steps > warmup_steps,
-                "schedule.total_steps is {total_steps}; it must be above warmup_steps \
-                 ({warmup_steps})"
-            ),
+            | Schedule::CosineWarmup { warmup_steps, total_steps } => {
+                let total = total_steps.unwrap_or(u64::MAX);
+                ensure!(
+                    total > *warmup_steps,
+                    "schedule.total_steps is {total}; it must be above warmup_steps ({warmup_steps})"
+                );
+            }
             Schedule::Cosine { total, final_factor, .. } => {
-                ensure!(*total > 0, "schedule.total is 0; it must be at least 1");
+                ensure!(*total != Some(0), "schedule.total is 0; it must be at least 1");
                 ensure!(
                     (0.0..=1.0).contains(final_factor),
                     "schedule.final_factor is {final_factor}; it must be in [0, 1]"
@@ -162,6 +167,71 @@ impl Schedule {
             }
         }
         Ok(())
+    }
+
+    /// The same with an end: where it has none of its own, that of a run of `last_step` updates.
+    fn ending(mut self, last_step: u64, steps_per_epoch: u64) -> Self {
+        match &mut self {
+            Schedule::LinearWarmup { total_steps, .. }
+            | Schedule::CosineWarmup { total_steps, .. } => {
+                total_steps.get_or_insert(last_step);
+            }
+            Schedule::Cosine { total, per, .. } => {
+                total.get_or_insert(per.of(last_step, steps_per_epoch));
+            }
+            Schedule::Constant {} | Schedule::ConstantWarmup { .. } | Schedule::Plateau(_) => {}
+        }
+        self
+    }
+
+    /// What a run of `last_step` updates would hardly want of this schedule: a warm-up that lasts as
+    /// long as the run, an end long before that of the run, or one that the run does not come to.
+    pub fn mismatch(&self, last_step: u64, steps_per_epoch: u64) -> Option<String> {
+        let (warmup, end) = match *self {
+            Schedule::Constant {} | Schedule::Plateau(_) => return None,
+            Schedule::ConstantWarmup { warmup_steps } => (warmup_steps, None),
+            Schedule::LinearWarmup { warmup_steps, total_steps }
+            | Schedule::CosineWarmup { warmup_steps, total_steps } => (warmup_steps, total_steps),
+            Schedule::Cosine { total, per, .. } => {
+                let steps = |total: u64| match per {
+                    Period::Step => total,
+                    Period::Epoch => total.saturating_mul(steps_per_epoch),
+                };
+                (0, total.map(steps))
+            }
+        };
+        if warmup >= last_step && warmup > 0 {
+            return Some(format!(
+                "the learning rate warms up for {warmup} steps, but the run has {last_step} \
+                 (train.schedule.warmup_steps)"
+            ));
+        }
+        let end = end?;
+        // A hundredth at the end, or a tenth of the way down, is hardly seen.
+        if end < last_step - last_step / 100 {
+            return Some(format!(
+                "the schedule ends at step {end}, the run at step {last_step}: what comes between is \
+                 trained at the schedule's last rate (leave the schedule's end out to end it with the \
+                 run)"
+            ));
+        }
+        (end > last_step.saturating_add(last_step / 10)).then(|| {
+            format!(
+                "the run ends at step {last_step}, the schedule at step {end}: the learning rate does \
+                 not come down to its end (leave the schedule's end out to end it with the run)"
+            )
+        })
+    }
+}
+
+impl Period {
+    /// How many of these a run of `steps` updates has begun.
+    fn of(self, steps: u64, steps_per_epoch: u64) -> u64 {
+        match self {
+            Period::Step => steps,
+            Period::Epoch => steps.div_ceil(steps_per_epoch),
+        }
+        .max(1)
     }
 }
 
@@ -190,28 +260,26 @@ struct Plateau {
 }
 
 impl ScheduleState {
-    /// The schedule at its beginning. `steps_per_epoch`, at least 1, is the number of optimiser
-    /// updates in one pass over the training data.
+    /// The schedule at its beginning, for a run of `last_step` optimiser updates, `steps_per_epoch`
+    /// (at least 1) of them in one pass over the training data.
     ///
     /// # Errors
     /// If a setting is out of range.
-    pub fn new(schedule: Schedule, steps_per_epoch: u64) -> Result<Self> {
+    pub fn new(schedule: Schedule, last_step: u64, steps_per_epoch: u64) -> Result<Self> {
         schedule.validate()?;
         ensure!(steps_per_epoch > 0, "an epoch has no optimiser step: too few training examples?");
+        let schedule = schedule.ending(last_step, steps_per_epoch);
         Ok(Self { schedule, steps_per_epoch, plateau: Plateau::default() })
     }
 
-    /// A saved state under the settings of the resumed run, which may have been changed on purpose
-    /// (more steps, a smaller batch): they win, and what a plateau saw is kept.
-    ///
-    /// # Errors
-    /// If a setting is out of range.
-    pub fn resume(saved: &Self, schedule: Schedule, steps_per_epoch: u64) -> Result<Self> {
-        let mut state = Self::new(schedule, steps_per_epoch)?;
+    /// A saved state under the settings of the resumed run, as in `fresh`, which may have been changed
+    /// on purpose (more steps, a smaller batch): they win, and what a plateau saw is kept.
+    pub fn resume(saved: &Self, fresh: &Self) -> Self {
+        let mut state = fresh.clone();
         if let (Schedule::Plateau(_), Schedule::Plateau(_)) = (&saved.schedule, &state.schedule) {
             state.plateau = saved.plateau;
         }
-        Ok(state)
+        state
     }
 
     /// The schedule it follows.
@@ -274,8 +342,9 @@ fn warmup(step: u64, warmup_steps: u64) -> Option<f64> {
 }
 
 /// How far `now` is from `start` to `end`, in [0, 1].
-fn progress(now: u64, start: u64, end: u64) -> f64 {
-    (now.saturating_sub(start) as f64 / (end - start) as f64).min(1.0)
+fn progress(now: u64, start: u64, end: Option<u64>) -> f64 {
+    let length = end.unwrap_or(u64::MAX).saturating_sub(start).max(1);
+    (now.saturating_sub(start) as f64 / length as f64).min(1.0)
 }
 
 fn half_cosine(progress: f64) -> f64 {

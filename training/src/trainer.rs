@@ -32,6 +32,7 @@ use crate::guard::{Decision, Divergence, Guard};
 use crate::meters::Meters;
 use crate::objective::Objective;
 use crate::optim::AdamW;
+use crate::record::{Data, Record, Session};
 use crate::run_dir::{self, RunDir};
 use crate::schedule::{Schedule, ScheduleState};
 use crate::summary::Summary;
@@ -42,7 +43,7 @@ use loader::sampler::{self, Sampler};
 use program::exit::{Exit, describe};
 use program::interrupt;
 use program::names::pasted;
-use program::output::note;
+use program::output::{log_to, note};
 
 use clock::Clock;
 use feed::Feed;
@@ -79,6 +80,8 @@ pub struct RunSetup {
     /// The complete configuration as TOML ([`program::config::to_toml`]), from which the model was
     /// built. Saved as `config.toml` and in every checkpoint.
     pub config: String,
+    /// What is trained on, for the run's record.
+    pub data: Data,
     /// Whether to show a bar, where there is a terminal.
     pub progress: bool,
 }
@@ -113,6 +116,8 @@ pub struct Trainer<O: Objective> {
     splits: Splits<O::Batch>,
     run: RunDir,
     config_toml: String,
+    /// What is not as it was in the checkpoint.
+    changes: Vec<String>,
     optimizer: AdamW,
     ema: Option<Ema>,
     guard: Guard,
@@ -147,7 +152,7 @@ impl<O: Objective> Trainer<O> {
             let plateau = matches!(config.schedule, Schedule::Plateau(_));
             ensure!(!plateau, "the plateau schedule needs a validation split");
         }
-        let RunSetup { dir: run, config: config_toml, progress } = setup;
+        let RunSetup { dir: run, config: config_toml, data, progress } = setup;
         let TrainConfig { batch_size, accumulate, seed, .. } = config;
         let sampler = sampler::for_training(&*splits.train, batch_size, accumulate, seed)?;
         let batches_per_epoch = sampler.batches_per_epoch();
@@ -166,7 +171,7 @@ impl<O: Objective> Trainer<O> {
             batches: 0,
             samples: 0,
             batches_per_epoch,
-            schedule: ScheduleState::new(config.schedule.clone(), steps_per_epoch)?,
+            schedule: ScheduleState::new(config.schedule.clone(), last_step, steps_per_epoch)?,
             rollbacks: 0,
             evaluated_at: None,
             best: None,
@@ -175,6 +180,7 @@ impl<O: Objective> Trainer<O> {
         };
         let mut meters = Meters::default();
         let mut saved = None;
+        let mut changes = Vec::new();
         if run.is_resumed()
             && let Some(resumed) = save::Resumed::load(
                 &run,
@@ -186,16 +192,17 @@ impl<O: Objective> Trainer<O> {
                 config.accumulate,
             )?
         {
-            (state, meters) = (resumed.state, resumed.meters);
+            (state, meters, changes) = (resumed.state, resumed.meters, resumed.changes);
             saved = Some((state.step, Instant::now()));
         }
         run.write_config(&config_toml)?;
-        let report =
-            Report::new(run.path(), objective.params().device(), state.step, last_step, progress)?;
+        log_to(&run.path().join("train.log"))?;
+        let device = objective.params().device();
+        let report = Report::new(run.path(), device, &state, last_step, progress)?;
+        Record::begin(run.path(), Session::begin(device, data, changes.clone(), state.step));
         // Gradients of several batches are added up, which a recording does not.
-        let recordings = Recordings::new(
-            config.cuda_graph && config.accumulate == 1 && objective.params().device().is_cuda(),
-        );
+        let recordings =
+            Recordings::new(config.cuda_graph && config.accumulate == 1 && device.is_cuda());
         Ok(Self {
             clock: Clock::after(state.seconds),
             config,
@@ -203,6 +210,7 @@ impl<O: Objective> Trainer<O> {
             splits,
             run,
             config_toml,
+            changes,
             optimizer,
             ema,
             // Read when the trainer says so: at reports and before saving.
@@ -227,6 +235,12 @@ impl<O: Objective> Trainer<O> {
     pub fn run(&mut self) -> Result<Outcome> {
         let outcome = self.train();
         self.report.finish();
+        let words = match &outcome {
+            Ok(Outcome::Finished(_)) => "finished".to_owned(),
+            Ok(Outcome::Interrupted { .. }) => "interrupted".to_owned(),
+            Err(error) => describe(error),
+        };
+        Record::end(self.run.path(), self.state.step, &words);
         outcome
     }
 
@@ -236,6 +250,14 @@ impl<O: Objective> Trainer<O> {
     }
 
     fn train(&mut self) -> Result<Outcome> {
+        if let Some(summary) = self.finished_before()? {
+            self.report.line(&format!(
+                "{} is finished, after step {}: nothing to do. More --epochs or --max-steps go on",
+                self.run.path().display(),
+                self.state.step
+            ));
+            return Ok(Outcome::Finished(summary));
+        }
         self.introduce()?;
         let mut batches = self.batches()?;
         loop {
@@ -281,11 +303,24 @@ impl<O: Objective> Trainer<O> {
         }
     }
 
+    /// What came of the run, if it was at its end before and nothing was changed since.
+    fn finished_before(&self) -> Result<Option<Summary>> {
+        if !self.run.is_resumed() || !self.is_at_end() || !self.changes.is_empty() {
+            return Ok(None);
+        }
+        let summary = Summary::read(self.run.path())?;
+        Ok(summary.filter(|summary| summary.finished && summary.step == self.state.step))
+    }
+
     fn introduce(&mut self) -> Result<()> {
         let params = self.objective.params();
         let parameters = params.num_parameters();
         if let Some(line) = self.config.precision.prepare(params.device())? {
             self.report.line(line);
+        }
+        if let Some(mismatch) = self.config.schedule.mismatch(self.last_step, self.steps_per_epoch)
+        {
+            self.report.line(&format!("warning: {mismatch}"));
         }
         self.report.line(&format!("{}", self.optimizer));
         self.report.line(&format!(
@@ -295,11 +330,12 @@ impl<O: Objective> Trainer<O> {
             self.last_step,
             self.run.path().display()
         ));
-        if self.state.step == 0 {
-            self.report.line(&format!("\n{}", self.config_toml));
-            self.report.configuration(&self.config_toml, parameters);
-        } else {
-            self.report.line(&format!("resumed after step {}", self.state.step));
+        let step = self.state.step;
+        if step == 0 || !self.changes.is_empty() {
+            self.report.configuration(step, &self.config_toml, &self.changes, parameters);
+        }
+        if step > 0 {
+            self.report.line(&format!("resumed after step {step}"));
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ use crate::programs::{Process, package};
 use crate::row::Row;
 
 /// Longest that one of them may take.
-const LIMIT: Duration = Duration::from_secs(90);
-const THREADS: &str = "2";
+const LIMIT: Duration = Duration::from_secs(180);
+const THREADS: &str = "4";
 
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
     let package = package()?;

@@ -62,11 +62,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     let strict = data.strict;
     let every = decimate(experiment, args.rate, args.every)?;
-    let device = device.choose()?.announce();
+    let device = device.choose()?;
 
     let task = experiment.task()?;
     let splits = task.open(&experiment.data, !no_progress)?;
     splits.findings.tell(strict)?;
+    let device = device.announce();
     let class_names = splits.shape.target.class_names();
     let data = Arc::new(match split {
         EvalSplit::Test => splits.test,

@@ -13,7 +13,7 @@ mod train;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use program::arguments;
+use program::arguments::{self, Completions, Everywhere};
 use program::exit::Exit;
 
 /// Train and evaluate S4 on the Long Range Arena and other long-sequence classification tasks.
@@ -26,6 +26,8 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     train: train::Args,
+    #[command(flatten)]
+    everywhere: Everywhere,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +50,8 @@ enum Command {
     Config(config::Args),
     /// List the tasks and whether their data is there.
     Tasks(tasks::Args),
+    /// Print what a shell reads to complete command lines.
+    Completions(Completions),
 }
 
 /// Parses the arguments and does what they say.
@@ -56,6 +60,7 @@ enum Command {
 /// With one message of cause and remedy.
 pub fn run() -> Result<Exit> {
     let cli = arguments::parse::<Cli>();
+    cli.everywhere.apply();
     match cli.command {
         None => train::run(&cli.train),
         Some(Command::Train(args)) => train::run(&args),
@@ -67,6 +72,7 @@ pub fn run() -> Result<Exit> {
         Some(Command::Benchmark(args)) => benchmark::run(&args),
         Some(Command::Config(args)) => config::run(&args),
         Some(Command::Tasks(args)) => tasks::run(&args),
+        Some(Command::Completions(shell)) => shell.print::<Cli>().map(Exit::from),
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -25,6 +25,12 @@ use diagnose::Source;
 pub trait Config: DeserializeOwned {
     /// Old names of keys, which still work.
     const ALIASES: &'static [Aliases] = &[];
+
+    /// Names and texts of the files that others may be based on: `base = "NAME"` in a file means all
+    /// of that one's settings but for those that the file has itself.
+    fn presets() -> Vec<(String, &'static str)> {
+        Vec::new()
+    }
 
     /// Checks and fills in sections whose type another setting decides ([`section`]).
     ///
@@ -67,10 +73,7 @@ pub fn load<T: Config>(file: &Path, overrides: &[String]) -> Result<Loaded<T>> {
 /// As [`load`].
 pub fn parse<T: Config>(name: &str, text: &str, overrides: &[String]) -> Result<Loaded<T>> {
     let source = Source { name, text };
-    let mut base: Table = text.parse().map_err(|error| source.syntax_error(&error))?;
-    for (old, new) in T::ALIASES.iter().copied().flatten() {
-        aliases::rename(&mut base, old, new).map_err(|problem| source.explain(&problem, None))?;
-    }
+    let base: Table = table::<T>(&source)?;
     let mut table = base.clone();
     let mut changes = Vec::new();
     let mut keys = Vec::new();
@@ -95,6 +98,42 @@ pub fn parse<T: Config>(name: &str, text: &str, overrides: &[String]) -> Result<
                 .find(|(_, key)| !in_file && problem.concerns(key))
                 .map(|(text, _)| text.as_str());
             Err(source.explain(&problem, culprit))
+        }
+    }
+}
+
+/// What `source` says by its keys of today, over what its `base` says.
+fn table<T: Config>(source: &Source<'_>) -> Result<Table> {
+    let mut table: Table = source.text.parse().map_err(|error| source.syntax_error(&error))?;
+    for (old, new) in T::ALIASES.iter().copied().flatten() {
+        aliases::rename(&mut table, old, new).map_err(|problem| source.explain(&problem, None))?;
+    }
+    let Some(base) = table.remove(BASE) else { return Ok(table) };
+    let presets = T::presets();
+    let base = base.as_str().unwrap_or_default();
+    let Some((name, text)) = presets.iter().find(|(name, _)| name == base) else {
+        let names: Vec<&str> = presets.iter().map(|(name, _)| name.as_str()).collect();
+        bail!("{}: `{BASE}` is \"{base}\"; it may be one of {}", source.name, names.join(", "));
+    };
+    let mut below = self::table::<T>(&Source { name, text })?;
+    lay_over(&mut below, table);
+    Ok(below)
+}
+
+/// The key of a configuration file that names the preset which it changes.
+const BASE: &str = "base";
+
+/// Puts the settings of `upper` in the place of those of `lower`, section by section. A section of
+/// another `name`, as of another schedule, replaces the whole section.
+fn lay_over(lower: &mut Table, upper: Table) {
+    for (key, value) in upper {
+        match (lower.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above))
+                if above.get("name").is_none_or(|name| below.get("name") == Some(name)) =>
+            {
+                lay_over(below, above);
+            }
+            (_, value) => drop(lower.insert(key, value)),
         }
     }
 }

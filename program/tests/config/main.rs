@@ -22,6 +22,10 @@ struct Experiment {
 }
 
 impl Config for Experiment {
+    fn presets() -> Vec<(String, &'static str)> {
+        vec![("whole".to_owned(), TEXT)]
+    }
+
     const ALIASES: &'static [Aliases] =
         &[&[("data.side", "data.size")], &[("model.sort", "model.kind")]];
 
@@ -264,4 +268,19 @@ fn differences_name_full_keys() {
             ("model.dropout".to_owned(), Some("0.1".to_owned()), None),
         ]
     );
+}
+
+#[test]
+fn a_file_changes_the_preset_that_it_is_based_on() {
+    let text = "base = \"whole\"\n[model]\nd_model = 8\n[train.schedule]\nwarmup_steps = 5\n";
+    let loaded = load_with(text, &["train.epochs=3"]).unwrap().value;
+    let mut expected = load_with(TEXT, &["model.d_model=8", "train.epochs=3"]).unwrap().value;
+    expected.train.schedule = Schedule::CosineWarmup { warmup_steps: 5, total_steps: 100 };
+    assert_eq!(loaded, expected);
+    // Another schedule has other settings.
+    let text = "base = \"whole\"\n[train]\nschedule = { name = \"constant\" }\n";
+    assert_eq!(load_with(text, &[]).unwrap().value.train.schedule, Schedule::Constant);
+    let text = message("base = \"hole\"", &[]);
+    assert_eq!(text, "a.toml: `base` is \"hole\"; it may be one of whole");
+    assert!(message("base = \"whole\"\n[model]\nd_modl = 8\n", &[]).contains("d_modl"));
 }

@@ -43,10 +43,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         (config.dir, config.layout) = (Some(dir), layout);
     }
     config.apply(flags);
-    let device = device.choose()?.announce();
+    let device = device.choose()?;
     let audio = Audio::open(config, !no_progress)?;
     note(format_args!("data: {}", audio.origin));
     audio.findings.tell(config.strict)?;
+    let device = device.announce();
     let split = match split {
         EvalSplit::Test => Part::Test,
         EvalSplit::Val => Part::Val,

@@ -19,7 +19,7 @@ use training::objective::Objective;
 use training::run::Run;
 
 use super::load;
-use crate::data::file;
+use crate::data::file::{self, Heard, Level};
 use crate::experiment::Experiment;
 use crate::generate::sampling::Sampling;
 use crate::generate::{self, Generator, agreement, stream};
@@ -76,8 +76,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let experiment = &trained.experiment;
     let (rate, quantiser) = (experiment.data.sample_rate()?, experiment.data.quantiser()?);
     let prefix = match &args.prefix {
-        None => Vec::new(),
-        Some(prefix) => file::codes(prefix, &experiment.data).context("--prefix")?,
+        None => None,
+        Some(prefix) => Some(file::hear(prefix, &experiment.data).context("--prefix")?),
+    };
+    let (prefix, level) = match prefix {
+        None => (Vec::new(), None),
+        Some(Heard { codes, level }) => (codes, Some(level)),
     };
     let device = args.device.choose()?.announce();
     let (objective, step) = load(&trained, device)?;
@@ -112,7 +116,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
     create_folder(&folder).context("--out DIR names another folder for the samples")?;
     let voice = |path| {
-        let voice = Voice::new(path, rate, quantiser, &prefix)?;
+        let voice = Voice::new(path, rate, quantiser, level, &prefix)?;
         Ok(if args.overwrite { voice } else { voice.keeping_others() })
     };
     let voices = paths.into_iter().map(voice);
@@ -187,6 +191,8 @@ struct Voice {
     path: PathBuf,
     writer: WavWriter,
     quantiser: Quantiser,
+    /// That of the recording that is continued.
+    level: Option<Level>,
     monitor: Monitor,
     /// Not yet written.
     block: Vec<f32>,
@@ -196,11 +202,29 @@ struct Voice {
 const BLOCK: usize = 1024;
 
 impl Voice {
-    fn new(path: PathBuf, rate: u32, quantiser: Quantiser, prefix: &[u16]) -> Result<Self> {
-        let mut writer = WavWriter::create(&path, rate)?;
+    fn new(
+        path: PathBuf,
+        rate: u32,
+        quantiser: Quantiser,
+        level: Option<Level>,
+        prefix: &[u16],
+    ) -> Result<Self> {
+        let writer = WavWriter::create(&path, rate)?;
+        let monitor = Monitor::new(rate);
+        let mut voice = Self { path, writer, quantiser, level, monitor, block: Vec::new() };
         let heard: Vec<f32> = prefix.iter().map(|&code| quantiser.decode(code)).collect();
-        writer.write(&heard)?;
-        Ok(Self { path, writer, quantiser, monitor: Monitor::new(rate), block: Vec::new() })
+        voice.write(&heard)?;
+        Ok(voice)
+    }
+
+    fn write(&mut self, samples: &[f32]) -> Result<()> {
+        match self.level {
+            None => self.writer.write(samples),
+            Some(level) => {
+                let restored: Vec<f32> = samples.iter().map(|&x| level.restore(x)).collect();
+                self.writer.write(&restored)
+            }
+        }
     }
 
     fn keeping_others(self) -> Self {
@@ -213,8 +237,10 @@ impl Voice {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.monitor.push(&self.block);
-        self.writer.write(&self.block)?;
+        let block = std::mem::take(&mut self.block);
+        self.monitor.push(&block);
+        self.write(&block)?;
+        self.block = block;
         self.block.clear();
         Ok(())
     }

@@ -9,7 +9,7 @@ mod train;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use program::arguments;
+use program::arguments::{self, Completions, Everywhere};
 use program::exit::Exit;
 use tch::Device;
 use training::objective::Objective;
@@ -24,6 +24,8 @@ use crate::objective::NextCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    everywhere: Everywhere,
 }
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +42,8 @@ enum Command {
     Stability(stability::Args),
     /// Print every setting with its meaning and default, as TOML for `train --config`.
     Config(config::Args),
+    /// Print what a shell reads to complete command lines.
+    Completions(Completions),
 }
 
 /// Parses the arguments and does what they say.
@@ -47,13 +51,16 @@ enum Command {
 /// # Errors
 /// With one message of cause and remedy.
 pub fn run() -> Result<Exit> {
-    match arguments::parse::<Cli>().command {
+    let cli = arguments::parse::<Cli>();
+    cli.everywhere.apply();
+    match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Stability(args) => stability::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Completions(shell) => shell.print::<Cli>().map(Exit::from),
     }
 }
 

@@ -13,11 +13,13 @@ use program::output::note;
 use s4_core::conv::plan;
 use tch::Device;
 use training::args::{TrainArgs, echo};
-use training::run::Experiment as _;
+use training::dry_run::dry_run;
+use training::record::Data;
+use training::run::{Experiment as _, Run};
 use training::run_dir::{self, RunDir};
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 
-use crate::data::batch::Sequences;
+use crate::data::batch::{CodeBatch, Sequences};
 use crate::data::{self, Audio};
 use crate::experiment::{Experiment, PRESETS, Preset};
 use crate::objective::NextCode;
@@ -34,8 +36,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install();
-    let device = args.train.device.choose()?.announce();
-    let resumed = args.train.resume.as_ref().map(|run| run_dir::find(run_dir::root(), run));
+    let device = args.train.device.choose()?;
+    let resumed = args.train.resume.as_deref().map(Run::<Experiment>::find);
     let resumed = resumed.transpose()?;
     let (mut experiment, stem) = match &resumed {
         Some(path) => {
@@ -43,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             echo(&loaded.changes);
             (loaded.value, String::new())
         }
-        None => new_experiment(args, device)?,
+        None => new_experiment(args, device.device)?,
     };
     if let Some(text) = &args.data {
         let (dir, layout) = data::locate(text);
@@ -68,17 +70,23 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let samples = (preview.seconds * f64::from(experiment.data.sample_rate()?)).ceil() as usize;
     let examples = audio.examples(Part::Val, preview.count as usize, samples)?;
 
+    let device = device.announce();
+    let mut objective = NextCode::new(&experiment, device)?.with_examples(examples);
+    let piece = experiment.data.segment.unwrap_or(experiment.data.length) as i64;
+    if experiment.model.backbone().is_ssm() {
+        note(format_args!("convolution: {}", plan::summary(&objective.model().explain(piece))));
+    }
+    if args.train.dry_run {
+        dry_run(&experiment.train, &mut objective, &splits)?;
+        return Ok(Exit::Done);
+    }
     let dir = match &resumed {
         Some(path) => RunDir::resume(path)?,
         None => args.train.create_run("audio", &stem)?,
     };
     let path = dir.path().to_owned();
-    let objective = NextCode::new(&experiment, device)?.with_examples(examples);
-    let piece = experiment.data.segment.unwrap_or(experiment.data.length) as i64;
-    if experiment.model.backbone().is_ssm() {
-        note(format_args!("convolution: {}", plan::summary(&objective.model().explain(piece))));
-    }
-    let setup = RunSetup { dir, config: config::to_toml(&experiment)?, progress };
+    let data = Data::new(&audio.origin, &splits, CodeBatch::bytes)?;
+    let setup = RunSetup { dir, config: config::to_toml(&experiment)?, data, progress };
     let mut trainer = Trainer::new(experiment.train, objective, splits, setup)?;
     let outcome = trainer.run()?;
     if let Outcome::Finished(_) = outcome {

@@ -32,6 +32,11 @@ impl CodeBatch {
         Self { codes, lengths }
     }
 
+    /// All of it as bytes, for a fingerprint.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.codes.iter().flat_map(|code| code.to_le_bytes()).collect()
+    }
+
     /// Moves the batch to `device`. On CUDA the copies are pinned and do not block.
     ///
     /// # Errors

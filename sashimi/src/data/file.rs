@@ -3,16 +3,49 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use audio_data::quantise::Scaling;
 use audio_data::read::resampled;
 
 use crate::experiment::DataConfig;
 
-/// The codes of the file `path` as a model trained under `config` wants them: mixed down,
-/// resampled, stretched as a recording of its own, quantised.
+/// A recording as a model hears it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// Its codes.
+    pub codes: Vec<u16>,
+    /// Its level before it was stretched.
+    pub level: Level,
+}
+
+/// How a recording was stretched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    scaling: Scaling,
+    min: f32,
+    max: f32,
+}
+
+impl Level {
+    /// Sound of a model at the recording's own level.
+    pub fn restore(self, sample: f32) -> f32 {
+        self.scaling.undo(sample, self.min, self.max)
+    }
+}
+
+/// The codes of the file `path` as a model trained under `config` wants them.
+///
+/// # Errors
+/// As [`hear`].
+pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
+    Ok(hear(path, config)?.codes)
+}
+
+/// The file `path` as a model trained under `config` wants it: mixed down, resampled, stretched as a
+/// recording of its own, quantised.
 ///
 /// # Errors
 /// If the file is not usable audio.
-pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
+pub fn hear(path: &Path, config: &DataConfig) -> Result<Heard> {
     let quantiser = config.quantiser()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
@@ -25,5 +58,5 @@ pub fn codes(path: &Path, config: &DataConfig) -> Result<Vec<u16>> {
         codes.extend(scaled.map(|sample| quantiser.encode(sample)));
     })?;
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());
-    Ok(codes)
+    Ok(Heard { codes, level: Level { scaling: config.scaling, min, max } })
 }

@@ -10,6 +10,7 @@ use crate::evaluate::{EvalOptions, Evaluated, Evaluation, evaluate};
 use crate::objective::Objective;
 use crate::seed;
 use crate::summary::{BestValue, Summary};
+use crate::train_config::Every;
 use loader::Dataset;
 
 impl<O: Objective> Trainer<O> {
@@ -27,6 +28,16 @@ impl<O: Objective> Trainer<O> {
             && step > 0
             && self.state.evaluated_at != Some(step)
             && (self.config.eval_every.is_due(step, self.steps_per_epoch) || step >= self.last_step)
+    }
+
+    /// Evaluations of the validation split that are to come, and that of the test split.
+    pub(super) fn evaluations_left(&self) -> u64 {
+        let every = match self.config.eval_every {
+            Every::Epoch => self.steps_per_epoch,
+            Every::Steps(steps) => steps,
+        };
+        let val = (self.last_step.div_ceil(every)).saturating_sub(self.state.step / every);
+        val * u64::from(self.splits.val.is_some()) + u64::from(self.splits.test.is_some())
     }
 
     /// Evaluates the validation split and keeps the weights if they are the best so far; `false` if

@@ -1,6 +1,6 @@
 //! What a run reports: lines for people, events for TensorBoard.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,9 +8,11 @@ use indicatif::HumanDuration;
 use tch::{Device, Tensor};
 
 use super::clock::Throughput;
+use crate::checkpoint::TrainState;
 use crate::evaluate::Evaluation;
 use crate::memory;
 use crate::meters::Means;
+use crate::metrics_file::MetricsFile;
 use crate::objective::Objective;
 use crate::show::{Show, Sound};
 use crate::tensorboard::EventWriter;
@@ -22,6 +24,12 @@ use program::progress::Progress;
 pub(super) struct Report {
     progress: Progress,
     events: EventWriter,
+    metrics: MetricsFile,
+    folder: PathBuf,
+    /// What the bar says of training, to be said again after an evaluation.
+    training: String,
+    /// How long the last evaluation took.
+    evaluation_seconds: f64,
     last_warning: String,
     device: Device,
     last_step: u64,
@@ -35,21 +43,28 @@ pub(super) struct Lap {
     pub(super) lr: f64,
     pub(super) grad_norm: f64,
     pub(super) throughput: Throughput,
+    /// Evaluations until the end, the last one included.
+    pub(super) evaluations_left: u64,
 }
 
 impl Report {
     pub(super) fn new(
         folder: &Path,
         device: Device,
-        position: u64,
+        state: &TrainState,
         last_step: u64,
         show_progress: bool,
     ) -> Result<Self> {
+        let position = state.step;
         // Steps up to `position` were written before; a new run begins with step 0.
         let first_step = if position == 0 { 0 } else { position + 1 };
         Ok(Self {
             progress: Progress::new(show_progress, position, last_step),
             events: EventWriter::create(folder, first_step)?,
+            metrics: MetricsFile::open(folder, position, state.evaluated_at == Some(position))?,
+            folder: folder.to_owned(),
+            training: String::new(),
+            evaluation_seconds: 0.0,
             last_warning: String::new(),
             device,
             last_step,
@@ -68,11 +83,19 @@ impl Report {
         self.progress.finish();
     }
 
-    /// The configuration as text and as a row of hyperparameters.
-    pub(super) fn configuration(&mut self, toml: &str, parameters: usize) {
+    /// The configuration as text and as a row of hyperparameters; with `changes`, that of a run that
+    /// goes on after `step`.
+    pub(super) fn configuration(
+        &mut self,
+        step: u64,
+        toml: &str,
+        changes: &[String],
+        parameters: usize,
+    ) {
         self.write(|events| {
-            events.text(0, "config", &format!("```toml\n{toml}\n```"))?;
-            events.scalar(0, "parameters", parameters as f64)?;
+            let changed: String = changes.iter().map(|change| format!("- `{change}`\n")).collect();
+            events.text(step, "config", &format!("{changed}\n```toml\n{toml}\n```"))?;
+            events.scalar(step, "parameters", parameters as f64)?;
             let settings = config::settings(toml);
             events.hparams(settings.iter().map(|(key, value)| (key.as_str(), value)))
         });
@@ -81,24 +104,27 @@ impl Report {
     pub(super) fn training(&mut self, lap: &Lap) {
         let Throughput { steps_per_s, samples_per_s } = lap.throughput;
         let peak = memory::peak_mib(self.device);
-        let figures = format!(
-            "{}  lr {:.2e}  {:.1} steps/s  {:.0} samples/s{}",
-            figures(lap.means.loss, &lap.means.metrics),
-            lap.lr,
-            steps_per_s,
-            samples_per_s,
-            peak.map_or_else(String::new, |mib| format!("  {mib:.0} MiB")),
-        );
-        let left = self.last_step.saturating_sub(lap.step) as f64 / steps_per_s.max(1e-9);
-        let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
+        let seconds = self.last_step.saturating_sub(lap.step) as f64 / steps_per_s.max(1e-9)
+            + lap.evaluations_left as f64 * self.evaluation_seconds;
+        let left = HumanDuration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+        let results = figures(lap.means.loss, &lap.means.metrics);
         let plain = format!(
-            "step {}/{} (epoch {})  {figures}  {} left",
+            "step {}/{} (epoch {})  {results}  lr {:.2e}  {steps_per_s:.1} steps/s  \
+             {samples_per_s:.0} samples/s{}  {left} left",
             lap.step,
             self.last_step,
             lap.epoch,
-            HumanDuration(left)
+            lap.lr,
+            peak.map_or_else(String::new, |mib| format!("  {mib:.0} MiB")),
         );
-        self.progress.figures(&figures, &plain);
+        self.training = format!("{results}  {steps_per_s:.1} steps/s  {left:#} left");
+        self.progress.report(&self.training, &plain);
+        let mut all = vec![("epoch", lap.epoch as f64), ("loss", lap.means.loss)];
+        all.extend(lap.means.metrics.iter().map(|(name, value)| (&**name, *value)));
+        all.extend([("lr", lap.lr), ("grad_norm", lap.grad_norm)]);
+        all.extend([("steps_per_s", steps_per_s), ("samples_per_s", samples_per_s)]);
+        all.extend(peak.map(|mib| ("peak_mib", mib)));
+        self.keep(lap.step, "train", &all);
         self.write(|events| {
             let step = lap.step;
             events.scalar(step, "train/loss", lap.means.loss)?;
@@ -120,15 +146,23 @@ impl Report {
     pub(super) fn evaluating(&mut self, split: &str, done: u64, of: u64) {
         let text = format!("{split}: batch {done}/{of}");
         self.progress.figures(&text, &text);
+        if done == of {
+            self.progress.message(&self.training);
+        }
     }
 
     pub(super) fn evaluation(&mut self, split: &str, step: u64, eval: &Evaluation, note: &str) {
+        self.evaluation_seconds = eval.seconds;
         self.line(&format!(
             "step {step}  {split}: {}  ({} samples, {:.1} s){note}",
             figures(eval.loss, &eval.metrics),
             eval.samples,
             eval.seconds
         ));
+        let mut all = vec![("loss", eval.loss)];
+        all.extend(eval.metrics.iter().map(|(name, value)| (&**name, *value)));
+        all.extend([("samples", eval.samples as f64), ("seconds", eval.seconds)]);
+        self.keep(step, split, &all);
         self.write(|events| {
             events.scalar(step, &format!("{split}/loss"), eval.loss)?;
             for (name, value) in &eval.metrics {
@@ -155,6 +189,16 @@ impl Report {
     /// The run went back: events from `first_step` on are void.
     pub(super) fn rolled_back(&mut self, first_step: u64) {
         self.write(|events| events.restart(first_step));
+        match MetricsFile::open(&self.folder, first_step - 1, true) {
+            Ok(metrics) => self.metrics = metrics,
+            Err(error) => self.warn(&format!("warning: {}", describe(&error))),
+        }
+    }
+
+    fn keep(&mut self, step: u64, split: &str, figures: &[(&str, f64)]) {
+        if let Err(error) = self.metrics.add(step, split, figures) {
+            self.warn(&format!("warning: not kept: {}", describe(&error)));
+        }
     }
 
     pub(super) fn completed(&mut self) {
@@ -165,11 +209,15 @@ impl Report {
     fn write(&mut self, add: impl FnOnce(&mut EventWriter) -> Result<()>) {
         let added = add(&mut self.events);
         if let Err(error) = self.events.flush().and(added) {
-            let warning = format!("warning: not shown in TensorBoard: {}", describe(&error));
-            if warning != self.last_warning {
-                self.line(&warning);
-                self.last_warning = warning;
-            }
+            self.warn(&format!("warning: not shown in TensorBoard: {}", describe(&error)));
+        }
+    }
+
+    /// A warning, once however often it is given.
+    fn warn(&mut self, warning: &str) {
+        if warning != self.last_warning {
+            self.line(warning);
+            warning.clone_into(&mut self.last_warning);
         }
     }
 }

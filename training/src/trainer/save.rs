@@ -23,6 +23,8 @@ use program::seed;
 pub(super) struct Resumed {
     pub(super) state: TrainState,
     pub(super) meters: Meters,
+    /// Settings that are not as they were in the checkpoint.
+    pub(super) changes: Vec<String>,
 }
 
 impl Resumed {
@@ -46,7 +48,10 @@ impl Resumed {
             return Ok(None);
         }
         let checkpoint = Checkpoint::load(&path)?;
-        tell_differences(&checkpoint.meta.config, config_toml);
+        let changes = differences(&checkpoint.meta.config, config_toml);
+        for change in &changes {
+            note(format_args!("changed since the checkpoint: {change}"));
+        }
         if checkpoint.meta.seed_scheme != seed::SCHEME {
             note(format_args!(
                 "warning: the checkpoint is of a version that drew random numbers in another way \
@@ -60,9 +65,7 @@ impl Resumed {
         let meters = restore(&checkpoint, objective, optimizer, ema, config_toml)
             .with_context(|| format!("cannot resume from {}", path.display()))?;
         let mut state = checkpoint.meta.state;
-        let schedule = fresh.schedule.schedule().clone();
-        let steps_per_epoch = fresh.batches_per_epoch / accumulate as u64;
-        state.schedule = ScheduleState::resume(&state.schedule, schedule, steps_per_epoch)?;
+        state.schedule = ScheduleState::resume(&state.schedule, &fresh.schedule);
         if state.batches_per_epoch != fresh.batches_per_epoch {
             state.batches = rescale(&state, fresh.batches_per_epoch, accumulate as u64);
             state.batches_per_epoch = fresh.batches_per_epoch;
@@ -72,7 +75,7 @@ impl Resumed {
                  epoch, but does not repeat what it would have been"
             ));
         }
-        Ok(Some(Self { state, meters }))
+        Ok(Some(Self { state, meters, changes }))
     }
 }
 
@@ -84,11 +87,10 @@ fn rescale(state: &TrainState, batches_per_epoch: u64, accumulate: u64) -> u64 {
     epoch * batches_per_epoch + within / accumulate * accumulate
 }
 
-fn tell_differences(saved: &str, now: &str) {
-    for (key, old, new) in config::differences(saved, now) {
-        let show = |value: Option<String>| value.unwrap_or_else(|| "unset".to_owned());
-        note(format_args!("changed since the checkpoint: {key}: {} -> {}", show(old), show(new)));
-    }
+fn differences(saved: &str, now: &str) -> Vec<String> {
+    let show = |value: Option<String>| value.unwrap_or_else(|| "unset".to_owned());
+    let all = config::differences(saved, now).into_iter();
+    all.map(|(key, old, new)| format!("{key}: {} -> {}", show(old), show(new))).collect()
 }
 
 fn restore<O: Objective>(

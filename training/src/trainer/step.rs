@@ -88,6 +88,7 @@ impl<O: Objective> Trainer<O> {
             lr: self.config.optimizer.lr * factor,
             grad_norm,
             throughput,
+            evaluations_left: self.evaluations_left(),
         });
         Ok(())
     }

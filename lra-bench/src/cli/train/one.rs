@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use datasets::batch::Batch;
 use datasets::tasks;
 use program::config;
-use program::exit::usage;
+use program::exit::{Exit, usage};
 use program::output::note;
 use s4_core::conv::plan;
 use tch::Device;
+use training::device::Chosen;
+use training::record::Data;
 use training::run::Experiment as _;
 use training::run_dir::{self, RunDir};
 use training::trainer::{Outcome, RunSetup, Splits, Trainer};
@@ -23,22 +26,46 @@ pub(super) fn train(
     args: &Args,
     mut experiment: Experiment,
     dir: RunDir,
-    device: Device,
+    device: &Chosen,
 ) -> Result<Outcome> {
+    let Opened { objective, splits, origin } = open(args, &mut experiment, device)?;
+    let setup = RunSetup {
+        dir,
+        config: config::to_toml(&experiment)?,
+        data: Data::new(&origin, &splits, Batch::bytes)?,
+        progress: !args.train.no_progress,
+    };
+    Trainer::new(experiment.train, objective, splits, setup)?.run()
+}
+
+/// Says what training of `experiment` would take.
+pub(super) fn dry_run(args: &Args, mut experiment: Experiment, device: &Chosen) -> Result<Exit> {
+    let Opened { mut objective, splits, .. } = open(args, &mut experiment, device)?;
+    training::dry_run::dry_run(&experiment.train, &mut objective, &splits)?;
+    Ok(Exit::Done)
+}
+
+/// A fresh model and its data.
+struct Opened {
+    objective: Classification,
+    splits: Splits<Batch>,
+    origin: String,
+}
+
+fn open(args: &Args, experiment: &mut Experiment, device: &Chosen) -> Result<Opened> {
     let tasks::Splits { shape, origin, findings, train, val, test, .. } =
         experiment.open(!args.train.no_progress)?;
     note(format_args!("data: {origin}"));
     findings.tell(args.train.data.strict)?;
-    let objective = Classification::new(&experiment, shape.network(), device)?;
+    let device = device.announce();
+    let objective = Classification::new(experiment, shape.network(), device)?;
     if experiment.model.backbone().is_ssm() {
         let length = train.batch(&[0])?.length as i64;
         note(format_args!("convolution: {}", plan::summary(&objective.model().explain(length))));
     }
-    let setup =
-        RunSetup { dir, config: config::to_toml(&experiment)?, progress: !args.train.no_progress };
     let splits =
         Splits { train: Arc::new(train), val: Some(Arc::new(val)), test: Some(Arc::new(test)) };
-    Trainer::new(experiment.train, objective, splits, setup)?.run()
+    Ok(Opened { objective, splits, origin })
 }
 
 /// The settings of the run in `path` with what the flags change, and these changes.

@@ -11,8 +11,8 @@ use program::config;
 use program::exit::{Exit, usage};
 use program::names::{pasted, shown};
 use program::output::{note, say_all};
-use tch::Device;
 use training::args::echo;
+use training::device::Chosen;
 use training::run::Run;
 use training::run_dir::{self, RunDir};
 use training::summary::Summary;
@@ -35,7 +35,7 @@ pub(super) fn start(
     args: &Args,
     mut experiment: Experiment,
     stem: &str,
-    device: Device,
+    device: &Chosen,
 ) -> Result<Exit> {
     let seeds = &args.seeds;
     if seeds.iter().collect::<BTreeSet<_>>().len() < seeds.len() {
@@ -65,7 +65,7 @@ pub(super) fn start(
 
 /// Goes on with the seeds in `folder`. Those that are finished are left as they are, unless a
 /// setting was changed.
-pub(super) fn resume(args: &Args, folder: &Path, device: Device) -> Result<Exit> {
+pub(super) fn resume(args: &Args, folder: &Path, device: &Chosen) -> Result<Exit> {
     let runs = run_dir::seeds(folder);
     for (number, path) in runs.iter().enumerate() {
         let before: Run<Experiment> = Run::read(path)?;

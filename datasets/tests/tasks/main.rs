@@ -1,0 +1,12 @@
+//! Every task: what is read, what is generated, and what a batch of it holds.
+
+mod kolmogorov_smirnov;
+mod listops;
+mod pathfinder_files;
+mod pathfinder_generator;
+mod pathfinder_reference;
+mod pathfinder_statistics;
+mod real_data;
+mod table;
+mod text;
+mod text_files;

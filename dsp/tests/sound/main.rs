@@ -1,0 +1,5 @@
+//! Sounds resampled, shown and listened to.
+
+mod resample;
+mod runaway;
+mod spectrum;

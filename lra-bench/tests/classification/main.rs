@@ -1,0 +1,4 @@
+//! The model of a classification: in more digits, and stepped without libtorch.
+
+mod precision;
+mod stream;

@@ -1,0 +1,5 @@
+//! Networks whole, in parts and step by step.
+
+mod backbones;
+mod baselines;
+mod sashimi;

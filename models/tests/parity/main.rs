@@ -1,0 +1,4 @@
+//! Networks against the official code.
+
+mod classifier;
+mod sashimi;

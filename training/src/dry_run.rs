@@ -1,0 +1,87 @@
+//! `train --dry-run`: what a run would be, and what it would take, from a few steps that are thrown away.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use indicatif::HumanDuration;
+use loader::sampler;
+use program::output::note;
+use program::panics;
+
+use crate::memory;
+use crate::objective::Objective;
+use crate::optim::AdamW;
+use crate::train_config::TrainConfig;
+use crate::trainer::Splits;
+
+/// Steps that are timed, after one that is not.
+const STEPS: u64 = 3;
+
+/// Makes a few steps of the run that `config` describes, and tells its size, length, time and memory.
+/// The model is of no use afterwards.
+///
+/// # Errors
+/// If the run could not begin: a setting is out of range, there is too little data, or no memory.
+pub fn dry_run<O: Objective>(
+    config: &TrainConfig,
+    objective: &mut O,
+    splits: &Splits<O::Batch>,
+) -> Result<()> {
+    config.validate()?;
+    let TrainConfig { batch_size, accumulate, seed, .. } = *config;
+    let device = objective.params().device();
+    if let Some(line) = config.precision.prepare(device)? {
+        note(line);
+    }
+    let sampler = sampler::for_training(&*splits.train, batch_size, accumulate, seed)?;
+    let steps_per_epoch = sampler.batches_per_epoch() / accumulate as u64;
+    let last_step = config.last_step(steps_per_epoch);
+    if let Some(mismatch) = config.schedule.mismatch(last_step, steps_per_epoch) {
+        note(format_args!("warning: {mismatch}"));
+    }
+    let mut optimizer =
+        AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
+    note(&optimizer);
+    let mut begin = Instant::now();
+    for step in 0..=STEPS {
+        if step == 1 {
+            begin = Instant::now();
+        }
+        objective.params().zero_grad();
+        for number in step * accumulate as u64..(step + 1) * accumulate as u64 {
+            let indices = sampler.batch(number).context("the training data ended")?;
+            let batch = objective.upload(&splits.train.batch(&indices)?)?;
+            let output = panics::as_errors("the model", || {
+                objective.train_step(&batch, &|loss| Ok(loss.f_backward()?))
+            })?;
+            f64::try_from(&output.loss)?; // Waits for the device.
+        }
+        optimizer.step(0.0)?;
+    }
+    let seconds = begin.elapsed().as_secs_f64() / STEPS as f64;
+    let len = |split: &Option<_>| {
+        split.as_ref().map_or(0, |split: &std::sync::Arc<_>| {
+            let split: &dyn loader::Dataset<Batch = O::Batch> = &**split;
+            split.len()
+        })
+    };
+    note(format_args!(
+        "{} parameters; {} samples to train on, {} to validate, {} to test",
+        objective.params().num_parameters(),
+        splits.train.len(),
+        len(&splits.val),
+        len(&splits.test)
+    ));
+    let whole = Duration::try_from_secs_f64(seconds * last_step as f64).unwrap_or(Duration::MAX);
+    note(format_args!(
+        "{steps_per_epoch} steps an epoch, {last_step} in all; {:.1} ms a step over {STEPS} steps with \
+         their data: about {}, evaluations not counted",
+        1e3 * seconds,
+        HumanDuration(whole)
+    ));
+    if let Some(mib) = memory::peak_mib(device) {
+        note(format_args!("{mib:.0} MiB at the peak"));
+    }
+    note("nothing was trained or written");
+    Ok(())
+}
