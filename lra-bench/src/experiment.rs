@@ -41,7 +41,7 @@ impl Config for Experiment {
         let of = |task: &Task| {
             [(task.name.to_owned(), task.paper), (format!("{}-small", task.name), task.small)]
         };
-        TASKS.iter().flat_map(|task| of(task)).collect()
+        TASKS.iter().flat_map(of).collect()
     }
 
     fn complete(&mut self) -> Result<(), Problem> {

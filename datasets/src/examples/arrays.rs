@@ -40,11 +40,11 @@ impl Form {
 }
 
 /// Mean and deviation of each feature of these arrays, all of which have as many.
-pub fn measure<'a>(arrays: impl Iterator<Item = &'a Array> + Clone) -> Vec<Standardisation> {
-    let features = arrays.clone().next().map_or(0, |array| array.features);
+pub fn measure(arrays: &[&Array]) -> Vec<Standardisation> {
+    let features = arrays.first().map_or(0, |array| array.features);
     let of = |feature: usize| {
         let values =
-            || arrays.clone().flat_map(|array| array.values.iter().skip(feature).step_by(features));
+            || arrays.iter().flat_map(|array| array.values.iter().skip(feature).step_by(features));
         let count = values().count() as f64;
         let mean = values().sum::<f64>() / count;
         let squares: f64 = values().map(|value| (value - mean).powi(2)).sum();
@@ -95,7 +95,7 @@ mod tests {
     fn each_feature_is_standardised_by_its_own_moments() {
         let array = |values: &[f64]| Array { values: values.to_vec(), features: 2 };
         let arrays = [array(&[1.0, 1e9]), array(&[3.0, 1e9 + 4.0, 5.0, 1e9 + 8.0])];
-        let features = measure(arrays.iter());
+        let features = measure(&[&arrays[0], &arrays[1]]);
         let expected = (8f64 / 3.0).sqrt();
         assert!((features[0].mean - 3.0).abs() < 1e-12, "{features:?}");
         assert!((features[0].std - expected).abs() < 1e-12, "{features:?}");

@@ -40,13 +40,17 @@ pub enum Kind {
 
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
-        let kinds: [(Kind, fn(&Path) -> bool); 4] = [
-            (Kind::Audio, is_audio_name),
-            (Kind::Image, is_picture_name),
-            (Kind::Text, is_text_name),
-            (Kind::Array, is_array_name),
-        ];
-        kinds.into_iter().find(|(_, is_one)| is_one(path)).map(|(kind, _)| kind)
+        if is_audio_name(path) {
+            Some(Kind::Audio)
+        } else if is_picture_name(path) {
+            Some(Kind::Image)
+        } else if is_text_name(path) {
+            Some(Kind::Text)
+        } else if is_array_name(path) {
+            Some(Kind::Array)
+        } else {
+            None
+        }
     }
 }
 

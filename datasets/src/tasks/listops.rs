@@ -39,7 +39,7 @@ pub(super) const TASK: Task = Task {
     length: Some(MAX_LENGTH),
     classes: Some(VALUES as usize),
     published: Some(Published { figure: 59.60, train: PUBLISHED_COUNT }),
-    provenance: provenance,
+    provenance,
     paper: include_str!("../../../configs/lra/listops.toml"),
     small: include_str!("../../../configs/lra/listops-small.toml"),
     source: "generated, or the official release",

@@ -33,7 +33,7 @@ pub(super) const TASK: Task = Task {
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
     published: Some(Published { figure: 90.90, train: 147_086 }),
-    provenance: provenance,
+    provenance,
     paper: include_str!("../../../configs/lra/retrieval.toml"),
     small: include_str!("../../../configs/lra/retrieval-small.toml"),
     source: "the official release",

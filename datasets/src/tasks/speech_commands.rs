@@ -33,7 +33,7 @@ pub(super) const TASK: Task = Task {
     length: Some(SECOND as usize),
     classes: Some(ALL.len()),
     published: Some(Published { figure: 96.1, train: 84_843 }),
-    provenance: provenance,
+    provenance,
     paper: include_str!("../../../configs/lra/speech-commands.toml"),
     small: include_str!("../../../configs/lra/speech-commands-small.toml"),
     has_sample_rate: true,

@@ -41,7 +41,7 @@ pub(super) const TASK: Task = Task {
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
     published: Some(Published { figure: 86.82, train: 22_500 }),
-    provenance: provenance,
+    provenance,
     paper: include_str!("../../../configs/lra/text.toml"),
     small: include_str!("../../../configs/lra/text-small.toml"),
     source: "the IMDb reviews, aclImdb",

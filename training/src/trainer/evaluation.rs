@@ -131,7 +131,7 @@ impl<O: Objective> Trainer<O> {
         self.report.completed();
         let summary = self.summary(true, test);
         summary.write(self.run.path())?;
-        Ok(Outcome::Finished(summary))
+        Ok(Outcome::Finished(Box::new(summary)))
     }
 
     fn summary(&self, finished: bool, test: Option<Evaluation>) -> Summary {

@@ -45,7 +45,7 @@ pub(super) fn open(
     let train = arrays.iter().zip(parts).filter(|(_, part)| *part == Part::Train);
     let features = match given {
         Some(given) => given.to_vec(),
-        None => measure(train.map(|(array, _)| array)),
+        None => measure(&train.map(|(array, _)| array).collect::<Vec<_>>()),
     };
     let form = form(features, max_length)?;
     let mut sequences = Vec::new();
