@@ -21,9 +21,11 @@
 //! | [`tasks`] | the table of tasks, one file each |
 //! | [`split`], [`batch`], [`shape`] | examples, what can be made of them, what they are |
 //! | [`hold_out`] | divisions of data that comes without |
-//! | [`examples`] | examples from images, texts, tokens and recordings |
+//! | [`inputs`] | inputs from outside a task's data, for models that were trained on it |
+//! | [`examples`] | examples from images, texts, tokens, recordings and arrays |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
 //! | [`pathfinder`], [`listops`] | generators, and their official layouts |
+//! | [`provenance`], [`metric`] | which data a run is about, and by what it is judged: for reports |
 //! | [`fetch`] | official archives, on request |
 
 pub mod batch;
@@ -33,10 +35,12 @@ pub mod examples;
 pub mod fetch;
 pub mod formats;
 pub mod hold_out;
+pub mod inputs;
 pub mod listops;
 mod locate;
 pub mod metric;
 pub mod pathfinder;
+pub mod provenance;
 pub mod section;
 pub mod shape;
 pub mod split;

@@ -1,18 +1,22 @@
 //! By which figure answers are judged.
 
+use serde::Serialize;
+
 /// A figure of merit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Metric {
     /// Its name in reports, without the split's.
     pub name: &'static str,
     /// Which way it improves.
     pub better: Better,
     /// What it is shown in.
+    #[serde(skip)]
     pub unit: Unit,
 }
 
 /// Which way a metric improves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Better {
     /// Higher is better.
     Higher,

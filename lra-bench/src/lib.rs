@@ -5,6 +5,7 @@
 
 mod benchmark;
 pub mod cli;
+mod csv_text;
 mod device_batch;
 pub mod experiment;
 mod metrics;

@@ -20,6 +20,9 @@ pub struct Summary {
     pub step: u64,
     /// Passes over the training split.
     pub epochs: f64,
+    /// Samples of the training split; none in runs from before they were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_samples: Option<u64>,
     /// Trained scalars of the model.
     pub parameters: usize,
     /// Where it was trained: `Cpu`, `Cuda(0)`.

@@ -90,7 +90,7 @@ pub struct RunSetup {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// Training came to its end. The model has the best weights.
-    Finished(Summary),
+    Finished(Box<Summary>),
     /// The user interrupted; everything is saved.
     Interrupted {
         /// Steps made.
@@ -256,7 +256,7 @@ impl<O: Objective> Trainer<O> {
                 self.run.path().display(),
                 self.state.step
             ));
-            return Ok(Outcome::Finished(summary));
+            return Ok(Outcome::Finished(Box::new(summary)));
         }
         self.introduce()?;
         let mut batches = self.batches()?;

@@ -3,6 +3,7 @@
 mod compressed;
 mod kind;
 mod mpeg_frame;
+mod resampled;
 mod wav;
 mod wav_header;
 
@@ -17,6 +18,7 @@ use program::panics;
 
 use self::compressed::Compressed;
 use self::kind::Kind;
+pub use self::resampled::resampled;
 use self::wav::Wav;
 
 /// What a file's header says about its sound.

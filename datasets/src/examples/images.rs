@@ -22,6 +22,15 @@ pub struct Images {
     levels: Option<Vec<Levels>>,
 }
 
+/// What is kept of a pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// Its luma: one byte.
+    Grey,
+    /// Red, green and blue: three bytes.
+    Rgb,
+}
+
 /// What each byte of one colour becomes.
 type Levels = [f32; 256];
 
@@ -52,6 +61,22 @@ impl Images {
         };
         Self { levels: Some(moments.iter().map(levels).collect()), ..self }
     }
+
+    /// The sequence that an image becomes, of these or of others like them.
+    pub fn sequence(&self, image: &[u8]) -> Sequences {
+        let bytes = match &self.order {
+            None => image.to_vec(),
+            Some(order) => order.iter().map(|&position| image[position]).collect(),
+        };
+        match &self.levels {
+            None => Sequences::Bytes(bytes),
+            Some(levels) => {
+                let colours = levels.iter().cycle();
+                let values = bytes.iter().zip(colours).map(|(&byte, level)| level[byte as usize]);
+                Sequences::Values { values: values.collect(), features: levels.len() }
+            }
+        }
+    }
 }
 
 impl Examples for Images {
@@ -62,19 +87,8 @@ impl Examples for Images {
     fn example(&self, index: usize) -> Result<Example> {
         let size = self.length * self.levels.as_ref().map_or(1, Vec::len);
         let image = &self.pixels[index * size..][..size];
-        let bytes = match &self.order {
-            None => image.to_vec(),
-            Some(order) => order.iter().map(|&position| image[position]).collect(),
-        };
-        let sequence = match &self.levels {
-            None => Sequences::Bytes(bytes),
-            Some(levels) => {
-                let colours = levels.iter().cycle();
-                let values = bytes.iter().zip(colours).map(|(&byte, level)| level[byte as usize]);
-                Sequences::Values { values: values.collect(), features: levels.len() }
-            }
-        };
-        Ok(Example { sequences: vec![sequence], label: self.labels[index].into() })
+        let sequences = vec![self.sequence(image)];
+        Ok(Example { sequences, label: self.labels[index].into() })
     }
 
     fn label(&self, index: usize) -> Result<i64> {

@@ -1,5 +1,6 @@
 //! Examples from what files hold.
 
+pub mod arrays;
 pub mod images;
 pub mod pictures;
 pub mod recordings;

@@ -13,7 +13,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::images::luma;
+use super::images::{Colour, luma};
 use crate::batch::{Example, Sequences};
 use crate::split::Examples;
 
@@ -42,7 +42,7 @@ impl Examples for Pictures {
     fn example(&self, index: usize) -> Result<Example> {
         let (path, label) = &self.files[index];
         let not_usable = || format!("{} is not usable", path.display());
-        let (found, mut bytes) = read(path).with_context(not_usable)?;
+        let (found, mut bytes) = read(path, Colour::Grey).with_context(not_usable)?;
         if found != self.size {
             bail!("{}: it has become {} x {} pixels", not_usable(), found.0, found.1);
         }
@@ -52,6 +52,10 @@ impl Examples for Pictures {
 
     fn label(&self, index: usize) -> Result<i64> {
         Ok(self.files[index].1)
+    }
+
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        Some(self.files[index].0.clone())
     }
 }
 
@@ -63,7 +67,7 @@ impl Examples for Pictures {
 pub fn check(paths: &[PathBuf], progress: &(dyn Fn() + Sync)) -> Result<Vec<Result<Size>>> {
     let check = |path: &PathBuf| {
         interrupt::check()?;
-        let size = read(path).map(|(size, _)| size);
+        let size = read(path, Colour::Grey).map(|(size, _)| size);
         progress();
         Ok(size)
     };
@@ -94,27 +98,33 @@ pub fn common_size<'a>(
     Ok(Some(expected))
 }
 
-/// Width, height, and luma of all pixels.
+/// Whether a file of this name is one that is read.
+pub fn is_picture_name(path: &Path) -> bool {
+    let suffix = path.extension().unwrap_or_default().to_ascii_lowercase();
+    ["png", "jpg", "jpeg", "jpe", "jfif"].iter().any(|known| suffix == *known)
+}
+
+/// Width, height, and all pixels.
 ///
 /// # Errors
 /// If it is not a whole picture.
-pub fn read(path: &Path) -> Result<(Size, Vec<u8>)> {
-    decode(&fs::read(path).context("cannot read it")?)
+pub fn read(path: &Path, colour: Colour) -> Result<(Size, Vec<u8>)> {
+    decode(&fs::read(path).context("cannot read it")?, colour)
 }
 
-/// Width, height, and luma of all pixels, of a file in memory; transparency is ignored.
+/// Width, height, and all pixels of a file in memory; transparency is ignored.
 ///
 /// # Errors
 /// If it is neither a whole PNG nor a whole JPEG.
-pub fn decode(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
+pub fn decode(bytes: &[u8], colour: Colour) -> Result<(Size, Vec<u8>)> {
     match bytes {
         [] => bail!("the file is empty"),
-        [0xFF, 0xD8, ..] => decode_jpeg(bytes),
-        _ => decode_png(bytes),
+        [0xFF, 0xD8, ..] => decode_jpeg(bytes, colour),
+        _ => decode_png(bytes, colour),
     }
 }
 
-fn decode_png(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
+fn decode_png(bytes: &[u8], colour: Colour) -> Result<(Size, Vec<u8>)> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(Transformations::normalize_to_color8());
     let mut reader = decoder.read_info().context("it is neither a readable PNG nor a JPEG")?;
@@ -125,10 +135,10 @@ fn decode_png(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     // On to the end: a file that was cut off after the last row is noticed as well.
     reader.finish().context("it ends too early, or its last part is damaged")?;
     let samples = reader.output_color_type().0.samples();
-    Ok((size, grey(&data, samples)))
+    Ok((size, pixels(&data, samples, colour)))
 }
 
-fn decode_jpeg(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
+fn decode_jpeg(bytes: &[u8], colour: Colour) -> Result<(Size, Vec<u8>)> {
     const DAMAGED: &str = "it is no readable JPEG: it is damaged or ends too early";
     // Viewers show what there is of a damaged file, and fill the rest with grey.
     let mut options = DecoderOptions::default().set_strict_mode(true);
@@ -147,7 +157,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<(Size, Vec<u8>)> {
     // The decoder does not miss what comes after the last row.
     let start = last(bytes, [0xFF, 0xDA]).unwrap_or(0);
     last(&bytes[start..], [0xFF, 0xD9]).context(DAMAGED)?;
-    Ok((size, grey(&data, samples)))
+    Ok((size, pixels(&data, samples, colour)))
 }
 
 fn last(bytes: &[u8], marker: [u8; 2]) -> Option<usize> {
@@ -162,13 +172,16 @@ fn ensure_size((width, height): Size) -> Result<()> {
     Ok(())
 }
 
-fn grey(data: &[u8], samples: usize) -> Vec<u8> {
-    let grey = |pixel: &[u8]| match *pixel {
-        [r, g, b] | [r, g, b, _] => luma([r, g, b]),
-        [grey, ..] => grey,
-        [] => 0,
-    };
-    data.chunks_exact(samples).map(grey).collect()
+fn pixels(data: &[u8], samples: usize, colour: Colour) -> Vec<u8> {
+    let rgb = data.chunks_exact(samples).map(|pixel| match *pixel {
+        [r, g, b] | [r, g, b, _] => [r, g, b],
+        [grey, ..] => [grey; 3],
+        [] => [0; 3],
+    });
+    match colour {
+        Colour::Grey => rgb.map(luma).collect(), // of a grey pixel the same grey
+        Colour::Rgb => rgb.flatten().collect(),
+    }
 }
 
 #[cfg(test)]
@@ -219,11 +232,11 @@ mod tests {
             let file = format!("tests/data/pictures/{name}.jpg");
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
             let bytes = fs::read(path).unwrap();
-            let (size, pixels) = decode(&bytes).unwrap();
+            let (size, pixels) = decode(&bytes, Colour::Grey).unwrap();
             assert_eq!(size, (24, 16), "{name}");
             assert!(pixels[..4].iter().all(|&x| x.abs_diff(expected) < 8), "{name}: {pixels:?}");
             for end in [2, 20, bytes.len() / 2, bytes.len() * 3 / 4, bytes.len() - 2] {
-                let error = decode(&bytes[..end]).map(|_| ()).unwrap_err();
+                let error = decode(&bytes[..end], Colour::Grey).map(|_| ()).unwrap_err();
                 assert!(format!("{error:#}").contains("JPEG"), "{name}, {end}: {error:#}");
             }
         }
@@ -245,7 +258,7 @@ mod tests {
         assert!(error.contains("PNG"), "{error}");
         assert!(found[2].is_err());
         for end in [0, 10, whole.len() - 20, whole.len() - 12, whole.len() - 1] {
-            assert!(decode(&whole[..end]).is_err(), "{end}");
+            assert!(decode(&whole[..end], Colour::Grey).is_err(), "{end}");
         }
         fs::write(path("a.png"), &whole[..whole.len() - 20]).unwrap();
         let files = vec![(path("a.png"), 0)];

@@ -1,5 +1,6 @@
 //! Labelled recordings as sequences of samples.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
@@ -12,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{Example, Sequences};
 use crate::split::Examples;
 
-/// Mean and standard deviation of samples, which lie in [-1, 1].
+/// Mean and standard deviation of samples, which lie in [-1, 1], or of a feature of arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Standardisation {
-    /// Mean of the samples.
+    /// Mean of the values.
     pub mean: f64,
     /// Standard deviation, at least 0.
     pub std: f64,
@@ -55,16 +56,16 @@ impl Standardisation {
     pub fn validate(self) -> Result<()> {
         ensure!(
             self.mean.is_finite() && self.std.is_finite() && self.std >= 0.0,
-            "data.scale has mean {} and std {}; both must be finite and std not negative",
+            "mean {} and std {} to standardise by; both must be finite and std not negative",
             self.mean,
             self.std
         );
         Ok(())
     }
 
-    /// The sample, standardised.
-    pub fn apply(self, sample: f32) -> f32 {
-        ((f64::from(sample) - self.mean) / (self.std + EPSILON)) as f32
+    /// The value, standardised.
+    pub fn apply(self, value: impl Into<f64>) -> f32 {
+        ((value.into() - self.mean) / (self.std + EPSILON)) as f32
     }
 }
 
@@ -88,13 +89,9 @@ pub enum Extent {
     AtMost(usize),
 }
 
-/// Recordings of one split.
-#[derive(Debug)]
-pub struct Recordings {
-    /// All recordings of the data set.
-    pub corpus: Arc<Corpus>,
-    /// Those of the split.
-    pub items: Vec<Labelled>,
+/// How recordings become sequences.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Form {
     /// How long sequences are.
     pub extent: Extent,
     /// Every n-th sample is kept; n is at least 1.
@@ -103,16 +100,54 @@ pub struct Recordings {
     pub standardisation: Standardisation,
 }
 
-impl Recordings {
-    fn silence(&self) -> f32 {
-        self.standardisation.apply(0.0)
+impl Form {
+    /// Samples that are read of a recording that has `frames`.
+    pub fn frames(self, frames: usize) -> usize {
+        let (Extent::Exactly(most) | Extent::AtMost(most)) = self.extent;
+        frames.min(most)
     }
 
-    /// Samples that are read of an item.
-    fn frames(&self, item: Labelled) -> usize {
-        let (Extent::Exactly(most) | Extent::AtMost(most)) = self.extent;
-        item.frames.min(most)
+    /// Positions of the sequence of a recording that has `frames` samples.
+    pub fn length(self, frames: usize) -> usize {
+        let frames = match self.extent {
+            Extent::Exactly(frames) => frames,
+            Extent::AtMost(_) => self.frames(frames),
+        };
+        frames.div_ceil(self.every)
     }
+
+    /// The sequence of a recording, of which the samples are those that are read.
+    pub fn sequence(self, samples: &[f32]) -> Sequences {
+        let kept = samples.iter().step_by(self.every);
+        let mut values: Vec<f32> = kept.map(|&sample| self.standardisation.apply(sample)).collect();
+        values.resize(self.length(samples.len()), self.silence());
+        Sequences::Values { values, features: 1 }
+    }
+
+    /// What shorter sequences of a batch are filled up with; `None` where all are of one length.
+    pub fn padding(self) -> Option<f32> {
+        match self.extent {
+            Extent::Exactly(_) => None,
+            Extent::AtMost(_) => Some(self.silence()),
+        }
+    }
+
+    fn silence(self) -> f32 {
+        self.standardisation.apply(0.0)
+    }
+}
+
+/// Recordings of one split.
+#[derive(Debug)]
+pub struct Recordings {
+    /// All recordings of the data set.
+    pub corpus: Arc<Corpus>,
+    /// The folder that their files are in.
+    pub dir: PathBuf,
+    /// Those of the split.
+    pub items: Vec<Labelled>,
+    /// How they become sequences.
+    pub form: Form,
 }
 
 impl Examples for Recordings {
@@ -122,31 +157,25 @@ impl Examples for Recordings {
 
     fn example(&self, index: usize) -> Result<Example> {
         let item = self.items[index];
-        let mut samples = vec![0.0; self.frames(item)];
+        let mut samples = vec![0.0; self.form.frames(item.frames)];
         self.corpus.read(item.recording, 0, &mut samples)?;
-        let kept = samples.iter().step_by(self.every);
-        let mut values: Vec<f32> = kept.map(|&sample| self.standardisation.apply(sample)).collect();
-        values.resize(self.length(index), self.silence());
-        let sequence = Sequences::Values { values, features: 1 };
-        Ok(Example { sequences: vec![sequence], label: item.class })
+        Ok(Example { sequences: vec![self.form.sequence(&samples)], label: item.class })
     }
 
     fn label(&self, index: usize) -> Result<i64> {
         Ok(self.items[index].class)
     }
 
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        let recording = self.corpus.recordings().get(self.items[index].recording)?;
+        Some(self.dir.join(&recording.path))
+    }
+
     fn length(&self, index: usize) -> usize {
-        let frames = match self.extent {
-            Extent::Exactly(frames) => frames,
-            Extent::AtMost(_) => self.frames(self.items[index]),
-        };
-        frames.div_ceil(self.every)
+        self.form.length(self.items[index].frames)
     }
 
     fn padding(&self) -> Option<f32> {
-        match self.extent {
-            Extent::Exactly(_) => None,
-            Extent::AtMost(_) => Some(self.silence()),
-        }
+        self.form.padding()
     }
 }

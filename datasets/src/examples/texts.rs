@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -15,7 +15,8 @@ use crate::split::Examples;
 /// Tokens: padding, the end of the text, and the bytes.
 pub const VOCABULARY: i64 = FIRST_BYTE + 256;
 
-const PADDING: f32 = 0.0;
+/// What shorter texts of a batch are filled up with.
+pub const PADDING: f32 = 0.0;
 const END: i64 = 1;
 const FIRST_BYTE: i64 = 2;
 
@@ -48,16 +49,22 @@ impl Texts {
         };
         Ok(Self { files: files.into_iter().map(file).collect::<Result<_>>()?, max_length })
     }
+}
 
-    /// Tokens of a file, the end included.
-    fn tokens(&self, file: &TextFile) -> Result<Vec<i64>> {
-        let mut bytes = Vec::new();
-        File::open(&file.path)
-            .and_then(|opened| opened.take(self.max_length as u64 - 1).read_to_end(&mut bytes))
-            .with_context(|| format!("cannot read {}", file.path.display()))?;
-        let bytes = bytes.into_iter().map(|byte| FIRST_BYTE + i64::from(byte));
-        Ok(bytes.chain([END]).collect())
-    }
+/// Whether a file of this name is one that is read.
+pub fn is_text_name(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("txt"))
+}
+
+/// The tokens of a text, at most `max_length` with the end.
+///
+/// # Errors
+/// If the text cannot be read.
+pub fn tokens(text: impl Read, max_length: usize) -> std::io::Result<Sequences> {
+    let mut bytes = Vec::new();
+    text.take(max_length as u64 - 1).read_to_end(&mut bytes)?;
+    let bytes = bytes.into_iter().map(|byte| FIRST_BYTE + i64::from(byte));
+    Ok(Sequences::Tokens(bytes.chain([END]).collect()))
 }
 
 impl Examples for Texts {
@@ -67,12 +74,17 @@ impl Examples for Texts {
 
     fn example(&self, index: usize) -> Result<Example> {
         let file = &self.files[index];
-        let sequence = Sequences::Tokens(self.tokens(file)?);
+        let sequence = File::open(&file.path).and_then(|text| tokens(text, self.max_length));
+        let sequence = sequence.with_context(|| format!("cannot read {}", file.path.display()))?;
         Ok(Example { sequences: vec![sequence], label: file.class })
     }
 
     fn label(&self, index: usize) -> Result<i64> {
         Ok(self.files[index].class)
+    }
+
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        Some(self.files[index].path.clone())
     }
 
     fn length(&self, index: usize) -> usize {

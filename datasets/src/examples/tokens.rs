@@ -87,14 +87,18 @@ impl TokenSet {
     }
 }
 
+/// Tokens as a sequence.
+pub fn sequence(tokens: impl IntoIterator<Item = u8>) -> Sequences {
+    Sequences::Tokens(tokens.into_iter().map(i64::from).collect())
+}
+
 impl Examples for TokenSet {
     fn len(&self) -> usize {
         self.labels.len()
     }
 
     fn example(&self, index: usize) -> Result<Example> {
-        let tokens = |sequence: &[u8]| sequence.iter().copied().map(i64::from).collect();
-        let sequences = self.sequences(index).map(|sequence| Sequences::Tokens(tokens(sequence)));
+        let sequences = self.sequences(index).map(|tokens| sequence(tokens.iter().copied()));
         Ok(Example { sequences: sequences.collect(), label: self.labels[index].into() })
     }
 

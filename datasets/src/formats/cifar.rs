@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::examples::images::{Images, luma};
+use crate::examples::images::{Colour, Images, luma};
 
 /// Names of the classes, as in `batches.meta.txt`.
 pub const CLASSES: [&str; 10] =
@@ -23,15 +23,6 @@ const TRAIN: [&str; 5] = [
 ];
 const TEST: [&str; 1] = ["test_batch.bin"];
 const RECORD: usize = 1 + 3 * PIXELS;
-
-/// What is kept of a pixel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// Its luma: one byte.
-    Grey,
-    /// Red, green and blue: three bytes.
-    Rgb,
-}
 
 /// Whether all files are in `dir`.
 pub fn is_there(dir: &Path) -> bool {

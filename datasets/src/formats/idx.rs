@@ -22,6 +22,17 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// More than any file of this kind holds; guards against a damaged header.
 const MAX_BYTES: usize = 1 << 32;
 
+/// Whether the bytes of a file begin like those of an IDX file, gzipped or not.
+pub fn is_idx(raw: &[u8]) -> bool {
+    raw.starts_with(&[0, 0, UNSIGNED_BYTE]) || raw.starts_with(&GZIP_MAGIC)
+}
+
+/// Whether a file of this name holds images, as MNIST's files are named.
+pub fn is_image_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".gz").unwrap_or(&name).ends_with("idx3-ubyte")
+}
+
 /// Reads an IDX file of unsigned bytes.
 ///
 /// # Errors

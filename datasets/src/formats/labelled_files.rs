@@ -13,10 +13,19 @@ use program::files::{Walk, walk};
 use program::findings::Findings;
 use program::names::composed;
 use program::seed;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use strum::Display;
 
+use crate::examples::pictures::is_picture_name;
+use crate::examples::texts::is_text_name;
+use crate::formats::array::is_array_name;
+
 /// What files hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// Sound.
@@ -26,23 +35,28 @@ pub enum Kind {
     Image,
     /// Text: txt.
     Text,
+    /// Sequences of numbers: npy, npz, csv.
+    Array,
 }
 
 impl Kind {
     fn of(path: &Path) -> Option<Self> {
-        let suffix = path.extension().unwrap_or_default().to_ascii_lowercase();
-        let has = |wanted: &[&str]| wanted.iter().any(|wanted| suffix == *wanted);
         if is_audio_name(path) {
             Some(Kind::Audio)
-        } else if has(&["png", "jpg", "jpeg", "jpe", "jfif"]) {
+        } else if is_picture_name(path) {
             Some(Kind::Image)
-        } else if has(&["txt"]) {
+        } else if is_text_name(path) {
             Some(Kind::Text)
+        } else if is_array_name(path) {
+            Some(Kind::Array)
         } else {
             None
         }
     }
 }
+
+/// 80% of all files to train on, 10% to validate, 10% to test.
+pub const BORDERS: [f64; 2] = [0.8, 0.9];
 
 /// A file with its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +68,13 @@ pub struct LabelledFile {
 }
 
 impl LabelledFile {
-    /// The part that it is in: 80% of all files to train on, 10% to validate, 10% to test, by a hash
-    /// of `seed` and path. Other files do not matter.
-    pub fn part(&self, seed: u64, names: Names) -> Part {
+    /// The part that it is in, by a hash of `seed` and path: validation and test begin at `borders`.
+    /// Other files do not matter.
+    pub fn part(&self, seed: u64, names: Names, borders: [f64; 2]) -> Part {
+        let [val, test] = borders;
         match self.position(seed, names) {
-            x if x < 0.8 => Part::Train,
-            x if x < 0.9 => Part::Val,
+            x if x < val => Part::Train,
+            x if x < test => Part::Val,
             _ => Part::Test,
         }
     }
@@ -83,12 +98,14 @@ pub struct Listed {
     pub findings: Findings,
 }
 
-/// Lists the files of all classes, at any depth below the folder of each.
+/// Lists the files of all classes, at any depth below the folder of each: those of the kind `wanted`,
+/// or of the one that there is. Notes such as `readme.txt` beside files of another kind are none, and
+/// arrays that come with sounds or pictures are left out.
 ///
 /// # Errors
 /// If the folder cannot be read, holds no files of a known kind in folders, or files of several
-/// kinds.
-pub fn list(dir: &Path) -> Result<Listed> {
+/// kinds of which none is wanted.
+pub fn list(dir: &Path, wanted: Option<Kind>) -> Result<Listed> {
     ensure!(
         dir.is_dir(),
         "there is no folder {}; name one with --data that has a folder for each class",
@@ -114,18 +131,39 @@ pub fn list(dir: &Path) -> Result<Listed> {
             _ => findings.leave_out("files outside the folders of classes", path),
         }
     }
+    let only_texts = by_kind.keys().eq([&Kind::Text]);
+    if !only_texts
+        && wanted != Some(Kind::Text)
+        && let Some(texts) = by_kind.get_mut(&Kind::Text)
+    {
+        for note in texts.extract_if(.., |file| is_note(&file.path)) {
+            findings.pass_over("notes", note.path);
+        }
+    }
+    let comes_with = [Kind::Audio, Kind::Image].iter().any(|media| by_kind.contains_key(media));
+    by_kind.retain(|kind, files| {
+        let is_other = match wanted {
+            Some(wanted) => wanted != *kind,
+            None => *kind == Kind::Array && comes_with,
+        };
+        if is_other {
+            files.drain(..).for_each(|file| findings.leave_out(kind_of(&file.path), file.path));
+        }
+        !files.is_empty()
+    });
     let mut kinds = by_kind.into_iter();
     match (kinds.next(), kinds.next()) {
         (Some((kind, files)), None) => Ok(Listed { kind, files, classes, findings }),
         (Some((a, files_a)), Some((b, files_b))) => bail!(
-            "{} has {} {a} files and {} {b} files; keep one kind in a folder",
+            "{} has {} {a} files and {} {b} files; keep one kind in a folder, or say which is read \
+             with --set data.kind=audio, image, text or array",
             dir.display(),
             files_a.len(),
             files_b.len()
         ),
         (None, _) => bail!(
             "no files in folders of classes: expected {}/<class>/*.{{wav,flac,ogg,mp3,m4a,png,jpg,\
-             txt}}{}",
+             txt,npy,npz,csv}}{}",
             dir.display(),
             match findings.left_out() {
                 none if none.is_empty() => none,
@@ -133,6 +171,14 @@ pub fn list(dir: &Path) -> Result<Listed> {
             }
         ),
     }
+}
+
+/// Whether a text is about files, by its name, rather than one of them.
+fn is_note(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    ["readme", "license", "licence", "copying", "notice", "authors", "changelog", "citation"]
+        .iter()
+        .any(|note| stem == *note)
 }
 
 #[cfg(test)]
@@ -163,7 +209,7 @@ mod tests {
             "b/deep/3.M4A",
         ]);
         fs::create_dir(folder.path().join("c")).unwrap();
-        let listed = list(folder.path()).unwrap();
+        let listed = list(folder.path(), None).unwrap();
         assert_eq!(listed.kind, Kind::Audio);
         let files = listed.files.iter();
         let found: Vec<_> = files.map(|file| (file.path.to_str().unwrap(), &*file.class)).collect();
@@ -182,13 +228,48 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_apart_is_said() {
-        let error = |files: &[&str]| format!("{:#}", list(folder(files).path()).unwrap_err());
+        let error = |files: &[&str]| format!("{:#}", list(folder(files).path(), None).unwrap_err());
         let message = error(&["a/1.png", "b/1.JPG", "b/2.txt"]);
         assert!(message.contains("2 PNG or JPEG files and 1 text files"), "{message}");
         let message = error(&["a/1.gif", "1.wav"]);
         assert!(message.contains("<class>/*") && message.contains(".gif files: 1"), "{message}");
-        let message = format!("{:#}", list(Path::new("/nowhere")).unwrap_err());
+        let message = format!("{:#}", list(Path::new("/nowhere"), None).unwrap_err());
         assert!(message.contains("no folder /nowhere"), "{message}");
+    }
+
+    #[test]
+    fn arrays_that_come_with_sounds_or_pictures_are_left_out() {
+        let both = folder(&["a/1.png", "a/labels.csv", "b/1.png", "b/1.npy"]);
+        let listed = list(both.path(), None).unwrap();
+        assert_eq!((listed.kind, listed.files.len()), (Kind::Image, 2));
+        let lines: Vec<_> = listed.findings.lines().collect();
+        let expected =
+            ["left out: .csv files: 1 (a/labels.csv)", "left out: .npy files: 1 (b/1.npy)"];
+        assert_eq!(lines, expected);
+        let arrays = folder(&["a/1.csv", "a/2.NPY", "b/1.npz", "b/readme.txt"]);
+        let listed = list(arrays.path(), None).unwrap();
+        assert_eq!((listed.kind, listed.files.len()), (Kind::Array, 3));
+    }
+
+    #[test]
+    fn notes_are_no_data_beside_files_of_another_kind() {
+        let notes = folder(&["a/1.png", "a/README.txt", "b/License.txt", "b/1.png"]);
+        let listed = list(notes.path(), None).unwrap();
+        assert_eq!((listed.kind, listed.files.len()), (Kind::Image, 2));
+        let lines: Vec<_> = listed.findings.lines().collect();
+        assert_eq!(lines, ["passed over: notes: 2 (a/README.txt, b/License.txt)"]);
+        let texts = folder(&["a/1.txt", "a/README.txt"]);
+        assert_eq!(list(texts.path(), None).unwrap().files.len(), 2);
+
+        let both = folder(&["a/1.png", "a/1.txt", "a/readme.txt"]);
+        let of = |kind| list(both.path(), Some(kind));
+        let lines = |kind| of(kind).unwrap().findings.lines().collect::<Vec<_>>();
+        let expected =
+            ["left out: .txt files: 1 (a/1.txt)", "passed over: notes: 1 (a/readme.txt)"];
+        assert_eq!(lines(Kind::Image), expected);
+        assert_eq!(lines(Kind::Text), ["left out: .png files: 1 (a/1.png)"]);
+        let message = of(Kind::Audio).unwrap_err().to_string();
+        assert!(message.contains("found .png files: 1 (a/1.png); .txt files: 1"), "{message}");
     }
 
     #[test]
@@ -197,7 +278,7 @@ mod tests {
             path: Path::new("a").join(format!("{i}.wav")),
             class: "a".to_owned(),
         };
-        let part = |i, seed| file(i).part(seed, Names::Nfc);
+        let part = |i, seed| file(i).part(seed, Names::Nfc, BORDERS);
         let count = |of| (0..5000).filter(|&i| part(i, 0) == of).count();
         // Standard deviations: 28 and 21.
         assert!(count(Part::Train).abs_diff(4000) < 120, "{}", count(Part::Train));
@@ -206,7 +287,7 @@ mod tests {
         let test: Vec<_> = (0..40).filter(|&i| part(i, 0) == Part::Test).collect();
         assert_eq!(test, PINNED);
         assert_ne!(test, (0..40).filter(|&i| part(i, 1) == Part::Test).collect::<Vec<_>>());
-        assert!((0..40).all(|i| file(i).part(0, Names::AsTheyAre) == part(i, 0)));
+        assert!((0..40).all(|i| file(i).part(0, Names::AsTheyAre, BORDERS) == part(i, 0)));
     }
 
     const PINNED: [usize; 1] = [11];

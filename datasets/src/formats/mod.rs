@@ -1,5 +1,6 @@
 //! Reading files in the forms that data sets are published in.
 
+pub mod array;
 pub mod cifar;
 pub mod idx;
 pub mod labelled_files;

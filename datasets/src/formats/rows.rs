@@ -1,5 +1,6 @@
 //! Tab-separated files without quoting, row by row, with errors that name the line.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use program::interrupt;
 use program::output::note;
 
-const BYTE_ORDER_MARK: &[char] = &['\u{feff}'];
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Calls `each` with the columns of every line of a file, which may end in CR LF. Of bytes that are
 /// not UTF-8, replacement characters are made.
@@ -35,7 +36,7 @@ pub fn for_each_in<const N: usize>(
     mut each: impl FnMut([&str; N]) -> Result<()>,
 ) -> Result<()> {
     let mut line = Vec::new();
-    for number in 1.. {
+    for number in 1_usize.. {
         interrupt::check()?;
         line.clear();
         let place = || format!("{name}, line {number}");
@@ -46,11 +47,8 @@ pub fn for_each_in<const N: usize>(
         if !line.ends_with(b"\n") {
             note(format_args!("warning: {name} does not end with a line end; it may be cut off"));
         }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        // A byte order mark is no part of what the file begins with.
-        let text = text.trim_start_matches(if number == 1 { BYTE_ORDER_MARK } else { &[] });
-        let columns: Vec<&str> = text.strip_suffix('\r').unwrap_or(text).split('\t').collect();
+        let text = text(&line, number);
+        let columns: Vec<&str> = text.split('\t').collect();
         let Ok(columns) = <[&str; N]>::try_from(&columns[..]) else {
             bail!(
                 "{}: expected {N} columns divided by tabs, found {}: the file is cut off there or \
@@ -62,6 +60,16 @@ pub fn for_each_in<const N: usize>(
         each(columns).with_context(place)?;
     }
     Ok(())
+}
+
+/// The text of line `number`, counted from 1, which may end in LF or CR LF. Of bytes that are not UTF-8,
+/// replacement characters are made.
+pub(crate) fn text(line: &[u8], number: usize) -> Cow<'_, str> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    // A byte order mark is no part of what a file begins with.
+    let mark: &[u8] = if number == 1 { BYTE_ORDER_MARK } else { b"" };
+    String::from_utf8_lossy(line.strip_prefix(mark).unwrap_or(line))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod selection;
 mod transform;
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -36,6 +37,12 @@ pub trait Examples: Send + Sync {
     /// If it cannot be read.
     fn label(&self, index: usize) -> Result<i64> {
         Ok(self.example(index)?.label)
+    }
+
+    /// The file that example `index` is, where it is one.
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        let _ = index;
+        None
     }
 
     /// Positions of the longest sequence of example `index`, where examples differ in length.

@@ -1,5 +1,7 @@
 //! Examples of one split or of several, in any order.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 
 use super::{Examples, Split};
@@ -59,6 +61,11 @@ impl Examples for Selection {
     fn label(&self, index: usize) -> Result<i64> {
         let (part, index) = self.find(index);
         part.label(index)
+    }
+
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        let (part, index) = self.find(index);
+        part.name(index)
     }
 
     fn length(&self, index: usize) -> usize {

@@ -1,5 +1,7 @@
 //! A function of every example.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use super::{Examples, Split};
@@ -28,6 +30,10 @@ impl<F: Fn(usize, Example) -> Result<Example> + Send + Sync> Examples for Transf
 
     fn example(&self, index: usize) -> Result<Example> {
         (self.function)(index, self.of.example(index)?)
+    }
+
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        self.of.name(index)
     }
 
     fn length(&self, index: usize) -> usize {

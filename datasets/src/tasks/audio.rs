@@ -4,17 +4,22 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use audio_data::corpus::{self, Recording};
 use audio_data::layout::Listing;
 use audio_data::part::Part;
+use audio_data::read::{is_audio_name, resampled};
 use s4_config::Input;
 use toml::Table;
 
 use super::Splits;
-use crate::examples::recordings::{Extent, Labelled, Recordings, Standardisation};
+use crate::examples::recordings::{Extent, Form, Labelled, Recordings, Standardisation};
+use crate::inputs::Inputs;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
+
+/// A setting `data.scale`, for messages.
+pub(super) const SCALE: &str = "{ mean = 0.0, std = 0.1 }";
 
 /// A data set of recordings with what is asked of each.
 pub(super) struct Labels {
@@ -76,7 +81,7 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         Some(given) => given,
         None => Standardisation::measure(&corpus, &train)?,
     };
-    standardisation.validate()?;
+    standardisation.validate().context("data.scale")?;
     let origin = format!(
         "{} recordings of {} classes at {sample_rate} Hz{} in {}: {} to train on, {} to validate, \
          {} to test",
@@ -88,12 +93,13 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         val.len(),
         test.len()
     );
+    let form = Form { extent, every, standardisation };
     let split = |items| {
-        let corpus = corpus.clone();
-        Split::new(Recordings { corpus, items, extent, every, standardisation })
+        let (corpus, dir) = (corpus.clone(), listing.dir.clone());
+        Split::new(Recordings { corpus, dir, items, form })
     };
     let splits = Splits {
-        shape: Shape { input: Input::Values { features: 1 }, target: Target::Classes(class_names) },
+        shape: shape(class_names),
         config: Table::new(),
         origin,
         findings,
@@ -102,6 +108,41 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         test: split(test),
     };
     Ok((splits, standardisation))
+}
+
+/// The rate in words, "16000 Hz" or "16000 Hz, 1 sample of 2".
+pub(super) fn rate(sample_rate: u32, every: usize) -> String {
+    match every {
+        1 => format!("{sample_rate} Hz"),
+        _ => format!("{sample_rate} Hz, 1 sample of {every}"),
+    }
+}
+
+/// Sound files, brought to `sample_rate`.
+pub(super) fn inputs(class_names: Vec<String>, sample_rate: u32, form: Form) -> Result<Inputs> {
+    ensure!(form.every > 0, "data.every is 0; it must be at least 1");
+    form.standardisation.validate().context("data.scale")?;
+    let most = form.frames(usize::MAX);
+    let read = move |path: &Path| {
+        let mut samples = Vec::new();
+        resampled(path, sample_rate, |block| {
+            samples.extend_from_slice(&block[..block.len().min(most - samples.len())]);
+        })?;
+        ensure!(!samples.is_empty(), "it is too short for a single sample at {sample_rate} Hz");
+        Ok(vec![form.sequence(&samples)])
+    };
+    Ok(Inputs {
+        shape: shape(class_names),
+        padding: form.padding(),
+        about: format!("sound files ({})", audio_data::read::READ),
+        takes: is_audio_name,
+        file: Some(Box::new(read)),
+        line: None,
+    })
+}
+
+fn shape(class_names: Vec<String>) -> Shape {
+    Shape { input: Input::Values { features: 1 }, target: Target::Classes(class_names) }
 }
 
 /// No class may have lost all of its recordings.

@@ -2,18 +2,21 @@
 
 use super::Task;
 use super::image_files::ImageFiles;
-use super::mnist_files::{CLASSES, PIXELS, Set, is_there, open};
+use super::mnist_files::{CLASSES, PIXELS, Set, inputs, is_there, open};
+use crate::provenance::Provenance;
 
 pub(super) const TASK: Task = Task {
     name: "fashion-mnist",
     about: "sequential Fashion-MNIST: clothes, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES),
+    provenance: |_, _| Ok(Provenance::official(true)),
     paper: include_str!("../../../configs/lra/fashion-mnist.toml"),
     small: include_str!("../../../configs/lra/fashion-mnist-small.toml"),
     source: "Fashion-MNIST's four IDX files",
     archives: &FASHION_MNIST.archives(),
     is_there: |dir| is_there(dir, &FASHION_MNIST),
+    read: Some(|_, _| Ok(inputs(&FASHION_MNIST, None))),
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, &FASHION_MNIST, None))
 };
 

@@ -20,11 +20,13 @@ use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 use toml::Table;
 
-use super::audio::{self, Labels, Reading};
+use super::audio::{self, Labels, Reading, SCALE};
 use super::{Splits, Task};
-use crate::examples::recordings::{Extent, Standardisation};
+use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::fetch::{Archive, Packing};
+use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::provenance::Provenance;
 
 pub(super) const TASK: Task = Task {
     name: "fsdd",
@@ -42,6 +44,8 @@ pub(super) const TASK: Task = Task {
         packing: Packing::TarGz { folder: "free-spoken-digit-dataset-1.0.9", bare: false },
     }],
     is_there: |dir| find(Some(dir)).is_ok(),
+    read: Some(inputs),
+    provenance,
     ..Task::of::<Data>(load)
 };
 
@@ -140,12 +144,11 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         };
         entries.push((class.with_context(known)?, part.with_context(known)?));
     }
-    let class_names = (0..CLASSES).map(|digit| digit.to_string()).collect();
-    let labels = Labels { listing, entries, class_names };
+    let labels = Labels { listing, entries, class_names: class_names() };
     let reading = Reading {
         cache: &settings.cache,
         sample_rate: settings.sample_rate,
-        extent: Extent::AtMost(settings.max_length.unwrap_or(usize::MAX)),
+        extent: extent(&settings),
         every: settings.every,
         scale: settings.scale,
         progress,
@@ -156,6 +159,33 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     }
     splits.config = to_table(&Data { held_out, scale: Some(scale), ..settings })?;
     Ok(splits)
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { split_by, sample_rate, every, .. } = task.settings(data)?;
+    let by = match split_by {
+        SplitBy::Speaker => "by speaker",
+        SplitBy::Index => "by index",
+    };
+    Ok(Provenance::official(false).with(by).with(&audio::rate(sample_rate, every)))
+}
+
+fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
+    let settings: Data = task.settings(data)?;
+    let form = Form {
+        extent: extent(&settings),
+        every: settings.every,
+        standardisation: decided(settings.scale, "scale", SCALE)?,
+    };
+    audio::inputs(class_names(), settings.sample_rate, form)
+}
+
+fn extent(settings: &Data) -> Extent {
+    Extent::AtMost(settings.max_length.unwrap_or(usize::MAX))
+}
+
+fn class_names() -> Vec<String> {
+    (0..CLASSES).map(|digit| digit.to_string()).collect()
 }
 
 fn part(speaker: &String, held_out: &HeldOut) -> Part {

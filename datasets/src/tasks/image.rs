@@ -7,11 +7,13 @@ use toml::Table;
 
 use super::image_files::ImageFiles;
 use super::{Splits, Task};
-use crate::examples::images::Moments;
+use crate::examples::images::{Colour, Images, Moments};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
-use crate::formats::cifar::{self, CLASSES, Colour, PIXELS};
+use crate::formats::cifar::{self, CLASSES, PIXELS};
+use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
@@ -19,12 +21,14 @@ pub(super) const TASK: Task = Task {
     about: "grey CIFAR-10, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES.len()),
-    published: Some(88.65),
+    published: Some(Published { figure: 88.65, train: 45_000 }),
+    provenance: |_, _| Ok(Provenance::official(true)),
     paper: include_str!("../../../configs/lra/image.toml"),
     small: include_str!("../../../configs/lra/image-small.toml"),
     source: SOURCE,
     archives: ARCHIVES,
     is_there,
+    read: Some(|_, _| Ok(inputs(Colour::Grey, &[MOMENTS]))),
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, Colour::Grey, &[MOMENTS]))
 };
 
@@ -44,6 +48,13 @@ const FOLDERS: &[&str] = &["cifar-10-batches-bin"];
 
 pub(super) fn is_there(dir: &Path) -> bool {
     locate(Some(dir), "", FOLDERS, cifar::is_there).is_ok()
+}
+
+/// Pictures as CIFAR-10's are read.
+pub(super) fn inputs(colour: Colour, moments: &[Moments]) -> Inputs {
+    let shape = ImageFiles::shape(moments.len() as i64, CLASSES);
+    let images = Images::grey(Vec::new(), Vec::new(), PIXELS).standardised(moments);
+    Inputs::pictures(shape, (32, 32), colour, move |pixels| images.sequence(pixels))
 }
 
 /// CIFAR-10 with one of the moments for each feature of a pixel.

@@ -29,6 +29,14 @@ pub(super) struct ImageFiles {
 }
 
 impl ImageFiles {
+    /// What goes in, with this many values a pixel, and what is asked for.
+    pub(super) fn shape(features: i64, classes: [&str; 10]) -> Shape {
+        Shape {
+            input: Input::Values { features },
+            target: Target::Classes(classes.map(str::to_owned).to_vec()),
+        }
+    }
+
     /// The images of `name` in `dir`, with this many values a pixel. A tenth of the training images
     /// is held out for validation.
     pub(super) fn splits(
@@ -40,10 +48,7 @@ impl ImageFiles {
     ) -> Result<Splits> {
         let (rest, [held_out]) = hold_out_tenths(train.len(), self.seed);
         Ok(Splits {
-            shape: Shape {
-                input: Input::Values { features },
-                target: Target::Classes(classes.map(str::to_owned).to_vec()),
-            },
+            shape: Self::shape(features, classes),
             config: to_table(self)?,
             origin: format!(
                 "{name} in {}: {} images to train on, {} to validate, {} to test",

@@ -23,10 +23,13 @@ use toml::Table;
 
 use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
-use crate::examples::tokens::{END, TokenSet};
+use crate::examples::texts::is_text_name;
+use crate::examples::tokens::{END, PAD, TokenSet, sequence};
+use crate::inputs::Inputs;
 use crate::listops::grammar::{self, VALUES, VOCABULARY};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::token_file::{cached, hash_files};
 
@@ -35,13 +38,15 @@ pub(super) const TASK: Task = Task {
     about: "what is a nested expression worth?",
     length: Some(MAX_LENGTH),
     classes: Some(VALUES as usize),
-    published: Some(59.60),
+    published: Some(Published { figure: 59.60, train: PUBLISHED_COUNT }),
+    provenance,
     paper: include_str!("../../../configs/lra/listops.toml"),
     small: include_str!("../../../configs/lra/listops-small.toml"),
     source: "generated, or the official release",
     archives: lra_release::ARCHIVES,
     generate: Some(generate),
     is_there: |dir| locate(Some(dir), "listops", &FOLDERS, is_there).is_ok(),
+    read: Some(|_, _| Ok(inputs())),
     ..Task::of::<Data>(load)
 };
 
@@ -90,16 +95,46 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     };
     let [train, val, test] = set.into_parts();
     Ok(Splits {
-        shape: Shape {
-            input: Input::Tokens { vocabulary: VOCABULARY as i64 },
-            target: Target::Classes((0..VALUES).map(|value| value.to_string()).collect()),
-        },
+        shape: shape(),
         config: to_table(&settings)?,
         train,
         val,
         test,
         origin,
         findings: Findings::default(),
+    })
+}
+
+fn shape() -> Shape {
+    Shape {
+        input: Input::Tokens { vocabulary: VOCABULARY as i64 },
+        target: Target::Classes((0..VALUES).map(|value| value.to_string()).collect()),
+    }
+}
+
+fn inputs() -> Inputs {
+    let read = |line: &str| {
+        let expression = grammar::parse(line)?;
+        grammar::evaluate(&expression)?; // it is a whole one
+        Ok(vec![sequence(tokens(&expression))])
+    };
+    Inputs {
+        shape: shape(),
+        padding: Some(PAD.into()),
+        about: "expressions such as [MAX 4 3 [MIN 2 3 ] 1 ], one a line (.txt)".to_owned(),
+        takes: is_text_name,
+        file: None,
+        line: Some(Box::new(read)),
+    }
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { dir, count, lengths, .. } = task.settings(data)?;
+    let Lengths { shortest, longest } = lengths;
+    Ok(match dir {
+        Some(_) => Provenance::official(true),
+        None => Provenance::generated(count, lengths == Lengths::PUBLISHED)
+            .with(&format!("{shortest} to {longest} tokens")),
     })
 }
 
@@ -169,9 +204,13 @@ fn make(recipe: &Recipe, progress: bool) -> Result<[Vec<Vec<u8>>; 3]> {
     parts.ok_or_else(exit::interrupted)
 }
 
-/// Adds an expression as the model sees it: at most 2,048 tokens with the end token.
+/// An expression as the model sees it: at most 2,048 tokens with the end token.
+fn tokens(expression: &[u8]) -> impl Iterator<Item = u8> {
+    expression.iter().copied().take(MAX_LENGTH - 1).chain([END])
+}
+
 fn add(set: &mut TokenSet, expression: &[u8], value: u8) {
-    set.extend(expression.iter().copied().take(MAX_LENGTH - 1).chain([END]));
+    set.extend(tokens(expression));
     set.end_sequence();
     set.end_example(value);
 }

@@ -9,10 +9,11 @@ use toml::Table;
 
 use super::image_files::ImageFiles;
 use super::{Splits, Task};
-use crate::examples::images::Images;
+use crate::examples::images::{Colour, Images};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::formats::idx;
+use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
 use crate::split::Split;
 
@@ -91,6 +92,17 @@ fn has_all(dir: &Path) -> bool {
 
 pub(super) fn is_there(dir: &Path, set: &Set) -> bool {
     locate(Some(dir), "", &[set.folder], has_all).is_ok()
+}
+
+/// Images as those of the set are read, with their pixels in `order`.
+pub(super) fn inputs(set: &Set, order: Option<Vec<usize>>) -> Inputs {
+    let images = Images::grey(Vec::new(), Vec::new(), PIXELS);
+    let images = match order {
+        Some(order) => images.in_order(Arc::new(order)),
+        None => images,
+    };
+    let (shape, size) = (ImageFiles::shape(1, set.classes), (SIDE as u32, SIDE as u32));
+    Inputs::pictures(shape, size, Colour::Grey, move |pixels| images.sequence(pixels))
 }
 
 /// The images with their pixels in `order` (`None`: row by row).

@@ -32,7 +32,9 @@ use serde::de::DeserializeOwned;
 use toml::Table;
 
 use crate::fetch::Archive;
+use crate::inputs::Inputs;
 use crate::metric::Metric;
+use crate::provenance::{Provenance, Published};
 use crate::section::Section;
 use crate::shape::Shape;
 use crate::split::Split;
@@ -51,8 +53,10 @@ pub struct Task {
     pub classes: Option<usize>,
     /// By what models are compared, and the best checkpoint is chosen on the validation split.
     pub metric: Metric,
-    /// What S4 reaches on the test split in the papers, in the metric's unit.
-    pub published: Option<f64>,
+    /// What S4 reaches in the papers.
+    pub published: Option<Published>,
+    /// Which data a `[data]` section is about.
+    pub provenance: Describe,
     /// Settings of an experiment as in the papers: the text of a TOML file.
     pub paper: &'static str,
     /// The same for a CPU.
@@ -71,10 +75,18 @@ pub struct Task {
     pub is_there: fn(&Path) -> bool,
     /// What [`Task::open`] calls, with the task itself.
     pub load: Load,
+    /// What [`Task::inputs`] calls, where inputs from outside the data can be read.
+    pub read: Option<Read>,
 }
 
 /// Opens the data of a task that the section describes; with `true`, what takes long shows a bar.
 pub type Load = fn(&Task, &Table, bool) -> Result<Splits>;
+
+/// Which data the section is about.
+pub type Describe = fn(&Task, &Table) -> Result<Provenance>;
+
+/// How inputs are read for a model that was trained with the section.
+pub type Read = fn(&Task, &Table) -> Result<Inputs>;
 
 /// A task's data, ready to be read.
 pub struct Splits {
@@ -106,6 +118,7 @@ impl Task {
             classes: None,
             metric: Metric::ACCURACY,
             published: None,
+            provenance: |_, _| Ok(Provenance::default()),
             paper: "",
             small: "",
             section: Section::of::<T>(),
@@ -115,6 +128,7 @@ impl Task {
             generate: None,
             is_there: |_| false,
             load,
+            read: None,
         }
     }
 
@@ -125,6 +139,17 @@ impl Task {
     /// If the section is wrong, or the data is missing, damaged or not what it should be.
     pub fn open(&self, data: &Table, progress: bool) -> Result<Splits> {
         (self.load)(self, data, progress).with_context(|| format!("the data of {}", self.name))
+    }
+
+    /// How inputs from outside the data are read for a model that was trained with the section
+    /// `data` of a run. The data need not be there.
+    ///
+    /// # Errors
+    /// If the section does not say what the data decided, or the task has no such inputs.
+    pub fn inputs(&self, data: &Table) -> Result<Inputs> {
+        let read =
+            self.read.with_context(|| format!("{} reads no inputs from files", self.name))?;
+        read(self, data)
     }
 
     /// The section `data` as its type.

@@ -15,20 +15,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
+use toml::Table;
 
 use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
+use crate::batch::Sequences;
+use crate::examples::images::Colour;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
+use crate::inputs::Inputs;
 use crate::pathfinder::{
     Cached, Difficulty, Generated, ImageSource, Pixels, Release, Spec, write_release,
 };
+use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
     name: "pathfinder",
     about: "are two dots on one path? 32 x 32 pixels",
-    published: Some(94.20),
+    published: Some(Published { figure: 94.20, train: 160_000 }),
     paper: include_str!("../../../configs/lra/pathfinder.toml"),
     small: include_str!("../../../configs/lra/pathfinder-small.toml"),
     ..of_side::<32>()
@@ -45,6 +50,8 @@ pub(super) const fn of_side<const SIDE: usize>() -> Task {
         archives: lra_release::ARCHIVES,
         generate: Some(|request| generate(request, SIDE)),
         is_there: |dir| Release::open(dir, SIDE, Difficulty::Hard).is_ok(),
+        read: Some(|_, _| Ok(inputs(SIDE))),
+        provenance,
         ..Task::of::<Data>(|task, data, _| open(&task.settings(data)?, SIDE))
     }
 }
@@ -77,12 +84,30 @@ fn open(settings: &Data, side: usize) -> Result<Splits> {
         Some(dir) => released(dir, settings, side)?,
         None => generated(settings, side)?,
     };
-    let shape = Shape {
+    let (shape, findings) = (shape(), Findings::default());
+    Ok(Splits { shape, config, train, val, test, origin, findings })
+}
+
+fn shape() -> Shape {
+    Shape {
         input: Input::Values { features: 1 },
         target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
+    }
+}
+
+fn inputs(side: usize) -> Inputs {
+    let size = (side as u32, side as u32);
+    Inputs::pictures(shape(), size, Colour::Grey, |pixels| Sequences::Bytes(pixels.to_vec()))
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { dir, difficulty, count, .. } = task.settings(data)?;
+    let as_published = difficulty == Difficulty::Hard;
+    let found = match dir {
+        Some(_) => Provenance::official(as_published),
+        None => Provenance::generated(count, as_published),
     };
-    let findings = Findings::default();
-    Ok(Splits { shape, config, train, val, test, origin, findings })
+    Ok(found.with(&difficulty.to_string()))
 }
 
 fn released(dir: &Path, settings: &Data, side: usize) -> Result<([Split; 3], String)> {

@@ -17,9 +17,12 @@ use smart_default::SmartDefault;
 use toml::Table;
 
 use super::{Splits, Task, lra_release};
-use crate::examples::tokens::TokenSet;
+use crate::examples::texts::is_text_name;
+use crate::examples::tokens::{PAD, TokenSet, sequence};
 use crate::formats::rows;
+use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::characters::Vocabulary;
 use crate::text::token_file::{cached, hash_files};
@@ -29,12 +32,14 @@ pub(super) const TASK: Task = Task {
     about: "does one paper cite the other? two texts",
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
-    published: Some(90.90),
+    published: Some(Published { figure: 90.90, train: 147_086 }),
+    provenance,
     paper: include_str!("../../../configs/lra/retrieval.toml"),
     small: include_str!("../../../configs/lra/retrieval-small.toml"),
     source: "the official release",
     archives: lra_release::ARCHIVES,
     is_there: |dir| locate(Some(dir), "retrieval", &FOLDERS, is_there).is_ok(),
+    read: Some(inputs),
     ..Task::of::<Data>(load)
 };
 
@@ -82,11 +87,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             listed(&looked)
         )
     })?;
-    let max_length = settings.max_length;
-    ensure!(
-        max_length > 1,
-        "data.max_length is {max_length}; it must be at least 2, the end token being one"
-    );
+    let max_length = max_length(&settings)?;
     let vocabulary = Vocabulary::new(&CHARACTERS.collect::<String>())?;
 
     let paths = FILES.map(|name| folder.join(name));
@@ -114,10 +115,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     let [train, val, test] = set.into_parts();
     let counts = [&train, &val, &test].map(|part| part.len());
     Ok(Splits {
-        shape: Shape {
-            input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
-            target: Target::Pair(CLASSES.map(str::to_owned).to_vec()),
-        },
+        shape: shape(&vocabulary),
         config: to_table(&settings)?,
         train,
         val,
@@ -130,6 +128,52 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             folder.display()
         ),
         findings: Findings::default(),
+    })
+}
+
+fn shape(vocabulary: &Vocabulary) -> Shape {
+    Shape {
+        input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
+        target: Target::Pair(CLASSES.map(str::to_owned).to_vec()),
+    }
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let length = max_length(&task.settings(data)?)?;
+    Ok(Provenance::official(length >= MAX_LENGTH).with(&format!("up to {length} characters")))
+}
+
+fn max_length(settings: &Data) -> Result<usize> {
+    let length = settings.max_length;
+    ensure!(
+        length > 1,
+        "data.max_length is {length}; it must be at least 2, the end token being one"
+    );
+    Ok(length)
+}
+
+fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
+    let max_length = max_length(&task.settings(data)?)?;
+    let vocabulary = Vocabulary::new(&CHARACTERS.collect::<String>())?;
+    let shape = shape(&vocabulary);
+    let read = move |line: &str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        // Two texts, or a line of the official files.
+        let ([first, second] | [_, _, _, first, second]) = columns[..] else {
+            bail!("it has {} columns divided by tabs, expected the two texts", columns.len());
+        };
+        Ok([first, second].map(|text| sequence(vocabulary.tokens(text, max_length))).to_vec())
+    };
+    Ok(Inputs {
+        shape,
+        padding: Some(PAD.into()),
+        about: "pairs of texts divided by a tab, one a line (.tsv, .txt)".to_owned(),
+        takes: |path| {
+            is_text_name(path)
+                || path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("tsv"))
+        },
+        file: None,
+        line: Some(Box::new(read)),
     })
 }
 

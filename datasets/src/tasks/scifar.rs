@@ -1,22 +1,25 @@
 //! Sequential CIFAR-10: colour images read pixel by pixel, 1,024 steps of three values.
 
 use super::Task;
-use super::image::{ARCHIVES, SOURCE, is_there, open};
+use super::image::{ARCHIVES, SOURCE, inputs, is_there, open};
 use super::image_files::ImageFiles;
-use crate::examples::images::Moments;
-use crate::formats::cifar::{CLASSES, Colour, PIXELS};
+use crate::examples::images::{Colour, Moments};
+use crate::formats::cifar::{CLASSES, PIXELS};
+use crate::provenance::{Provenance, Published};
 
 pub(super) const TASK: Task = Task {
     name: "scifar",
     about: "sequential CIFAR-10: colour images, pixel by pixel",
     length: Some(PIXELS),
     classes: Some(CLASSES.len()),
-    published: Some(91.1),
+    published: Some(Published { figure: 91.1, train: 45_000 }),
+    provenance: |_, _| Ok(Provenance::official(true)),
     paper: include_str!("../../../configs/lra/scifar.toml"),
     small: include_str!("../../../configs/lra/scifar-small.toml"),
     source: SOURCE,
     archives: ARCHIVES,
     is_there,
+    read: Some(|_, _| Ok(inputs(Colour::Rgb, &MOMENTS))),
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, Colour::Rgb, &MOMENTS))
 };
 

@@ -17,20 +17,23 @@ use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 use toml::Table;
 
-use super::audio::{self, Labels, Reading};
+use super::audio::{self, Labels, Reading, SCALE};
 use super::{Splits, Task};
 use crate::classes::choose;
-use crate::examples::recordings::{Extent, Standardisation};
+use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
+use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 
 pub(super) const TASK: Task = Task {
     name: "speech-commands",
     about: "which of 35 words is said, raw sound at 16 kHz",
     length: Some(SECOND as usize),
     classes: Some(ALL.len()),
-    published: Some(96.1),
+    published: Some(Published { figure: 96.1, train: 84_843 }),
+    provenance,
     paper: include_str!("../../../configs/lra/speech-commands.toml"),
     small: include_str!("../../../configs/lra/speech-commands-small.toml"),
     has_sample_rate: true,
@@ -45,6 +48,7 @@ pub(super) const TASK: Task = Task {
         packing: Packing::TarGz { folder: "speech_commands_v0.02", bare: true },
     }],
     is_there: |dir| find(Some(dir)).is_ok(),
+    read: Some(inputs),
     ..Task::of::<Data>(load)
 };
 
@@ -116,6 +120,29 @@ fn find(dir: Option<&Path>) -> Result<PathBuf, Vec<PathBuf>> {
     locate(dir, "speech-commands", FOLDERS, has_words)
 }
 
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { classes, sample_rate, every, .. } = task.settings(data)?;
+    let words = classes.map_or(0, |classes| classes.len());
+    let as_published = words == ALL.len() && sample_rate == SECOND && every == 1;
+    let rate = audio::rate(sample_rate, every);
+    Ok(Provenance::official(as_published).with(&format!("{words} words")).with(&rate))
+}
+
+fn extent(settings: &Data) -> Extent {
+    Extent::Exactly(settings.sample_rate as usize)
+}
+
+fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
+    let settings: Data = task.settings(data)?;
+    let form = Form {
+        extent: extent(&settings),
+        every: settings.every,
+        standardisation: decided(settings.scale, "scale", SCALE)?,
+    };
+    let classes = decided(settings.classes, "classes", "[\"yes\", \"no\"]")?;
+    audio::inputs(classes, settings.sample_rate, form)
+}
+
 fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let settings: Data = task.settings(data)?;
     let dir = find(settings.dir.as_deref()).map_err(|looked| {
@@ -164,7 +191,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let reading = Reading {
         cache: &settings.cache,
         sample_rate: settings.sample_rate,
-        extent: Extent::Exactly(settings.sample_rate as usize),
+        extent: extent(&settings),
         every: settings.every,
         scale: settings.scale,
         progress,

@@ -4,11 +4,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use audio_data::layout::kind_of;
 use program::config::to_table;
-use program::files::{CACHE, walk};
+use program::files::{self, CACHE, walk};
 use program::findings::Findings;
 use program::interrupt;
 use rayon::prelude::*;
@@ -21,11 +22,14 @@ use smart_default::SmartDefault;
 use toml::Table;
 
 use super::{Splits, Task};
-use crate::examples::tokens::TokenSet;
+use crate::examples::texts::is_text_name;
+use crate::examples::tokens::{PAD, TokenSet, sequence};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::hold_out::{self, hold_out_tenths};
+use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 use crate::text::characters::{Counts, Vocabulary};
@@ -36,7 +40,8 @@ pub(super) const TASK: Task = Task {
     about: "is a film review good? letter by letter",
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
-    published: Some(86.82),
+    published: Some(Published { figure: 86.82, train: 22_500 }),
+    provenance,
     paper: include_str!("../../../configs/lra/text.toml"),
     small: include_str!("../../../configs/lra/text-small.toml"),
     source: "the IMDb reviews, aclImdb",
@@ -48,6 +53,7 @@ pub(super) const TASK: Task = Task {
         packing: Packing::TarGz { folder: "aclImdb", bare: false },
     }],
     is_there: |dir| locate(Some(dir), "text", &["aclImdb"], is_there).is_ok(),
+    read: Some(inputs),
     ..Task::of::<Data>(load)
 };
 
@@ -114,11 +120,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             listed(&looked)
         )
     })?;
-    let max_length = settings.max_length;
-    ensure!(
-        max_length > 1,
-        "data.max_length is {max_length}; it must be at least 2, the end token being one"
-    );
+    let max_length = max_length(&settings)?;
     let mut findings = Findings::default();
     let mut part = |part| reviews(&folder, part, &mut findings);
     let parts = [part(PARTS[0])?, part(PARTS[1])?];
@@ -151,10 +153,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     };
     let all = Split::new(set);
     Ok(Splits {
-        shape: Shape {
-            input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
-            target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
-        },
+        shape: shape(&vocabulary),
         config: to_table(&Data { vocabulary: Some(characters), ..settings })?,
         origin: format!(
             "{} reviews to train on and {} to test in {}; {} different tokens",
@@ -167,6 +166,49 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
         val: all.subset(val)?,
         test: all.subset(test)?,
         findings,
+    })
+}
+
+fn shape(vocabulary: &Vocabulary) -> Shape {
+    Shape {
+        input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
+        target: Target::Classes(CLASSES.map(str::to_owned).to_vec()),
+    }
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let length = max_length(&task.settings(data)?)?;
+    Ok(Provenance::official(length >= MAX_LENGTH).with(&format!("up to {length} characters")))
+}
+
+fn max_length(settings: &Data) -> Result<usize> {
+    let length = settings.max_length;
+    ensure!(
+        length > 1,
+        "data.max_length is {length}; it must be at least 2, the end token being one"
+    );
+    Ok(length)
+}
+
+fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
+    let settings: Data = task.settings(data)?;
+    let max_length = max_length(&settings)?;
+    let characters = decided(settings.vocabulary, "vocabulary", "\" etaoinshr\"")?;
+    let vocabulary = Arc::new(Vocabulary::new(&characters).context("data.vocabulary")?);
+    let shape = shape(&vocabulary);
+    let tokens = move |text: &str| sequence(vocabulary.tokens(text, max_length));
+    let line = tokens.clone();
+    let file = move |path: &Path| {
+        let text = String::from_utf8(fs::read(path).map_err(files::cannot("read", path))?);
+        Ok(vec![tokens(&text.context("it is no UTF-8 text")?)])
+    };
+    Ok(Inputs {
+        shape,
+        padding: Some(PAD.into()),
+        about: "texts (.txt)".to_owned(),
+        takes: is_text_name,
+        file: Some(Box::new(file)),
+        line: Some(Box::new(move |text| Ok(vec![line(text)]))),
     })
 }
 

@@ -4,14 +4,15 @@
 //! of `classes`; `class_accuracy` is null where a class has no examples; `accuracy_by_length` is
 //! empty where all examples are of one length.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
+use datasets::split::Split;
 use program::exit::Exit;
-use program::interrupt;
 use program::output::{note, say, say_all};
+use program::{files, interrupt};
 use serde_json::json;
 use training::args::{EvalSplit, EvaluateArgs};
 use training::evaluate::{EvalOptions, evaluate_with_progress};
@@ -19,11 +20,12 @@ use training::objective::Objective;
 use training::run::Run;
 
 use super::decimate::decimate;
+use crate::csv_text::csv_text;
 use crate::experiment::Experiment;
 use crate::metrics::by_length::{self, by_length};
 use crate::metrics::calibration::{BINS, expected_calibration_error};
 use crate::metrics::confusion::Confusion;
-use crate::metrics::gather;
+use crate::metrics::{Prediction, gather, softmax};
 use crate::objective::Classification;
 
 /// Arguments of `evaluate`.
@@ -37,6 +39,10 @@ pub(super) struct Args {
     /// Step of the input relative to the training data, e.g. 2 at half the sampling rate
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     rate: f64,
+    /// Write a CSV file with what the model says of each example: its number, file, label, prediction,
+    /// and the probability of each class
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
     /// Keep one sample of K of the audio [default: R, so that data and model agree]
     #[arg(long, value_name = "K")]
     every: Option<usize>,
@@ -71,7 +77,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let mut model = Classification::new(experiment, shape, device)?.at_rate(args.rate);
     let step = run.load_best(model.params())?;
     let options = EvalOptions::of(&run.experiment.train);
-    let Some(evaluated) = evaluate_with_progress(&mut model, data, options, !no_progress)? else {
+    let evaluated = evaluate_with_progress(&mut model, data.clone(), options, !no_progress)?;
+    let Some(evaluated) = evaluated else {
         note("interrupted; nothing was changed");
         return Ok(Exit::Stopped);
     };
@@ -116,5 +123,31 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             say_all(format_args!("\n{}", by_length::table(&buckets)))?;
         }
     }
+    if let Some(path) = &args.predictions {
+        write_predictions(path, &predictions, class_names, &data)?;
+    }
     Ok(Exit::Done)
+}
+
+/// A line an example, in the order of the split, numbered from 0. Examples that are no files have an
+/// empty field for it.
+fn write_predictions(
+    path: &Path,
+    predictions: &[Prediction],
+    classes: &[String],
+    data: &Split,
+) -> Result<()> {
+    let heading = ["example", "file", "label", "prediction"].map(str::to_owned);
+    let heading = heading.into_iter().chain(classes.iter().cloned()).collect();
+    let row = |prediction: &Prediction| -> Vec<String> {
+        let file = data.name(prediction.index);
+        let file = file.map_or_else(String::new, |file| file.display().to_string());
+        let of = |class: usize| classes[class].clone();
+        let columns =
+            [prediction.index.to_string(), file, of(prediction.label), of(prediction.predicted)];
+        let probabilities = softmax(&prediction.logits);
+        columns.into_iter().chain(probabilities.iter().map(f64::to_string)).collect()
+    };
+    let rows = [heading].into_iter().chain(predictions.iter().map(row));
+    files::write(path, csv_text(rows)?.as_bytes())
 }

@@ -6,6 +6,7 @@ mod decimate;
 mod evaluate;
 mod fetch_data;
 mod generate_data;
+mod predict;
 mod report;
 mod tasks;
 mod train;
@@ -35,6 +36,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate a run's best weights.
     Evaluate(evaluate::Args),
+    /// Classify files with a run's best weights.
+    Predict(predict::Args),
     /// Write generated data in the official layout.
     GenerateData(generate_data::Args),
     /// Fetch a task's official archives.
@@ -62,6 +65,7 @@ pub fn run() -> Result<Exit> {
         None => train::run(&cli.train),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Evaluate(args)) => evaluate::run(&args),
+        Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::GenerateData(args)) => generate_data::run(&args),
         Some(Command::FetchData(args)) => fetch_data::run(&args),
         Some(Command::Report(args)) => report::run(&args),

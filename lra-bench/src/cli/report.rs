@@ -49,7 +49,7 @@ fn named(names: &[String]) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// The report of everything in `runs/`. What other programs left there is no error.
+/// The report of everything in `runs/`. What cannot be read there is no error.
 fn report_of_all() -> Result<Report> {
     let mut runs = Vec::new();
     for folder in run_dir::list(run_dir::root()) {
@@ -63,5 +63,5 @@ fn report_of_all() -> Result<Report> {
     if runs.is_empty() {
         return Err(usage("there are no runs in runs/; name their folders, or train one first"));
     }
-    Report::of_runs(&runs)
+    Ok(Report::of_runs(&runs))
 }

@@ -30,8 +30,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             task.name,
             or_as_the_data(task.length),
             or_as_the_data(task.classes),
-            task.published.map_or_else(String::new, |figure| {
-                task.metric.show(task.metric.from_unit(figure))
+            task.published.map_or_else(String::new, |published| {
+                task.metric.show(task.metric.from_unit(published.figure))
             }),
             if there { "there" } else { "missing" },
             task.about,

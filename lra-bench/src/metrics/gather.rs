@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
-use super::Prediction;
+use super::{Prediction, highest, softmax};
 use crate::device_batch::DeviceBatch;
 
 /// What [`read`] needs of a batch with these `logits` (B, classes): (B, 2 + classes) of their kind
@@ -37,24 +37,32 @@ pub fn rows(logits: &Tensor, batch: &DeviceBatch) -> Result<Tensor> {
 /// # Errors
 /// If the device fails.
 pub fn read(rows: &Tensor) -> Result<Vec<Prediction>> {
-    let width = usize::try_from(rows.size2()?.1)?;
-    let rows = rows.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?.f_reshape([-1])?;
-    let numbers: Vec<f64> = Vec::try_from(rows)?;
-    let rows = numbers.chunks_exact(width).enumerate();
+    let rows = host(rows)?.into_iter().enumerate();
     Ok(rows
         .map(|(index, row)| {
             let logits = &row[2..];
-            let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let predicted = highest(logits);
             Prediction {
                 index,
                 label: row[0] as usize,
-                predicted: logits.iter().position(|&logit| logit == highest).unwrap_or(0),
-                confidence: 1.0 / logits.iter().map(|logit| (logit - highest).exp()).sum::<f64>(),
+                predicted,
+                confidence: softmax(logits)[predicted],
                 length: row[1] as usize,
                 logits: logits.to_vec(),
             }
         })
         .collect())
+}
+
+/// The rows of a matrix as numbers on the host, for which it waits for the device.
+///
+/// # Errors
+/// If the device fails.
+pub fn host(matrix: &Tensor) -> Result<Vec<Vec<f64>>> {
+    let width = usize::try_from(matrix.size2()?.1)?;
+    let numbers = matrix.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?.f_reshape([-1])?;
+    let numbers: Vec<f64> = Vec::try_from(numbers)?;
+    Ok(numbers.chunks_exact(width).map(<[f64]>::to_vec).collect())
 }
 
 #[cfg(test)]

@@ -25,6 +25,20 @@ pub struct Prediction {
     pub logits: Vec<f64>,
 }
 
+/// The class with the highest score, the first of several.
+pub fn highest(scores: &[f64]) -> usize {
+    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    scores.iter().position(|&score| score == highest).unwrap_or(0)
+}
+
+/// The probabilities of the classes whose scores are `logits`.
+pub fn softmax(logits: &[f64]) -> Vec<f64> {
+    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
 impl Prediction {
     /// Whether it is right.
     pub fn is_correct(&self) -> bool {

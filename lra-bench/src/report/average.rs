@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use datasets::tasks::{self, Task};
 use serde::Serialize;
 
 use super::row::Row;
@@ -17,7 +16,7 @@ pub struct Average {
     pub model: String,
     /// Mean of the six test accuracies.
     pub test: f64,
-    /// The same for S4 in the papers.
+    /// The same for S4 in the papers, where all six are about the papers' data.
     pub paper: Option<f64>,
     /// The runs it is over.
     pub runs: Vec<PathBuf>,
@@ -39,6 +38,7 @@ pub(super) fn averages(rows: &[Row]) -> Vec<Average> {
 fn average(rows: &[Row], model: &str) -> Option<Average> {
     let mut runs = Vec::new();
     let mut sum = 0.0;
+    let mut papers = Vec::new();
     for task in LRA_TASKS {
         let finished = rows
             .iter()
@@ -46,27 +46,28 @@ fn average(rows: &[Row], model: &str) -> Option<Average> {
         let validated = finished.filter_map(|row| Some((row.val?.mean, row.test?.mean, row)));
         let (_, test, row) = validated.max_by(|a, b| a.0.total_cmp(&b.0))?;
         sum += test;
+        papers.push(row.paper);
         runs.extend(row.runs.iter().cloned());
     }
     let count = LRA_TASKS.len() as f64;
-    let papers: Option<Vec<f64>> =
-        LRA_TASKS.iter().map(|name| tasks::find(name).ok().and_then(published)).collect();
-    let paper = papers.map(|shares| shares.iter().sum::<f64>() / count);
+    let paper = papers.into_iter().sum::<Option<f64>>().map(|sum| sum / count);
     Some(Average { model: model.to_owned(), test: sum / count, paper, runs })
-}
-
-fn published(task: &Task) -> Option<f64> {
-    task.published.map(|figure| task.metric.from_unit(figure))
 }
 
 #[cfg(test)]
 mod tests {
+    use datasets::metric::Metric;
+
     use super::*;
     use crate::report::row::Spread;
 
     fn row(task: &str, model: &str, val: f64, test: Option<f64>) -> Row {
         Row {
+            program: "lra-bench",
             task: task.to_owned(),
+            data: String::new(),
+            train_samples: None,
+            metric: Metric::ACCURACY,
             model: model.to_owned(),
             layers: 1,
             width: 1,

@@ -1,6 +1,6 @@
 //! What came of runs, side by side.
 //!
-//! [`run`] reads their folders; runs that differ in their seed alone become one [`row`]; [`average`]
+//! [`run`] reads their folders, those of other programs too; runs that differ in their seed alone become one [`row`]; [`average`]
 //! is that of the Long Range Arena; [`table`] shows it all.
 
 pub mod average;
@@ -33,14 +33,11 @@ impl Report {
     /// If one cannot be read.
     pub fn of(folders: &[PathBuf]) -> Result<Self> {
         let runs = folders.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
-        Self::of_runs(&runs)
+        Ok(Self::of_runs(&runs))
     }
 
     /// A report of these runs.
-    ///
-    /// # Errors
-    /// If one is of a task that is not known.
-    pub fn of_runs(runs: &[Run]) -> Result<Self> {
+    pub fn of_runs(runs: &[Run]) -> Self {
         let mut groups: Vec<Vec<&Run>> = Vec::new();
         for run in runs {
             let is_theirs =
@@ -50,14 +47,16 @@ impl Report {
                 None => groups.push(vec![run]),
             }
         }
-        let experiments = groups.iter().map(|group| Row::of(group)).collect::<Result<Vec<_>>>()?;
+        let experiments: Vec<Row> = groups.iter().map(|group| Row::of(group)).collect();
         let lra_average = average::averages(&experiments);
-        Ok(Self { experiments, lra_average })
+        Self { experiments, lra_average }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use datasets::tasks;
 
     use super::*;
@@ -69,7 +68,9 @@ mod tests {
         experiment.train.seed = seed;
         experiment.model.d_model = Some(width);
         let seeds_of = seeds_of.map(PathBuf::from);
-        Run { folder: name.into(), seeds_of, experiment, summary: None }
+        let mut run = Run::of(Path::new(name), &experiment).unwrap();
+        run.seeds_of = seeds_of;
+        run
     }
 
     #[test]
@@ -82,7 +83,7 @@ mod tests {
             run("again", 1, 8, None), // a seed that is there
             run("g/seed-2", 2, 8, Some("g")),
         ];
-        let report = Report::of_runs(&runs).unwrap();
+        let report = Report::of_runs(&runs);
         let rows: Vec<&[PathBuf]> = report.experiments.iter().map(|row| &*row.runs).collect();
         let expected: [&[&str]; 4] =
             [&["a", "b"], &["wide"], &["g/seed-1", "g/seed-2"], &["again"]];

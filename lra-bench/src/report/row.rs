@@ -2,19 +2,25 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use datasets::metric::Metric;
 use serde::Serialize;
-use toml::Value;
 use training::summary::Summary;
 
-use super::run::Run;
+use super::run::{Run, Subject};
 
 /// What came of an experiment. Shares are between 0 and 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
+    /// The program that trained it.
+    pub program: &'static str,
     /// The task's name.
     pub task: String,
+    /// Which data it is about; empty where that is not known.
+    pub data: String,
+    /// Examples to train on.
+    pub train_samples: Option<u64>,
+    /// What `val`, `test` and `paper` are, and which way it improves.
+    pub metric: Metric,
     /// What mixes the positions: `S4`, `S4D`, a baseline.
     pub model: String,
     /// Number of layers.
@@ -22,13 +28,13 @@ pub struct Row {
     pub width: i64,
     /// Trained scalars.
     pub parameters: Option<usize>,
-    /// The task's metric on the validation split, as the best weights have it.
+    /// On the validation split, as the best weights have it.
     pub val: Option<Spread>,
-    /// The task's metric on the test split, of the runs that are finished.
+    /// On the test split, of the runs that are finished.
     pub test: Option<Spread>,
     /// Chance accuracy, assuming balanced classes.
     pub chance: Option<f64>,
-    /// The task's metric on the test split of S4 in the papers.
+    /// Of S4 in the papers, where the data is theirs.
     pub paper: Option<f64>,
     /// Training samples in a second, on average.
     pub samples_per_s: Option<f64>,
@@ -71,39 +77,41 @@ impl Spread {
 
 impl Row {
     /// Of runs of one experiment, at least one.
-    pub(super) fn of(runs: &[&Run]) -> Result<Self> {
-        let experiment = &runs[0].experiment;
-        let task = experiment.task()?;
-        let metric = &task.metric;
-        let found = experiment.data.get("classes").and_then(Value::as_array).map(Vec::len);
-        let classes = found.or(task.classes).filter(|_| *metric == Metric::ACCURACY);
+    pub(super) fn of(runs: &[&Run]) -> Self {
+        let first = runs[0];
+        let Subject { program, task, metric, classes, data, .. } = &first.subject;
+        let classes = classes.filter(|_| *metric == Metric::ACCURACY);
         let summaries: Vec<&Summary> = runs.iter().filter_map(|run| run.summary.as_ref()).collect();
         let all = |figure: fn(&Summary) -> Option<f64>| -> Vec<f64> {
             summaries.iter().filter_map(|summary| figure(summary)).collect()
         };
-        let figures = |of: fn(&Run, &Metric) -> Option<f64>| -> Vec<f64> {
-            runs.iter().filter_map(|run| of(run, metric)).collect()
+        let figures = |of: fn(&Run) -> Option<f64>| -> Vec<f64> {
+            runs.iter().filter_map(|run| of(run)).collect()
         };
         let speeds = all(|summary| Some(summary.samples_per_s).filter(|speed| *speed > 0.0));
-        Ok(Self {
-            task: task.name.to_owned(),
-            model: experiment.model.name().to_owned(),
-            layers: experiment.model.depth(),
-            width: experiment.model.width(),
+        Self {
+            program,
+            task: task.clone(),
+            data: data.words.clone(),
+            train_samples: first.train_samples(),
+            metric: *metric,
+            model: first.model.name().to_owned(),
+            layers: first.model.depth(),
+            width: first.model.width(),
             parameters: summaries.first().map(|summary| summary.parameters),
             val: Spread::of(&figures(Run::val)),
             test: Spread::of(&figures(Run::test)),
             chance: classes.map(|classes| 1.0 / classes as f64),
-            paper: task.published.map(|figure| metric.from_unit(figure)),
+            paper: first.published(),
             samples_per_s: mean(&speeds),
             peak_mib: all(|summary| summary.peak_mib).into_iter().reduce(f64::max),
             steps: mean(&all(|summary| Some(summary.step as f64))),
             device: summaries.first().map(|summary| summary.device.clone()),
-            seeds: runs.iter().map(|run| run.experiment.train.seed).collect(),
+            seeds: runs.iter().map(|run| run.seed).collect(),
             finished: runs.iter().filter(|run| run.is_finished()).count(),
             runs: runs.iter().map(|run| run.folder.clone()).collect(),
-            seeds_of: runs[0].seeds_of.clone(),
-        })
+            seeds_of: first.seeds_of.clone(),
+        }
     }
 
     /// How far the runs are: nothing to say of those that are all finished.

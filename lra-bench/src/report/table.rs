@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use datasets::metric::{Better, Metric, Unit};
 use program::names::shown;
 
 use super::Report;
@@ -16,10 +17,13 @@ pub enum Style {
     Markdown,
 }
 
-const HEADINGS: [&str; 13] = [
+const HEADINGS: [&str; 16] = [
     "task",
+    "data",
+    "examples",
     "model",
     "parameters",
+    "metric",
     "val",
     "test",
     "chance",
@@ -32,7 +36,7 @@ const HEADINGS: [&str; 13] = [
     "run",
 ];
 /// Columns of words begin where their headings do, columns of numbers end there.
-const WORDS: [&str; 4] = ["task", "model", "device", "run"];
+const WORDS: [&str; 6] = ["task", "data", "model", "metric", "device", "run"];
 
 /// The report as a table, with a line below it for each average.
 pub fn render(report: &Report, style: Style) -> String {
@@ -63,11 +67,11 @@ pub fn render(report: &Report, style: Style) -> String {
     for average in &report.lra_average {
         let paper = average
             .paper
-            .map_or_else(String::new, |paper| format!(" (S4 in the papers: {})", percent(paper)));
+            .map_or_else(String::new, |paper| format!(" (S4 in the papers: {})", share(paper)));
         text += &format!(
             "\nLRA average of {}, six tasks: {}{paper}\n",
             average.model,
-            percent(average.test)
+            share(average.test)
         );
     }
     text
@@ -75,17 +79,23 @@ pub fn render(report: &Report, style: Style) -> String {
 
 fn cells(row: &Row) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or_else(dash, |value| format!("{value:.0}"));
-    let share = |value: Option<f64>| value.map_or_else(dash, percent);
+    let metric = &row.metric;
     let state = row.state();
     let place = row.place();
     vec![
-        row.task.clone(),
+        match row.program {
+            "lra-bench" => row.task.clone(),
+            other => format!("{} ({other})", row.task),
+        },
+        if row.data.is_empty() { dash() } else { row.data.clone() },
+        row.train_samples.map_or_else(dash, |count| count.to_string()),
         format!("{} {} x {}", row.model, row.layers, row.width),
         row.parameters.map_or_else(dash, |count| count.to_string()),
-        row.val.map_or_else(dash, spread),
-        row.test.map_or_else(dash, spread),
-        share(row.chance),
-        share(row.paper),
+        format!("{} {}", metric.name.replace('_', " "), arrow(metric.better)),
+        row.val.map_or_else(dash, |val| spread(metric, val)),
+        row.test.map_or_else(dash, |test| spread(metric, test)),
+        row.chance.map_or_else(dash, share),
+        row.paper.map_or_else(dash, |paper| metric.show(paper)),
         number(row.samples_per_s),
         number(row.peak_mib),
         row.device.clone().unwrap_or_else(dash),
@@ -99,14 +109,28 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
+/// Which way a metric improves.
+fn arrow(better: Better) -> char {
+    match better {
+        Better::Higher => '↑',
+        Better::Lower => '↓',
+    }
 }
 
-fn spread(spread: Spread) -> String {
-    match spread.standard_deviation {
-        None => percent(spread.mean),
-        Some(deviation) => format!("{:.2} ± {:.2}%", 100.0 * spread.mean, 100.0 * deviation),
+fn share(share: f64) -> String {
+    Metric::ACCURACY.show(share)
+}
+
+fn spread(metric: &Metric, spread: Spread) -> String {
+    let Spread { mean, standard_deviation, .. } = spread;
+    match (standard_deviation, metric.unit) {
+        (None, _) => metric.show(mean),
+        (Some(deviation), Unit::Percent) => {
+            format!("{:.2} ± {:.2}%", 100.0 * mean, 100.0 * deviation)
+        }
+        (Some(deviation), Unit::Plain(unit)) => {
+            format!("{mean:.4} ± {deviation:.4} {unit}").trim_end().to_owned()
+        }
     }
 }
 

@@ -16,7 +16,10 @@ use tch::Device;
 use toml::Table;
 use training::objective::{Objective, Phase};
 
-use crate::binary::{fail, lra_bench, succeed, train_small};
+use crate::binary::{
+    assert_same, fail, lra_bench, predict, predictions, records, run, succeed, train_small,
+    with_input,
+};
 
 /// A model that trains in a moment.
 const TINY: &[&str] = &[
@@ -403,6 +406,234 @@ fn any_folder_of_pictures_or_texts_trains() {
     fail(&mut of(&empty, &[]), 1, &["of the 2 files", "data.seed"]);
     fail(&mut train_small(path, "folder", &[]), 2, &["--data DIR"]);
 }
+
+/// Writes a square picture, grey or in colour.
+fn write_picture(path: &Path, pixels: &[u8], color: png::ColorType) {
+    let side = ((pixels.len() / color.samples()) as f64).sqrt() as u32;
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut encoder = png::Encoder::new(File::create(path).unwrap(), side, side);
+    encoder.set_color(color);
+    encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+}
+
+#[test]
+fn a_picture_is_taken_for_what_evaluate_takes_it_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mnist = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mnist");
+    let idx = mnist.join("t10k-images-idx3-ubyte.gz").display().to_string();
+    for task in ["smnist", "psmnist"] {
+        succeed(&mut train(path, task, &mnist, 2, &[]));
+        let evaluated = predictions(path, &run_of(task));
+        let predicted = predict(path, &run_of(task), std::slice::from_ref(&idx));
+        assert_same(&predicted, &evaluated);
+        assert_eq!(predicted[7][0], format!("{idx}[7]"));
+    }
+
+    write_cifar(&path.join("cifar"));
+    let records = fs::read(path.join("cifar/test_batch.bin")).unwrap();
+    for (number, record) in records.chunks(3073).enumerate() {
+        let pixels = (0..1024).flat_map(|i| [0, 1, 2].map(|colour| record[1 + 1024 * colour + i]));
+        let picture = path.join(format!("pictures/{number}.png"));
+        write_picture(&picture, &pixels.collect::<Vec<_>>(), png::ColorType::Rgb);
+    }
+    for task in ["image", "scifar"] {
+        succeed(&mut train(path, task, &path.join("cifar"), 2, &[]));
+        let predicted = predict(path, &run_of(task), &["pictures".to_owned()]);
+        assert_same(&predicted, &predictions(path, &run_of(task)));
+    }
+
+    let settings = [TINY, &["data.count=8", "data.eval_count=4"]].concat();
+    let mut paths = train_small(path, "pathfinder", &settings);
+    succeed(paths.args(["--max-steps", "2", "--run-dir", "run-pathfinder"]));
+    let config: Table = config_of(path, "pathfinder").parse().unwrap();
+    let mut data = config["data"].as_table().unwrap().clone();
+    data.insert("cache".to_owned(), path.join("data/cache").display().to_string().into());
+    let splits = tasks::find("pathfinder").unwrap().open(&data, false).unwrap();
+    for number in 0..4 {
+        let Sequences::Bytes(pixels) = splits.test.batch(&[number]).unwrap().sequences else {
+            panic!()
+        };
+        let picture = path.join(format!("paths/{number}.png"));
+        write_picture(&picture, &pixels, png::ColorType::Grayscale);
+    }
+    let predicted = predict(path, "run-pathfinder", &["paths".to_owned()]);
+    assert_same(&predicted, &predictions(path, "run-pathfinder"));
+}
+
+#[test]
+fn a_sound_is_taken_for_what_evaluate_takes_it_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write_speech_commands(&path.join("words"));
+    write_fsdd(&path.join("digits"));
+    write_tones(&path.join("tones"));
+    for i in 0..9 {
+        // At another rate than most.
+        write_tone(&path.join(format!("tones/low/fast-{i}.wav")), 11_025, 210.0, 400);
+    }
+    let all = ["data.words=\"all\""];
+    for (task, data, settings) in
+        [("speech-commands", "words", &all[..]), ("fsdd", "digits", &[]), ("folder", "tones", &[])]
+    {
+        succeed(&mut train(path, task, &path.join(data), 2, settings));
+        let evaluated = predictions(path, &run_of(task));
+        let files: Vec<_> = evaluated.iter().map(|record| record[1].clone()).collect();
+        let predicted = predict(path, &run_of(task), &files);
+        assert_same(&predicted, &evaluated);
+        assert!(predicted.iter().map(|record| &record[0]).eq(&files));
+    }
+}
+
+#[test]
+fn files_of_a_folder_are_told_apart_and_those_that_cannot_be_read_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for i in 0..30 {
+        let level = |level| vec![level; 36];
+        write_picture(&path.join(format!("pictures/dark/{i}.png")), &level(i), GREY);
+        write_picture(&path.join(format!("pictures/light/{i}.png")), &level(255 - i), GREY);
+        write(&path.join(format!("texts/long/{i}.txt")), "a long text, ".repeat(9).as_bytes());
+        write(&path.join(format!("texts/short/{i}.txt")), b"no");
+    }
+    for data in ["texts", "pictures"] {
+        succeed(&mut train(path, "folder", &path.join(data), 2, &[]));
+        let evaluated = predictions(path, "run-folder");
+        let files: Vec<_> = evaluated.iter().map(|record| record[1].clone()).collect();
+        assert_same(&predict(path, "run-folder", &files), &evaluated);
+        if data == "texts" {
+            // A line is what a file of it would be.
+            let mut command = lra_bench(path);
+            command.args(["predict", "run-folder", "--device", "cpu", "--csv", "-"]);
+            let (text, _) = with_input(&mut command, "no\n\nno\r\n");
+            let rows = records(&text);
+            let [_, first, second] = &rows[..] else { panic!("{text}") };
+            assert_eq!((&*first[0], &*second[0]), ("-:1", "-:3"));
+            assert_eq!(first[1..], second[1..]);
+        }
+    }
+
+    // One line an input; the rest goes on after what cannot be read.
+    write(&path.join("new/a.gif"), b"GIF89a");
+    write(&path.join("new/cut.png"), b"\x89PNG");
+    write_picture(&path.join("new/deep/wide.png"), &[0; 49], GREY);
+    write_picture(&path.join("new/deep/right.png"), &[0; 36], GREY);
+    let predict = |arguments: &[&str]| {
+        let mut command = lra_bench(path);
+        command.args(["predict", "run-folder", "--device", "cpu"]).args(arguments);
+        command
+    };
+    let (output, stderr) = run(&mut predict(&["new", "pictures/dark/1.png", "none.png"]));
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for words in [
+        "left out: .gif files: 1 (a.gif)",
+        "error: new/cut.png: it is neither a readable PNG nor a JPEG",
+        "error: new/deep/wide.png: it has 7 x 7 pixels, expected 6 x 6",
+        "error: cannot read none.png: it does not exist",
+        "error: 3 of 5 inputs could not be read",
+    ] {
+        assert!(stderr.contains(words), "`{words}` is not in: {stderr}");
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].ends_with("%  new/deep/right.png"), "{text}");
+    assert!(lines[1].ends_with("%  pictures/dark/1.png"), "{text}");
+    assert_eq!(lines.len(), 2);
+
+    let (json, _) = succeed(&mut predict(&["--json", "new/deep/right.png"]));
+    let object: Value = serde_json::from_str(&json).unwrap();
+    let probabilities = object["probabilities"].as_object().unwrap();
+    let sum: f64 = probabilities.values().map(|value| value.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-12 && probabilities.len() == 2, "{json}");
+    let label = object["label"].as_str().unwrap();
+    assert_eq!(object["probability"], probabilities[label], "{json}");
+    assert_eq!(object["file"], "new/deep/right.png");
+
+    let (printed, _) = succeed(&mut predict(&["--csv", "pictures"]));
+    let (nothing, _) = succeed(&mut predict(&["--csv", "pictures", "--out", "all.csv"]));
+    assert_eq!(nothing, "");
+    assert_eq!(fs::read_to_string(path.join("all.csv")).unwrap(), printed);
+    assert_eq!(printed.lines().count(), 61);
+
+    fail(&mut predict(&["-"]), 2, &["`-` is for text", "pictures of 6 x 6 pixels"]);
+    fail(&mut predict(&["texts"]), 1, &["1 of 1 inputs"]);
+    fail(&mut predict(&[]), 2, &["FILE|DIR"]);
+    // What a run from before does not say is asked for.
+    let config = config_of(path, "folder");
+    let older = config.replace("kind = \"image\"\n", "");
+    assert_ne!(older, config);
+    write(&path.join("run-folder/config.toml"), older.as_bytes());
+    fail(&mut predict(&["new"]), 1, &["data.kind", "kind = \"image\"", "[data]"]);
+}
+
+#[test]
+fn arrays_train_and_are_taken_for_what_evaluate_takes_them_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    // Two features, of which the first only counts.
+    let rows = |i: usize, level: f64| -> Vec<[f64; 2]> {
+        (0..20 + i % 5).map(|at| [1e6 + at as f64, level + (i + at) as f64 % 3.0]).collect()
+    };
+    let npy = |rows: &[[f64; 2]]| {
+        let text =
+            format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, 2), }}", rows.len());
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        let length = (10 + text.len() + 1).next_multiple_of(64) - 10;
+        bytes.extend((length as u16).to_le_bytes());
+        bytes.extend(format!("{text:<width$}\n", width = length - 1).bytes());
+        bytes.extend(rows.as_flattened().iter().flat_map(|value| value.to_le_bytes()));
+        bytes
+    };
+    let csv = |rows: &[[f64; 2]]| {
+        let lines = rows.iter().map(|[a, b]| format!("{a},{b}\n"));
+        format!("time,level\n{}", lines.collect::<String>())
+    };
+    for i in 0..20 {
+        write(&path.join(format!("arrays/low/{i}.npy")), &npy(&rows(i, 0.0)));
+        write(&path.join(format!("arrays/high/{i}.csv")), csv(&rows(i, 50.0)).as_bytes());
+    }
+    write(&path.join("arrays/low/cut.npy"), &npy(&rows(0, 0.0))[..200]);
+    write(&path.join("arrays/README.txt"), b"two features");
+    let data = path.join("arrays");
+    let learn = [
+        "train.optimizer.lr=0.02",
+        "train.schedule.warmup_steps=1",
+        "train.schedule.total_steps=60",
+    ];
+    let (_, stderr) = succeed(&mut train(path, "folder", &data, 60, &learn));
+    for words in [
+        "40 arrays of 2 features of 2 classes",
+        "skipped: low/cut.npy: it is no readable array of NumPy: it is damaged or ends too early",
+        "left out: files outside the folders of classes: 1 (README.txt)",
+    ] {
+        assert!(stderr.contains(words), "`{words}` is not in: {stderr}");
+    }
+    assert_eq!(evaluate(path, "folder", &[])["accuracy"], 1.0);
+    let config = config_of(path, "folder");
+    assert!(
+        config.contains("kind = \"array\"") && config.contains("[[data.features]]"),
+        "{config}"
+    );
+    let evaluated = predictions(path, "run-folder");
+    let files: Vec<_> = evaluated.iter().map(|record| record[1].clone()).collect();
+    assert_same(&predict(path, "run-folder", &files), &evaluated);
+
+    // The same numbers are the same example in either form.
+    write(&path.join("same.csv"), csv(&rows(3, 0.0)).as_bytes());
+    let both = ["arrays/low/3.npy".to_owned(), "same.csv".to_owned()];
+    let predicted = predict(path, "run-folder", &both);
+    assert_eq!(predicted[0][1..], predicted[1][1..]);
+    write(&path.join("one.csv"), b"1\n2\n");
+    let mut command = lra_bench(path);
+    command.args(["predict", "run-folder", "one.csv", "--device", "cpu"]);
+    let (output, stderr) = run(&mut command);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("error: one.csv: it has 1 features, expected 2"), "{stderr}");
+    write(&path.join("arrays/low/one.csv"), b"1\n2\n");
+    fail(&mut train(path, "folder", &data, 1, &[]), 1, &["one.csv has 1", "has 2", "the same"]);
+}
+
+const GREY: png::ColorType = png::ColorType::Grayscale;
 
 /// The presets of all tasks are there, valid and of their task.
 #[test]

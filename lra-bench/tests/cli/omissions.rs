@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::binary::{evaluate, fail, lra_bench, run, succeed, train_small};
+use crate::binary::{evaluate, fail, lra_bench, records, run, succeed, train_small};
 #[cfg(target_os = "linux")]
 use crate::privileges::without_privileges;
 use audio_data::wav_out::wav_bytes;
@@ -197,7 +197,7 @@ fn every_class_is_trained_on_and_files_that_come_later_move_none() {
     // By the hash alone, the only file of one class or another would not be trained on.
     let dir = pictures(path);
     (0..12).for_each(|i| write(&dir.join(format!("alone-{i:02}/only.png")), &grey()));
-    let stderr = said(path, "pictures");
+    let (_, stderr) = succeed(train(path, "pictures").args(["--set", "data.split_by=class"]));
     assert_has(&stderr, &["note: classes without a file in the test part: 1", "the val part: "]);
     assert!(!stderr.contains("without a file in the train part"), "{stderr}");
     let config = fs::read_to_string(path.join("run/config.toml")).unwrap();
@@ -232,6 +232,44 @@ fn every_class_is_trained_on_and_files_that_come_later_move_none() {
     succeed(lra_bench(path).args(resumed));
     let resumed: Table = fs::read_to_string(path.join("run/config.toml")).unwrap().parse().unwrap();
     assert_eq!(resumed["data"], config.parse::<Table>().unwrap()["data"]);
+}
+
+#[test]
+fn classes_are_divided_each_by_itself_and_notes_are_no_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, dir) = (folder.path(), pictures(folder.path()));
+    (0..10).for_each(|i| write(&dir.join(format!("c/{i}.png")), &grey()));
+    write(&dir.join("a/readme.txt"), b"about these pictures");
+    let stderr = said(path, "pictures");
+    assert_has(&stderr, &["40 to train on, 5 to validate, 5 to test"]);
+    assert_has(&stderr, &["passed over: notes: 1 (a/readme.txt)"]);
+    let counts = |split: &str| -> Vec<u64> {
+        let matrix = evaluate(path, "run", &["--split", split])["confusion_matrix"].clone();
+        let matrix: Vec<Vec<u64>> = serde_json::from_value(matrix).unwrap();
+        matrix.iter().map(|row| row.iter().sum()).collect()
+    };
+    assert_eq!((counts("val"), counts("test")), (vec![2, 2, 1], vec![2, 2, 1]));
+    let config = fs::read_to_string(path.join("run/config.toml")).unwrap();
+    assert_has(&config, &["split_by = \"stratified\"", "[data.borders]", "kind = \"image\""]);
+
+    // Files that come later move none of these.
+    let held_out = |name: &str| -> Vec<String> {
+        evaluate(path, "run", &["--predictions", name]);
+        let text = fs::read_to_string(path.join(name)).unwrap();
+        let rows = records(&text);
+        rows.into_iter().skip(1).map(|mut record| record.remove(1)).collect()
+    };
+    let before = held_out("before.csv");
+    (10..90).for_each(|i| write(&dir.join(format!("c/{i}.png")), &grey()));
+    let after = held_out("after.csv");
+    assert!(after.len() > before.len(), "{after:?}");
+    let is_new = |file: &&String| !before.contains(file);
+    let of_c = |file: &&String| {
+        let number = file.strip_prefix("pictures/c/").and_then(|name| name.strip_suffix(".png"));
+        number.is_some_and(|number| number.parse::<u32>().unwrap() >= 10)
+    };
+    assert!(before.iter().all(|file| after.contains(file)));
+    assert!(after.iter().filter(is_new).all(|file| of_c(&file)), "{after:?}");
 }
 
 #[test]
@@ -277,7 +315,7 @@ fn names_of_any_kind_are_told_on_one_line_and_pasted_as_one_word() {
     fail(&mut command, 1, &["--resume \"my | run's\""]);
     let (markdown, _) = succeed(lra_bench(path).args(["report", "my | run's", "--markdown"]));
     let row = markdown.lines().nth(2).unwrap();
-    assert_eq!(row.replace("\\|", "").matches('|').count(), 14, "{row}");
+    assert_eq!(row.replace("\\|", "").matches('|').count(), 17, "{row}");
     assert!(row.contains("my \\| run's"), "{row}");
 }
 

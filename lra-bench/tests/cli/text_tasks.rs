@@ -12,7 +12,10 @@ use s4_config::{Input, Output, Shape};
 use tch::Device;
 use training::objective::{Objective, Phase};
 
-use crate::binary::{evaluate, fail, lra_bench, succeed, train_small};
+use crate::binary::{
+    assert_same, evaluate, fail, lra_bench, predict, predictions, records, run, succeed,
+    train_small, with_input,
+};
 use crate::text_files::{files, write};
 
 /// A model that trains in a moment.
@@ -191,4 +194,59 @@ fn retrieval_trains_from_official_files() {
     fs::write(&file, &text[..text.len() - 20]).unwrap();
     let again = ["evaluate", "run", "--device", "cpu"];
     fail(lra_bench(path).args(again), 1, &["new_aan_pairs.eval.tsv, line 9", "cut off"]);
+}
+
+#[test]
+fn a_text_is_taken_for_what_evaluate_takes_it_for() {
+    for task in NAMES {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let data = path.join("data");
+        files(task, &data);
+        succeed(train(path, task, &[]).arg("--data").arg(&data));
+        let evaluated = predictions(path, "run");
+        let inputs = match task {
+            "listops" => {
+                let text = fs::read_to_string(data.join("listops-1000/basic_test.tsv")).unwrap();
+                let expressions = text.lines().skip(1).map(|line| line.split('\t').next().unwrap());
+                let expressions: Vec<_> = expressions.collect();
+                write(&path.join("expressions.txt"), &expressions.join("\n"));
+                vec!["expressions.txt".to_owned()]
+            }
+            "text" => ["neg", "pos"].map(|class| format!("data/aclImdb/test/{class}")).into(),
+            _ => vec!["data/tsv_data/new_aan_pairs.test.tsv".to_owned()],
+        };
+        let predicted = predict(path, "run", &inputs);
+        assert_same(&predicted, &evaluated);
+
+        // The same from standard input, a line each.
+        let lines = match task {
+            "text" => "A very dull film.<br />\nA fine film!\n".to_owned(),
+            _ => fs::read_to_string(path.join(&inputs[0])).unwrap(),
+        };
+        let mut command = lra_bench(path);
+        command.args(["predict", "run", "--device", "cpu", "--csv", "-"]);
+        let piped = records(&with_input(&mut command, &lines).0);
+        if task == "text" {
+            assert_eq!(piped.len(), 3);
+        } else {
+            assert_same(&piped[1..], &evaluated);
+            assert_eq!((&*piped[1][0], &*predicted[1][0]), ("-:1", &*format!("{}:2", inputs[0])));
+        }
+        let wrong = match task {
+            "listops" => ("[MAX 3", ":1: it is cut off: 1 lists are not ended"),
+            "text" => continue,
+            _ => ("one text", ":1: it has 1 columns divided by tabs, expected the two texts"),
+        };
+        write(
+            &path.join("wrong.txt"),
+            &format!("{}\n{}\n", wrong.0, lines.lines().next().unwrap()),
+        );
+        let mut command = lra_bench(path);
+        let (output, stderr) =
+            run(command.args(["predict", "run", "wrong.txt", "--device", "cpu"]));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr.contains(wrong.1) && stderr.contains("1 of 2 inputs"), "{stderr}");
+        assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
 }

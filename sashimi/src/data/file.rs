@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use audio_data::quantise::Scaling;
-use audio_data::read::Reader;
-use dsp::resample::Resampler;
+use audio_data::read::resampled;
 use program::findings::Findings;
 
 use crate::experiment::DataConfig;
@@ -51,33 +50,17 @@ pub fn hear(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result
     let quantiser = config.quantiser()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
-    for_each_sample(path, config.sample_rate()?, |sample| {
-        min = min.min(sample);
-        max = max.max(sample);
+    resampled(path, config.sample_rate()?, |samples| {
+        (min, max) = samples.iter().fold((min, max), |(min, max), &x| (min.min(x), max.max(x)));
     })?;
     let mut codes = Vec::new();
-    let reader = for_each_sample(path, config.sample_rate()?, |sample| {
-        codes.push(quantiser.encode(config.scaling.apply(sample, min, max)));
+    let reader = resampled(path, config.sample_rate()?, |samples| {
+        let scaled = samples.iter().map(|&sample| config.scaling.apply(sample, min, max));
+        codes.extend(scaled.map(|sample| quantiser.encode(sample)));
     })?;
     for remark in reader.remarks() {
         findings.note(remark.to_string(), path);
     }
     ensure!(!codes.is_empty(), "{} holds no samples", path.display());
     Ok(Heard { codes, level: Level { scaling: config.scaling, min, max } })
-}
-
-/// Returns the reader, which knows by then what is to be said about the file.
-fn for_each_sample(path: &Path, rate: u32, mut each: impl FnMut(f32)) -> Result<Reader> {
-    // The reader's errors name the file by themselves.
-    let named = || path.display().to_string();
-    let mut reader = Reader::open(path)?;
-    let mut resampler = Resampler::new(reader.format().rate, rate).with_context(named)?;
-    let mut resampled = Vec::new();
-    while let Some(block) = reader.next_block()? {
-        resampler.push(block, &mut resampled).with_context(named)?;
-        resampled.drain(..).for_each(&mut each);
-    }
-    resampler.finish(&mut resampled).with_context(named)?;
-    resampled.drain(..).for_each(each);
-    Ok(reader)
 }

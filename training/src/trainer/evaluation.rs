@@ -131,7 +131,7 @@ impl<O: Objective> Trainer<O> {
         self.report.completed();
         let summary = self.summary(true, test);
         summary.write(self.run.path())?;
-        Ok(Outcome::Finished(summary))
+        Ok(Outcome::Finished(Box::new(summary)))
     }
 
     fn summary(&self, finished: bool, test: Option<Evaluation>) -> Summary {
@@ -142,6 +142,7 @@ impl<O: Objective> Trainer<O> {
             finished,
             step: self.state.step,
             epochs: self.state.batches as f64 / self.state.batches_per_epoch as f64,
+            train_samples: Some(self.splits.train.len() as u64),
             parameters: self.objective.params().num_parameters(),
             device: format!("{device:?}"),
             best: self.state.best.map(|(value, step)| BestValue {

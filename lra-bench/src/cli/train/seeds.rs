@@ -13,14 +13,15 @@ use program::names::{pasted, shown};
 use program::output::{note, say_all};
 use training::args::echo;
 use training::device::Chosen;
+use training::run::Run;
 use training::run_dir::{self, RunDir};
+use training::summary::Summary;
 use training::trainer::Outcome;
 
 use super::args::Args;
 use super::one::{continued, train};
 use crate::experiment::Experiment;
 use crate::report::Report;
-use crate::report::run::Run;
 use crate::report::table::{Style, render};
 
 /// The folder of several seeds that `name` means: itself, or below `runs/`.
@@ -67,7 +68,8 @@ pub(super) fn start(
 pub(super) fn resume(args: &Args, folder: &Path, device: &Chosen) -> Result<Exit> {
     let runs = run_dir::seeds(folder);
     for (number, path) in runs.iter().enumerate() {
-        let before = Run::read(path)?;
+        let before: Run<Experiment> = Run::read(path)?;
+        let is_finished = Summary::read(path)?.is_some_and(|summary| summary.finished);
         let (mut experiment, changes) = continued(args, path)?;
         if args.seeds.is_empty() && number == 0 {
             echo(&changes);
@@ -81,7 +83,7 @@ pub(super) fn resume(args: &Args, folder: &Path, device: &Chosen) -> Result<Exit
         }
         experiment.train.seed = seed;
         let of = format!("seed {seed} ({} of {}): {}", number + 1, runs.len(), path.display());
-        if before.is_finished() && experiment == before.experiment {
+        if is_finished && experiment == before.experiment {
             note(format_args!("{of}: finished"));
             continue;
         }

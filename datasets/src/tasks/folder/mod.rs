@@ -1,5 +1,9 @@
-//! Any folder of files with one folder per class: sound, pictures (PNG, JPEG) or text (`*.txt`). What
-//! the files hold decides what is classified: samples, grey pixels or characters.
+//! Any folder of files with one folder per class: sound, pictures (PNG, JPEG), text (`*.txt`) or arrays
+//! (`.npy`, `.npz`, `.csv`). What the files hold decides what is classified: samples, grey pixels,
+//! characters or features.
+
+mod arrays;
+mod division;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,34 +17,49 @@ use audio_data::part::Part;
 use audio_data::split::Names;
 use program::config::to_table;
 use program::exit::{describe, usage};
-use program::files::CACHE;
+use program::files::{self, CACHE};
 use program::findings::{self, Findings};
+use program::interrupt;
 use program::progress::Progress;
+use rayon::prelude::*;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use toml::Table;
 
-use super::audio::{self, Labels, Reading};
+use self::division::{Borders, Division, SplitBy};
+use super::audio::{self, Labels, Reading, SCALE};
 use super::{Splits, Task};
+use crate::batch::Sequences;
 use crate::classes::choose;
+use crate::examples::images::Colour;
 use crate::examples::pictures::{self, Pictures, Size};
-use crate::examples::recordings::{Extent, Standardisation};
-use crate::examples::texts::{Texts, VOCABULARY};
+use crate::examples::recordings::{Extent, Form, Standardisation};
+use crate::examples::texts::{PADDING, Texts, VOCABULARY, is_text_name, tokens};
+use crate::formats::array;
 use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
+use crate::inputs::{Inputs, decided};
+use crate::provenance::Provenance;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
     name: "folder",
     about: "files of your own, one folder per class",
-    paper: include_str!("../../../configs/lra/folder.toml"),
-    small: include_str!("../../../configs/lra/folder-small.toml"),
+    paper: include_str!("../../../../configs/lra/folder.toml"),
+    small: include_str!("../../../../configs/lra/folder-small.toml"),
     has_sample_rate: true,
-    source: "audio, PNG, JPEG or text files in --data DIR/<class>/", // none is looked for
+    source: "audio, PNG, JPEG, text files or arrays in --data DIR/<class>/", // none is looked for
+    read: Some(inputs),
+    provenance,
     ..Task::of::<Data>(load)
 };
+
+/// Pixels.
+const GREY: Input = Input::Values { features: 1 };
+/// Characters.
+const TEXT: Input = Input::Tokens { vocabulary: VOCABULARY };
 
 /// Where files are, and how they are read.
 #[skip_serializing_none]
@@ -52,19 +71,31 @@ struct Data {
     /// The classes, in the order of their numbers; all folders, by name, where it is missing. Kept
     /// with a run.
     classes: Option<Vec<String>>,
+    /// What the files hold: `audio`, `image`, `text` or `array`; the one kind that is there where it is missing.
+    /// Kept with a run.
+    kind: Option<Kind>,
     /// Decides with a file's name which part the file is in.
     seed: u64,
     /// What of a name decides: `nfc`, its normal form, the same on macOS and elsewhere, or
     /// `as-they-are`, as in runs from before this setting.
     names: Names,
-    /// Whether every `class` has a file to train on, or only the hash of the `path` decides, as in
-    /// runs from before this setting.
+    /// What divides the files: the hash in each class by itself, which has its share in each part
+    /// (`stratified`), the hash where every `class` has a file to train on, or only the hash of the
+    /// `path`, as in runs from before this setting.
     split_by: SplitBy,
     /// Files that are trained on because their class had no others. Kept with a run, so that none of
     /// them moves when others come.
     to_train: Option<Vec<String>>,
-    /// Samples, pixels or characters that are kept of a file; all where it is missing.
+    /// Of `stratified` classes the hashes at which validation and test begin; as the files have it
+    /// where it is missing. Kept with a run, so that none moves when others come.
+    borders: Option<Borders>,
+    /// Samples, pixels, characters or positions that are kept of a file; all where it is missing.
     max_length: Option<usize>,
+    /// Of pictures: width and height; as the files have where it is missing. Kept with a run.
+    size: Option<Size>,
+    /// Of arrays: what each feature is standardised by; measured on the training files where it is
+    /// missing. Kept with a run.
+    features: Option<Vec<Standardisation>>,
     /// Of audio: samples per second that it is brought to; as most files have where it is missing.
     /// Kept with a run.
     sample_rate: Option<u32>,
@@ -77,17 +108,6 @@ struct Data {
     cache: Option<PathBuf>,
 }
 
-/// What divides files into parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum SplitBy {
-    /// The hash of their paths.
-    #[default]
-    Path,
-    /// The hash, class by class: each has a file to train on.
-    Class,
-}
-
 /// The files of a folder with classes and parts.
 struct Labelled<'a> {
     dir: &'a Path,
@@ -98,11 +118,11 @@ struct Labelled<'a> {
 
 fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let settings: Data = task.settings(data)?;
-    ensure!(settings.max_length != Some(0), "data.max_length is 0; it must be at least 1");
+    let max_length = max_length(&settings)?;
     let dir = settings.dir.as_deref().ok_or_else(|| {
         usage("the task `folder` is about files of your own: name their folder with --data DIR")
     })?;
-    let Listed { kind, files, classes, mut findings } = list(dir)?;
+    let Listed { kind, files, classes, mut findings } = list(dir, settings.kind)?;
     let all = classes.iter().cloned().collect();
     let class_names = choose(settings.classes.as_deref(), all, &classes, dir)?;
     for class in classes.iter().filter(|class| !class_names.contains(class)) {
@@ -113,7 +133,9 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         files.into_iter().filter(|file| class_names.contains(&file.class)).collect();
     let (files, size) = match kind {
         Kind::Audio => (files, None),
-        Kind::Image | Kind::Text => readable(dir, files, kind, progress, &mut findings)?,
+        Kind::Image | Kind::Text | Kind::Array => {
+            readable(dir, files, kind, progress, &mut findings)?
+        }
     };
     for class in &class_names {
         ensure!(
@@ -127,15 +149,10 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             }
         );
     }
-    let to_train = match (settings.split_by, &settings.to_train) {
-        (SplitBy::Path, _) => None,
-        (SplitBy::Class, Some(given)) => Some(given.clone()),
-        (SplitBy::Class, None) => Some(alone(&files, &class_names, &settings)),
-    };
+    let division = Division::new(&settings, &files, &class_names);
     let labelled = |file: LabelledFile| {
         let class = class_names.iter().position(|name| *name == file.class)?;
-        let is_alone = to_train.iter().flatten().any(|path| *path == settings.names.of(&file.path));
-        let part = if is_alone { Part::Train } else { file.part(settings.seed, settings.names) };
+        let part = division.part(&file);
         Some((file, class as i64, part))
     };
     let files: Vec<_> = files.into_iter().filter_map(labelled).collect();
@@ -154,26 +171,35 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         }
     }
     let labelled = Labelled { dir, files, class_names: class_names.clone(), findings };
-    let classes = Some(class_names);
-    let mut decided = Data { classes, to_train, ..settings.clone() };
-    if kind != Kind::Audio {
-        only_for_audio(&settings, kind)?;
-    }
+    let Division { to_train, borders, .. } = division;
+    let (classes, kept) = (Some(class_names), Some(kind));
+    let mut decided = Data { classes, to_train, borders, kind: kept, ..settings.clone() };
+    refuse_others(&settings, kind)?;
     let mut splits = match kind {
         Kind::Audio => {
-            let (splits, sample_rate, scale) = audio(labelled, &settings, progress)?;
+            let (splits, sample_rate, scale) = audio(labelled, &settings, max_length, progress)?;
             (decided.sample_rate, decided.scale) = (Some(sample_rate), Some(scale));
             splits
         }
-        Kind::Image => images(labelled, size.context("there are no pictures")?, &settings)?,
-        Kind::Text => texts(labelled, &settings)?,
+        Kind::Image => {
+            let size = size.context("there are no pictures")?;
+            decided.size = Some(size);
+            images(labelled, size, settings.size, max_length)?
+        }
+        Kind::Text => texts(labelled, max_length)?,
+        Kind::Array => {
+            let given = settings.features.as_deref();
+            let (splits, features) = arrays::open(labelled, given, max_length)?;
+            decided.features = Some(features);
+            splits
+        }
     };
     splits.config = to_table(&decided)?;
     Ok(splits)
 }
 
-/// The files that can be read, and the size of pictures; the others are told. Pictures are read to
-/// their ends: training is to end with no surprise.
+/// The files that can be read, and the size of pictures; the others are told. Pictures and arrays are
+/// read to their ends: training is to end with no surprise.
 fn readable(
     dir: &Path,
     files: Vec<LabelledFile>,
@@ -190,6 +216,15 @@ fn readable(
             let count = || progress.count(done.fetch_add(1, Relaxed) + 1, total, "pictures read");
             let checked = pictures::check(&paths, &count);
             checked?.into_iter().map(|checked| checked.map(Some)).collect()
+        }
+        Kind::Array => {
+            let read = |path: &PathBuf| {
+                interrupt::check()?;
+                let read = array::read(path).map(|_| None);
+                progress.count(done.fetch_add(1, Relaxed) + 1, total, "arrays read");
+                Ok(read)
+            };
+            paths.par_iter().map(read).collect::<Result<_>>()?
         }
         _ => {
             let open = |path| File::open(path).map(|_| None).context("you may not read it");
@@ -215,29 +250,19 @@ fn readable(
     Ok((readable, pictures::common_size(sizes)?))
 }
 
-/// Of each class whose files would all be held out the one that is nearest to the training part.
-fn alone(files: &[LabelledFile], class_names: &[String], settings: &Data) -> Vec<String> {
-    let &Data { seed, names, .. } = settings;
-    let mut alone = Vec::new();
-    for class in class_names {
-        let members = || files.iter().filter(|file| file.class == *class);
-        if members().all(|file| file.part(seed, names) != Part::Train) {
-            let position = |file: &&LabelledFile| file.position(seed, names);
-            let nearest = members().min_by(|a, b| position(a).total_cmp(&position(b)));
-            alone.extend(nearest.map(|file| names.of(&file.path)));
-        }
-    }
-    alone
-}
-
 /// Refuses settings that would be without effect.
-fn only_for_audio(settings: &Data, kind: Kind) -> Result<()> {
-    for (name, given) in [
-        ("sample_rate", settings.sample_rate.is_some()),
-        ("every", settings.every.is_some()),
-        ("scale", settings.scale.is_some()),
+fn refuse_others(settings: &Data, kind: Kind) -> Result<()> {
+    for (name, given, its) in [
+        ("sample_rate", settings.sample_rate.is_some(), Kind::Audio),
+        ("every", settings.every.is_some(), Kind::Audio),
+        ("scale", settings.scale.is_some(), Kind::Audio),
+        ("size", settings.size.is_some(), Kind::Image),
+        ("features", settings.features.is_some(), Kind::Array),
     ] {
-        ensure!(!given, "data.{name} is about audio, but the folder has {kind} files");
+        ensure!(
+            !given || its == kind,
+            "data.{name} is about {its} files, but the folder has {kind} files"
+        );
     }
     Ok(())
 }
@@ -245,6 +270,7 @@ fn only_for_audio(settings: &Data, kind: Kind) -> Result<()> {
 fn audio(
     labelled: Labelled,
     settings: &Data,
+    max_length: usize,
     progress: bool,
 ) -> Result<(Splits, u32, Standardisation)> {
     let layout = LAYOUTS.iter().find(|layout| layout.name == "folder");
@@ -269,7 +295,7 @@ fn audio(
     let reading = Reading {
         cache: settings.cache.as_deref().unwrap_or(Path::new(CACHE)),
         sample_rate,
-        extent: Extent::AtMost(max_length(settings)),
+        extent: Extent::AtMost(max_length),
         every: settings.every.unwrap_or(1),
         scale: settings.scale,
         progress,
@@ -278,23 +304,30 @@ fn audio(
     Ok((splits, sample_rate, scale))
 }
 
-fn images(labelled: Labelled, size: Size, settings: &Data) -> Result<Splits> {
-    let max_length = max_length(settings);
+fn images(
+    labelled: Labelled,
+    size: Size,
+    expected: Option<Size>,
+    max_length: usize,
+) -> Result<Splits> {
+    if let Some((width, height)) = expected {
+        ensure!(
+            size == (width, height),
+            "the pictures have {} x {} pixels, but data.size is {width} x {height}; scale or crop them",
+            size.0,
+            size.1
+        );
+    }
     let is_png = |(file, _, _): &(LabelledFile, i64, Part)| {
         file.path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("png"))
     };
     let kind = if labelled.files.iter().all(is_png) { "PNG" } else { "PNG and JPEG" };
     let what = format!("{kind} files of {} x {} pixels", size.0, size.1);
-    splits(labelled, Input::Values { features: 1 }, &what, |files| {
-        Ok(Split::new(Pictures { files, size, max_length }))
-    })
+    splits(labelled, GREY, &what, |files| Ok(Split::new(Pictures { files, size, max_length })))
 }
 
-fn texts(labelled: Labelled, settings: &Data) -> Result<Splits> {
-    let input = Input::Tokens { vocabulary: VOCABULARY };
-    splits(labelled, input, "text files", |files| {
-        Ok(Split::new(Texts::new(files, max_length(settings))?))
-    })
+fn texts(labelled: Labelled, max_length: usize) -> Result<Splits> {
+    splits(labelled, TEXT, "text files", |files| Ok(Split::new(Texts::new(files, max_length)?)))
 }
 
 fn splits(
@@ -323,6 +356,70 @@ fn splits(
     Ok(Splits { shape, config, train, val, test, origin, findings })
 }
 
-fn max_length(settings: &Data) -> usize {
-    settings.max_length.unwrap_or(usize::MAX)
+fn max_length(settings: &Data) -> Result<usize> {
+    ensure!(settings.max_length != Some(0), "data.max_length is 0; it must be at least 1");
+    Ok(settings.max_length.unwrap_or(usize::MAX))
+}
+
+fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
+    let Data { dir, kind, size, features, sample_rate, every, .. } = task.settings(data)?;
+    let name = dir.as_deref().and_then(Path::file_name).unwrap_or_default();
+    let mut provenance =
+        Provenance { words: name.to_string_lossy().into_owned(), ..Provenance::default() };
+    if let Some(kind) = kind {
+        provenance = provenance.with(&kind.to_string());
+    }
+    if let Some(features) = features {
+        provenance = provenance.with(&format!("{} features", features.len()));
+    }
+    if let Some((width, height)) = size {
+        provenance = provenance.with(&format!("{width} x {height}"));
+    }
+    if let Some(sample_rate) = sample_rate {
+        provenance = provenance.with(&audio::rate(sample_rate, every.unwrap_or(1)));
+    }
+    Ok(provenance)
+}
+
+/// Files of the kind that the run's folder had.
+fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
+    let settings: Data = task.settings(data)?;
+    let max_length = max_length(&settings)?;
+    let classes = decided(settings.classes, "classes", "[\"a\", \"b\"]")?;
+    // Runs from before `kind` have a scale if their files are audio.
+    let kind = settings.kind.or(settings.scale.map(|_| Kind::Audio));
+    let target = Target::Classes(classes.clone());
+    match decided(kind, "kind", "\"image\"")? {
+        Kind::Audio => {
+            let form = Form {
+                extent: Extent::AtMost(max_length),
+                every: settings.every.unwrap_or(1),
+                standardisation: decided(settings.scale, "scale", SCALE)?,
+            };
+            audio::inputs(classes, decided(settings.sample_rate, "sample_rate", "8000")?, form)
+        }
+        Kind::Image => {
+            let size = decided(settings.size, "size", "[28, 28]")?;
+            let shape = Shape { input: GREY, target };
+            Ok(Inputs::pictures(shape, size, Colour::Grey, move |pixels| {
+                Sequences::Bytes(pixels[..pixels.len().min(max_length)].to_vec())
+            }))
+        }
+        Kind::Array => {
+            let example = "[{ mean = 0.0, std = 1.0 }]";
+            let features = decided(settings.features, "features", example)?;
+            arrays::inputs(classes, features, max_length)
+        }
+        Kind::Text => Ok(Inputs {
+            shape: Shape { input: TEXT, target },
+            padding: Some(PADDING),
+            about: "texts (.txt)".to_owned(),
+            takes: is_text_name,
+            file: Some(Box::new(move |path| {
+                let text = File::open(path).and_then(|text| tokens(text, max_length));
+                Ok(vec![text.map_err(files::cannot("read", path))?])
+            })),
+            line: Some(Box::new(move |line| Ok(vec![tokens(line.as_bytes(), max_length)?]))),
+        }),
+    }
 }
