@@ -39,12 +39,13 @@ pub fn say_all(text: impl Display) -> Result<()> {
 
 /// Writes a line to standard error. What cannot be written is dropped.
 ///
-/// On a terminal, errors and warnings have their colours, unless `NO_COLOR` is set; they alone are
+/// On a terminal, errors, warnings and what is skipped have their colours, unless `NO_COLOR` is set; they alone are
 /// shown after [`be_quiet`].
 pub fn note(line: impl Display) {
     let line = line.to_string();
-    let colour =
-        [("error:", 31), ("warning:", 33)].into_iter().find(|(word, _)| line.starts_with(word));
+    let colour = [("error:", 31), ("warning:", 33), ("skipped:", 33)]
+        .into_iter()
+        .find(|(word, _)| line.starts_with(word));
     if colour.is_some() || !QUIET.load(Ordering::Relaxed) {
         let text = match colour {
             Some((word, colour)) if has_colours() => {

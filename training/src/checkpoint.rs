@@ -243,7 +243,10 @@ fn averaged(all: &StateDict) -> Option<StateDict> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read checkpoint {}", path.display()))
+    let named = || format!("cannot read checkpoint {}", path.display());
+    // A pipe would be waited for.
+    ensure!(fs::metadata(path).with_context(named)?.is_file(), "{}: it is no file", named());
+    fs::read(path).with_context(named)
 }
 
 /// The description in a file's metadata, if it is a checkpoint's.

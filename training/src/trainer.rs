@@ -196,7 +196,10 @@ impl<O: Objective> Trainer<O> {
             saved = Some((state.step, Instant::now()));
         }
         run.write_config(&config_toml)?;
-        log_to(&run.path().join("train.log"))?;
+        // A run is worth more than its log.
+        if let Err(error) = log_to(&run.path().join("train.log")) {
+            note(format_args!("warning: there is no log: {}", describe(&error)));
+        }
         let device = objective.params().device();
         let report = Report::new(run.path(), device, &state, last_step, progress)?;
         Record::begin(run.path(), Session::begin(device, data, changes.clone(), state.step));

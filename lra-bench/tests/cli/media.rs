@@ -527,9 +527,9 @@ fn files_of_a_folder_are_told_apart_and_those_that_cannot_be_read_named() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     for words in [
         "left out: .gif files: 1 (a.gif)",
-        "error: new/cut.png: it is neither a readable PNG nor a JPEG",
-        "error: new/deep/wide.png: it has 7 x 7 pixels, expected 6 x 6",
-        "error: cannot read none.png: it does not exist",
+        "skipped: new/cut.png: it is neither a readable PNG nor a JPEG",
+        "skipped: new/deep/wide.png: it has 7 x 7 pixels, expected 6 x 6",
+        "skipped: cannot read none.png: it does not exist",
         "error: 3 of 5 inputs could not be read",
     ] {
         assert!(stderr.contains(words), "`{words}` is not in: {stderr}");
@@ -628,7 +628,7 @@ fn arrays_train_and_are_taken_for_what_evaluate_takes_them_for() {
     command.args(["predict", "run-folder", "one.csv", "--device", "cpu"]);
     let (output, stderr) = run(&mut command);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr.contains("error: one.csv: it has 1 features, expected 2"), "{stderr}");
+    assert!(stderr.contains("skipped: one.csv: it has 1 features, expected 2"), "{stderr}");
     write(&path.join("arrays/low/one.csv"), b"1\n2\n");
     fail(&mut train(path, "folder", &data, 1, &[]), 1, &["one.csv has 1", "has 2", "the same"]);
 }

@@ -108,6 +108,24 @@ fn weights_whose_loss_is_not_finite_are_never_the_best() {
     assert!(serde_json::from_slice::<Value>(&summary).unwrap()["best"].is_null());
 }
 
+/// What is no file where one belongs neither hangs nor ends a run that can go on without it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeed(&mut train(path, "run", 2));
+    let log = path.join("run/train.log");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    let said = succeed(resume(path, "run").args(["--max-steps", "3"])).1;
+    assert!(said.contains("warning: there is no log: "), "{said}");
+    let last = path.join("run/checkpoints/last.safetensors");
+    fs::remove_file(&last).unwrap();
+    assert!(Command::new("mkfifo").arg(&last).status().unwrap().success());
+    fail(&mut resume(path, "run"), 1, &["cannot read checkpoint", "it is no file"]);
+}
+
 #[test]
 fn a_byte_that_changed_in_a_checkpoint_is_noticed() {
     let folder = tempfile::tempdir().unwrap();

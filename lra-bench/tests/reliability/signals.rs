@@ -140,7 +140,7 @@ fn a_request_while_data_are_opened_leaves_nothing() {
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
-    assert!(line.starts_with("device: "), "{line}");
+    assert!(line.starts_with("set: data.count"), "{line}");
     send(&child, &["TERM"]);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(rest(stderr).contains("the same command starts again"));

@@ -268,7 +268,7 @@ fn samples_begin_with_the_prefix() {
     let loudest = decoded.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
     let original =
         samples(&prefix).into_iter().map(f64::from).fold(0.0, |peak: f64, x| peak.max(x.abs()));
-    assert!((f64::from(loudest) * 32768.0 / original - 1.0).abs() < 0.02, "{loudest} {original}");
+    assert!((f64::from(loudest) * 32768.0 / original - 1.0).abs() < 0.1, "{loudest} {original}");
     let heard = folder.path().join("heard.wav");
     fs::write(&heard, wav_bytes(&decoded, 8000).unwrap()).unwrap();
     let (heard, made) = (samples(&heard), told.lines().map(|name| samples(Path::new(name))));

@@ -180,7 +180,7 @@ impl Predictor<'_> {
         let (name, reason) = (shown(path), describe(error));
         let named = !name.is_empty() && reason.contains(&name);
         let place = if named { String::new() } else { format!("{name}{place}: ") };
-        self.progress.line(&format!("error: {place}{reason}"));
+        self.progress.line(&format!("skipped: {place}{reason}"));
     }
 
     /// Classifies the inputs that are pending.

@@ -40,7 +40,7 @@ pub(super) fn find(arguments: &[PathBuf], inputs: &Inputs) -> (Vec<Source>, usiz
             continue;
         } else if argument.is_dir() {
             in_folder(argument, inputs).unwrap_or_else(|error| {
-                note(format_args!("error: {}", describe(&error)));
+                note(format_args!("skipped: {}", describe(&error)));
                 empty += 1;
                 Vec::new()
             })
