@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::HumanDuration;
-use loader::sampler;
+use loader::{Dataset, sampler};
 use program::output::note;
 use program::panics;
 
@@ -59,18 +59,11 @@ pub fn dry_run<O: Objective>(
         optimizer.step(0.0)?;
     }
     let seconds = begin.elapsed().as_secs_f64() / STEPS as f64;
-    let len = |split: &Option<_>| {
-        split.as_ref().map_or(0, |split: &std::sync::Arc<_>| {
-            let split: &dyn loader::Dataset<Batch = O::Batch> = &**split;
-            split.len()
-        })
-    };
+    let [val, test] = [&splits.val, &splits.test].map(|x| x.as_deref().map_or(0, Dataset::len));
     note(format_args!(
-        "{} parameters; {} samples to train on, {} to validate, {} to test",
+        "{} parameters; {} samples to train on, {val} to validate, {test} to test",
         objective.params().num_parameters(),
-        splits.train.len(),
-        len(&splits.val),
-        len(&splits.test)
+        splits.train.len()
     ));
     let whole = Duration::try_from_secs_f64(seconds * last_step as f64).unwrap_or(Duration::MAX);
     note(format_args!(

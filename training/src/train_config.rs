@@ -170,13 +170,17 @@ pub enum Every {
 }
 
 impl Every {
-    /// Whether it happens after step `step` (counted from 1).
-    pub fn is_due(self, step: u64, steps_per_epoch: u64) -> bool {
-        let every = match self {
+    /// After how many steps it happens each time.
+    pub fn steps(self, steps_per_epoch: u64) -> u64 {
+        match self {
             Every::Epoch => steps_per_epoch,
             Every::Steps(steps) => steps,
-        };
-        step > 0 && step.is_multiple_of(every)
+        }
+    }
+
+    /// Whether it happens after step `step` (counted from 1).
+    pub fn is_due(self, step: u64, steps_per_epoch: u64) -> bool {
+        step > 0 && step.is_multiple_of(self.steps(steps_per_epoch))
     }
 }
 

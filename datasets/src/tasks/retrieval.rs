@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail};
 use program::config::to_table;
 use program::files::CACHE;
 use program::findings::Findings;
@@ -24,7 +24,7 @@ use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
-use crate::text::characters::Vocabulary;
+use crate::text::characters::{Vocabulary, max_length};
 use crate::text::token_file::{cached, hash_files};
 
 pub(super) const TASK: Task = Task {
@@ -87,7 +87,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             listed(&looked)
         )
     })?;
-    let max_length = max_length(&settings)?;
+    let max_length = max_length(settings.max_length)?;
     let vocabulary = Vocabulary::new(&CHARACTERS.collect::<String>())?;
 
     let paths = FILES.map(|name| folder.join(name));
@@ -139,21 +139,12 @@ fn shape(vocabulary: &Vocabulary) -> Shape {
 }
 
 fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
-    let length = max_length(&task.settings(data)?)?;
+    let length = max_length(task.settings::<Data>(data)?.max_length)?;
     Ok(Provenance::official(length >= MAX_LENGTH).with(&format!("up to {length} characters")))
 }
 
-fn max_length(settings: &Data) -> Result<usize> {
-    let length = settings.max_length;
-    ensure!(
-        length > 1,
-        "data.max_length is {length}; it must be at least 2, the end token being one"
-    );
-    Ok(length)
-}
-
 fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
-    let max_length = max_length(&task.settings(data)?)?;
+    let max_length = max_length(task.settings::<Data>(data)?.max_length)?;
     let vocabulary = Vocabulary::new(&CHARACTERS.collect::<String>())?;
     let shape = shape(&vocabulary);
     let read = move |line: &str| {

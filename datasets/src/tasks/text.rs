@@ -32,7 +32,7 @@ use crate::locate::{listed, locate};
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::split::Split;
-use crate::text::characters::{Counts, Vocabulary};
+use crate::text::characters::{Counts, Vocabulary, max_length};
 use crate::text::token_file::{Fingerprint, cached, hash_part};
 
 pub(super) const TASK: Task = Task {
@@ -120,7 +120,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             listed(&looked)
         )
     })?;
-    let max_length = max_length(&settings)?;
+    let max_length = max_length(settings.max_length)?;
     let mut findings = Findings::default();
     let mut part = |part| reviews(&folder, part, &mut findings);
     let parts = [part(PARTS[0])?, part(PARTS[1])?];
@@ -177,22 +177,13 @@ fn shape(vocabulary: &Vocabulary) -> Shape {
 }
 
 fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
-    let length = max_length(&task.settings(data)?)?;
+    let length = max_length(task.settings::<Data>(data)?.max_length)?;
     Ok(Provenance::official(length >= MAX_LENGTH).with(&format!("up to {length} characters")))
-}
-
-fn max_length(settings: &Data) -> Result<usize> {
-    let length = settings.max_length;
-    ensure!(
-        length > 1,
-        "data.max_length is {length}; it must be at least 2, the end token being one"
-    );
-    Ok(length)
 }
 
 fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
     let settings: Data = task.settings(data)?;
-    let max_length = max_length(&settings)?;
+    let max_length = max_length(settings.max_length)?;
     let characters = decided(settings.vocabulary, "vocabulary", "\" etaoinshr\"")?;
     let vocabulary = Arc::new(Vocabulary::new(&characters).context("data.vocabulary")?);
     let shape = shape(&vocabulary);

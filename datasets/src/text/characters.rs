@@ -82,6 +82,18 @@ impl Vocabulary {
     }
 }
 
+/// The setting `data.max_length`, if it leaves room for a character beside the end token.
+///
+/// # Errors
+/// If it does not.
+pub fn max_length(length: usize) -> Result<usize> {
+    ensure!(
+        length > 1,
+        "data.max_length is {length}; it must be at least 2, the end token being one"
+    );
+    Ok(length)
+}
+
 /// The characters that leave room for the end token.
 fn kept(text: &str, max_length: usize) -> impl Iterator<Item = char> {
     text.chars().take(max_length.saturating_sub(1))

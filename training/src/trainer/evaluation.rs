@@ -10,7 +10,6 @@ use crate::evaluate::{EvalOptions, Evaluated, Evaluation, evaluate};
 use crate::objective::Objective;
 use crate::seed;
 use crate::summary::{BestValue, Summary};
-use crate::train_config::Every;
 use loader::Dataset;
 
 impl<O: Objective> Trainer<O> {
@@ -32,10 +31,7 @@ impl<O: Objective> Trainer<O> {
 
     /// Evaluations of the validation split that are to come, and that of the test split.
     pub(super) fn evaluations_left(&self) -> u64 {
-        let every = match self.config.eval_every {
-            Every::Epoch => self.steps_per_epoch,
-            Every::Steps(steps) => steps,
-        };
+        let every = self.config.eval_every.steps(self.steps_per_epoch);
         let val = (self.last_step.div_ceil(every)).saturating_sub(self.state.step / every);
         val * u64::from(self.splits.val.is_some()) + u64::from(self.splits.test.is_some())
     }
