@@ -99,7 +99,7 @@ impl Windows {
         ensure!(
             !windows.is_empty(),
             "no stretch of sound is long enough for a sequence: the longest has {longest} samples \
-             ({:.2} s); use shorter windows or more data",
+             ({:.2} s); use shorter windows (data.length) or more data",
             longest as f64 / f64::from(corpus.rate())
         );
         Ok(Self { corpus, windows, quantiser, scaling })

@@ -71,7 +71,7 @@ pub(crate) fn steps(len: usize, batch_size: usize, group: usize) -> Result<u64> 
     ensure!(
         steps > 0,
         "the training split has {len} samples, but one step takes {} (batch_size {batch_size} x \
-         accumulate {group}); lower them or use more data",
+         accumulate {group}); lower train.batch_size or use more data",
         batch_size * group
     );
     Ok(steps as u64)

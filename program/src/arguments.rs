@@ -1,10 +1,14 @@
 //! Command line arguments, and what `--help` and `--version` print.
 
+use std::env::args_os;
+use std::error::Error as _;
 use std::io::{IsTerminal, stdout};
+use std::num::{ParseFloatError, ParseIntError};
 use std::process;
 
 use anyhow::Result;
-use clap::{Args, CommandFactory, Parser};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Args, Command, CommandFactory, Parser};
 use clap_complete::Shell;
 
 use crate::exit;
@@ -13,7 +17,11 @@ use crate::output::{be_quiet, say_all};
 /// The arguments of this process. Ends it if they are wrong (exit code 2), or if help was asked
 /// for: that is a result like others, and an error if it cannot be written.
 pub fn parse<T: Parser>() -> T {
-    T::try_parse().unwrap_or_else(|error| {
+    let mut command = with_negative_numbers(T::command());
+    let matches = command.try_get_matches_from_mut(args_os());
+    let parsed = matches.and_then(|mut matches| T::from_arg_matches_mut(&mut matches));
+    parsed.unwrap_or_else(|error| {
+        let error = in_words(&mut command, error);
         if error.use_stderr() {
             error.exit();
         }
@@ -21,6 +29,27 @@ pub fn parse<T: Parser>() -> T {
         let text = if stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
         process::exit(exit::exit_code(|| say_all(text)).into())
     })
+}
+
+/// `--count -1` is a count out of range, not an unknown flag `-1`.
+fn with_negative_numbers(command: Command) -> Command {
+    command.allow_negative_numbers(true).mut_subcommands(with_negative_numbers)
+}
+
+/// What is no number says so, rather than "invalid digit found in string".
+fn in_words(command: &mut Command, error: clap::Error) -> clap::Error {
+    let source = error.source();
+    let expected = if source.is_some_and(|source| source.is::<ParseIntError>()) {
+        "a whole number from 0 on"
+    } else if source.is_some_and(|source| source.is::<ParseFloatError>()) {
+        "a number"
+    } else {
+        return error;
+    };
+    let context = |kind| error.get(kind).map_or_else(String::new, ToString::to_string);
+    let (given, of) = (context(ContextKind::InvalidValue), context(ContextKind::InvalidArg));
+    let text = format!("invalid value '{given}' for '{of}': expected {expected}");
+    command.error(ErrorKind::ValueValidation, text)
 }
 
 /// Flags of every command.

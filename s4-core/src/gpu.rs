@@ -9,6 +9,8 @@ use anyhow::Result;
 use cuda::{Argument, Kernel, Launcher, Value, Where};
 use tch::{Device, Kind, Tensor};
 
+use crate::dispatched;
+
 /// What starts kernels where the tensor is; `None` where there are none.
 pub fn launcher(x: &Tensor) -> Option<&'static Launcher> {
     match x.device() {
@@ -88,6 +90,7 @@ pub unsafe fn launch(
     arguments: &[Argument],
 ) -> Result<()> {
     let launcher = launcher(on).expect("kernels are started where they are");
+    let _ours = dispatched::ours(kernel.name);
     // SAFETY: as the caller promises.
     unsafe { launcher.launch(kernel, grid, threads, arguments) }
 }

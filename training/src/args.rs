@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use program::config::Loaded;
-use program::output::note;
 use strum::Display;
 use tch::Device;
 
+use crate::command::Axis;
 use crate::device::DeviceRequest;
 use crate::init::InitConfig;
 use crate::run::Experiment;
@@ -34,6 +34,13 @@ pub struct TrainArgs {
     /// Fixes data order, initialisation and dropout
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// One run with each of these seeds, e.g. 1,2,3, to be compared
+    #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with_all = ["seed", "resume"])]
+    pub(crate) seeds: Vec<u64>,
+    /// One run with each of these values of a setting, e.g. train.optimizer.lr=1e-3,3e-3; given again,
+    /// with each combination
+    #[arg(long, value_name = "KEY=VALUE,...", conflicts_with = "resume")]
+    pub(crate) sweep: Vec<Axis>,
     /// Where to keep the run [default: the next free number in runs/]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub run_dir: Option<PathBuf>,
@@ -53,8 +60,11 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub data: DataArgs,
     /// Read the data, build the model, make a few steps, and say what the run would take; write nothing
-    #[arg(long, conflicts_with_all = ["resume", "run_dir"])]
+    #[arg(long, conflicts_with_all = ["resume", "run_dir", "seeds", "sweep"])]
     pub dry_run: bool,
+    /// As --dry-run, and which operations the time goes to, as a table
+    #[arg(long, conflicts_with_all = ["resume", "run_dir", "seeds", "sweep"])]
+    pub profile: bool,
     /// Plain lines instead of a progress bar
     #[arg(long)]
     pub no_progress: bool,
@@ -73,9 +83,14 @@ pub struct DataArgs {
 }
 
 impl TrainArgs {
+    /// Whether they ask for more than one new run.
+    pub(crate) fn is_several(&self) -> bool {
+        !self.seeds.is_empty() || !self.sweep.is_empty()
+    }
+
     /// The experiment of a new run and the name of its settings: those of `--config`, or else of
     /// what `preset` finds by the name of a preset, for which `paper` is the default on a GPU and
-    /// `small` on a CPU.
+    /// `small` on a CPU. Its changes tell of that choice too.
     ///
     /// # Errors
     /// If the file cannot be read, there is no such preset, or an override is wrong.
@@ -83,24 +98,23 @@ impl TrainArgs {
         &self,
         device: Device,
         preset: impl FnOnce(&str, &[String]) -> Result<(Loaded<E>, String)>,
-    ) -> Result<(E, String)> {
-        let (loaded, name) = match (&self.config, &self.preset) {
+    ) -> Result<(Loaded<E>, String)> {
+        let (name, choice) = match (&self.config, &self.preset) {
             (Some(file), _) => {
                 let stem = file.file_stem().map_or("config".into(), |s| s.to_string_lossy());
-                (E::read(file, &self.overrides)?, stem.into_owned())
+                return Ok((E::read(file, &self.overrides)?, stem.into_owned()));
             }
-            (None, Some(name)) => preset(name, &self.overrides)?,
-            (None, None) => {
-                let (name, because) = match device {
-                    Device::Cpu => ("small", "CPU; --preset paper has the papers' settings"),
-                    _ => ("paper", "GPU"),
-                };
-                note(format_args!("preset: {name} (default on a {because})"));
-                preset(name, &self.overrides)?
-            }
+            (None, Some(name)) => (&**name, None),
+            (None, None) => match device {
+                Device::Cpu => ("small", Some("CPU; --preset paper has the papers' settings")),
+                _ => ("paper", Some("GPU")),
+            },
         };
-        echo(&loaded.changes);
-        Ok((loaded.value, name))
+        let (mut loaded, stem) = preset(name, &self.overrides)?;
+        if let Some(because) = choice {
+            loaded.changes.insert(0, format!("preset: {name} (default on a {because})"));
+        }
+        Ok((loaded, stem))
     }
 
     /// Flags that stand for settings.
@@ -127,7 +141,7 @@ impl TrainArgs {
     ///
     /// # Errors
     /// If it holds a run already, or cannot be made.
-    pub fn create_run(&self, task: &str, stem: &str) -> Result<RunDir> {
+    pub(crate) fn create_run(&self, task: &str, stem: &str) -> Result<RunDir> {
         match &self.run_dir {
             Some(path) => RunDir::create(path),
             None => RunDir::create_numbered(run_dir::root(), task, stem),
@@ -135,17 +149,10 @@ impl TrainArgs {
     }
 }
 
-/// Prints which settings were changed with `--set`, and what has no effect.
-pub fn echo(changes: &[String]) {
-    for change in changes {
-        note(change);
-    }
-}
-
 /// Flags of `evaluate`; a program adds its own for data.
 #[derive(Debug, Clone, Args)]
 pub struct EvaluateArgs {
-    /// Folder of a run, or its name below runs/
+    /// Folder of a run, its name below runs/, or one of its checkpoints
     #[arg(value_name = "RUN")]
     pub run: String,
     /// What to evaluate on

@@ -68,8 +68,9 @@
 pub mod args;
 pub mod checkpoint;
 mod checksum;
+pub mod command;
 pub mod device;
-pub mod dry_run;
+mod dry_run;
 mod ema;
 pub mod evaluate;
 pub mod guard;

@@ -7,7 +7,7 @@
 //! # fn show<E: Experiment>(build: impl Fn(&E) -> Result<ParamStore>) -> Result<()> {
 //! let run: Run<E> = Run::open("path-x/small-001")?;
 //! let params = build(&run.experiment)?;
-//! let step = run.load_best(&params)?;
+//! let step = run.load_weights(&params)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -74,15 +74,28 @@ pub struct Run<E> {
     pub path: PathBuf,
     /// What it was trained with. A caller may change where the data is; the model must stay.
     pub experiment: E,
+    /// Which of its checkpoints is meant; the best one where none is.
+    checkpoint: Option<PathBuf>,
 }
 
 impl<E: Experiment> Run<E> {
-    /// The run that `name` means: a folder, or `task/name` below [`run_dir::root`].
+    /// The run that `name` means: a folder, `task/name` below [`run_dir::root`], or a file in the
+    /// `checkpoints` of a run.
     ///
     /// # Errors
     /// If there is none, or its configuration cannot be read.
     pub fn open(name: &str) -> Result<Self> {
-        Self::read(&Self::find(name)?)
+        let file = Path::new(name);
+        if !file.is_file() {
+            return Self::read(&Self::find(name)?);
+        }
+        let run = run_dir::of_checkpoint(file).with_context(|| {
+            format!(
+                "{name} is not in the checkpoints/ of a run, whose config.toml says what model it is of; \
+                 name a run, or one of its checkpoints"
+            )
+        })?;
+        Ok(Self { checkpoint: Some(file.to_owned()), ..Self::read(run)? })
     }
 
     /// Where the run is that `name` means.
@@ -99,16 +112,19 @@ impl<E: Experiment> Run<E> {
     /// If its configuration cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let experiment = E::read(&run_dir::config_file(path), &[])?.value;
-        Ok(Self { path: path.to_owned(), experiment })
+        Ok(Self { path: path.to_owned(), experiment, checkpoint: None })
     }
 
-    /// Copies the run's best weights, or its last ones where there are no best yet, into `params`;
-    /// returns the step after which they were saved.
+    /// Copies the weights of the checkpoint that was named into `params`: else the best, or the last where
+    /// there are no best yet. Returns the step after which they were saved.
     ///
     /// # Errors
     /// If there is no checkpoint, or `params` are of another model.
-    pub fn load_best(&self, params: &ParamStore) -> Result<u64> {
-        let checkpoint = Checkpoint::load_best(&self.path)?;
+    pub fn load_weights(&self, params: &ParamStore) -> Result<u64> {
+        let checkpoint = match &self.checkpoint {
+            Some(file) => Checkpoint::load(file)?,
+            None => Checkpoint::load_best(&self.path)?,
+        };
         checkpoint.restore_weights(params, &config::to_toml(&self.experiment)?)?;
         Ok(checkpoint.meta.state.step)
     }

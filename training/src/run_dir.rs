@@ -1,5 +1,6 @@
 //! The folder of one run: `runs/<task>/<name>/{config.toml, events..., checkpoints/}`; or
-//! `runs/<task>/<name>/seed-<seed>/...` where one experiment is run with several seeds.
+//! `runs/<task>/<name>/seed-<seed>/...` where one experiment is run with several seeds, and
+//! `runs/<task>/<name>/<setting>=<value>/...` where it is one of a sweep.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,10 @@ const CONFIG: &str = "config.toml";
 const CHECKPOINTS: &str = "checkpoints";
 /// What the folders of several seeds begin with.
 const SEED: &str = "seed-";
+/// What the checkpoints of a step begin with.
+const STEP: &str = "step-";
+/// What a folder of a sweep has.
+const SWEEP: &str = "sweep.toml";
 
 /// A run's folder, held by this process alone until it is dropped.
 #[derive(Debug)]
@@ -146,6 +151,26 @@ pub fn best_checkpoint(run: &Path) -> PathBuf {
     run.join(CHECKPOINTS).join("best.safetensors")
 }
 
+/// The state of the run in `run` after `step`, where it is one of the best.
+pub(crate) fn kept_checkpoint(run: &Path, step: u64) -> PathBuf {
+    run.join(CHECKPOINTS).join(format!("{STEP}{step}.safetensors"))
+}
+
+/// All such states of the run in `run`.
+pub(crate) fn kept_checkpoints(run: &Path) -> Vec<PathBuf> {
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(STEP) && name.ends_with(".safetensors"))
+    };
+    below(&run.join(CHECKPOINTS)).into_iter().filter(is_one).collect()
+}
+
+/// The run that the file `checkpoint` belongs to.
+pub(crate) fn of_checkpoint(checkpoint: &Path) -> Option<&Path> {
+    let folder = checkpoint.parent().filter(|folder| folder.ends_with(CHECKPOINTS))?;
+    folder.parent().filter(|run| is_run(run))
+}
+
 /// The run that `text` names: a folder, or `task/name` below `root`.
 ///
 /// # Errors
@@ -160,11 +185,11 @@ pub(crate) fn find_among(root: &Path, text: &str, fits: impl Fn(&Path) -> bool) 
     if let Some(found) = candidates.iter().find(|path| is_run(path)) {
         return Ok(found.clone());
     }
-    if let Some(seed) = candidates.iter().flat_map(|folder| seeds(folder)).next() {
-        bail!(
-            "{text} holds the runs of several seeds; name one of them, such as {}",
-            seed.display()
-        );
+    if let Some(file) = candidates.iter().find(|path| path.is_file()) {
+        bail!("{} is a file; name the folder of a run", file.display());
+    }
+    if let Some(run) = candidates.iter().flat_map(|folder| runs(folder)).next() {
+        bail!("{text} holds several runs; name one of them, such as {}", run.display());
     }
     let [first, second] = candidates.map(|path| path.display().to_string());
     let known: Vec<PathBuf> = list(root).into_iter().filter(|run| fits(run)).collect();
@@ -187,15 +212,37 @@ pub(crate) fn find_among(root: &Path, text: &str, fits: impl Fn(&Path) -> bool) 
     }
 }
 
-/// All runs `root/<task>/<name>`, sorted, and in their places the runs of several seeds.
+/// The folder of several seeds or of a sweep that `text` names: itself, or below `root`.
+pub fn find_group(root: &Path, text: &str) -> Option<PathBuf> {
+    let candidates = [PathBuf::from(text), root.join(text)];
+    candidates.into_iter().find(|folder| !runs(folder).is_empty())
+}
+
+/// All runs `root/<task>/<name>`, sorted, and in their places the runs of several seeds and sweeps.
 pub fn list(root: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = below(root).iter().flat_map(|task| below(task)).collect();
     folders.sort();
     let runs = folders.into_iter().flat_map(|path| {
-        let seeds = seeds(&path);
-        if is_run(&path) { vec![path] } else { seeds }
+        let several = runs(&path);
+        if is_run(&path) { vec![path] } else { several }
     });
     runs.collect()
+}
+
+/// What a sweep's `folder` says of itself.
+pub(crate) fn sweep_file(folder: &Path) -> PathBuf {
+    folder.join(SWEEP)
+}
+
+/// The runs in `folder`, where it is one of several seeds or of a sweep.
+pub fn runs(folder: &Path) -> Vec<PathBuf> {
+    if !sweep_file(folder).is_file() {
+        return seeds(folder);
+    }
+    let mut points = below(folder);
+    points.sort();
+    let of = |path: PathBuf| if is_run(&path) { vec![path] } else { seeds(&path) };
+    points.into_iter().flat_map(of).collect()
 }
 
 /// The run with one of several seeds in `folder`.
@@ -203,14 +250,20 @@ pub fn seed(folder: &Path, seed: u64) -> PathBuf {
     folder.join(format!("{SEED}{seed}"))
 }
 
+/// Whether the run in `path` is called after its seed.
+pub(crate) fn is_seed(path: &Path) -> bool {
+    seed_of(path).is_some()
+}
+
+fn seed_of(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix(SEED)?.parse().ok()
+}
+
 /// The runs of one experiment with several seeds in `folder`, in the order of the seeds.
 pub fn seeds(folder: &Path) -> Vec<PathBuf> {
-    let number = |path: &PathBuf| -> Option<u64> {
-        path.file_name()?.to_str()?.strip_prefix(SEED)?.parse().ok()
-    };
     let runs = below(folder).into_iter().filter(|path| is_run(path));
     let mut runs: Vec<(u64, PathBuf)> =
-        runs.filter_map(|path| Some((number(&path)?, path))).collect();
+        runs.filter_map(|path| Some((seed_of(&path)?, path))).collect();
     runs.sort();
     runs.into_iter().map(|(_, path)| path).collect()
 }

@@ -69,6 +69,10 @@ pub struct TrainConfig {
     /// What makes a checkpoint the best; what the program says, or else the lowest loss, where it is
     /// missing.
     pub best: Option<Best>,
+    /// Checkpoints that are kept beside the last one: the best, and where this is above 1 so many of the best, as
+    /// `checkpoints/step-N.safetensors`.
+    #[default(1)]
+    pub keep_best: usize,
     /// Initial weights from another run or a file, at the beginning of a run.
     pub init: Option<InitConfig>,
     /// Learning rates and weight decays by name, and what is not trained; of several groups that
@@ -103,6 +107,7 @@ impl TrainConfig {
             ("accumulate", self.accumulate as u64),
             ("eval_batch_size", self.eval_batch_size() as u64),
             ("log_every", self.log_every),
+            ("keep_best", self.keep_best as u64),
         ];
         for (name, value) in counts {
             ensure!(value > 0, "train.{name} is 0; it must be at least 1");

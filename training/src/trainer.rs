@@ -175,6 +175,7 @@ impl<O: Objective> Trainer<O> {
             rollbacks: 0,
             evaluated_at: None,
             best: None,
+            kept: Vec::new(),
             evaluations_since_best: 0,
             seconds: 0.0,
         };

@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     });
     let shape = splits.shape.network();
     let mut model = Classification::new(experiment, shape, device)?.at_rate(args.rate);
-    let step = run.load_best(model.params())?;
+    let step = run.load_weights(model.params())?;
     let options = EvalOptions::of(&run.experiment.train);
     let evaluated = evaluate_with_progress(&mut model, data.clone(), options, !no_progress)?;
     let Some(evaluated) = evaluated else {

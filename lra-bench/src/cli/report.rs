@@ -15,7 +15,7 @@ use crate::report::table::{Style, render};
 /// Arguments of `report`.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Folders of runs or of several seeds, or their names below runs/ [default: all runs]
+    /// Folders of runs, of several seeds or of sweeps, or their names below runs/ [default: all runs]
     #[arg(value_name = "RUN")]
     runs: Vec<String>,
     /// A Markdown table
@@ -41,8 +41,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 fn named(names: &[String]) -> Result<Vec<PathBuf>> {
     let mut folders = Vec::new();
     for name in names {
-        match super::train::find_seeds(name) {
-            Some(group) => folders.extend(run_dir::seeds(&group)),
+        match run_dir::find_group(run_dir::root(), name) {
+            Some(group) => folders.extend(run_dir::runs(&group)),
             None => folders.push(run_dir::find(run_dir::root(), name)?),
         }
     }

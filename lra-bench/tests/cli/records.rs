@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::binary::{fail, lra_bench, mnist, run, succeed, train_small};
+use crate::binary::{evaluate, fail, lra_bench, mnist, run, succeed, train_small};
 
 /// A training of `steps` steps on the little MNIST, which logs every second and evaluates every third.
 fn train(folder: &Path, run: &str, steps: &str, settings: &[&str]) -> Command {
@@ -114,6 +114,101 @@ fn a_dry_run_tells_what_a_run_would_take_and_writes_nothing() {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_profile_says_what_the_time_of_a_step_goes_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = train_small(folder.path(), "smnist", &["model.d_model=8"]);
+    command.args(["--profile", "--data"]).arg(mnist());
+    let (table, said) = succeed(&mut command);
+    assert!(said.contains("nothing was trained or written"), "{said}");
+    let rows: Vec<Vec<&str>> =
+        table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let named = |name: &str| {
+        let row = rows.iter().find(|row| row.iter().any(|word| word.contains(name)));
+        row.unwrap_or_else(|| panic!("no {name}: {table}")).clone()
+    };
+    let ms = |row: &[&str]| row[0].parse::<f64>().unwrap();
+    // The parts are those of the whole, and each is called as often in every step.
+    let (whole, between) = (ms(&named("together")), ms(&named("between")));
+    let parts: f64 = rows.iter().map(|row| ms(row)).sum::<f64>() - whole;
+    assert!((parts - whole).abs() < 0.05 * whole + 0.2 && between > 0.0, "{table}");
+    let backward = named("aten::gelu_backward");
+    assert!(backward[2].parse::<f64>().unwrap() >= 1.0, "{table}");
+    assert!(table.contains("_fft_r2c") && table.contains("aten::"), "{table}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_best_checkpoints_are_kept_and_evaluated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let settings = ["train.keep_best=2", "train.eval_every=2", "train.optimizer.lr=0.05"];
+    let run = |name: &str, steps: &str| train(path, name, steps, &settings);
+    succeed(&mut run("run", "12"));
+    let metrics = lines(&path.join("run"));
+    let mut val: Vec<(f64, u64)> = metrics
+        .iter()
+        .filter(|line| line["split"] == "val")
+        .map(|line| (line["accuracy"].as_f64().unwrap(), line["step"].as_u64().unwrap()))
+        .collect();
+    // The highest first; of equal ones the first.
+    val.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let kept = |run: &str| {
+        let entries = fs::read_dir(path.join(run).join("checkpoints")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.starts_with("step-")).collect();
+        names.sort();
+        names
+    };
+    let mut expected: Vec<String> =
+        val[..2].iter().map(|(_, step)| format!("step-{step}.safetensors")).collect();
+    expected.sort();
+    assert_eq!(kept("run"), expected);
+    for &(accuracy, step) in &val[..2] {
+        let file = format!("run/checkpoints/step-{step}.safetensors");
+        let found = evaluate(path, &file, &["--split", "val"]);
+        assert_eq!((&found["accuracy"], &found["step"]), (&json!(accuracy), &json!(step)));
+    }
+    let last = evaluate(path, "run/checkpoints/last.safetensors", &[]);
+    assert_eq!(last["step"], 12);
+
+    // A run that was stopped on the way keeps the same.
+    succeed(&mut run("halves", "6"));
+    let mut command = lra_bench(path);
+    command.args(["train", "--resume", "halves", "--device", "cpu", "--max-steps", "12"]);
+    succeed(&mut command);
+    assert_eq!(kept("halves"), expected);
+
+    fs::copy(path.join("run/checkpoints/last.safetensors"), path.join("alone.safetensors"))
+        .unwrap();
+    fail(
+        lra_bench(path).args(["evaluate", "alone.safetensors"]),
+        1,
+        &["config.toml", "name a run"],
+    );
+    let checkpoint = "run/checkpoints/last.safetensors";
+    fail(lra_bench(path).args(["train", "--resume", checkpoint]), 1, &["is a file", "folder"]);
+}
+
+#[test]
+fn numbers_out_of_range_are_told_their_range() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (["--epochs", "-1"], "'-1' for '--epochs <N>': expected a whole number from 0 on"),
+        (["--max-steps", "many"], "'many' for '--max-steps <N>': expected a whole number"),
+        (["--set", "train.batch_size=-1"], "integer `-1`, expected a whole number from 0 on"),
+        (["--set", "train.batch_size=1000"], "lower train.batch_size"),
+    ] {
+        let mut command = lra_bench(folder.path());
+        command.args(["train", "--task", "smnist", "--device", "cpu", "--data"]).arg(mnist());
+        let (code, said) = {
+            let output = command.args(arguments).output().unwrap();
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        assert!(code != Some(0) && said.contains(words), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

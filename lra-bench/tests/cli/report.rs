@@ -184,13 +184,13 @@ fn a_group_of_seeds_goes_on_where_it_stopped() {
     assert!(table.contains("(1 of 2 finished)"), "{table}");
 
     let (table, stderr) = succeed(lra_bench(path).args(again));
-    assert!(stderr.contains("seed 1 (1 of 2): group/seed-1: finished"), "{stderr}");
+    assert!(stderr.contains("seed-1 (1 of 2): group/seed-1: finished"), "{stderr}");
     assert!(!table.contains("finished)"), "{table}");
     let after = fs::metadata(path.join("group/seed-1/checkpoints/last.safetensors")).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
     assert_eq!(weights(&second).meta.state.step, 4);
 
-    fail(lra_bench(path).args(["evaluate", "group"]), 1, &["several seeds", "group/seed-1"]);
+    fail(lra_bench(path).args(["evaluate", "group"]), 1, &["several runs", "group/seed-1"]);
 
     fail(lra_bench(path).args(again).args(["--seed", "7"]), 2, &["one run per seed"]);
 
@@ -240,6 +240,64 @@ fn wrong_seeds_and_missing_data_leave_nothing_behind() {
     fail(&mut command, 1, &["none"]);
     fail(lra_bench(path).arg("report"), 2, &["no runs"]);
     fail(lra_bench(path).args(["report", "nothing"]), 1, &["no run nothing"]);
+    assert_eq!(fs::read_dir(path).unwrap().count(), 0);
+}
+
+#[test]
+fn a_sweep_is_a_run_for_each_combination() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let sweep = ["--sweep", "train.optimizer.lr=1e-3,0.03", "--sweep", "model.d_model=8,12"];
+    let sweep =
+        [&sweep[..], &["--seeds", "1,2", "--max-steps", "2", "--run-dir", "sweep"]].concat();
+    let (table, stderr) = succeed(&mut train(path, &sweep));
+    let points =
+        ["lr=0.03,d_model=12", "lr=0.03,d_model=8", "lr=1e-3,d_model=12", "lr=1e-3,d_model=8"];
+    for point in points {
+        assert!(table.contains(&format!("sweep/{point}\n")), "{table}");
+        for seed in ["seed-1", "seed-2"] {
+            assert!(stderr.contains(&format!("{point}/{seed} (")), "{stderr}");
+        }
+    }
+    let config =
+        fs::read_to_string(path.join("sweep/lr=0.03,d_model=12/seed-2/config.toml")).unwrap();
+    for setting in ["seed = 2\n", "lr = 0.03\n", "d_model = 12\n"] {
+        assert!(config.contains(setting), "{config}");
+    }
+    // A report of its folder is the table that it ended with.
+    let (again, _) = succeed(lra_bench(path).args(["report", "sweep"]));
+    assert_eq!(again, table);
+
+    // It goes on as one: what is done is left alone, and what its runs differ in stays.
+    let summary = path.join("sweep").join(points[2]).join("seed-1/summary.json");
+    fs::remove_file(&summary).unwrap();
+    let resume = ["train", "--resume", "sweep", "--device", "cpu"];
+    let (_, stderr) = succeed(lra_bench(path).args(resume));
+    assert!(summary.exists() && stderr.matches(": finished").count() == 7, "{stderr}");
+    fail(
+        lra_bench(path).args(resume).args(["--set", "model.d_model=16"]),
+        2,
+        &["one run for each value of model.d_model"],
+    );
+    fail(lra_bench(path).args(["evaluate", "sweep"]), 1, &["several runs", "sweep/lr=0.03"]);
+}
+
+#[test]
+fn wrong_sweeps_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (sweep, words) in [
+        ("model.d_model", "KEY=VALUE"),
+        ("model.d_model=8,8", "twice"),
+        ("model.d_modle=8,9", "d_model"),
+        ("model.d_model=8,wide", "wide"),
+        ("model.layer.ssm.d_state=7,8", "d_state"),
+    ] {
+        let mut command = train(path, &["--sweep", sweep]);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(words), "{sweep}: {stderr}");
+    }
     assert_eq!(fs::read_dir(path).unwrap().count(), 0);
 }
 

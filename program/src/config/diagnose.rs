@@ -33,6 +33,19 @@ enum What {
     Other(String),
 }
 
+/// serde's message without Rust's names of types.
+fn in_words(message: &str) -> String {
+    let Some((before, kind)) = message.rsplit_once("expected ") else { return message.to_owned() };
+    let kind = match kind {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "bool" | "a boolean" => "true or false",
+        other => other,
+    };
+    format!("{before}expected {kind}")
+}
+
 impl Problem {
     /// From the path at which serde failed and its message.
     pub(super) fn new(path: &str, message: &str) -> Self {
@@ -47,7 +60,7 @@ impl Problem {
             let given = quoted.next().unwrap_or_default();
             (What::UnknownChoice { given, known: quoted.collect() }, None)
         } else {
-            (What::Other(message.to_owned()), None)
+            (What::Other(in_words(message)), None)
         };
         // The path of an unknown key ends in it, except below enums, where serde loses track; that
         // of a missing key never does.

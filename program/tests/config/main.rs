@@ -190,7 +190,7 @@ fn sections_of_another_type_are_checked_and_completed_like_the_rest() {
     );
     assert_eq!(
         message(&text, &["data.size=big"]),
-        "--set data.size=big: `data.size`: invalid type: string \"big\", expected usize"
+        "--set data.size=big: `data.size`: invalid type: string \"big\", expected a whole number from 0 on"
     );
     assert!(load_with(&TEXT.replace("[train]", "[data]\nwords = 3\n[train]"), &[]).is_ok());
 }
@@ -212,15 +212,15 @@ fn old_names_of_keys_still_work() {
 fn wrong_types_are_named_with_line_and_key() {
     assert_eq!(
         message(&TEXT.replace("= 64", "= \"big\""), &[]),
-        "a.toml:4: `model.d_model`: invalid type: string \"big\", expected usize"
+        "a.toml:4: `model.d_model`: invalid type: string \"big\", expected a whole number from 0 on"
     );
     assert_eq!(
         message(TEXT, &["model.d_model=big"]),
-        "--set model.d_model=big: `model.d_model`: invalid type: string \"big\", expected usize"
+        "--set model.d_model=big: `model.d_model`: invalid type: string \"big\", expected a whole number from 0 on"
     );
     assert_eq!(
         message(&TEXT.replace("width = 2", "width = -2"), &[]),
-        "a.toml:7: `model.layers[1].width`: invalid value: integer `-2`, expected usize"
+        "a.toml:7: `model.layers[1].width`: invalid value: integer `-2`, expected a whole number from 0 on"
     );
 }
 

@@ -71,7 +71,7 @@ impl Saved {
         let (x, out) = (Numbers::<T>::of(&self.x), Numbers::<T>::of(&y));
         let (weight, bias) = (Numbers::<T>::of(&self.weight), Numbers::<T>::of(bias));
         let (shape, eps) = (self.shape(), self.eps);
-        parallel::for_ranges(shape.blocks(), |range| {
+        parallel::for_ranges("channel norm", shape.blocks(), |range| {
             // SAFETY: inputs are only read; a block of y is its range's alone.
             let (weight, bias) = unsafe { (weight.read(0, shape.h), bias.read(0, shape.h)) };
             let (x, y) = (Rows::new(&x, shape), Rows::new(&out, shape));
@@ -87,7 +87,7 @@ impl Saved {
         let weight = Numbers::<T>::of(&self.weight);
         let (shape, eps) = (self.shape(), self.eps);
         let sums = Mutex::new((vec![0.0; shape.h], vec![0.0; shape.h]));
-        parallel::for_ranges(shape.blocks(), |range| {
+        parallel::for_ranges("channel norm, backward", shape.blocks(), |range| {
             // SAFETY: as in the forward pass.
             let weight = unsafe { weight.read(0, shape.h) };
             let [x, g, of_x] = [&x, &g, &out].map(|numbers| Rows::new(numbers, shape));

@@ -8,6 +8,8 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::dispatched;
+
 unsafe extern "C" {
     fn s4_parallel_for(
         count: i64,
@@ -16,11 +18,11 @@ unsafe extern "C" {
     );
 }
 
-/// Calls `work` with ranges that cover 0..`count`, one a thread.
+/// Calls `work` with ranges that cover 0..`count`, one a thread. Profiles know the loop by `name`.
 ///
 /// # Panics
 /// If `work` does.
-pub fn for_ranges(count: usize, work: impl Fn(Range<usize>) + Sync) {
+pub fn for_ranges(name: &str, count: usize, work: impl Fn(Range<usize>) + Sync) {
     struct Context<'a> {
         work: &'a (dyn Fn(Range<usize>) + Sync),
         panicked: AtomicBool,
@@ -34,6 +36,7 @@ pub fn for_ranges(count: usize, work: impl Fn(Range<usize>) + Sync) {
             context.panicked.store(true, Ordering::Relaxed);
         }
     }
+    let _ours = dispatched::ours(name);
     let mut context = Context { work: &work, panicked: AtomicBool::new(false) };
     // SAFETY: `run` gets the context that it expects; the call returns when all ranges are done.
     unsafe { s4_parallel_for(count as i64, (&raw mut context).cast(), run) };
@@ -50,7 +53,7 @@ mod tests {
     fn ranges_cover_everything_once() {
         for count in [0, 1, 2, 3, 100, 1001] {
             let seen = Mutex::new(vec![0; count]);
-            for_ranges(count, |range| {
+            for_ranges("test", count, |range| {
                 let mut seen = seen.lock().unwrap();
                 for i in range {
                     seen[i] += 1;
@@ -63,6 +66,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "a parallel loop panicked")]
     fn a_panic_is_passed_on() {
-        for_ranges(4, |_| panic!("in a range"));
+        for_ranges("test", 4, |_| panic!("in a range"));
     }
 }

@@ -162,7 +162,7 @@ impl System {
         let (channels, n, _) = self.a.size3().expect("(H, N/2, 2)");
         let (n, steps) = (n as usize, self.dt.size()[1] as usize);
         let [dt, a, b, p] = [&self.dt, &self.a, &self.b, &self.p].map(Numbers::<f64>::of);
-        parallel::for_ranges(channels as usize, |range| {
+        parallel::for_ranges("discretisation", channels as usize, |range| {
             for channel in range {
                 let complex = |x: &Numbers<f64>| {
                     // SAFETY: nobody writes to what is discretised.

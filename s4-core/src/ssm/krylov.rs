@@ -98,7 +98,7 @@ impl Tables {
         let states = Tensor::empty([x.size()[0], h as i64, len, n as i64], (T::KIND, x.device()));
         let [re, im, p, q] = [&self.re, &self.im, &self.p, &self.q].map(Numbers::<f64>::of);
         let (start, out) = (Numbers::<f64>::of(x), Numbers::<T>::of(&states));
-        parallel::for_ranges(h, |range| {
+        parallel::for_ranges("powers", h, |range| {
             for channel in range {
                 // SAFETY: tables and x are only read; states of this channel are this range's.
                 let a = unsafe { Channel::at(channel, [&re, &im, &p, &q], r, n) };
@@ -125,7 +125,7 @@ impl Tables {
         let [x, g] = [states, of_states].map(Numbers::<T>::of);
         let to_x = Numbers::<f64>::of(&of_x);
         let [to_re, to_im, to_p, to_q] = [&of_re, &of_im, &of_p, &of_q].map(Numbers::<f64>::of);
-        parallel::for_ranges(h, |range| {
+        parallel::for_ranges("powers, backward", h, |range| {
             for channel in range {
                 // SAFETY: tables, states and their gradients are only read; what belongs to this
                 // channel is this range's.

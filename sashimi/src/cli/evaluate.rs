@@ -13,6 +13,7 @@ use serde_json::json;
 use training::args::{EvalSplit, EvaluateArgs};
 use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
 use training::run::Run;
+use training::summary::Summary;
 
 use super::load;
 use crate::baseline::{self, Baselines};
@@ -98,10 +99,27 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         data.len(),
         result.seconds
     ))?;
+    if let Some(trained) = args.data.is_none().then(|| of_training(&run, split, step)).flatten() {
+        note(format_args!(
+            "training says {trained:.4} of these weights: there each sequence (data.length: {}) begins \
+             without a past, here recordings are whole and their state is carried through",
+            run.experiment.data.length
+        ));
+    }
     if let Some(baselines) = baselines {
         print(&baselines)?;
     }
     Ok(Exit::Done)
+}
+
+/// What training reported of the weights of `step`.
+fn of_training(run: &Run<Experiment>, split: Part, step: u64) -> Option<f64> {
+    let summary = Summary::read(&run.path).ok()??;
+    let best = summary.best.filter(|best| best.step == step)?;
+    match split {
+        Part::Val => (best.metric == "val/bits_per_sample").then_some(best.value),
+        _ => summary.test?.get("bits_per_sample"),
+    }
 }
 
 fn print(baselines: &Baselines) -> Result<()> {

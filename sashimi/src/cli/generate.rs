@@ -29,7 +29,7 @@ use dsp::runaway::Monitor;
 /// Arguments of `generate`.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Folder of a run, or its name below runs/
+    /// Folder of a run, its name below runs/, or one of its checkpoints
     #[arg(value_name = "RUN")]
     run: String,
     /// Length of what is generated, in seconds

@@ -67,7 +67,7 @@ pub fn run() -> Result<Exit> {
 /// The best model of `run`, and the step that it is of.
 fn load(run: &Run<Experiment>, device: Device) -> Result<(NextCode, u64)> {
     let model = NextCode::new(&run.experiment, device)?;
-    let step = run.load_best(model.params())?;
+    let step = run.load_weights(model.params())?;
     Ok((model, step))
 }
 

@@ -20,7 +20,7 @@ use crate::experiment::Experiment;
 /// Arguments of `score`.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Folder of a run, or its name below runs/
+    /// Folder of a run, its name below runs/, or one of its checkpoints
     #[arg(value_name = "RUN")]
     run: String,
     /// Audio files

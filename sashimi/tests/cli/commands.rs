@@ -128,11 +128,40 @@ fn evaluation_counts_every_sample_of_the_held_out_clips() {
     let text = evaluate(&["--split", "val"]);
     assert!(text.starts_with("fsdd val: ") && text.contains(" bits per sample, "), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
+    // Training looks at windows, this at whole recordings: why the two differ is said.
+    let mut command = sashimi(folder);
+    let said = binary::succeed(command.args(["evaluate", "run", "--device", "cpu"])).1;
+    let summary: Value =
+        serde_json::from_slice(&fs::read(folder.join("run/summary.json")).unwrap()).unwrap();
+    let metrics = summary["test"]["metrics"].as_array().unwrap();
+    let bits = metrics.iter().find(|metric| metric[0] == "bits_per_sample").unwrap();
+    let trained = format!("training says {:.4} of these weights", bits[1].as_f64().unwrap());
+    assert!(said.contains(&trained) && said.contains("(data.length: 256)"), "{said}");
     let text = evaluate(&["--baselines"]);
     for line in ["  marginal distribution\n", "  n-gram of order ", "  linear predictor of order "]
     {
         assert!(text.contains(line), "{text}");
     }
+}
+
+#[test]
+fn seeds_and_sweeps_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut command = train_tiny(path, DIGITS, 4);
+    command.args(["--seeds", "1,2", "--sweep", "model.d_model=6,8", "--run-dir", "sweep"]);
+    let table = succeed(&mut command);
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    assert_eq!(rows.len(), 4, "{table}");
+    for point in ["d_model=6/seed-1", "d_model=6/seed-2", "d_model=8/seed-1", "d_model=8/seed-2"] {
+        let row = rows.iter().find(|row| row.ends_with(&format!("sweep/{point}")));
+        let row = row.unwrap_or_else(|| panic!("no {point}: {table}"));
+        let bits: f64 = row.split_whitespace().next().unwrap().parse().unwrap();
+        assert!((1.0..9.0).contains(&bits), "{table}");
+    }
+    // Nothing is left to do.
+    let resume = ["train", "--resume", "sweep", "--device", "cpu"];
+    assert_eq!(succeed(sashimi(path).args(resume)), table);
 }
 
 /// Whatever backbone predicts the next code: trained, evaluated, scored and generated from.

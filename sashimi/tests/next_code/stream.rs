@@ -345,6 +345,7 @@ fn averaged_weights_of_a_checkpoint_are_taken() {
         rollbacks: 0,
         evaluated_at: None,
         best: None,
+        kept: Vec::new(),
         evaluations_since_best: 0,
         seconds: 0.0,
     };

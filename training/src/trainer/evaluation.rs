@@ -86,8 +86,21 @@ impl<O: Objective> Trainer<O> {
         if is_best {
             self.save_best()?;
         }
+        if is_finite && self.config.keep_best > 1 {
+            self.keep(value)?;
+        }
         self.summary(false, None).write(self.run.path())?;
         Ok(true)
+    }
+
+    /// Keeps the weights that came to `value` if they are among the best.
+    fn keep(&mut self, value: f64) -> Result<()> {
+        let (best, step) = (self.config.best(), self.state.step);
+        let kept = &mut self.state.kept;
+        let place = kept.iter().position(|&(other, _)| best.improves(value, Some(other)));
+        kept.insert(place.unwrap_or(kept.len()), (value, step));
+        kept.truncate(self.config.keep_best);
+        if kept.iter().any(|&(_, kept)| kept == step) { self.save_kept() } else { Ok(()) }
     }
 
     fn evaluate(

@@ -141,6 +141,19 @@ impl<O: Objective> Trainer<O> {
         self.write(&run_dir::best_checkpoint(self.run.path()), None)
     }
 
+    /// Saves the weights that were just evaluated as some of the best, and removes those that are no longer.
+    pub(super) fn save_kept(&mut self) -> Result<()> {
+        let run = self.run.path().to_owned();
+        self.write(&run_dir::kept_checkpoint(&run, self.state.step), None)?;
+        let kept = &self.state.kept;
+        let kept: Vec<_> =
+            kept.iter().map(|&(_, step)| run_dir::kept_checkpoint(&run, step)).collect();
+        for path in run_dir::kept_checkpoints(&run).iter().filter(|path| !kept.contains(path)) {
+            files::remove(path)?;
+        }
+        Ok(())
+    }
+
     fn write(&mut self, path: &Path, ema: Option<StateDict>) -> Result<()> {
         self.run.check()?;
         self.state.seconds = self.clock.total();

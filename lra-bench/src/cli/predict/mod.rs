@@ -32,7 +32,7 @@ use crate::objective::Classification;
 /// Arguments of `predict`.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Folder of a run, or its name below runs/
+    /// Folder of a run, its name below runs/, or one of its checkpoints
     #[arg(value_name = "RUN")]
     run: String,
     /// What to classify: files, folders of files, or `-` for text on standard input, an input a line
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let (sources, empty) = find(&args.inputs, &inputs);
     let device = args.device.choose()?.announce();
     let model = Classification::new(experiment, inputs.shape.network(), device)?;
-    run.load_best(model.params())?;
+    run.load_weights(model.params())?;
 
     let total = sources.iter().map(Source::len).sum::<usize>() as u64;
     // Rows on the terminal show the progress themselves.

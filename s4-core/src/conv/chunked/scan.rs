@@ -226,7 +226,7 @@ fn native<T: Element>(a: &Transition, v: &Tensor, carried: Carried, pass: Pass) 
     let pointers: Vec<Numbers<f64>> = tables.iter().map(Numbers::of).collect();
     let values = Numbers::<T>::of(v);
     let carried = carried.map(|pair| [pair.0, pair.1].map(Numbers::<f64>::of));
-    parallel::for_ranges(channels, |range| {
+    parallel::for_ranges("scan", channels, |range| {
         let (mut start, mut before) = (vec![0.0; n], vec![0.0; n]);
         for h in range {
             // SAFETY: nobody writes to the tables; values and states of channel h are this range's.

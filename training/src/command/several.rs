@@ -1,0 +1,150 @@
+//! Several runs at once: `NAME/seed-1`, `NAME/lr=1e-3`, `NAME/lr=1e-3/seed-1`, ...
+//!
+//! All are laid out before the first begins, so that the folder says what was asked for, and
+//! `train --resume NAME` goes on wherever it stopped.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use program::config;
+use program::exit::{Exit, usage};
+use program::names::{pasted, shown};
+use program::output::note;
+
+use super::{NewRun, Program, continued, echo, one, sweep};
+use crate::args::TrainArgs;
+use crate::device::Chosen;
+use crate::run::Run;
+use crate::run_dir::{self, RunDir};
+use crate::summary::Summary;
+use crate::trainer::Outcome;
+
+struct Planned<E> {
+    path: PathBuf,
+    experiment: E,
+    is_done: bool,
+}
+
+/// Starts a run for each of the values and seeds that `args` have, in their folder or else
+/// `runs/<task>/<stem>-NNN`.
+pub(super) fn start<P: Program>(program: &P, args: &TrainArgs, device: &Chosen) -> Result<Exit> {
+    let seeds = &args.seeds;
+    if seeds.iter().collect::<BTreeSet<_>>().len() < seeds.len() {
+        return Err(usage(format!("--seeds has a seed twice: {seeds:?}")));
+    }
+    let points = sweep::points(&args.sweep)?;
+    let mut planned = Vec::new();
+    let mut place = None;
+    for point in &points {
+        let mut args = args.clone();
+        args.overrides.extend(point.overrides.iter().cloned());
+        let NewRun { mut experiment, task, stem, changes } =
+            program.new_run(&args, device.device)?;
+        program.apply(&args, &mut experiment)?;
+        if place.is_none() {
+            echo(&changes);
+            place = Some((task, stem));
+        }
+        planned.push((PathBuf::from(&point.name), experiment));
+    }
+    let (task, stem) = place.context("a sweep has a run")?;
+    // Before anything is written: data that is missing leaves nothing behind.
+    for (_, experiment) in &mut planned {
+        program.check(args, experiment)?;
+    }
+    let folder = match &args.run_dir {
+        Some(folder) => {
+            ensure!(
+                run_dir::runs(folder).is_empty(),
+                "{} holds runs already; go on with --resume {}, or choose another",
+                shown(folder),
+                pasted(folder)
+            );
+            folder.clone()
+        }
+        None => run_dir::make_numbered(run_dir::root(), &task, &stem)?,
+    };
+    let mut runs = Vec::new();
+    for (name, mut experiment) in planned {
+        let point = folder.join(name);
+        if seeds.is_empty() {
+            runs.push(Planned { path: point, experiment, is_done: false });
+            continue;
+        }
+        for &seed in seeds {
+            P::settings(&mut experiment).seed = seed;
+            let path = run_dir::seed(&point, seed);
+            runs.push(Planned { path, experiment: experiment.clone(), is_done: false });
+        }
+    }
+    for Planned { path, experiment, .. } in &runs {
+        RunDir::create(path)?.write_config(&config::to_toml(experiment)?)?;
+    }
+    if !args.sweep.is_empty() {
+        sweep::write(&folder, &args.sweep)?;
+    }
+    train_all(program, args, &folder, runs, device)
+}
+
+/// Goes on with the runs in `folder`. Those that are finished are left as they are, unless a
+/// setting was changed.
+pub(super) fn resume<P: Program>(
+    program: &P,
+    args: &TrainArgs,
+    folder: &Path,
+    device: &Chosen,
+) -> Result<Exit> {
+    let swept = sweep::keys(folder)?;
+    let mut runs = Vec::new();
+    for path in run_dir::runs(folder) {
+        let mut before = Run::<P::Experiment>::read(&path)?.experiment;
+        let config::Loaded { value: mut after, changes, keys } = continued(program, args, &path)?;
+        if let Some(key) = keys.iter().find(|key| swept.contains(key)) {
+            return Err(usage(format!(
+                "{} holds one run for each value of {key}: leave it out",
+                folder.display()
+            )));
+        }
+        if run_dir::is_seed(&path) && P::settings(&mut after).seed != P::settings(&mut before).seed
+        {
+            return Err(usage(format!(
+                "{} holds one run per seed: leave --seed and train.seed out",
+                folder.display()
+            )));
+        }
+        if runs.is_empty() {
+            echo(&changes);
+        }
+        let is_finished = Summary::read(&path)?.is_some_and(|summary| summary.finished);
+        let is_done = is_finished && after == before;
+        runs.push(Planned { path, experiment: after, is_done });
+    }
+    train_all(program, args, folder, runs, device)
+}
+
+fn train_all<P: Program>(
+    program: &P,
+    args: &TrainArgs,
+    folder: &Path,
+    runs: Vec<Planned<P::Experiment>>,
+    device: &Chosen,
+) -> Result<Exit> {
+    let paths: Vec<PathBuf> = runs.iter().map(|run| run.path.clone()).collect();
+    for (number, Planned { path, experiment, is_done }) in runs.into_iter().enumerate() {
+        let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+        let of = format!("{name} ({} of {}): {}", number + 1, paths.len(), path.display());
+        if is_done {
+            note(format_args!("{of}: finished"));
+            continue;
+        }
+        note(of);
+        let outcome = one(program, args, experiment, RunDir::resume(&path)?, device)
+            .with_context(|| format!("{name} (--resume {} goes on)", pasted(folder)))?;
+        if let Outcome::Interrupted { step, .. } = outcome {
+            return Ok(Exit::Interrupted { step, run: folder.to_owned() });
+        }
+    }
+    program.compare(&run_dir::runs(folder))?;
+    Ok(Exit::Done)
+}
