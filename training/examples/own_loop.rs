@@ -91,6 +91,6 @@ fn batch(device: Device) -> (Tensor, Tensor) {
 }
 
 #[test]
-fn it_learns() {
-    main().unwrap();
+fn it_learns() -> Result<()> {
+    main()
 }
