@@ -5,7 +5,11 @@
 #   scripts/new-project.sh DIR     the last part of DIR becomes the name of the crate
 set -euo pipefail
 
-dir=${1:?"which folder? scripts/new-project.sh DIR (make project DIR=../my-project)"}
+dir=${1-}
+[ -n "$dir" ] || {
+    echo "which folder? make project DIR=../my-project" >&2
+    exit 2
+}
 here=$(cd "$(dirname "$0")/.." && pwd)
 name=$(basename "$dir")
 [[ $name =~ ^[a-zA-Z][a-zA-Z0-9_-]*$ ]] || {
