@@ -8,7 +8,7 @@ OUT ?= $(if $(ARGS),target/bench,docs/results/bench)
 LRA := cargo run --package lra-bench --
 SASHIMI := cargo run --package sashimi --
 
-.PHONY: help libtorch build test fuzz kills digits path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
+.PHONY: help libtorch build test template project fuzz kills digits path-x smnist sashimi bench package gpu-check clippy fmt doc tools clean-libtorch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z].*## / { printf "%-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ test: tools libtorch ## all tests
 	for file in target/test-venv/lib/python3*/site-packages/nvidia/cu13/lib/libnvrtc.so.13; \
 	do [ ! -e "$$file" ] || export S4_NVRTC=$${S4_NVRTC:-$$PWD/$$file}; done; \
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} cargo test --workspace $(ARGS)
+
+template: tools libtorch ## build and run a project made from template/, with what `make test` compiled
+	scripts/test-template.sh
+
+project: libtorch ## begin a project of your own on these crates: make project DIR=../my-project
+	@scripts/new-project.sh "$(DIR)"
 
 KILLS ?= 50
 

@@ -1,5 +1,24 @@
 //! The Long Range Arena and other long-sequence classification tasks for S4.
 //!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use lra_bench::experiment::Experiment;
+//! use lra_bench::objective::Classification;
+//! use tch::Device;
+//! use training::evaluate::{EvalOptions, evaluate};
+//! use training::objective::Objective;
+//! use training::run::Run;
+//!
+//! let mut run: Run<Experiment> = Run::open("smnist/small-001")?;
+//! let splits = run.experiment.open(false)?;
+//! let shape = splits.shape.network();
+//! let mut model = Classification::new(&run.experiment, shape, Device::Cpu)?;
+//! run.load_best(model.params())?;
+//! let options = EvalOptions::of(&run.experiment.train);
+//! let evaluated = evaluate(&mut model, Arc::new(splits.test), options, |_, _| {})?;
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 //! The tasks and their data are those of [`datasets`]; [`experiment`] is what one run is made of;
 //! [`objective`] the loss of a classifier; `benchmark` times models; [`cli`] the command line.
 

@@ -1,6 +1,14 @@
 //! Test support: the reference numbers of the official S4 code, and how results are compared with
 //! them.
 //!
+//! ```no_run
+//! use parity::for_each_case;
+//!
+//! for_each_case("kernel_diag", |case| {
+//!     let kernel = case.tensor("out64/k")?; // from your code, given case.group("sd")
+//!     case.expect_f64("out64/k", &kernel, 1e-9)
+//! });
+//! ```
 //! A *kind* (`hippo`, `kernel_dplr`, …) is a JSON file that lists cases and a safetensors file that
 //! holds their tensors. They are read from the folder named by `S4_FIXTURES`, or else from the
 //! small part kept in `parity/fixtures/`, whose README says what each group of tensors is. Tests

@@ -1,5 +1,14 @@
 //! What a model is, as settings with defaults and checks: no libtorch, no files.
 //!
+//! ```
+//! use s4_config::{Backbone, Mode, NetworkConfig};
+//!
+//! let config: NetworkConfig = toml::from_str("d_model = 128\nlayer.ssm.mode = \"s4d\"")?;
+//! let config = config.complete(Backbone::S4); // what is absent is spelt out
+//! config.validate()?;
+//! assert_eq!((config.n_layers, config.layer.ssm.mode), (Some(6), Mode::S4d));
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 //! [`NetworkConfig`] is the section `[model]` of an experiment. The crates that train models and the
 //! one that steps them without libtorch read the same structs. Names are those of the official code.
 

@@ -16,6 +16,7 @@ mod orphans;
 mod privileges;
 mod records;
 mod report;
+mod streaming;
 #[path = "../../../datasets/tests/tasks/text_files.rs"]
 mod text_files;
 mod text_tasks;
