@@ -5,6 +5,8 @@ mod benchmark;
 #[path = "../support/binary.rs"]
 mod binary;
 mod commands;
+#[path = "../support/events.rs"]
+mod events;
 mod fetch;
 mod first_runs;
 mod media;
@@ -16,6 +18,7 @@ mod orphans;
 mod privileges;
 mod records;
 mod report;
+mod tensorboard;
 #[path = "../../../datasets/tests/tasks/text_files.rs"]
 mod text_files;
 mod text_tasks;

@@ -20,6 +20,7 @@ use training::trainer::{Outcome, RunSetup, Splits, Trainer};
 use super::args::Args;
 use crate::experiment::Experiment;
 use crate::objective::Classification;
+use crate::preview::Preview;
 
 /// Trains what `experiment` says in `dir`, to the end or until the user interrupts.
 pub(super) fn train(
@@ -53,12 +54,13 @@ struct Opened {
 }
 
 fn open(args: &Args, experiment: &mut Experiment, device: &Chosen) -> Result<Opened> {
-    let tasks::Splits { shape, origin, findings, train, val, test, .. } =
+    let tasks::Splits { shape, medium, origin, findings, train, val, test, .. } =
         experiment.open(!args.train.no_progress)?;
     note(format_args!("data: {origin}"));
     findings.tell(args.train.data.strict)?;
     let device = device.announce();
-    let objective = Classification::new(experiment, shape.network(), device)?;
+    let preview = Preview::new(medium, shape.target.class_names(), &val)?;
+    let objective = Classification::new(experiment, shape.network(), device)?.with_preview(preview);
     if experiment.model.backbone().is_ssm() {
         let length = train.batch(&[0])?.length as i64;
         note(format_args!("convolution: {}", plan::summary(&objective.model().explain(length))));
