@@ -45,10 +45,9 @@ fn figures_of_a_run_are_curves_charts_and_columns() {
     // Both follow the schedule.
     let (rates, own) = (events.scalars("lr"), events.scalars(groups[0]));
     assert_eq!((rates.len(), own.len()), (6, 6));
-    for ((_, lr), (_, of_group)) in rates.iter().zip(&own).filter(|((_, lr), _)| *lr > 0.0) {
-        let (ratio, first) = (of_group / lr, own[0].1 / rates[0].1);
-        assert!((ratio - first).abs() < 1e-4 && ratio != 1.0, "{of_group} and {lr}");
-    }
+    let both = rates.iter().zip(&own).filter(|((_, lr), _)| *lr > 0.0);
+    let ratios: Vec<f32> = both.map(|((_, lr), (_, of_group))| of_group / lr).collect();
+    assert!(ratios[0] != 1.0 && ratios.iter().all(|r| (r - ratios[0]).abs() < 1e-4), "{ratios:?}");
     // No weights come further than an update takes them.
     let [weight, update] = ["weight/norm", "update/norm"].map(|tag| events.scalars(tag));
     assert_eq!((weight.len(), update.len()), (6, 6));
