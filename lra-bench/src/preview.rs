@@ -115,7 +115,7 @@ impl Preview {
         let columns = ((tile::WIDTH + GAP) / (width + GAP)).clamp(1, tiles.len());
         let letters = width / LETTER;
         let mut sheet = Canvas::new(
-            columns * (width + GAP) + GAP,
+            tile::WIDTH + 2 * GAP,
             tiles.len().div_ceil(columns) * (height + GAP) + GAP + LINE,
         );
         sheet.text(GAP, GAP / 2, &shortened("label, guess", letters * columns), GREY);

@@ -105,7 +105,7 @@ fn pictures_are_shown_with_label_and_guess() {
     // Of a size that a browser shows well.
     for tag in ["predictions/sheet", "confusion"] {
         let picture = events.pictures(tag)[0];
-        assert!((200..=340).contains(&picture.width) && picture.height < 800, "{picture:?}");
+        assert!((200..=340).contains(&picture.width) && picture.height < 800, "{tag}");
         assert_eq!(picture.colorspace, 3);
     }
     assert!(!events.tags("kernel/").is_empty() && events.tags("audio/").is_empty());

@@ -161,14 +161,14 @@ impl Report {
             let changed: String = changes.iter().map(|change| format!("- `{change}`\n")).collect();
             events.text(step, "config", &format!("{changed}\n```toml\n{toml}\n```"))?;
             events.scalar(step, "parameters", parameters as f64)?;
-            let others = RESULTS.iter().copied().filter(|result| *result != best);
             let settings = config::settings(toml);
             let column = |name| {
                 let value =
                     settings.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value);
                 Column { name, value, first: FIRST.contains(&name) }
             };
-            events.columns(COLUMNS.map(column), [best].into_iter().chain(others))?;
+            let other = (!RESULTS.contains(&best)).then_some(best);
+            events.columns(COLUMNS.map(column), RESULTS.into_iter().chain(other))?;
             let shown = settings.iter().filter(|(key, _)| COLUMNS.contains(&key.as_str()));
             events.hparams(shown.map(|(key, value)| (key.as_str(), value)))
         });
