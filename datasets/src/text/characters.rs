@@ -51,16 +51,14 @@ impl Vocabulary {
     pub fn new(characters: &str) -> Result<Self> {
         let mut ascii = [UNKNOWN; 128];
         let mut others = HashMap::new();
-        let mut size = usize::from(FIRST);
-        for character in characters.chars() {
-            ensure!(size < 256, "a vocabulary has at most {MOST} characters");
-            let token = size as u8;
+        for (number, character) in (usize::from(FIRST)..).zip(characters.chars()) {
+            ensure!(number < 256, "a vocabulary has at most {MOST} characters");
+            let token = number as u8;
             let known = match ascii.get_mut(character as usize) {
                 Some(slot) => std::mem::replace(slot, token) != UNKNOWN,
                 None => others.insert(character, token).is_some(),
             };
             ensure!(!known, "{character:?} is twice in the vocabulary");
-            size += 1;
         }
         Ok(Self { ascii, others, characters: characters.chars().collect() })
     }
