@@ -15,6 +15,7 @@
 //! * [`libtorch`]: the half of libtorch that computes on GPUs.
 //! * [`kernel`]: kernels of our own, `.cu` sources that are compiled for the card at hand.
 //! * [`launcher`]: where kernels run, and how they are started.
+//! * [`monitor`]: how busy a GPU is.
 //! * [`waits`]: whether the host waits for the GPU.
 
 mod cache;
@@ -24,6 +25,7 @@ pub mod host;
 pub mod kernel;
 pub mod launcher;
 pub mod libtorch;
+pub mod monitor;
 pub mod nvrtc;
 pub mod waits;
 

@@ -19,7 +19,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`tasks`] | the table of tasks, one file each |
-//! | [`split`], [`batch`], [`shape`] | examples, what can be made of them, what they are |
+//! | [`split`], [`batch`], [`shape`], [`medium`] | examples, what can be made of them, what they are to models and to people |
 //! | [`hold_out`] | divisions of data that comes without |
 //! | [`inputs`] | inputs from outside a task's data, for models that were trained on it |
 //! | [`examples`] | examples from images, texts, tokens, recordings and arrays |
@@ -38,6 +38,7 @@ pub mod hold_out;
 pub mod inputs;
 pub mod listops;
 mod locate;
+pub mod medium;
 pub mod metric;
 pub mod pathfinder;
 pub mod provenance;

@@ -20,7 +20,7 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 //! The tasks and their data are those of [`datasets`]; [`experiment`] is what one run is made of;
-//! [`objective`] the loss of a classifier; `benchmark` times models; [`cli`] the command line.
+//! [`objective`] the loss of a classifier, [`preview`] what is seen of it while it trains; `benchmark` times models; [`cli`] the command line.
 
 mod benchmark;
 pub mod cli;
@@ -29,6 +29,7 @@ mod device_batch;
 pub mod experiment;
 mod metrics;
 pub mod objective;
+pub mod preview;
 mod report;
 
 /// What README.md and docs/adding.md show, compiled and run.

@@ -1,21 +1,21 @@
 //! A classifier with its loss, as the trainer wants it.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use datasets::batch::Batch;
 use models::Network;
 use s4_config::{Output, Shape};
+use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
-use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
-use training::show::Show;
+use training::show::{self, Show};
 
 use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
-use crate::metrics::confusion::Confusion;
 use crate::metrics::gather;
+use crate::preview::Preview;
 
 /// A classifier trained by cross-entropy.
 #[derive(Debug)]
@@ -26,9 +26,7 @@ pub struct Classification {
     dense: DenseKind,
     /// Step of the input relative to the training data.
     rate: f64,
-    /// A few inputs to look at, (examples, L, features).
-    examples: Option<Tensor>,
-    classes: usize,
+    preview: Option<Preview>,
 }
 
 impl Classification {
@@ -43,16 +41,21 @@ impl Classification {
         let mut store = ParamStore::new(device, kind);
         let model = Network::new(&mut store.root(), &experiment.model, shape).context("model")?;
         let dense = experiment.train.precision.dense();
-        let classes = match shape.output {
-            Output::Classes(classes) | Output::Pair(classes) => usize::try_from(classes)?,
-            Output::PerPosition(_) => bail!("a classifier is for classes of whole sequences"),
-        };
-        Ok(Self { store, model, dense, rate: 1.0, examples: None, classes })
+        ensure!(
+            matches!(shape.output, Output::Classes(_) | Output::Pair(_)),
+            "a classifier is for classes of whole sequences"
+        );
+        Ok(Self { store, model, dense, rate: 1.0, preview: None })
     }
 
     /// The same model for inputs at another sampling rate.
     pub fn at_rate(self, rate: f64) -> Self {
         Self { rate, ..self }
+    }
+
+    /// The same model with examples to show.
+    pub fn with_preview(self, preview: Preview) -> Self {
+        Self { preview: Some(preview), ..self }
     }
 
     /// The network.
@@ -87,9 +90,6 @@ impl Objective for Classification {
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
-        if self.examples.is_none() && batch.x.is_floating_point() {
-            self.examples = Some(batch.x.narrow(0, 0, batch.x.size()[0].min(SHOWN_EXAMPLES)));
-        }
         let logits = self.logits(batch, phase)?;
         let labels = &batch.labels;
         let loss =
@@ -112,42 +112,10 @@ impl Objective for Classification {
     }
 
     fn show(&mut self, show: &mut dyn Show, outputs: Option<&Tensor>) -> Result<()> {
-        for (name, values) in inspect::spectra(self.model.backbone()) {
-            show.histogram(&name, &values)?;
+        show::layers(self.model.backbone(), show)?;
+        match (&mut self.preview, outputs) {
+            (Some(preview), Some(outputs)) => preview.show(&gather::read(outputs)?, show),
+            _ => Ok(()),
         }
-        if let Some(examples) = &self.examples {
-            show.picture("inputs", &side_by_side(examples))?;
-        }
-        if let Some(outputs) = outputs {
-            let confusion = Confusion::new(&gather::read(outputs)?, self.classes);
-            show.picture("confusion", &confusion.picture())?;
-        }
-        for (name, kernels) in inspect::kernels(self.model.backbone()) {
-            show.picture(&name, &heat_map(&kernels))?;
-        }
-        Ok(())
     }
-}
-
-/// How many inputs are shown.
-const SHOWN_EXAMPLES: i64 = 4;
-
-/// Sequences (B, L, features) next to each other: as squares where they are square images, else
-/// as rows below each other.
-fn side_by_side(examples: &Tensor) -> Tensor {
-    let first_feature = examples.select(2, 0); // (B, L)
-    let length = first_feature.size()[1];
-    let side = (length as f64).sqrt().round() as i64;
-    if side * side != length {
-        return heat_map(&first_feature);
-    }
-    let squares = first_feature.view([-1, side, side]).unbind(0);
-    heat_map(&Tensor::cat(&squares, 1).view([1, -1])).view([side, -1])
-}
-
-/// Rows of values as grey levels: each row from its smallest (black) to its largest (white).
-fn heat_map(rows: &Tensor) -> Tensor {
-    let rows = rows.to_kind(Kind::Float);
-    let (low, high) = (rows.amin([1i64].as_slice(), true), rows.amax([1i64].as_slice(), true));
-    (&rows - &low) / (high - low).clamp_min(1e-12)
 }

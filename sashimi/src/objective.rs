@@ -8,13 +8,13 @@ use std::f64::consts::LN_2;
 use anyhow::{Context, Result};
 use models::Network;
 use s4_config::{Input, Output, Shape};
+use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
-use s4_core::layer::{Pass, inspect};
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
 use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
-use training::show::Show;
+use training::show::{self, Show};
 
 use crate::data::batch::{CodeBatch, DeviceBatch};
 use crate::experiment::Experiment;
@@ -227,9 +227,7 @@ impl Objective for NextCode {
     }
 
     fn show(&mut self, show: &mut dyn Show, _: Option<&Tensor>) -> Result<()> {
-        for (name, values) in inspect::spectra(self.model.backbone()) {
-            show.histogram(&name, &values)?;
-        }
+        show::layers(self.model.backbone(), show)?;
         self.preview.show(&self.model, &self.store, show)
     }
 }

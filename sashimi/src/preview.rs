@@ -27,6 +27,8 @@ pub struct Preview {
     samples: usize,
     /// Recordings, as the model gets them: samples in [-1, 1].
     examples: Vec<Vec<f32>>,
+    /// Recordings stay the same: they are shown once.
+    heard: bool,
 }
 
 impl Preview {
@@ -42,6 +44,7 @@ impl Preview {
             rate,
             samples: (experiment.preview.seconds * f64::from(rate)).ceil() as usize,
             examples: Vec::new(),
+            heard: false,
         })
     }
 
@@ -56,12 +59,19 @@ impl Preview {
     ///
     /// # Errors
     /// If something cannot be shown.
-    pub fn show(&self, model: &Network, params: &ParamStore, show: &mut dyn Show) -> Result<()> {
+    pub fn show(
+        &mut self,
+        model: &Network,
+        params: &ParamStore,
+        show: &mut dyn Show,
+    ) -> Result<()> {
         let generated = self.generate(model, params).unwrap_or_else(|error| {
             note(format_args!("warning: nothing generated to listen to: {error:#}"));
             Vec::new()
         });
-        for (kind, sounds) in [("real", &self.examples), ("generated", &generated)] {
+        let heard = std::mem::replace(&mut self.heard, true);
+        let real: &[_] = if heard { &[] } else { &self.examples };
+        for (kind, sounds) in [("real", real), ("generated", &generated)] {
             for (i, samples) in sounds.iter().enumerate() {
                 let wav = wav_bytes(samples, self.rate)?;
                 let sound = Sound { wav, rate: self.rate, channels: 1, frames: samples.len() };

@@ -66,6 +66,7 @@
 //! ```
 
 pub mod args;
+pub mod canvas;
 pub mod checkpoint;
 mod checksum;
 pub mod command;

@@ -4,13 +4,19 @@ use nix::sys::resource::{UsageWho, getrusage};
 use s4_core::device_memory;
 use tch::Device;
 
+pub(crate) const MIB: f64 = (1 << 20) as f64;
+
 /// Peak memory in MiB: of the process (resident) on the CPU, of its tensors on a CUDA device.
 pub fn peak_mib(device: Device) -> Option<f64> {
-    const MIB: f64 = (1 << 20) as f64;
     match device {
         Device::Cuda(_) => device_memory::peak(device).ok().map(|bytes| bytes as f64 / MIB),
-        _ => peak_resident().map(|bytes| bytes as f64 / MIB),
+        _ => host_peak_mib(),
     }
+}
+
+/// Peak memory of the process (resident) in MiB, wherever the model is.
+pub fn host_peak_mib() -> Option<f64> {
+    peak_resident().map(|bytes| bytes as f64 / MIB)
 }
 
 fn peak_resident() -> Option<u64> {

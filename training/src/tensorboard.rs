@@ -3,6 +3,7 @@
 //! Messages are `tensorboard-proto`'s and the record framing is `tensorboard-rs`'s. Its
 //! `SummaryWriter` is not used: it writes from a thread that panics on I/O errors.
 
+mod charts;
 mod histogram;
 mod hparams;
 mod image;
@@ -24,6 +25,8 @@ use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 
 use crate::show::Sound;
+pub(crate) use charts::Heading;
+pub use hparams::Column;
 use program::files;
 
 /// Writes one event file. What is added is kept in memory until [`flush`](Self::flush).
@@ -134,8 +137,30 @@ impl EventWriter {
         self.summary(step, summary)
     }
 
-    /// Makes the run a row of the HPARAMS tab, with `settings` as its columns. Scalars join it as
-    /// its results.
+    /// Lays out the CUSTOM SCALARS tab: under each heading charts, each with the curves of all tags
+    /// that match its regular expression.
+    ///
+    /// # Errors
+    /// If the message cannot be encoded.
+    pub(crate) fn charts(&mut self, step: u64, headings: &[Heading]) -> Result<()> {
+        self.summary(step, charts::layout(headings)?)
+    }
+
+    /// Says which settings and which scalars the HPARAMS tab has as columns. TensorBoard believes the
+    /// first run that says so, for all of them; without this it shows every scalar there is.
+    ///
+    /// # Errors
+    /// If the message cannot be encoded.
+    pub fn columns<'a>(
+        &mut self,
+        settings: impl IntoIterator<Item = Column<'a>>,
+        results: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
+        self.summary(0, hparams::columns(settings, results)?)
+    }
+
+    /// Makes the run a row of the HPARAMS tab, with these `settings`. Scalars join it as its
+    /// results.
     ///
     /// # Errors
     /// If the message cannot be encoded.

@@ -336,7 +336,8 @@ impl<O: Objective> Trainer<O> {
         ));
         let step = self.state.step;
         if step == 0 || !self.changes.is_empty() {
-            self.report.configuration(step, &self.config_toml, &self.changes, parameters);
+            let best = self.config.best().metric;
+            self.report.configuration(step, &self.config_toml, &self.changes, parameters, &best);
         }
         if step > 0 {
             self.report.line(&format!("resumed after step {step}"));

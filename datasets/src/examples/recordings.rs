@@ -67,6 +67,11 @@ impl Standardisation {
     pub fn apply(self, value: impl Into<f64>) -> f32 {
         ((value.into() - self.mean) / (self.std + EPSILON)) as f32
     }
+
+    /// The value that became `standardised`.
+    pub fn undo(self, standardised: f32) -> f32 {
+        (f64::from(standardised) * (self.std + EPSILON) + self.mean) as f32
+    }
 }
 
 /// A recording of a corpus with its class.

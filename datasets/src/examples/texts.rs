@@ -67,6 +67,12 @@ pub fn tokens(text: impl Read, max_length: usize) -> std::io::Result<Sequences> 
     Ok(Sequences::Tokens(bytes.chain([END]).collect()))
 }
 
+/// The text that tokens stand for.
+pub fn text(tokens: &[i64]) -> String {
+    let byte = |token: &i64| u8::try_from(token - FIRST_BYTE).ok();
+    String::from_utf8_lossy(&tokens.iter().filter_map(byte).collect::<Vec<_>>()).into_owned()
+}
+
 impl Examples for Texts {
     fn len(&self) -> usize {
         self.files.len()
@@ -115,6 +121,7 @@ mod tests {
         let tokens = [[99, 100, 101, 1, 0, 0], [1, 0, 0, 0, 0, 0], [99, 100, 101, 102, 103, 1]];
         assert_eq!(batch.sequences, Sequences::Tokens(tokens.concat()));
         assert_eq!(batch.lengths, Some(vec![4, 1, 6]));
+        assert_eq!(text(&tokens.concat()), "abcabcde");
         assert_eq!(batch.labels, [5, 6, 7]);
         assert_eq!([0, 1, 2].map(|i| texts.length(i)), [4, 1, 6]);
     }

@@ -120,6 +120,13 @@ pub fn evaluate(tokens: &[u8]) -> Result<u8> {
     }
 }
 
+/// The words of an expression without parentheses, as models get it; of other tokens, nothing.
+pub fn plain(tokens: &[i64]) -> String {
+    let number = |&token: &i64| usize::try_from(token - i64::from(FIRST)).ok();
+    let words = tokens.iter().filter_map(number).filter_map(|number| WORDS.get(number));
+    words.copied().collect::<Vec<_>>().join(" ")
+}
+
 /// The published text of an expression: parentheses in pairs, single spaces.
 pub fn text(tokens: &[u8]) -> String {
     // Of each operator, in order: the entries of its list.

@@ -15,6 +15,7 @@ use toml::Table;
 use super::Splits;
 use crate::examples::recordings::{Extent, Form, Labelled, Recordings, Standardisation};
 use crate::inputs::Inputs;
+use crate::medium::Medium;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
@@ -100,6 +101,7 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
     };
     let splits = Splits {
         shape: shape(class_names),
+        medium: Medium::Sound { rate: (sample_rate / every as u32).max(1), scale: standardisation },
         config: Table::new(),
         origin,
         findings,

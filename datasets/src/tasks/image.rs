@@ -13,6 +13,7 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::cifar::{self, CLASSES, PIXELS};
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
+use crate::medium::Medium;
 use crate::provenance::{Provenance, Published};
 use crate::split::Split;
 
@@ -32,6 +33,8 @@ pub(super) const TASK: Task = Task {
     ..Task::of::<ImageFiles>(|task, data, _| open(task, data, Colour::Grey, &[MOMENTS]))
 };
 
+/// Pixels a row, and rows.
+const SIDE: usize = 32;
 /// The official experiment's.
 const MOMENTS: Moments = Moments { mean: 122.6 / 255.0, std: 61.0 / 255.0 };
 
@@ -54,7 +57,9 @@ pub(super) fn is_there(dir: &Path) -> bool {
 pub(super) fn inputs(colour: Colour, moments: &[Moments]) -> Inputs {
     let shape = ImageFiles::shape(moments.len() as i64, CLASSES);
     let images = Images::grey(Vec::new(), Vec::new(), PIXELS).standardised(moments);
-    Inputs::pictures(shape, (32, 32), colour, move |pixels| images.sequence(pixels))
+    Inputs::pictures(shape, (SIDE as u32, SIDE as u32), colour, move |pixels| {
+        images.sequence(pixels)
+    })
 }
 
 /// CIFAR-10 with one of the moments for each feature of a pixel.
@@ -78,5 +83,6 @@ pub(super) fn open(
     })?;
     let (train, test) = cifar::read(&dir, colour)?;
     let splits = [train, test].map(|images| Split::new(images.standardised(moments)));
-    settings.splits(("CIFAR-10", &dir), moments.len() as i64, CLASSES, splits)
+    let (features, medium) = (moments.len() as i64, Medium::pictures(SIDE));
+    settings.splits(("CIFAR-10", &dir), features, medium, CLASSES, splits)
 }

@@ -13,6 +13,7 @@ use smart_default::SmartDefault;
 
 use super::Splits;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
+use crate::medium::Medium;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
 
@@ -43,12 +44,14 @@ impl ImageFiles {
         &self,
         (name, dir): (&str, &Path),
         features: i64,
+        medium: Medium,
         classes: [&str; 10],
         [train, test]: [Split; 2],
     ) -> Result<Splits> {
         let (rest, [held_out]) = hold_out_tenths(train.len(), self.seed);
         Ok(Splits {
             shape: Self::shape(features, classes),
+            medium,
             config: to_table(self)?,
             origin: format!(
                 "{name} in {}: {} images to train on, {} to validate, {} to test",

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use program::config::to_table;
@@ -29,6 +30,7 @@ use crate::inputs::Inputs;
 use crate::listops::grammar::{self, VALUES, VOCABULARY};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
+use crate::medium::Medium;
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::token_file::{cached, hash_files};
@@ -96,6 +98,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let [train, val, test] = set.into_parts();
     Ok(Splits {
         shape: shape(),
+        medium: Medium::Text(Arc::new(grammar::plain)),
         config: to_table(&settings)?,
         train,
         val,

@@ -15,6 +15,7 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::idx;
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
+use crate::medium::Medium;
 use crate::split::Split;
 
 pub(super) const PIXELS: usize = SIDE * SIDE;
@@ -135,7 +136,8 @@ pub(super) fn open(
         }))
     };
     let splits = [read(FILES[0], FILES[1])?, read(FILES[2], FILES[3])?];
-    settings.splits((set.name, &dir), 1, set.classes, splits)
+    let medium = Medium::Pictures { width: SIDE, order };
+    settings.splits((set.name, &dir), 1, medium, set.classes, splits)
 }
 
 /// Images and labels of a file pair.

@@ -33,6 +33,7 @@ use toml::Table;
 
 use crate::fetch::Archive;
 use crate::inputs::Inputs;
+use crate::medium::Medium;
 use crate::metric::Metric;
 use crate::provenance::{Provenance, Published};
 use crate::section::Section;
@@ -92,6 +93,8 @@ pub type Read = fn(&Task, &Table) -> Result<Inputs>;
 pub struct Splits {
     /// What goes in and what is asked for.
     pub shape: Shape,
+    /// What examples are to people.
+    pub medium: Medium,
     /// The `[data]` section with what the data decided filled in: kept with a run, so that whatever
     /// is opened with it is read in the same way.
     pub config: Table,

@@ -23,6 +23,7 @@ use crate::batch::Sequences;
 use crate::examples::images::Colour;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
 use crate::inputs::Inputs;
+use crate::medium::Medium;
 use crate::pathfinder::{
     Cached, Difficulty, Generated, ImageSource, Pixels, Release, Spec, write_release,
 };
@@ -84,8 +85,8 @@ fn open(settings: &Data, side: usize) -> Result<Splits> {
         Some(dir) => released(dir, settings, side)?,
         None => generated(settings, side)?,
     };
-    let (shape, findings) = (shape(), Findings::default());
-    Ok(Splits { shape, config, train, val, test, origin, findings })
+    let (shape, medium, findings) = (shape(), Medium::pictures(side), Findings::default());
+    Ok(Splits { shape, medium, config, train, val, test, origin, findings })
 }
 
 fn shape() -> Shape {

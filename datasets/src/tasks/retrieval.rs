@@ -2,6 +2,7 @@
 //! Radev et al. 2013; Long Range Arena, Tay et al. 2021).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use program::config::to_table;
@@ -22,6 +23,7 @@ use crate::examples::tokens::{PAD, TokenSet, sequence};
 use crate::formats::rows;
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
+use crate::medium::Medium;
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::characters::{Vocabulary, max_length};
@@ -116,6 +118,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     let counts = [&train, &val, &test].map(|part| part.len());
     Ok(Splits {
         shape: shape(&vocabulary),
+        medium: Medium::Text(Arc::new(move |tokens| vocabulary.text(tokens))),
         config: to_table(&settings)?,
         train,
         val,

@@ -29,6 +29,7 @@ use crate::fetch::{Archive, Packing};
 use crate::hold_out::{self, hold_out_tenths};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::medium::Medium;
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::split::Split;
@@ -152,16 +153,18 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
         Validation::Test => (set.part(0).collect(), [test.clone().collect()]),
     };
     let all = Split::new(set);
+    let origin = format!(
+        "{} reviews to train on and {} to test in {}; {} different tokens",
+        train.len(),
+        test.len(),
+        folder.display(),
+        vocabulary.size()
+    );
     Ok(Splits {
         shape: shape(&vocabulary),
+        medium: Medium::Text(Arc::new(move |tokens| vocabulary.text(tokens))),
         config: to_table(&Data { vocabulary: Some(characters), ..settings })?,
-        origin: format!(
-            "{} reviews to train on and {} to test in {}; {} different tokens",
-            train.len(),
-            test.len(),
-            folder.display(),
-            vocabulary.size()
-        ),
+        origin,
         train: all.subset(train)?,
         val: all.subset(val)?,
         test: all.subset(test)?,

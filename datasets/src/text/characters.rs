@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
 
-use crate::examples::tokens::{END, FIRST, UNKNOWN};
+use crate::examples::tokens::{END, FIRST, PAD, UNKNOWN};
 
 /// A token is a byte.
 const MOST: usize = 256 - FIRST as usize;
@@ -39,7 +39,8 @@ pub struct Vocabulary {
     /// Numbers of the first 128 characters, which are nearly all.
     ascii: [u8; 128],
     others: HashMap<char, u8>,
-    size: usize,
+    /// All of them in the order of their tokens.
+    characters: Vec<char>,
 }
 
 impl Vocabulary {
@@ -50,28 +51,37 @@ impl Vocabulary {
     pub fn new(characters: &str) -> Result<Self> {
         let mut ascii = [UNKNOWN; 128];
         let mut others = HashMap::new();
-        let mut size = usize::from(FIRST);
-        for character in characters.chars() {
-            ensure!(size < 256, "a vocabulary has at most {MOST} characters");
-            let token = size as u8;
+        for (number, character) in (usize::from(FIRST)..).zip(characters.chars()) {
+            ensure!(number < 256, "a vocabulary has at most {MOST} characters");
+            let token = number as u8;
             let known = match ascii.get_mut(character as usize) {
                 Some(slot) => std::mem::replace(slot, token) != UNKNOWN,
                 None => others.insert(character, token).is_some(),
             };
             ensure!(!known, "{character:?} is twice in the vocabulary");
-            size += 1;
         }
-        Ok(Self { ascii, others, size })
+        Ok(Self { ascii, others, characters: characters.chars().collect() })
     }
 
     /// Number of different tokens: the characters, padding, unknown and end.
     pub fn size(&self) -> usize {
-        self.size
+        usize::from(FIRST) + self.characters.len()
     }
 
     /// The tokens of a text, at most `max_length` with the end token.
     pub fn tokens(&self, text: &str, max_length: usize) -> impl Iterator<Item = u8> {
         kept(text, max_length).map(|character| self.token(character)).chain([END])
+    }
+
+    /// The text that tokens stand for; unknown characters are `\u{fffd}`, padding and end nothing.
+    pub fn text(&self, tokens: &[i64]) -> String {
+        let is_shown = |token: &&i64| ![PAD, END].map(i64::from).contains(token);
+        let character = |token: &i64| {
+            let number = usize::try_from(token - i64::from(FIRST)).ok()?;
+            self.characters.get(number).copied()
+        };
+        let shown = tokens.iter().filter(is_shown);
+        shown.map(|token| character(token).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
     }
 
     fn token(&self, character: char) -> u8 {
@@ -125,6 +135,7 @@ mod tests {
         assert_eq!(tokens("béxa一", 6), [4, 5, 1, 3, 1, 2]);
         assert_eq!(tokens("béxa一", 5), [4, 5, 1, 3, 2]);
         assert_eq!(tokens("", 5), [2]);
+        assert_eq!(vocabulary.text(&[4, 5, 1, 3, 1, 2, 0]), "bé\u{fffd}a\u{fffd}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use datasets::batch::{Example, Sequences};
 use datasets::fetch::checksum::Checksum;
 use datasets::fetch::{Archive, Packing};
+use datasets::medium::Medium;
 use datasets::shape::{Shape, Target};
 use datasets::split::{Examples, Split};
 use datasets::tasks::{self, Splits, TASKS, Task};
@@ -53,6 +54,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
             input: Input::Tokens { vocabulary: 2 },
             target: Target::Classes(vec!["even".to_owned(), "odd".to_owned()]),
         },
+        medium: Medium::Series,
         config: program::config::to_table(&settings)?,
         train: part(0),
         val: part(1),

@@ -21,6 +21,7 @@ use training::trainer;
 
 use crate::experiment::Experiment;
 use crate::objective::Classification;
+use crate::preview::Preview;
 use crate::report::Report;
 use crate::report::table::{Style, render};
 
@@ -85,12 +86,14 @@ impl Program for Args {
         experiment: &mut Experiment,
         device: &Chosen,
     ) -> Result<Opened<Classification>> {
-        let Splits { shape, origin, findings, train, val, test, .. } =
+        let Splits { shape, medium, origin, findings, train, val, test, .. } =
             experiment.open(!args.no_progress)?;
         note(format_args!("data: {origin}"));
         findings.tell(args.data.strict)?;
         let device = device.announce();
-        let objective = Classification::new(experiment, shape.network(), device)?;
+        let preview = Preview::new(medium, shape.target.class_names(), &val)?;
+        let objective =
+            Classification::new(experiment, shape.network(), device)?.with_preview(preview);
         if experiment.model.backbone().is_ssm() {
             let length = train.batch(&[0])?.length as i64;
             let plan = plan::summary(&objective.model().explain(length));

@@ -1,6 +1,6 @@
 //! Which classes are taken for which.
 
-use tch::Tensor;
+mod picture;
 
 use super::Prediction;
 
@@ -10,8 +10,6 @@ const SHOWN_CLASSES: usize = 12;
 const SHOWN_MISTAKES: usize = 8;
 /// Letters of a class's name above its column, at most, where counts are not longer.
 const SHOWN_LETTERS: usize = 8;
-/// Side of the picture in pixels, about.
-const SIDE: usize = 256;
 
 /// Counts of (class, predicted class).
 #[derive(Debug, Clone, PartialEq)]
@@ -38,23 +36,6 @@ impl Confusion {
             (of > 0).then(|| row[class] as f64 / of as f64)
         })
         .collect()
-    }
-
-    /// Shares of each class's examples as grey levels, (pixels, pixels): rows are classes, columns
-    /// predictions, white is all of them.
-    pub fn picture(&self) -> Tensor {
-        let classes = self.counts.len();
-        let shares: Vec<f32> = self
-            .counts
-            .iter()
-            .flat_map(|row| {
-                let of = row.iter().sum::<u64>().max(1) as f32;
-                row.iter().map(move |&count| count as f32 / of)
-            })
-            .collect();
-        let cell = (SIDE / classes.max(1)).max(1) as i64;
-        let square = Tensor::from_slice(&shares).view([classes as i64, classes as i64]);
-        square.repeat_interleave_self_int(cell, 0, None).repeat_interleave_self_int(cell, 1, None)
     }
 
     /// The commonest mistakes: class, predicted class, count.
@@ -150,14 +131,5 @@ mod tests {
         let confusion = Confusion::new(&predictions(&[(3, 7), (3, 7), (5, 1), (4, 4)]), 20);
         let text = confusion.table(&names(20));
         assert!(text.ends_with("commonest mistakes: c3 as c7 2, c5 as c1 1\n"), "{text}");
-    }
-
-    #[test]
-    fn the_picture_has_the_share_of_each_class() {
-        let confusion = Confusion::new(&predictions(&[(0, 0), (0, 1), (1, 1)]), 2);
-        let picture = confusion.picture();
-        assert_eq!(picture.size(), [256, 256]);
-        let at = |row: i64, column: i64| picture.double_value(&[row, column]);
-        assert_eq!([at(0, 0), at(0, 255), at(255, 0), at(255, 255)], [0.5, 0.5, 0.0, 1.0]);
     }
 }

@@ -5,6 +5,8 @@ mod benchmark;
 #[path = "../support/binary.rs"]
 mod binary;
 mod commands;
+#[path = "../support/events.rs"]
+mod events;
 mod fetch;
 mod first_runs;
 mod media;
@@ -17,6 +19,7 @@ mod privileges;
 mod records;
 mod report;
 mod streaming;
+mod tensorboard;
 #[path = "../../../datasets/tests/tasks/text_files.rs"]
 mod text_files;
 mod text_tasks;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use crate::binary::{self, TINY, clip, fail, run, sashimi, set, train_tiny};
+use crate::binary::{self, DIGITS, TINY, clip, fail, run, sashimi, set, train_tiny};
 use audio_data::wav_out::wav_bytes;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use program::findings::Findings;

@@ -3,7 +3,10 @@
 #[path = "../support/binary.rs"]
 mod binary;
 mod commands;
+#[path = "../../../lra-bench/tests/support/events.rs"]
+mod events;
 mod first_runs;
 #[path = "../../../lra-bench/tests/support/privileges.rs"]
 mod privileges;
 mod recordings;
+mod tensorboard;

@@ -196,6 +196,29 @@ impl AdamW {
         self.slots().map(|slot| &slot.param)
     }
 
+    /// The learning rates of the groups with one of their own, frozen ones left out, by what is in them
+    /// (`log_dt+A_real`), at `lr_factor`. Of groups of the same parts the later ones are numbered.
+    pub fn own_rates(&self, lr_factor: f64) -> Vec<(String, f64)> {
+        let mut rates: Vec<(String, f64)> = Vec::new();
+        for group in self.groups.iter().filter(|group| group.own_rate && !group.is_frozen()) {
+            let parts = group.kinds().join("+");
+            let is_of_these = |name: &str| name.split('#').next() == Some(&*parts);
+            let before = rates.iter().filter(|(name, _)| is_of_these(name)).count();
+            let name = if before == 0 { parts } else { format!("{parts}#{}", before + 1) };
+            rates.push((name, group.lr * lr_factor));
+        }
+        rates
+    }
+
+    /// All trained parameters in one row, copied. The host does not wait for the device.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn flat(&self) -> Result<Tensor> {
+        let _guard = tch::no_grad_guard();
+        Ok(Tensor::f_flatten_dense_tensors(&self.parameters().collect::<Vec<_>>())?)
+    }
+
     /// One update from the gradients of the last backward pass. Every group uses its own base rate
     /// times `lr_factor`, the schedule's value (at least 0).
     ///

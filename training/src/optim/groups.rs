@@ -70,6 +70,18 @@ impl Group {
     pub fn is_frozen(&self) -> bool {
         self.own_rate && self.lr == 0.0
     }
+
+    /// The last parts of the names, each once: what repeats in every layer is said once.
+    pub fn kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<&str> = Vec::new();
+        for name in &self.names {
+            let kind = name.rsplit('.').next().unwrap_or(name);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds
+    }
 }
 
 /// Sorts the parameters of `store` into groups of equal learning rate and weight decay. What the
@@ -145,8 +157,8 @@ impl fmt::Display for Summary<'_> {
             let amount = amount(g.names.len(), g.scalars);
             let (lr, decay) = (g.lr, g.weight_decay);
             let note = match (g.is_frozen(), g.own_rate) {
-                (true, _) => format!("  frozen: {}", kinds_of(&g.names)),
-                (false, true) => format!("  own rate: {}", kinds_of(&g.names)),
+                (true, _) => format!("  frozen: {}", g.kinds().join(", ")),
+                (false, true) => format!("  own rate: {}", g.kinds().join(", ")),
                 (false, false) => String::new(),
             };
             write!(f, "\n  lr {lr:<8} weight decay {decay:<6} {amount}{note}")?;
@@ -158,16 +170,4 @@ impl fmt::Display for Summary<'_> {
 fn amount(tensors: usize, scalars: usize) -> String {
     let plural = if tensors == 1 { " " } else { "s" };
     format!("{tensors:>5} tensor{plural} {:>12} scalars", HumanCount(scalars as u64).to_string())
-}
-
-/// The last parts of the names, each once: what repeats in every layer is said once.
-fn kinds_of(names: &[String]) -> String {
-    let mut kinds: Vec<&str> = Vec::new();
-    for name in names {
-        let kind = name.rsplit('.').next().unwrap_or(name);
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    kinds.join(", ")
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
+use cuda::monitor::Monitor;
 use indicatif::HumanDuration;
 use tch::{Device, Tensor};
 
@@ -15,7 +16,7 @@ use crate::meters::Means;
 use crate::metrics_file::MetricsFile;
 use crate::objective::Objective;
 use crate::show::{Show, Sound};
-use crate::tensorboard::EventWriter;
+use crate::tensorboard::{Column, EventWriter, Heading};
 use program::config;
 use program::exit::describe;
 use program::panics;
@@ -32,6 +33,8 @@ pub(super) struct Report {
     evaluation_seconds: f64,
     last_warning: String,
     device: Device,
+    monitor: Option<Monitor>,
+    has_charts: bool,
     last_step: u64,
 }
 
@@ -58,16 +61,52 @@ const COLUMNS: [&str; 19] = [
     "train.seed",
 ];
 
+/// Those of them that are shown before one asks for others.
+const FIRST: [&str; 5] =
+    ["task", "model.backbone", "model.d_model", "model.n_layers", "train.optimizer.lr"];
+
+/// The figures by which runs are compared there, of any program: TensorBoard has one list for all runs.
+const RESULTS: [&str; 6] = [
+    "val/accuracy",
+    "test/accuracy",
+    "val/bits_per_sample",
+    "test/bits_per_sample",
+    "val/loss",
+    "test/loss",
+];
+
 /// Training since the last report.
 pub(super) struct Lap {
     pub(super) step: u64,
     pub(super) epoch: u64,
     pub(super) means: Means,
+    /// Learning rate of the parameters without one of their own.
     pub(super) lr: f64,
-    pub(super) grad_norm: f64,
+    /// Learning rates of the other groups ([`AdamW::own_rates`](crate::optim::AdamW::own_rates)).
+    pub(super) own_rates: Vec<(String, f64)>,
+    pub(super) norms: Norms,
     pub(super) throughput: Throughput,
     /// Evaluations until the end, the last one included.
     pub(super) evaluations_left: u64,
+}
+
+/// L2 norms over all trained parameters, in the last step.
+pub(super) struct Norms {
+    /// Of the gradients, before they were clipped.
+    pub(super) grad: f64,
+    /// Of the parameters after the step.
+    pub(super) weight: f64,
+    /// Of what the step added to them.
+    pub(super) update: f64,
+}
+
+/// Headings under which TensorBoard has figures that `metrics.jsonl` has without.
+const HEADINGS: [&str; 5] = ["train/", "val/", "test/", "throughput/", "memory/"];
+
+/// What the figure of this tag is called in `metrics.jsonl`.
+fn key(tag: &str) -> String {
+    let rest = HEADINGS.iter().find_map(|heading| tag.strip_prefix(heading));
+    rest.unwrap_or(tag).replace('/', "_")
 }
 
 impl Report {
@@ -90,6 +129,8 @@ impl Report {
             evaluation_seconds: 0.0,
             last_warning: String::new(),
             device,
+            monitor: if let Device::Cuda(index) = device { Monitor::new(index) } else { None },
+            has_charts: false,
             last_step,
         })
     }
@@ -107,19 +148,27 @@ impl Report {
     }
 
     /// The configuration as text and as a row of hyperparameters; with `changes`, that of a run that
-    /// goes on after `step`.
+    /// goes on after `step`. `best` is the tag that chooses the best checkpoint.
     pub(super) fn configuration(
         &mut self,
         step: u64,
         toml: &str,
         changes: &[String],
         parameters: usize,
+        best: &str,
     ) {
         self.write(|events| {
             let changed: String = changes.iter().map(|change| format!("- `{change}`\n")).collect();
             events.text(step, "config", &format!("{changed}\n```toml\n{toml}\n```"))?;
             events.scalar(step, "parameters", parameters as f64)?;
             let settings = config::settings(toml);
+            let column = |name| {
+                let value =
+                    settings.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value);
+                Column { name, value, first: FIRST.contains(&name) }
+            };
+            let other = (!RESULTS.contains(&best)).then_some(best);
+            events.columns(COLUMNS.map(column), RESULTS.into_iter().chain(other))?;
             let shown = settings.iter().filter(|(key, _)| COLUMNS.contains(&key.as_str()));
             events.hparams(shown.map(|(key, value)| (key.as_str(), value)))
         });
@@ -143,28 +192,33 @@ impl Report {
         );
         self.training = format!("{results}  {steps_per_s:.1} steps/s  {left:#} left");
         self.progress.report(&self.training, &plain);
-        let mut all = vec![("epoch", lap.epoch as f64), ("loss", lap.means.loss)];
-        all.extend(lap.means.metrics.iter().map(|(name, value)| (&**name, *value)));
-        all.extend([("lr", lap.lr), ("grad_norm", lap.grad_norm)]);
-        all.extend([("steps_per_s", steps_per_s), ("samples_per_s", samples_per_s)]);
-        all.extend(peak.map(|mib| ("peak_mib", mib)));
-        self.keep(lap.step, "train", &all);
-        self.write(|events| {
-            let step = lap.step;
-            events.scalar(step, "train/loss", lap.means.loss)?;
-            for (name, value) in &lap.means.metrics {
-                events.scalar(step, &format!("train/{name}"), *value)?;
+        let mut figures = vec![("epoch".to_owned(), lap.epoch as f64)];
+        let mut add = |tag: &str, value: f64| figures.push((tag.to_owned(), value));
+        add("train/loss", lap.means.loss);
+        lap.means.metrics.iter().for_each(|(name, value)| add(&format!("train/{name}"), *value));
+        add("lr", lap.lr);
+        lap.own_rates.iter().for_each(|(group, lr)| add(&format!("lr/{group}"), *lr));
+        add("grad/norm", lap.norms.grad);
+        add("weight/norm", lap.norms.weight);
+        add("update/norm", lap.norms.update);
+        add("throughput/steps_per_s", steps_per_s);
+        add("throughput/samples_per_s", samples_per_s);
+        if let Some(mib) = peak {
+            add("memory/peak_mib", mib);
+        }
+        if let Some(mib) = memory::host_peak_mib() {
+            add("memory/host_peak_mib", mib);
+        }
+        if let Some(usage) = self.monitor.as_ref().and_then(Monitor::usage) {
+            add("memory/gpu_mib", usage.memory as f64 / memory::MIB);
+            if let Some(percent) = usage.busy_percent {
+                add("gpu/busy_percent", percent.into());
             }
-            events.scalar(step, "lr", lap.lr)?;
-            events.scalar(step, "grad/norm", lap.grad_norm)?;
-            events.scalar(step, "epoch", lap.epoch as f64)?;
-            events.scalar(step, "throughput/steps_per_s", steps_per_s)?;
-            events.scalar(step, "throughput/samples_per_s", samples_per_s)?;
-            if let Some(mib) = peak {
-                events.scalar(step, "memory/peak_mib", mib)?;
-            }
-            Ok(())
-        });
+        }
+        if !std::mem::replace(&mut self.has_charts, true) {
+            self.write(|events| events.charts(lap.step, &charts(&lap.means)));
+        }
+        self.keep(lap.step, "train", &figures, &[]);
     }
 
     pub(super) fn evaluating(&mut self, split: &str, done: u64, of: u64) {
@@ -183,17 +237,11 @@ impl Report {
             eval.samples,
             eval.seconds
         ));
-        let mut all = vec![("loss", eval.loss)];
-        all.extend(eval.metrics.iter().map(|(name, value)| (&**name, *value)));
-        all.extend([("samples", eval.samples as f64), ("seconds", eval.seconds)]);
-        self.keep(step, split, &all);
-        self.write(|events| {
-            events.scalar(step, &format!("{split}/loss"), eval.loss)?;
-            for (name, value) in &eval.metrics {
-                events.scalar(step, &format!("{split}/{name}"), *value)?;
-            }
-            Ok(())
-        });
+        let mut figures = vec![(format!("{split}/loss"), eval.loss)];
+        let metrics = eval.metrics.iter();
+        figures.extend(metrics.map(|(name, value)| (format!("{split}/{name}"), *value)));
+        let about = [("samples", eval.samples as f64), ("seconds", eval.seconds)];
+        self.keep(step, split, &figures, &about);
     }
 
     /// What the model shows of itself.
@@ -219,10 +267,16 @@ impl Report {
         }
     }
 
-    fn keep(&mut self, step: u64, split: &str, figures: &[(&str, f64)]) {
-        if let Err(error) = self.metrics.add(step, split, figures) {
+    /// Keeps figures by their tags: for TensorBoard and, with those `about` them, in `metrics.jsonl`.
+    fn keep(&mut self, step: u64, split: &str, figures: &[(String, f64)], about: &[(&str, f64)]) {
+        let keys: Vec<_> = figures.iter().map(|(tag, value)| (key(tag), *value)).collect();
+        let lines: Vec<_> = keys.iter().map(|(key, value)| (&**key, *value)).collect();
+        if let Err(error) = self.metrics.add(step, split, &[&lines, about].concat()) {
             self.warn(&format!("warning: not kept: {}", describe(&error)));
         }
+        self.write(|events| {
+            figures.iter().try_for_each(|(tag, value)| events.scalar(step, tag, *value))
+        });
     }
 
     pub(super) fn completed(&mut self) {
@@ -261,9 +315,39 @@ impl Show for AtStep<'_> {
         self.events.picture(self.step, tag, pixels)
     }
 
+    fn text(&mut self, tag: &str, text: &str) -> Result<()> {
+        self.events.text(self.step, tag, text)
+    }
+
     fn sound(&mut self, tag: &str, sound: &Sound) -> Result<()> {
         self.events.sound(self.step, tag, sound)
     }
+}
+
+/// Which curves share a chart: training, validation and test of one figure above all.
+fn charts(means: &Means) -> [Heading<'static>; 3] {
+    let names = means.metrics.iter().map(|(name, _)| &**name);
+    let of_splits = ["loss"].into_iter().chain(names).map(|name| {
+        let tags = name.replace(|c: char| !c.is_alphanumeric() && c != '_', ".");
+        (name.to_owned(), format!("^(train|val|test)/{tags}$"))
+    });
+    let chart = |title: &str, tags: &str| (title.to_owned(), tags.to_owned());
+    [
+        ("training and validation", of_splits.collect()),
+        (
+            "optimiser",
+            vec![
+                chart("learning rates", "^lr(/.*)?$"),
+                chart("gradient norm", "^grad/norm$"),
+                chart("weight norm", "^weight/norm$"),
+                chart("update norm", "^update/norm$"),
+            ],
+        ),
+        (
+            "machine",
+            vec![chart("memory in MiB", "^memory/"), chart("steps/s", "^throughput/steps")],
+        ),
+    ]
 }
 
 fn figures(loss: f64, metrics: &[(String, f64)]) -> String {

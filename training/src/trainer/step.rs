@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::Trainer;
 use super::feed::Feed;
-use super::report::Lap;
+use super::report::{Lap, Norms};
 use crate::guard::Divergence;
 use crate::objective::Objective;
 use crate::optim::clip_grad_norm;
@@ -57,6 +57,7 @@ impl<O: Objective> Trainer<O> {
             limit => clip_grad_norm(self.optimizer.parameters(), limit.unwrap_or(f64::INFINITY))?,
         };
         let factor = self.lr_factor();
+        let before = is_reported.then(|| self.optimizer.flat()).transpose()?;
         self.optimizer.step(factor)?;
         self.state.step += 1;
         self.state.samples += samples;
@@ -65,8 +66,8 @@ impl<O: Objective> Trainer<O> {
         }
         self.clock.step(samples);
         self.report.step(self.state.step);
-        if is_reported {
-            self.report_lap(factor, grad_norm)?;
+        if let Some(before) = before {
+            self.report_lap(factor, grad_norm, &before)?;
         }
         Ok(None)
     }
@@ -77,16 +78,29 @@ impl<O: Objective> Trainer<O> {
         self.state.schedule.factor(self.state.step) * scale
     }
 
-    fn report_lap(&mut self, factor: f64, grad_norm: Option<Tensor>) -> Result<()> {
+    /// Reports the steps since the last report, of which the last one found the parameters as they
+    /// are in `before`. Waits for the device.
+    fn report_lap(
+        &mut self,
+        factor: f64,
+        grad_norm: Option<Tensor>,
+        before: &Tensor,
+    ) -> Result<()> {
         let Some(means) = self.meters.take()? else { return Ok(()) };
-        let grad_norm = grad_norm.map_or(Ok(0.0), f64::try_from)?;
+        let after = self.optimizer.flat()?;
+        let norms = Norms {
+            grad: grad_norm.map_or(Ok(0.0), f64::try_from)?,
+            weight: f64::try_from(after.f_norm()?)?,
+            update: f64::try_from(after.f_sub(before)?.f_norm()?)?,
+        };
         let throughput = self.clock.lap();
         self.report.training(&Lap {
             step: self.state.step,
             epoch: 1 + (self.state.batches - 1) / self.state.batches_per_epoch,
             means,
             lr: self.config.optimizer.lr * factor,
-            grad_norm,
+            own_rates: self.optimizer.own_rates(factor),
+            norms,
             throughput,
             evaluations_left: self.evaluations_left(),
         });

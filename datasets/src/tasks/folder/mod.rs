@@ -7,6 +7,7 @@ mod division;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -36,10 +37,11 @@ use crate::classes::choose;
 use crate::examples::images::Colour;
 use crate::examples::pictures::{self, Pictures, Size};
 use crate::examples::recordings::{Extent, Form, Standardisation};
-use crate::examples::texts::{PADDING, Texts, VOCABULARY, is_text_name, tokens};
+use crate::examples::texts::{PADDING, Texts, VOCABULARY, is_text_name, text, tokens};
 use crate::formats::array;
 use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
 use crate::inputs::{Inputs, decided};
+use crate::medium::Medium;
 use crate::provenance::Provenance;
 use crate::shape::{Shape, Target};
 use crate::split::Split;
@@ -323,11 +325,17 @@ fn images(
     };
     let kind = if labelled.files.iter().all(is_png) { "PNG" } else { "PNG and JPEG" };
     let what = format!("{kind} files of {} x {} pixels", size.0, size.1);
-    splits(labelled, GREY, &what, |files| Ok(Split::new(Pictures { files, size, max_length })))
+    let splits = splits(labelled, GREY, &what, |files| {
+        Ok(Split::new(Pictures { files, size, max_length }))
+    })?;
+    Ok(Splits { medium: Medium::pictures(size.0 as usize), ..splits })
 }
 
 fn texts(labelled: Labelled, max_length: usize) -> Result<Splits> {
-    splits(labelled, TEXT, "text files", |files| Ok(Split::new(Texts::new(files, max_length)?)))
+    let splits = splits(labelled, TEXT, "text files", |files| {
+        Ok(Split::new(Texts::new(files, max_length)?))
+    })?;
+    Ok(Splits { medium: Medium::Text(Arc::new(text)), ..splits })
 }
 
 fn splits(
@@ -353,7 +361,7 @@ fn splits(
     );
     let shape = Shape { input, target: Target::Classes(class_names) };
     let (config, findings) = (Table::new(), labelled.findings);
-    Ok(Splits { shape, config, train, val, test, origin, findings })
+    Ok(Splits { shape, medium: Medium::Series, config, train, val, test, origin, findings })
 }
 
 fn max_length(settings: &Data) -> Result<usize> {
