@@ -9,7 +9,9 @@ use embedded_graphics::mono_font::MonoTextStyle;
 use embedded_graphics::mono_font::iso_8859_1::FONT_6X12 as FONT;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
+use embedded_graphics::primitives::{
+    PrimitiveStyle, PrimitiveStyleBuilder, Rectangle, StrokeAlignment,
+};
 use embedded_graphics::text::{Baseline, Text};
 use tch::{Kind, Tensor};
 
@@ -96,9 +98,12 @@ impl Canvas {
 
     /// Draws the border of a rectangle, one pixel wide and inside of it.
     pub fn frame(&mut self, x: usize, y: usize, width: usize, height: usize, colour: Colour) {
-        let style = PrimitiveStyle::with_stroke(rgb(colour), 1);
-        let outline = rectangle(x, y, width.saturating_sub(1), height.saturating_sub(1));
-        let Ok(()) = outline.into_styled(style).draw(self);
+        let style = PrimitiveStyleBuilder::new()
+            .stroke_color(rgb(colour))
+            .stroke_width(1)
+            .stroke_alignment(StrokeAlignment::Inside)
+            .build();
+        let Ok(()) = rectangle(x, y, width, height).into_styled(style).draw(self);
     }
 
     /// Writes one line of `text` to the right of `x` and below `y`. Letters that the font lacks,
@@ -223,6 +228,8 @@ mod tests {
         assert_eq!([canvas.at(3, 0), canvas.at(4, 0), canvas.at(4, 1)], [GREY, BLACK, BLACK]);
         assert_eq!(canvas.at(4, 2), GREY);
         assert_eq!(canvas.to_tensor().size(), [3, 3, 5]);
+        canvas.frame(1, 0, 3, 3, RIGHT);
+        assert_eq!([0, 1, 2, 3].map(|x| canvas.at(x, 1)), [GREY, RIGHT, GREY, RIGHT]);
     }
 
     #[test]
