@@ -153,6 +153,14 @@ impl Record {
         Ok(serde_json::from_slice(&fs::read(path)?)?)
     }
 
+    /// The program that trained the run in the folder `run` last, if it is another than this one.
+    pub(crate) fn other_program(run: &Path) -> Option<String> {
+        let name = |path: &str| Some(Path::new(path).file_stem()?.to_str()?.to_owned());
+        let theirs = name(Self::read(run).ok()?.sessions.last()?.command.first()?)?;
+        let ours = name(&env::args().next()?)?;
+        (theirs != ours).then_some(theirs)
+    }
+
     /// Adds a session to the record of the run in the folder `run`.
     pub(crate) fn begin(run: &Path, session: Session) {
         let record = Self::read(run).unwrap_or_else(|error| {

@@ -14,12 +14,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use program::config::{self, Config, Loaded};
 use s4_core::params::ParamStore;
 use serde::Serialize;
 
 use crate::checkpoint::Checkpoint;
+use crate::record::Record;
 use crate::run_dir;
 
 /// All that a run follows from: what a program's configuration files hold.
@@ -111,7 +112,12 @@ impl<E: Experiment> Run<E> {
     /// # Errors
     /// If its configuration cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let experiment = E::read(&run_dir::config_file(path), &[])?.value;
+        let read = E::read(&run_dir::config_file(path), &[]);
+        let experiment = read.map_err(|error| match Record::other_program(path) {
+            Some(other) => anyhow!("{} is a run of {other}: use that program", path.display()),
+            None => error,
+        });
+        let experiment = experiment?.value;
         Ok(Self { path: path.to_owned(), experiment, checkpoint: None })
     }
 

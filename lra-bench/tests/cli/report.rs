@@ -137,6 +137,13 @@ fn runs_are_told_with_their_data_and_the_papers_figure_only_beside_theirs() {
         assert_eq!(row["metric"]["better"], "higher");
     }
     assert_eq!((&audio["program"], &audio["seeds"]), (&json!("sashimi"), &json!([1, 2])));
+    // What only that program can do with it.
+    let record = fs::read(path.join("runs/listops/small-001/run.json")).unwrap();
+    let mut record: Value = serde_json::from_slice(&record).unwrap();
+    record["sessions"][0]["command"][0] = json!("bin/sashimi");
+    let run = "audio/piano-small-001/seed-1";
+    fs::write(path.join("runs").join(run).join("run.json"), record.to_string()).unwrap();
+    fail(lra_bench(path).args(["evaluate", run]), 1, &["is a run of sashimi: use that program"]);
     assert_eq!(audio["data"], "piano, 8000 Hz, 8 bits");
     assert_eq!(audio["metric"], json!({ "name": "bits_per_sample", "better": "lower" }));
     assert_eq!((&audio["test"]["mean"], &audio["val"]["mean"]), (&json!(4.0), &json!(4.5)));
