@@ -161,8 +161,9 @@ impl Builder<'_> {
         let inner = self.stage(scope, inner_width, coarser)?;
         let mut scope = scope.sub(format_args!("u_layers.{}", self.up));
         self.up += 1;
-        let causal = !config.layer.bidirectional;
-        let unpool = UpPool::new(&mut scope.sub("0"), inner_width, width, factor, causal, variant)?;
+        // The stand-alone model is late where it looks ahead, too; only that of the audio experiments is not.
+        let late = !config.layer.bidirectional || variant == Variant::Standalone;
+        let unpool = UpPool::new(&mut scope.sub("0"), inner_width, width, factor, late, variant)?;
         let up = self.blocks(&mut scope, 1, width)?;
         Ok(Stage::Level(Box::new(Level { down, pool, inner, unpool, up })))
     }

@@ -51,27 +51,27 @@ impl DownPool {
 
 /// One position of many channels to s positions of H channels.
 ///
-/// The output is late by one pooled position, so that no output depends on inputs of its own
+/// Where it is late, by one pooled position, no output depends on inputs of its own
 /// group: what comes out at s·m … s·m + s - 1 was computed from pooled positions before m.
 #[derive(Debug)]
 pub(super) struct UpPool {
     linear: Linear,
     output: i64,
     factor: i64,
-    causal: bool,
+    late: bool,
 }
 
 impl UpPool {
-    /// Registers `linear.*`. Without `causal` the output is not late.
+    /// Registers `linear.*`. Without `late` the output belongs to its own group.
     pub(super) fn new(
         scope: &mut Scope,
         input: i64,
         output: i64,
         factor: i64,
-        causal: bool,
+        late: bool,
         variant: Variant,
     ) -> Result<Self> {
-        Ok(Self { linear: linear(scope, input, output * factor, variant)?, output, factor, causal })
+        Ok(Self { linear: linear(scope, input, output * factor, variant)?, output, factor, late })
     }
 
     /// (B, input, M) to (B, H, s·M). `pending` is what comes out first, (B, H, s); it is replaced
@@ -86,7 +86,7 @@ impl UpPool {
         let y = self.linear.forward_in(x, dense).reshape([batch, self.output, self.factor, m]);
         let mut y = y.transpose(2, 3); // (B, H, M, s)
         let mut first = None;
-        if self.causal {
+        if self.late {
             let shape = [batch, self.output, 1, self.factor];
             first = Some(Tensor::zeros(shape, (y.kind(), y.device())));
             if let Some(pending) = pending {

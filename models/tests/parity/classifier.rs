@@ -31,6 +31,9 @@ fn layer(official: &Value) -> Result<Value> {
             "deterministic",
             "verbose",
         ];
+        if key == "final_act" && value.is_null() {
+            layer[key] = json!("none"); // no output map either
+        }
         if value.is_null() || ignored.contains(&key.as_str()) {
             continue;
         }

@@ -41,6 +41,11 @@ fn config(case: &Case) -> Result<SashimiConfig> {
     let mut sort = |settings: &Map<String, Value>| {
         for (key, value) in settings {
             let part = match key.as_str() {
+                // Without a nonlinearity there is no output map either.
+                "final_act" if value.is_null() => {
+                    block.insert(key.clone(), json!("none"));
+                    continue;
+                }
                 key if IGNORED.contains(&key) || value.is_null() => continue,
                 key if MODEL.contains(&key) => &mut model,
                 key if BLOCK.contains(&key) => &mut block,
