@@ -176,10 +176,11 @@ pub fn list(dir: &Path, wanted: Option<Kind>, targets: Option<&Path>) -> Result<
             files_b.len()
         ),
         (None, _) => bail!(
-            "no files {}: expected {}{}*.{{wav,flac,ogg,mp3,m4a,png,jpg,txt,npy,npz,csv}}{}",
+            "no files {}: expected {}{}*.{{wav,flac,ogg,mp3,m4a,png,jpg,txt,npy,npz,csv}}{}{}",
             if targets.is_some() { "that may have targets" } else { "in folders of classes" },
             dir.display(),
             if targets.is_some() { "/**/" } else { "/<class>/" },
+            if targets.is_some() { "" } else { ", or such files anywhere and targets.csv" },
             match findings.left_out() {
                 none if none.is_empty() => none,
                 left_out => format!(", found {left_out}"),

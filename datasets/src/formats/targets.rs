@@ -60,14 +60,19 @@ fn key(path: &Path) -> String {
 }
 
 fn decode(bytes: &[u8], wanted: Option<&[&str]>) -> Result<Targets> {
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let mut reader = ReaderBuilder::new().has_headers(false).trim(Trim::All).from_reader(bytes);
+    let text = str::from_utf8(bytes).context("it is no text in UTF-8")?;
+    // The reader counts lines that end in LF alone.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let mut options = ReaderBuilder::new();
+    options.has_headers(false).flexible(true).trim(Trim::All);
+    let mut reader = options.from_reader(text.as_bytes());
     let mut record = StringRecord::new();
     let mut read = |record: &mut StringRecord| {
         reader.read_record(record).context("it is no readable CSV file")
     };
     read(&mut record)?;
     let found = columns(&record)?;
+    let cells = record.len();
     let columns: Vec<(usize, String)> = match wanted {
         None => found.into_iter().zip(1..).map(|(name, column)| (column, name)).collect(),
         Some(wanted) => {
@@ -84,6 +89,11 @@ fn decode(bytes: &[u8], wanted: Option<&[&str]>) -> Result<Targets> {
     let mut rows = BTreeMap::new();
     while read(&mut record)? {
         let line = record.position().map_or(0, csv::Position::line);
+        ensure!(
+            record.len() == cells,
+            "line {line} has {} cells, expected {cells}, as the heading has",
+            record.len()
+        );
         let value = |(column, name): &(usize, String)| match record[*column].parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),
             _ => {
@@ -159,7 +169,7 @@ mod tests {
             ("file,a,\n", None, "column 3 has no name"),
             ("file,a,a\n", None, "two columns are called `a`"),
             ("file,file\n", None, "two columns are called `file`"),
-            ("file,a\nx.wav\n", None, "no readable CSV"),
+            ("file,a\nx.wav\n", None, "line 2 has 1 cells, expected 2"),
             ("file,a\nx.wav,1\n./x.wav,1\n", None, "`x.wav` has two rows, in lines 2 and 3"),
             ("file,a,b\n", Some(&["c"][..]), "no target `c`; it has a, b"),
         ] {
