@@ -19,16 +19,45 @@ pub enum Sequences {
     Tokens(Vec<i64>),
 }
 
-/// One example of a classification task.
+/// What is right of an example: what a model is to say of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Label {
+    /// Its class.
+    Class(i64),
+    /// A value for each target, in the targets' own units.
+    Values(Vec<f64>),
+}
+
+impl<C: Into<i64>> From<C> for Label {
+    fn from(class: C) -> Self {
+        Self::Class(class.into())
+    }
+}
+
+/// The labels of some examples.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Labels {
+    /// The class of each, (B).
+    Classes(Vec<i64>),
+    /// The values of each, (B, targets).
+    Values {
+        /// All values, those of an example next to each other.
+        values: Vec<f64>,
+        /// Values per example.
+        targets: usize,
+    },
+}
+
+/// One example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
     /// Its sequence, or the two that are compared.
     pub sequences: Vec<Sequences>,
-    /// Its class.
-    pub label: i64,
+    /// What is right of it.
+    pub label: Label,
 }
 
-/// Examples of a classification task.
+/// Examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
     /// The inputs, all padded to `length`. Pairs: all first sequences, then all second ones.
@@ -37,8 +66,8 @@ pub struct Batch {
     pub length: usize,
     /// Valid positions of each sequence; `None`: all.
     pub lengths: Option<Vec<i64>>,
-    /// The class of each example.
-    pub labels: Vec<i64>,
+    /// What is right of each example.
+    pub labels: Labels,
 }
 
 impl Sequences {
@@ -93,6 +122,28 @@ impl Sequences {
     }
 }
 
+impl Labels {
+    fn of<'a>(labels: impl Iterator<Item = &'a Label> + Clone) -> Result<Self> {
+        let classes = labels.clone().map(|label| match label {
+            Label::Class(class) => Some(*class),
+            Label::Values(_) => None,
+        });
+        if let Some(classes) = classes.collect() {
+            return Ok(Self::Classes(classes));
+        }
+        let (mut values, mut targets) = (Vec::new(), None);
+        for label in labels {
+            match label {
+                Label::Values(its) if *targets.get_or_insert(its.len()) == its.len() => {
+                    values.extend_from_slice(its);
+                }
+                _ => bail!("classes and values of targets do not fit into one batch"),
+            }
+        }
+        Ok(Self::Values { values, targets: targets.unwrap_or(0) })
+    }
+}
+
 impl Batch {
     /// All of it as bytes, for a fingerprint.
     pub fn bytes(&self) -> Vec<u8> {
@@ -105,8 +156,15 @@ impl Batch {
                 tokens.iter().flat_map(|token| token.to_le_bytes()).collect()
             }
         };
-        let numbers = self.lengths.iter().flatten().chain(&self.labels);
-        bytes.extend(numbers.flat_map(|number| number.to_le_bytes()));
+        bytes.extend(self.lengths.iter().flatten().flat_map(|length| length.to_le_bytes()));
+        match &self.labels {
+            Labels::Classes(classes) => {
+                bytes.extend(classes.iter().flat_map(|class| class.to_le_bytes()));
+            }
+            Labels::Values { values, .. } => {
+                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            }
+        }
         bytes
     }
 
@@ -114,8 +172,8 @@ impl Batch {
     /// `None`, all must be of one length.
     ///
     /// # Errors
-    /// If there are no examples, or their sequences are of different kinds, or of different lengths
-    /// that are not to be filled up.
+    /// If there are no examples, or their sequences or labels are of different kinds, or of different
+    /// lengths that are not to be filled up.
     pub fn of(examples: &[Example], padding: Option<f32>) -> Result<Self> {
         let first = examples.first().context("a batch has at least one example")?;
         let width = first.sequences.len();
@@ -137,7 +195,7 @@ impl Batch {
             sequences.push(row, length, padding.unwrap_or(0.0))?;
         }
         let lengths = padding.map(|_| lengths.into_iter().map(|length| length as i64).collect());
-        let labels = examples.iter().map(|example| example.label).collect();
+        let labels = Labels::of(examples.iter().map(|example| &example.label))?;
         Ok(Self { sequences, length, lengths, labels })
     }
 }
@@ -147,7 +205,7 @@ mod tests {
     use super::*;
 
     fn example(sequences: &[Sequences]) -> Example {
-        Example { sequences: sequences.to_vec(), label: sequences.len() as i64 }
+        Example { sequences: sequences.to_vec(), label: Label::Class(sequences.len() as i64) }
     }
 
     fn values(values: &[f32], features: usize) -> Sequences {
@@ -176,5 +234,30 @@ mod tests {
             assert!(error.contains(words), "{error}");
         }
         assert!(Batch::of(&[], None).is_err());
+        let labelled = |label| Example { sequences: vec![bytes(1)], label };
+        let of = |a, b| Batch::of(&[labelled(a), labelled(b)], None);
+        assert!(of(Label::Class(1), Label::Values(vec![0.5])).is_err());
+        assert!(of(Label::Values(vec![1.0, 2.0]), Label::Values(vec![0.5])).is_err());
+    }
+
+    #[test]
+    fn labels_are_classes_or_values_and_both_leave_their_bytes() {
+        let of = |labels: [Label; 2]| {
+            let sequences = vec![Sequences::Bytes(vec![7])];
+            let examples = labels.map(|label| Example { sequences: sequences.clone(), label });
+            Batch::of(&examples, Some(0.0)).unwrap()
+        };
+        let classes = of([Label::Class(3), Label::Class(-1)]);
+        assert_eq!(classes.labels, Labels::Classes(vec![3, -1]));
+        // Runs keep fingerprints of these.
+        let numbers = [1i64, 1, 3, -1].iter().flat_map(|number| number.to_le_bytes());
+        assert!(classes.bytes().into_iter().eq([7, 7].into_iter().chain(numbers)));
+
+        let values = of([Label::Values(vec![0.5, 2.0]), Label::Values(vec![1.5, 3.0])]);
+        let expected = vec![0.5, 2.0, 1.5, 3.0];
+        assert_eq!(values.labels, Labels::Values { values: expected.clone(), targets: 2 });
+        let expected: Vec<u8> =
+            expected.iter().flat_map(|value: &f64| value.to_le_bytes()).collect();
+        assert!(values.bytes().ends_with(&expected));
     }
 }

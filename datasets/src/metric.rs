@@ -38,6 +38,12 @@ impl Metric {
     pub const ACCURACY: Self =
         Self { name: "accuracy", better: Better::Higher, unit: Unit::Percent };
 
+    /// The root of the mean squared error, in the unit of what is asked for.
+    pub const RMSE: Self = Self { name: "rmse", better: Better::Lower, unit: Unit::Plain("") };
+
+    /// The loss, where a figure in one unit would say less.
+    pub const LOSS: Self = Self { name: "loss", better: Better::Lower, unit: Unit::Plain("") };
+
     /// A value as it is shown, such as "96.35%".
     pub fn show(&self, value: f64) -> String {
         match self.unit {

@@ -1,9 +1,12 @@
 //! What data is, as far as a model has to know.
 
+use anyhow::{Result, ensure};
 use s4_config::{Input, Output};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// What goes in and what is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     /// What sequences are made of.
     pub input: Input,
@@ -12,7 +15,7 @@ pub struct Shape {
 }
 
 /// What is asked of a sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     /// Its class, one of these names in the order of their numbers.
     Classes(Vec<String>),
@@ -23,11 +26,20 @@ pub enum Target {
         /// Number of different tokens.
         vocabulary: i64,
     },
-    /// Real numbers.
-    Values {
-        /// How many.
-        count: i64,
-    },
+    /// These real numbers.
+    Values(Vec<Quantity>),
+}
+
+/// A real number that is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quantity {
+    /// What it is called.
+    pub name: String,
+    /// Its mean over the training examples, in its own unit.
+    pub mean: f64,
+    /// Its standard deviation, above 0.
+    pub std: f64,
 }
 
 impl Shape {
@@ -37,18 +49,115 @@ impl Shape {
             Target::Classes(names) => Output::Classes(names.len() as i64),
             Target::Pair(names) => Output::Pair(names.len() as i64),
             Target::PerPosition { vocabulary } => Output::PerPosition(*vocabulary),
-            Target::Values { count } => Output::PerPosition(*count),
+            Target::Values(quantities) => Output::Values(quantities.len() as i64),
         };
         s4_config::Shape { input: self.input, output }
     }
 }
 
 impl Target {
+    /// Classes that are called by their numbers.
+    pub fn numbered(classes: usize) -> Self {
+        Self::Classes((0..classes).map(|class| class.to_string()).collect())
+    }
+
     /// The names of the classes; none where it is not about classes.
     pub fn class_names(&self) -> &[String] {
         match self {
             Target::Classes(names) | Target::Pair(names) => names,
-            Target::PerPosition { .. } | Target::Values { .. } => &[],
+            Target::PerPosition { .. } | Target::Values(_) => &[],
+        }
+    }
+
+    /// In a few words, after a plural: "of 10 classes", "with the targets length, pitch".
+    pub fn words(&self) -> String {
+        match self {
+            Target::Classes(names) | Target::Pair(names) => format!("of {} classes", names.len()),
+            Target::PerPosition { vocabulary } => format!("of {vocabulary} tokens"),
+            Target::Values(quantities) => {
+                let names: Vec<&str> =
+                    quantities.iter().map(|quantity| quantity.name.as_str()).collect();
+                let s = if names.len() == 1 { "" } else { "s" };
+                format!("with the target{s} {}", names.join(", "))
+            }
+        }
+    }
+
+    /// The numbers that are asked for; none where it is about something else.
+    pub fn quantities(&self) -> &[Quantity] {
+        match self {
+            Target::Values(quantities) => quantities,
+            Target::Classes(_) | Target::Pair(_) | Target::PerPosition { .. } => &[],
+        }
+    }
+}
+
+impl Quantity {
+    /// The quantity `name`, to be learned as it stands.
+    pub fn plain(name: String) -> Self {
+        Self { name, mean: 0.0, std: 1.0 }
+    }
+
+    /// The quantity `name` with the mean and deviation of these values.
+    ///
+    /// # Errors
+    /// If they are all the same, or too large to be added.
+    pub fn measure(name: &str, values: &[f64]) -> Result<Self> {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        // The mean of equal values may differ from them by a rounding error.
+        let differ = values.iter().any(|value| *value != values[0]);
+        let std = if differ { (squares / count).sqrt() } else { 0.0 };
+        ensure!(
+            std > 0.0,
+            "the target `{name}` is the same in all examples that are trained on: there is nothing to \
+             learn; leave it out"
+        );
+        let quantity = Self { name: name.to_owned(), mean, std };
+        quantity.validate()?;
+        Ok(quantity)
+    }
+
+    /// Checks the range.
+    ///
+    /// # Errors
+    /// With the value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        let Self { name, mean, std } = self;
+        ensure!(
+            mean.is_finite() && std.is_finite() && *std > 0.0,
+            "the target `{name}` has mean {mean} and std {std} to be standardised by; both must be \
+             finite and std above 0"
+        );
+        Ok(())
+    }
+
+    /// A value as models are trained on it: with mean 0 and deviation 1.
+    pub fn standardise(&self, value: f64) -> f64 {
+        (value - self.mean) / self.std
+    }
+
+    /// The value, in its own unit, that became `standardised`.
+    pub fn undo(&self, standardised: f64) -> f64 {
+        standardised * self.std + self.mean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_standardised_in_any_unit() {
+        for unit in [1e-9, 1.0, 1e9] {
+            let quantity = Quantity::measure("x", &[1.0 * unit, 3.0 * unit]).unwrap();
+            assert!((quantity.standardise(3.0 * unit) - 1.0).abs() < 1e-12, "{quantity:?}");
+            assert!((quantity.undo(-1.0) / unit - 1.0).abs() < 1e-12, "{quantity:?}");
+        }
+        for (values, words) in [(&[0.1; 3][..], "`x` is the same"), (&[1e300, -1e300], "finite")] {
+            let error = Quantity::measure("x", values).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 }

@@ -19,14 +19,15 @@ mod libtorch;
 mod work;
 
 use anyhow::{Context, Result, bail};
-use datasets::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Labels, Sequences};
+use datasets::shape::{Shape, Target};
 use datasets::tasks::{self, Task};
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::objective::Classification;
+use lra_bench::objective::Supervised;
 use measure::{Bound, Entry, Figure, Measured, Role, Session, Table, Work, significant};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use s4_config::{Input, Output, Shape};
+use s4_config::Input;
 use tch::Device;
 use training::device::DeviceRequest;
 use training::memory;
@@ -191,8 +192,8 @@ fn time(
 ) -> Result<Measured> {
     let experiment = case.experiment(kernel)?;
     let input = Input::Values { features: 1 };
-    let shape = Shape { input, output: Output::Classes(case.classes) };
-    let mut objective = Classification::new(&experiment, shape, device)?;
+    let shape = Shape { input, target: Target::numbered(case.classes as usize) };
+    let mut objective = Supervised::new(&experiment, &shape, device)?;
     let config = experiment.train.optimizer;
     let clip_norm = config.clip_norm.unwrap_or(CLIP_NORM);
     let mut optimizer = AdamW::new(objective.params(), config)?;
@@ -220,6 +221,7 @@ fn random(case: &Case, batch: usize) -> Batch {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let mut bytes = vec![0; batch * case.length];
     rng.fill_bytes(&mut bytes);
-    let labels = (0..batch).map(|_| rng.random_range(0..case.classes)).collect();
+    let labels = (0..batch).map(|_| rng.random_range(0..case.classes));
+    let labels = Labels::Classes(labels.collect());
     Batch { sequences: Sequences::Bytes(bytes), length: case.length, lengths: None, labels }
 }

@@ -1,7 +1,8 @@
 //! A batch on its way to the model's device.
 
-use anyhow::Result;
-use datasets::batch::{Batch, Sequences};
+use anyhow::{Result, ensure};
+use datasets::batch::{Batch, Labels, Sequences};
+use datasets::shape::Quantity;
 use tch::{Device, Kind, Tensor};
 use training::upload::upload;
 
@@ -16,16 +17,22 @@ pub struct DeviceBatch {
     pub x: Tensor,
     /// (B) int64, or none where all positions are valid.
     pub lengths: Option<Tensor>,
-    /// (B) int64.
+    /// (B) int64 classes or (B, targets) standardised values.
     pub labels: Tensor,
 }
 
 impl DeviceBatch {
-    /// The batch on `device`, real values as `kind`. On CUDA the copies are pinned and do not block.
+    /// The batch on `device`, real values as `kind`, with its values, where its labels are those,
+    /// standardised as the `quantities` that they are of. On CUDA the copies are pinned and do not block.
     ///
     /// # Errors
-    /// If the device is out of memory.
-    pub fn upload(batch: &Batch, device: Device, kind: Kind) -> Result<Self> {
+    /// If there are values of other quantities, or the device is out of memory.
+    pub fn upload(
+        batch: &Batch,
+        quantities: &[Quantity],
+        device: Device,
+        kind: Kind,
+    ) -> Result<Self> {
         let length = batch.length as i64;
         let x = match &batch.sequences {
             Sequences::Bytes(bytes) => {
@@ -48,7 +55,22 @@ impl DeviceBatch {
             Device::Cuda(_) if lengths.is_some() => padded(&x, CUDA_LENGTHS)?,
             _ => x,
         };
-        let labels = upload(&Tensor::f_from_slice(&batch.labels)?, device)?;
+        let labels = match &batch.labels {
+            Labels::Classes(classes) => Tensor::f_from_slice(classes)?,
+            Labels::Values { values, targets } => {
+                ensure!(
+                    *targets == quantities.len(),
+                    "{targets} values an example, expected {}",
+                    quantities.len()
+                );
+                let each = values.iter().zip(quantities.iter().cycle());
+                let standardised: Vec<f64> = each.map(|(&x, q)| q.standardise(x)).collect();
+                Tensor::f_from_slice(&standardised)?
+                    .f_to_kind(kind)?
+                    .f_view([-1, *targets as i64])?
+            }
+        };
+        let labels = upload(&labels, device)?;
         Ok(Self { x, lengths, labels })
     }
 }

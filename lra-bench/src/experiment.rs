@@ -48,7 +48,7 @@ impl Config for Experiment {
         // An unknown task is an error of its own.
         if let Ok(task) = self.task() {
             self.data = (task.section.complete)(task.name, &self.data)?;
-            self.train.best.get_or_insert_with(|| best(&task.metric));
+            self.choose_best(task);
         }
         Ok(())
     }
@@ -110,7 +110,16 @@ impl Experiment {
     pub fn open(&mut self, progress: bool) -> Result<Splits> {
         let splits = self.task()?.open(&self.data, progress)?;
         self.data = splits.config.clone();
+        self.choose_best(self.task()?);
         Ok(splits)
+    }
+
+    /// The best checkpoint is that by the task's metric, where the settings do not say otherwise and the
+    /// data has decided which that is.
+    fn choose_best(&mut self, task: &Task) {
+        if let (None, Some(metric)) = (&self.train.best, (task.metric)(&self.data)) {
+            self.train.best = Some(best(&metric));
+        }
     }
 
     /// Every setting with its meaning and default, as TOML that is read back.

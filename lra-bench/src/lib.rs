@@ -1,10 +1,10 @@
-//! The Long Range Arena and other long-sequence classification tasks for S4.
+//! The Long Range Arena and other tasks on long sequences, with classes or values as labels, for S4.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //!
 //! use lra_bench::experiment::Experiment;
-//! use lra_bench::objective::Classification;
+//! use lra_bench::objective::Supervised;
 //! use tch::Device;
 //! use training::evaluate::{EvalOptions, evaluate};
 //! use training::objective::Objective;
@@ -12,15 +12,15 @@
 //!
 //! let mut run: Run<Experiment> = Run::open("smnist/small-001")?;
 //! let splits = run.experiment.open(false)?;
-//! let shape = splits.shape.network();
-//! let mut model = Classification::new(&run.experiment, shape, Device::Cpu)?;
+//! let mut model = Supervised::new(&run.experiment, &splits.shape, Device::Cpu)?;
 //! run.load_best(model.params())?;
 //! let options = EvalOptions::of(&run.experiment.train);
 //! let evaluated = evaluate(&mut model, Arc::new(splits.test), options, |_, _| {})?;
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 //! The tasks and their data are those of [`datasets`]; [`experiment`] is what one run is made of;
-//! [`objective`] the loss of a classifier, [`preview`] what is seen of it while it trains; `benchmark` times models; [`cli`] the command line.
+//! [`objective`] a model with its loss, [`preview`] what is seen of it while it trains; `benchmark` times
+//! models; [`cli`] the command line.
 
 mod benchmark;
 pub mod cli;
@@ -28,6 +28,7 @@ mod csv_text;
 mod device_batch;
 pub mod experiment;
 mod metrics;
+mod number;
 pub mod objective;
 pub mod preview;
 mod report;

@@ -1,4 +1,4 @@
-//! `lra-bench`: train and evaluate S4 on long-sequence classification tasks.
+//! `lra-bench`: train and evaluate S4 on tasks on long sequences.
 
 use std::process::ExitCode;
 

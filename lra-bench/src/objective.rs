@@ -1,9 +1,9 @@
-//! A classifier with its loss, as the trainer wants it.
+//! A model with the loss that follows from what is asked of it, as the trainer wants it.
 
 use anyhow::{Context, Result, ensure};
 use datasets::batch::Batch;
+use datasets::shape::{Shape, Target};
 use models::Network;
-use s4_config::{Output, Shape};
 use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
@@ -14,14 +14,17 @@ use training::show::{self, Show};
 
 use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
+use crate::metrics::errors::Errors;
 use crate::metrics::gather;
 use crate::preview::Preview;
 
-/// A classifier trained by cross-entropy.
+/// A model of labelled sequences: trained by cross-entropy where they have classes, by the mean squared
+/// error of standardised values where they have those.
 #[derive(Debug)]
-pub struct Classification {
+pub struct Supervised {
     store: ParamStore,
     model: Network,
+    target: Target,
     /// How linear maps multiply while training.
     dense: DenseKind,
     /// Step of the input relative to the training data.
@@ -29,23 +32,25 @@ pub struct Classification {
     preview: Option<Preview>,
 }
 
-impl Classification {
+impl Supervised {
     /// A fresh model for `experiment` and data of this shape, initialised from its seed: the same on
     /// every device.
     ///
     /// # Errors
     /// If the config is contradictory.
-    pub fn new(experiment: &Experiment, shape: Shape, device: Device) -> Result<Self> {
+    pub fn new(experiment: &Experiment, shape: &Shape, device: Device) -> Result<Self> {
         seed::seed_model(experiment.train.seed);
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);
-        let model = Network::new(&mut store.root(), &experiment.model, shape).context("model")?;
+        let model = Network::new(&mut store.root(), &experiment.model, shape.network());
+        let model = model.context("model")?;
         let dense = experiment.train.precision.dense();
         ensure!(
-            matches!(shape.output, Output::Classes(_) | Output::Pair(_)),
-            "a classifier is for classes of whole sequences"
+            !matches!(shape.target, Target::PerPosition { .. }),
+            "labels of whole sequences are learned, not of every position"
         );
-        Ok(Self { store, model, dense, rate: 1.0, preview: None })
+        let target = shape.target.clone();
+        Ok(Self { store, model, target, dense, rate: 1.0, preview: None })
     }
 
     /// The same model for inputs at another sampling rate.
@@ -63,11 +68,11 @@ impl Classification {
         &self.model
     }
 
-    /// Logits of a batch, (B, classes).
+    /// Logits of a batch, (B, classes), or standardised values, (B, targets).
     ///
     /// # Errors
     /// If the batch does not fit the model.
-    pub fn logits(&self, batch: &DeviceBatch, phase: Phase) -> Result<Tensor> {
+    pub fn outputs(&self, batch: &DeviceBatch, phase: Phase) -> Result<Tensor> {
         let pass = match phase {
             Phase::Train => Pass { dense: self.dense, ..Pass::train() },
             Phase::Eval => Pass::eval(),
@@ -77,7 +82,7 @@ impl Classification {
     }
 }
 
-impl Objective for Classification {
+impl Objective for Supervised {
     type Batch = Batch;
     type OnDevice = DeviceBatch;
 
@@ -86,21 +91,37 @@ impl Objective for Classification {
     }
 
     fn upload(&self, batch: &Batch) -> Result<DeviceBatch> {
-        DeviceBatch::upload(batch, self.store.device(), self.store.kind())
+        let (device, kind) = (self.store.device(), self.store.kind());
+        DeviceBatch::upload(batch, self.target.quantities(), device, kind)
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
-        let logits = self.logits(batch, phase)?;
+        let outputs = self.outputs(batch, phase)?;
         let labels = &batch.labels;
-        let loss =
-            logits.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, 0.0)?;
-        let correct = logits.argmax(1, false).eq_tensor(labels).sum(Kind::Float);
+        let (loss, metrics) = match self.target {
+            Target::Values(_) => (outputs.f_mse_loss(labels, Reduction::Mean)?, Vec::new()),
+            _ => {
+                let reduction = Reduction::Mean;
+                let loss =
+                    outputs.f_cross_entropy_loss::<Tensor>(labels, None, reduction, -100, 0.0)?;
+                let correct = outputs.argmax(1, false).eq_tensor(labels).sum(Kind::Float);
+                (loss, vec![("accuracy", correct)])
+            }
+        };
         let outputs = match phase {
             Phase::Train => None,
-            Phase::Eval => Some(gather::rows(&logits, batch)?),
+            Phase::Eval => Some(gather::rows(&outputs, batch)?),
         };
         let samples = labels.size()[0];
-        Ok(StepOutput { loss, metrics: vec![("accuracy", correct)], samples, outputs })
+        Ok(StepOutput { loss, metrics, samples, outputs })
+    }
+
+    fn figures(&self, outputs: &Tensor) -> Result<Vec<(&'static str, f64)>> {
+        let Target::Values(quantities) = &self.target else { return Ok(Vec::new()) };
+        let each = Errors::of_each(quantities, &gather::read_values(outputs, quantities)?);
+        let Errors { mae, rmse, r2 } = Errors::mean(&each);
+        let figures = [("mae", mae), ("rmse", rmse)].into_iter();
+        Ok(figures.chain(r2.map(|r2| ("r2", r2))).collect())
     }
 
     fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
@@ -114,7 +135,7 @@ impl Objective for Classification {
     fn show(&mut self, show: &mut dyn Show, outputs: Option<&Tensor>) -> Result<()> {
         show::layers(self.model.backbone(), show)?;
         match (&mut self.preview, outputs) {
-            (Some(preview), Some(outputs)) => preview.show(&gather::read(outputs)?, show),
+            (Some(preview), Some(outputs)) => preview.show(&self.target, outputs, show),
             _ => Ok(()),
         }
     }

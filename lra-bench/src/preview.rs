@@ -1,5 +1,5 @@
-//! What is seen, heard and read of a classifier while it trains: a few examples of the validation split
-//! with their labels and what they are taken for, the same ones at every evaluation.
+//! What is seen, heard and read of a model while it trains: a few examples of the validation split with
+//! their labels and what the model takes them for, the same ones at every evaluation.
 
 mod tile;
 
@@ -9,13 +9,17 @@ use anyhow::Result;
 use audio_data::wav_out::wav_bytes;
 use datasets::batch::{Example, Sequences};
 use datasets::medium::Medium;
+use datasets::shape::Target;
 use datasets::split::Split;
+use tch::Tensor;
 use training::canvas::{BLACK, Canvas, GREY, LETTER, LINE, RIGHT, WRONG, shortened};
 use training::show::{Show, Sound};
 
 use self::tile::GAP;
-use crate::metrics::Prediction;
 use crate::metrics::confusion::Confusion;
+use crate::metrics::errors::Estimate;
+use crate::metrics::{Prediction, gather};
+use crate::number::brief;
 
 /// How many examples are shown.
 const SHOWN: usize = 8;
@@ -28,7 +32,6 @@ const SECONDS: usize = 10;
 #[derive(Debug)]
 pub struct Preview {
     medium: Medium,
-    classes: Vec<String>,
     examples: Vec<Shown>,
     /// Recordings stay the same: they are heard once.
     heard: bool,
@@ -43,12 +46,37 @@ struct Shown {
     example: Example,
 }
 
+/// What there is to say of an example.
+struct Said {
+    label: String,
+    guess: String,
+    /// Of a class: the probability that the model gives to its guess, and whether that is right.
+    class: Option<(f64, bool)>,
+}
+
+impl Said {
+    fn of_class(target: &Target, prediction: &Prediction) -> Self {
+        let name = |class: usize| target.class_names().get(class).map_or("?", String::as_str);
+        Self {
+            label: name(prediction.label).to_owned(),
+            guess: name(prediction.predicted).to_owned(),
+            class: Some((prediction.confidence, prediction.is_correct())),
+        }
+    }
+
+    fn of_values(estimate: &Estimate) -> Self {
+        let text = |values: &[f64]| values.iter().map(|&value| brief(value)).collect::<Vec<_>>();
+        let [label, guess] = [&estimate.targets, &estimate.values].map(|of| text(of).join(", "));
+        Self { label, guess, class: None }
+    }
+}
+
 impl Preview {
     /// Examples of `split` at equal distances.
     ///
     /// # Errors
     /// If one cannot be read.
-    pub fn new(medium: Medium, classes: &[String], split: &Split) -> Result<Self> {
+    pub fn new(medium: Medium, split: &Split) -> Result<Self> {
         let count = split.len().min(SHOWN);
         let shown = |number: usize| -> Result<_> {
             let index = number * split.len() / count;
@@ -58,20 +86,32 @@ impl Preview {
             Ok(Shown { index, name, example: split.example(index)? })
         };
         let examples = (0..count).map(shown).collect::<Result<_>>()?;
-        Ok(Self { medium, classes: classes.to_vec(), examples, heard: false })
+        Ok(Self { medium, examples, heard: false })
     }
 
-    /// Shows the examples, and the confusion matrix of all of the split's `predictions`.
+    /// Shows the examples with what the model says of them, and of classes the confusion matrix of the
+    /// split, from its `outputs` ([`gather::rows`]).
     ///
     /// # Errors
     /// If something cannot be shown.
-    pub fn show(&mut self, predictions: &[Prediction], show: &mut dyn Show) -> Result<()> {
-        let confusion = Confusion::new(predictions, self.classes.len());
-        show.picture("confusion", &confusion.picture(&self.classes).to_tensor())?;
-        let found = self.examples.iter().filter_map(|shown| predictions.get(shown.index));
-        let found: Vec<&Prediction> = found.collect();
-        show.text("predictions/table", &self.table(&found))?;
-        if let Some(sheet) = self.sheet(&found) {
+    pub fn show(&mut self, target: &Target, outputs: &Tensor, show: &mut dyn Show) -> Result<()> {
+        let said: Vec<Said> = match target {
+            Target::Values(quantities) => {
+                let estimates = gather::read_values(outputs, quantities)?;
+                let found = self.examples.iter().filter_map(|shown| estimates.get(shown.index));
+                found.map(Said::of_values).collect()
+            }
+            _ => {
+                let names = target.class_names();
+                let predictions = gather::read(outputs)?;
+                let confusion = Confusion::new(&predictions, names.len());
+                show.picture("confusion", &confusion.picture(names).to_tensor())?;
+                let found = self.examples.iter().filter_map(|shown| predictions.get(shown.index));
+                found.map(|prediction| Said::of_class(target, prediction)).collect()
+            }
+        };
+        show.text("predictions/table", &self.table(target, &said))?;
+        if let Some(sheet) = self.sheet(target, &said) {
             show.picture("predictions/sheet", &sheet.to_tensor())?;
         }
         if !std::mem::replace(&mut self.heard, true) {
@@ -80,19 +120,34 @@ impl Preview {
         Ok(())
     }
 
-    /// The predictions as Markdown.
-    fn table(&self, predictions: &[&Prediction]) -> String {
-        let mut table = "| example | label | guess | probability |".to_owned();
-        let is_text = matches!(self.medium, Medium::Text(_));
-        table += if is_text { " text |\n|---|---|---|---|---|\n" } else { "\n|---|---|---|---|\n" };
-        for (number, (shown, prediction)) in self.examples.iter().zip(predictions).enumerate() {
-            let [label, guess] =
-                [prediction.label, prediction.predicted].map(|class| self.name(class));
-            let guess = escaped(guess);
-            let guess = if prediction.is_correct() { guess } else { format!("**{guess}**") };
-            let percent = 100.0 * prediction.confidence;
-            let (name, label) = (escaped(&shown.name), escaped(label));
-            let _ = write!(table, "| {number}: {name} | {label} | {guess} | {percent:.1}% |");
+    /// What is said as Markdown.
+    fn table(&self, target: &Target, said: &[Said]) -> String {
+        let mut headings = vec!["example".to_owned()];
+        match target {
+            Target::Values(quantities) => {
+                let names = quantities.iter().map(|quantity| escaped(&quantity.name));
+                headings.extend([names.collect::<Vec<_>>().join(", "), "guess".to_owned()]);
+            }
+            _ => headings.extend(["label", "guess", "probability"].map(str::to_owned)),
+        }
+        if matches!(self.medium, Medium::Text(_)) {
+            headings.push("text".to_owned());
+        }
+        let rule = "---|".repeat(headings.len());
+        let mut table = format!("| {} |\n|{rule}\n", headings.join(" | "));
+        for (number, (shown, said)) in self.examples.iter().zip(said).enumerate() {
+            let (name, label) = (escaped(&shown.name), escaped(&said.label));
+            let guess = escaped(&said.guess);
+            let _ = write!(table, "| {number}: {name} | {label} |");
+            let _ = match said.class {
+                Some((confidence, true)) => {
+                    write!(table, " {guess} | {:.1}% |", 100.0 * confidence)
+                }
+                Some((confidence, false)) => {
+                    write!(table, " **{guess}** | {:.1}% |", 100.0 * confidence)
+                }
+                None => write!(table, " {guess} |"),
+            };
             if let Medium::Text(spell) = &self.medium {
                 let texts = shown.example.sequences.iter().filter_map(|sequence| match sequence {
                     Sequences::Tokens(tokens) => Some(escaped(&excerpt(&spell(tokens)))),
@@ -105,8 +160,8 @@ impl Preview {
         table
     }
 
-    /// The examples as pictures with their predictions; none of texts.
-    fn sheet(&self, predictions: &[&Prediction]) -> Option<Canvas> {
+    /// The examples as pictures with what is said of them; none of texts.
+    fn sheet(&self, target: &Target, said: &[Said]) -> Option<Canvas> {
         let tiles: Vec<_> =
             self.examples.iter().map(|shown| tile::of(&self.medium, &shown.example)).collect();
         let tiles = tiles.into_iter().collect::<Option<Vec<_>>>()?;
@@ -118,15 +173,21 @@ impl Preview {
             tile::WIDTH + 2 * GAP,
             tiles.len().div_ceil(columns) * (height + GAP) + GAP + LINE,
         );
-        sheet.text(GAP, GAP / 2, &shortened("label, guess", letters * columns), GREY);
-        for (number, (tile, prediction)) in tiles.iter().zip(predictions).enumerate() {
+        let heading = match target {
+            Target::Values(_) => "target, guess",
+            _ => "label, guess",
+        };
+        sheet.text(GAP, GAP / 2, &shortened(heading, letters * columns), GREY);
+        for (number, (tile, said)) in tiles.iter().zip(said).enumerate() {
             let x = GAP + number % columns * (width + GAP);
             let y = GAP + LINE + number / columns * (height + GAP);
-            sheet.text(x, y, &shortened(self.name(prediction.label), letters), BLACK);
-            let percent = format!(" {:.0}%", 100.0 * prediction.confidence);
-            let guess = self.name(prediction.predicted);
-            let guess = shortened(guess, letters.saturating_sub(percent.len())) + &percent;
-            let colour = if prediction.is_correct() { RIGHT } else { WRONG };
+            sheet.text(x, y, &shortened(&said.label, letters), BLACK);
+            let (percent, colour) = match said.class {
+                Some((confidence, true)) => (format!(" {:.0}%", 100.0 * confidence), RIGHT),
+                Some((confidence, false)) => (format!(" {:.0}%", 100.0 * confidence), WRONG),
+                None => (String::new(), RIGHT),
+            };
+            let guess = shortened(&said.guess, letters.saturating_sub(percent.len())) + &percent;
             sheet.text(x, y + LINE, &guess, colour);
             sheet.put(x, y + 2 * LINE, tile);
         }
@@ -143,10 +204,6 @@ impl Preview {
             show.sound(&format!("audio/real/{number}"), &sound)?;
         }
         Ok(())
-    }
-
-    fn name(&self, class: usize) -> &str {
-        self.classes.get(class).map_or("?", String::as_str)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::encoder::Encoder;
 #[derive(Debug)]
 pub enum Head {
     /// A linear map of one vector for each sequence.
-    Classes(Pooling, Linear),
+    PerSequence(Pooling, Linear),
     /// Compares two sequences' vectors a and b by (a, b, a - b, a ∘ b), as models of natural language
     /// inference do.
     Pair(Pooling, Linear, Linear),
@@ -34,9 +34,9 @@ impl Head {
     ) -> Result<Self> {
         let (width, pooling) = (config.width(), config.pooling.unwrap_or_default());
         Ok(match output {
-            Output::Classes(classes) => {
+            Output::Classes(outputs) | Output::Values(outputs) => {
                 let mut scope = scope.sub("output_transform");
-                Head::Classes(pooling, Linear::new(&mut scope, width, classes, Hyper::GLOBAL)?)
+                Head::PerSequence(pooling, Linear::new(&mut scope, width, outputs, Hyper::GLOBAL)?)
             }
             Output::Pair(classes) => {
                 let mut scope = scope.sub("retrieval.classifier");
@@ -55,11 +55,11 @@ impl Head {
         })
     }
 
-    /// x (B, H, L) to logits (B, classes), x (2B, H, L) to those of pairs, or x to one vector per
+    /// x (B, H, L) to logits or values (B, outputs), x (2B, H, L) to logits of pairs, or x to one vector per
     /// position (B, L, outputs). Sequences are padded where `lengths` (B) are given.
     pub fn forward(&self, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {
         match self {
-            Head::Classes(pooling, linear) => linear.step(&pool(*pooling, x, lengths)),
+            Head::PerSequence(pooling, linear) => linear.step(&pool(*pooling, x, lengths)),
             Head::Pair(pooling, hidden, output) => {
                 let pooled = pool(*pooling, x, lengths);
                 let half = pooled.size()[0] / 2;

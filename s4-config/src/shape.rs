@@ -32,6 +32,8 @@ pub enum Output {
     /// Logits of the classes of each pair of sequences, (B, classes); the input holds all first ones
     /// before all second ones, (2B, …).
     Pair(i64),
+    /// This many numbers for each sequence, (B, numbers).
+    Values(i64),
     /// This many numbers per position, (B, L, …): logits of a next token, or values.
     PerPosition(i64),
 }

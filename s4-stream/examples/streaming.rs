@@ -12,7 +12,7 @@ use std::io::{self, BufRead};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use program::exit::{self, usage};
 use program::output::say;
 use s4_stream::Model;
@@ -25,6 +25,8 @@ pub fn follow(
 ) -> Result<()> {
     let weights = run.join("checkpoints/best.safetensors");
     let model = Model::load_classifier(&run.join("config.toml"), &weights)?;
+    let quantities: Vec<&str> = model.quantities().collect();
+    ensure!(quantities.is_empty(), "the run gives values ({}), no classes", quantities.join(", "));
     let mut engine = model.engine(1)?;
     for line in values.lines() {
         let line = line?;

@@ -47,6 +47,9 @@ impl Model {
     /// Reads a classifier of sequences: files are as those of [`Self::load`]. It is a stack unless
     /// the configuration names another backbone.
     ///
+    /// What gives values in place of classes (`data.values` of the configuration) is read as well: its
+    /// outputs are the values in their own units, [`Self::quantities`].
+    ///
     /// After each input its logits are those of a sequence that ends there: its outputs are pooled
     /// as configured (the last or first one, the mean or sum of all so far). The weights decide
     /// whether an input is a code ([`Engine::step`]) or a vector of values
@@ -80,9 +83,14 @@ impl Model {
         self.0.precision
     }
 
-    /// Number of logits K of a sequence: of codes, or of classes.
+    /// Number of outputs K of a sequence: logits of codes or of classes, or values.
     pub fn outputs(&self) -> usize {
         self.0.outputs
+    }
+
+    /// What the outputs are called where they are values; none where they are logits.
+    pub fn quantities(&self) -> impl Iterator<Item = &str> {
+        self.0.quantities.iter().map(|quantity| quantity.name.as_str())
     }
 
     /// Bytes of weights that are read for a sample, on average over the resolutions: what bounds

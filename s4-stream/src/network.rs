@@ -14,18 +14,18 @@ use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
 use crate::pooling::Pooled;
 use crate::precision::Precision;
-use crate::settings::{self, size};
+use crate::settings::{self, Quantity, size};
 use crate::simd::{Arena, Isa, Lanes, WIDTH};
 use crate::stage::{Stage, StageState};
 use crate::state_tensors::StateTensors;
 use crate::weights::{Place, Weights};
 
-/// What a network's logits are of, which its settings leave open.
+/// What a network's outputs are of, which its settings leave open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
     /// The next code, at every position.
     NextCode,
-    /// The classes of the sequence so far.
+    /// The sequence so far: its class, or values.
     Classes,
 }
 
@@ -54,6 +54,8 @@ pub(crate) struct Network {
     pub norm: Norm,
     pub pooling: Pooling,
     pub decoder: Linear,
+    /// What the outputs are where they are values; none where they are logits.
+    pub quantities: Vec<Quantity>,
 }
 
 /// What a network remembers of some sequences, and scratch space.
@@ -76,20 +78,32 @@ impl Network {
         let bytes = fs::read(weights)
             .with_context(|| format!("cannot read the weights {}", weights.display()))?;
         let context = || format!("configuration {}", config.display());
-        let config = settings::read(&text, task.backbone()).with_context(context)?;
-        Self::build(&config, &bytes, task).with_context(|| format!("weights {}", weights.display()))
+        let settings = settings::read(&text, task.backbone()).with_context(context)?;
+        Self::build(settings, &bytes, task)
+            .with_context(|| format!("weights {}", weights.display()))
     }
 
     /// That of a configuration's text and the bytes of a file of weights.
     pub fn new(config: &str, weights: &[u8], task: Task) -> Result<Arc<Self>> {
-        let config = settings::read(config, task.backbone()).context("configuration")?;
-        Self::build(&config, weights, task).context("weights")
+        let settings = settings::read(config, task.backbone()).context("configuration")?;
+        Self::build(settings, weights, task).context("weights")
     }
 
-    fn build(config: &NetworkConfig, bytes: &[u8], task: Task) -> Result<Arc<Self>> {
+    fn build(
+        (config, quantities): (NetworkConfig, Vec<Quantity>),
+        bytes: &[u8],
+        task: Task,
+    ) -> Result<Arc<Self>> {
         let weights = Weights::read(bytes)?;
-        let network = Self::read(&weights.root(), config, task)?;
+        let mut network = Self::read(&weights.root(), &config, task)?;
         weights.finish()?;
+        ensure!(
+            quantities.is_empty() || quantities.len() == network.outputs,
+            "the decoder has {} outputs, but data.values of the configuration has {} quantities",
+            network.outputs,
+            quantities.len()
+        );
+        network.quantities = quantities;
         Ok(Arc::new(network))
     }
 
@@ -135,6 +149,7 @@ impl Network {
                 Vectors::one(d_model),
                 Vectors::one(outputs),
             )?,
+            quantities: Vec::new(),
         })
     }
 
@@ -201,7 +216,7 @@ impl Network {
         self.encoder.apply(self.isa, inputs, &mut state.encoding, &mut state.x);
     }
 
-    /// Logits (B, K) after the inputs of [`Self::encode`].
+    /// Logits or values (B, K) after the inputs of [`Self::encode`].
     pub fn step(&self, state: &mut NetworkState, logits: &mut [f32]) {
         let NetworkState { stage, pooled, scratch, x, normed, logits: padded, .. } = state;
         self.stage.step(self.isa, x, stage, scratch);
@@ -212,6 +227,9 @@ impl Network {
         for (logits, padded) in logits.chunks_exact_mut(self.outputs).zip(padded) {
             for (logits, lanes) in logits.chunks_mut(WIDTH).zip(padded) {
                 logits.copy_from_slice(&lanes.0[..logits.len()]);
+            }
+            for (value, Quantity { mean, std, .. }) in logits.iter_mut().zip(&self.quantities) {
+                *value = (f64::from(*value) * std + mean) as f32;
             }
         }
     }

@@ -4,24 +4,43 @@ use anyhow::{Result, bail, ensure};
 use s4_config::{Backbone, Discretisation, Mode, NetworkConfig, S4BlockConfig, SsmConfig};
 use serde::Deserialize;
 
-/// A run's `config.toml`, of which other sections are not read.
+/// A run's `config.toml`, of which nothing else is read.
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
     model: NetworkConfig,
+    #[serde(default)]
+    data: Data,
 }
 
-/// Reads `[model]` of the TOML `text`; its backbone is `default` where it names none.
+#[derive(Default, Deserialize)]
+struct Data {
+    /// What the outputs are, where they are values.
+    #[serde(default)]
+    values: Vec<Quantity>,
+}
+
+/// A value that a network was trained to give, standardised.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Quantity {
+    pub name: String,
+    pub mean: f64,
+    pub std: f64,
+}
+
+/// Reads `[model]` of the TOML `text`, whose backbone is `default` where it names none, and the
+/// quantities that `[data]` says the outputs are.
 ///
 /// # Errors
 /// If a key is unknown or its value is not allowed, or if the network has no steps.
-pub(crate) fn read(text: &str, default: Backbone) -> Result<NetworkConfig> {
-    let File { model } = toml::from_str(text)?;
+pub(crate) fn read(text: &str, default: Backbone) -> Result<(NetworkConfig, Vec<Quantity>)> {
+    let File { model, data } = toml::from_str(text)?;
     let is_named = model.backbone.is_some();
-    check(model, default).map_err(|error| {
+    let model = check(model, default).map_err(|error| {
         let taken = || format!("without model.backbone this is read as \"{}\"", default.key());
         if is_named { error } else { error.context(taken()) }
-    })
+    })?;
+    Ok((model, data.values))
 }
 
 fn check(mut model: NetworkConfig, default: Backbone) -> Result<NetworkConfig> {
@@ -94,7 +113,8 @@ mod tests {
     use super::*;
 
     fn model(text: &str, default: Backbone) -> Result<NetworkConfig> {
-        read(&format!("[data]\nbits = 8\n[model]\n{text}\n[train]\nsteps = 5"), default)
+        let text = format!("[data]\nbits = 8\n[model]\n{text}\n[train]\nsteps = 5");
+        Ok(read(&text, default)?.0)
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct Evaluation {
     /// Mean loss.
     #[serde(deserialize_with = "nan_is_null")]
     pub loss: f64,
-    /// The objective's metrics, averaged.
+    /// The objective's metrics, averaged, and its figures of the whole split.
     #[serde(deserialize_with = "nans_are_null")]
     pub metrics: Vec<(String, f64)>,
     /// How long it took.
@@ -149,18 +149,23 @@ fn run<O: Objective>(
         on_batch(number + 1, total);
     }
     let means = meters.take()?.context("the model counted no samples")?;
-    let evaluation = Evaluation {
-        samples: means.samples,
-        loss: means.loss,
-        metrics: means.metrics,
-        seconds: start.elapsed().as_secs_f64(),
-    };
     let outputs = if outputs.is_empty() {
         None
     } else {
         let outputs = Tensor::f_cat(&outputs, 0)?;
         let place = Tensor::f_from_slice(&order)?.f_argsort(0, false)?.to_device(outputs.device());
         Some(outputs.f_index_select(0, &place)?)
+    };
+    let mut metrics = means.metrics;
+    if let Some(outputs) = &outputs {
+        let figures = objective.figures(outputs)?.into_iter();
+        metrics.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+    }
+    let evaluation = Evaluation {
+        samples: means.samples,
+        loss: means.loss,
+        metrics,
+        seconds: start.elapsed().as_secs_f64(),
     };
     Ok(Some(Evaluated { evaluation, outputs }))
 }

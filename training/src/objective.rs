@@ -115,6 +115,16 @@ pub trait Objective {
         None
     }
 
+    /// Figures of a whole split that are no means over its samples (r², a root mean square), from the
+    /// `outputs` of all ([`StepOutput::outputs`]). They stand beside the metrics. As it stands, none.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn figures(&self, outputs: &Tensor) -> Result<Vec<(&'static str, f64)>> {
+        let _ = outputs;
+        Ok(Vec::new())
+    }
+
     /// Shows what is worth watching of the model (distributions of Δ, a kernel, generated sound),
     /// after an evaluation that left `outputs` of the validation split ([`StepOutput::outputs`]).
     ///

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use super::recordings::Standardisation;
-use crate::batch::{Example, Sequences};
+use crate::batch::{Example, Label, Sequences};
 use crate::formats::array::Array;
 use crate::split::Examples;
 
@@ -56,8 +56,8 @@ pub fn measure(arrays: &[&Array]) -> Vec<Standardisation> {
 /// Arrays of one split.
 #[derive(Debug)]
 pub struct Arrays {
-    /// Files, what they hold, and their classes.
-    pub files: Vec<(PathBuf, Sequences, i64)>,
+    /// Files, what they hold, and their labels.
+    pub files: Vec<(PathBuf, Sequences, Label)>,
 }
 
 impl Examples for Arrays {
@@ -67,11 +67,11 @@ impl Examples for Arrays {
 
     fn example(&self, index: usize) -> Result<Example> {
         let (_, sequence, label) = &self.files[index];
-        Ok(Example { sequences: vec![sequence.clone()], label: *label })
+        Ok(Example { sequences: vec![sequence.clone()], label: label.clone() })
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
-        Ok(self.files[index].2)
+    fn label(&self, index: usize) -> Result<Label> {
+        Ok(self.files[index].2.clone())
     }
 
     fn name(&self, index: usize) -> Option<PathBuf> {

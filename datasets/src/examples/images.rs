@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::batch::{Example, Sequences};
+use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
 /// All images and labels of a part of a data set.
@@ -91,7 +91,7 @@ impl Examples for Images {
         Ok(Example { sequences, label: self.labels[index].into() })
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
+    fn label(&self, index: usize) -> Result<Label> {
         Ok(self.labels[index].into())
     }
 }
@@ -104,6 +104,7 @@ pub fn luma([r, g, b]: [u8; 3]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Labels;
     use crate::split::Split;
 
     #[test]
@@ -112,7 +113,7 @@ mod tests {
         let images = images.in_order(Arc::new(vec![2, 0, 1]));
         let batch = Split::new(images).batch(&[0, 1]).unwrap();
         assert_eq!(batch.sequences, Sequences::Bytes(vec![3, 1, 2, 6, 4, 5]));
-        assert_eq!(batch.labels, [7, 8]);
+        assert_eq!(batch.labels, Labels::Classes(vec![7, 8]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::images::{Colour, luma};
-use crate::batch::{Example, Sequences};
+use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
 /// More than any sequence of pixels has: guards against a header that makes things up.
@@ -26,8 +26,8 @@ pub type Size = (u32, u32);
 /// Pictures of one split.
 #[derive(Debug)]
 pub struct Pictures {
-    /// Files with their classes.
-    pub files: Vec<(PathBuf, i64)>,
+    /// Files with their labels.
+    pub files: Vec<(PathBuf, Label)>,
     /// Width and height of every picture.
     pub size: Size,
     /// Pixels kept of a picture.
@@ -47,11 +47,11 @@ impl Examples for Pictures {
             bail!("{}: it has become {} x {} pixels", not_usable(), found.0, found.1);
         }
         bytes.truncate(self.max_length);
-        Ok(Example { sequences: vec![Sequences::Bytes(bytes)], label: *label })
+        Ok(Example { sequences: vec![Sequences::Bytes(bytes)], label: label.clone() })
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
-        Ok(self.files[index].1)
+    fn label(&self, index: usize) -> Result<Label> {
+        Ok(self.files[index].1.clone())
     }
 
     fn name(&self, index: usize) -> Option<PathBuf> {
@@ -191,6 +191,7 @@ mod tests {
     use png::{BitDepth, ColorType};
 
     use super::*;
+    use crate::batch::Labels;
     use crate::split::Split;
 
     fn write(path: &Path, color: ColorType, (width, height): (u32, u32), data: &[u8]) {
@@ -217,12 +218,12 @@ mod tests {
         for size in check(&files, &|| {}).unwrap() {
             assert_eq!(size.unwrap(), (2, 1));
         }
-        let files: Vec<_> = files.into_iter().zip(0..).collect();
+        let files: Vec<_> = files.into_iter().zip((0..5).map(Label::Class)).collect();
         let pictures =
             |max_length| Split::new(Pictures { files: files.clone(), size: (2, 1), max_length });
         let batch = pictures(100).batch(&[3, 1, 0, 2, 4]).unwrap();
         assert_eq!(batch.sequences, Sequences::Bytes([7, 250].repeat(5)));
-        assert_eq!(batch.labels, [3, 1, 0, 2, 4]);
+        assert_eq!(batch.labels, Labels::Classes(vec![3, 1, 0, 2, 4]));
         assert_eq!(pictures(1).batch(&[0]).unwrap().sequences, Sequences::Bytes(vec![7]));
     }
 
@@ -261,7 +262,7 @@ mod tests {
             assert!(decode(&whole[..end], Colour::Grey).is_err(), "{end}");
         }
         fs::write(path("a.png"), &whole[..whole.len() - 20]).unwrap();
-        let files = vec![(path("a.png"), 0)];
+        let files = vec![(path("a.png"), 0.into())];
         let error = Pictures { files, size: (2, 2), max_length: 4 }.example(0).unwrap_err();
         assert!(format!("{error:#}").contains("a.png"), "{error:#}");
     }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Example, Sequences};
+use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
 /// Mean and standard deviation of samples, which lie in [-1, 1], or of a feature of arrays.
@@ -74,15 +74,15 @@ impl Standardisation {
     }
 }
 
-/// A recording of a corpus with its class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A recording of a corpus with its label.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Labelled {
     /// Number of the recording in the corpus.
     pub recording: usize,
     /// Samples that it has.
     pub frames: usize,
-    /// Number of its class.
-    pub class: i64,
+    /// What is right of it.
+    pub label: Label,
 }
 
 /// How long sequences are, in samples at the corpus's rate.
@@ -161,14 +161,14 @@ impl Examples for Recordings {
     }
 
     fn example(&self, index: usize) -> Result<Example> {
-        let item = self.items[index];
+        let item = &self.items[index];
         let mut samples = vec![0.0; self.form.frames(item.frames)];
         self.corpus.read(item.recording, 0, &mut samples)?;
-        Ok(Example { sequences: vec![self.form.sequence(&samples)], label: item.class })
+        Ok(Example { sequences: vec![self.form.sequence(&samples)], label: item.label.clone() })
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
-        Ok(self.items[index].class)
+    fn label(&self, index: usize) -> Result<Label> {
+        Ok(self.items[index].label.clone())
     }
 
     fn name(&self, index: usize) -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::batch::{Example, Sequences};
+use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
 /// Tokens: padding, the end of the text, and the bytes.
@@ -30,22 +30,22 @@ pub struct Texts {
 #[derive(Debug)]
 struct TextFile {
     path: PathBuf,
-    class: i64,
+    label: Label,
     /// Tokens, the end included.
     length: usize,
 }
 
 impl Texts {
-    /// Files with their classes; at most `max_length` tokens are kept of each, of which the last is
+    /// Files with their labels; at most `max_length` tokens are kept of each, of which the last is
     /// the end.
     ///
     /// # Errors
     /// If a file is not there.
-    pub fn new(files: Vec<(PathBuf, i64)>, max_length: usize) -> Result<Self> {
-        let file = |(path, class): (PathBuf, i64)| -> Result<TextFile> {
+    pub fn new(files: Vec<(PathBuf, Label)>, max_length: usize) -> Result<Self> {
+        let file = |(path, label): (PathBuf, Label)| -> Result<TextFile> {
             let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
             let length = usize::try_from(bytes)?.saturating_add(1).min(max_length);
-            Ok(TextFile { path, class, length })
+            Ok(TextFile { path, label, length })
         };
         Ok(Self { files: files.into_iter().map(file).collect::<Result<_>>()?, max_length })
     }
@@ -82,11 +82,11 @@ impl Examples for Texts {
         let file = &self.files[index];
         let sequence = File::open(&file.path).and_then(|text| tokens(text, self.max_length));
         let sequence = sequence.with_context(|| format!("cannot read {}", file.path.display()))?;
-        Ok(Example { sequences: vec![sequence], label: file.class })
+        Ok(Example { sequences: vec![sequence], label: file.label.clone() })
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
-        Ok(self.files[index].class)
+    fn label(&self, index: usize) -> Result<Label> {
+        Ok(self.files[index].label.clone())
     }
 
     fn name(&self, index: usize) -> Option<PathBuf> {
@@ -105,6 +105,7 @@ impl Examples for Texts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Labels;
     use crate::split::Split;
 
     #[test]
@@ -115,14 +116,18 @@ mod tests {
             fs::write(&path, text).unwrap();
             path
         };
-        let files = vec![(path("a", "abc"), 5), (path("b", ""), 6), (path("c", "abcdefgh"), 7)];
+        let files = vec![
+            (path("a", "abc"), 5.into()),
+            (path("b", ""), 6.into()),
+            (path("c", "abcdefgh"), 7.into()),
+        ];
         let texts = Split::new(Texts::new(files, 6).unwrap());
         let batch = texts.batch(&[0, 1, 2]).unwrap();
         let tokens = [[99, 100, 101, 1, 0, 0], [1, 0, 0, 0, 0, 0], [99, 100, 101, 102, 103, 1]];
         assert_eq!(batch.sequences, Sequences::Tokens(tokens.concat()));
         assert_eq!(batch.lengths, Some(vec![4, 1, 6]));
         assert_eq!(text(&tokens.concat()), "abcabcde");
-        assert_eq!(batch.labels, [5, 6, 7]);
+        assert_eq!(batch.labels, Labels::Classes(vec![5, 6, 7]));
         assert_eq!([0, 1, 2].map(|i| texts.length(i)), [4, 1, 6]);
     }
 
@@ -131,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         fs::write(&path, "text").unwrap();
-        let texts = Texts::new(vec![(path.clone(), 0)], 9).unwrap();
+        let texts = Texts::new(vec![(path.clone(), 0.into())], 9).unwrap();
         fs::remove_file(&path).unwrap();
         assert!(format!("{:#}", texts.example(0).unwrap_err()).contains("a.txt"));
     }

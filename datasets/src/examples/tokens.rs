@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use anyhow::Result;
 
-use crate::batch::{Example, Sequences};
+use crate::batch::{Example, Label, Sequences};
 use crate::split::{Examples, Split};
 
 /// Pads the shorter sequences of a batch.
@@ -102,7 +102,7 @@ impl Examples for TokenSet {
         Ok(Example { sequences: sequences.collect(), label: self.labels[index].into() })
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
+    fn label(&self, index: usize) -> Result<Label> {
         Ok(self.labels[index].into())
     }
 
@@ -119,6 +119,7 @@ impl Examples for TokenSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Labels;
 
     fn pairs() -> TokenSet {
         let mut set = TokenSet::new(2);
@@ -142,7 +143,7 @@ mod tests {
         let set = pairs();
         assert_eq!((set.part(0), set.part(1)), (0..2, 2..3));
         assert_eq!(set.sequences(1).collect::<Vec<_>>(), [&[4][..], &[5, 6, 7]]);
-        assert_eq!(set.label(0).unwrap(), 1);
+        assert_eq!(set.label(0).unwrap(), 1.into());
     }
 
     #[test]
@@ -153,7 +154,7 @@ mod tests {
         let tokens = vec![7, 8, 0, 4, 0, 0, 9, 0, 0, 5, 6, 7];
         assert_eq!(batch.sequences, Sequences::Tokens(tokens));
         assert_eq!(batch.lengths, Some(vec![2, 1, 1, 3]));
-        assert_eq!((batch.length, batch.labels), (3, vec![1, 0]));
+        assert_eq!((batch.length, batch.labels), (3, Labels::Classes(vec![1, 0])));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A folder of files with one folder per class: `DIR/<class>/<file>`, at any depth.
+//! A folder of files at any depth: with one folder per class, `DIR/<class>/<file>`, or beside a table
+//! of targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -58,12 +59,15 @@ impl Kind {
 /// 80% of all files to train on, 10% to validate, 10% to test.
 pub const BORDERS: [f64; 2] = [0.8, 0.9];
 
+/// Stands for the class of files that have none.
+pub const ALL: &str = "all";
+
 /// A file with its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelledFile {
     /// Where it is, from the folder of all.
     pub path: PathBuf,
-    /// Name of the folder that it is in, in normal form (NFC).
+    /// Name of the folder that it is in, in normal form (NFC); [`ALL`] where there are no classes.
     pub class: String,
 }
 
@@ -85,7 +89,7 @@ impl LabelledFile {
     }
 }
 
-/// The files of a folder of classes.
+/// The files of a folder.
 #[derive(Debug)]
 pub struct Listed {
     /// What they hold.
@@ -98,26 +102,35 @@ pub struct Listed {
     pub findings: Findings,
 }
 
-/// Lists the files of all classes, at any depth below the folder of each: those of the kind `wanted`,
-/// or of the one that there is. Notes such as `readme.txt` beside files of another kind are none, and
-/// arrays that come with sounds or pictures are left out.
+/// Lists the files of all classes, at any depth below the folder of each, or beside `targets`, a path
+/// from `dir`, at any depth: those of the kind `wanted`, or of the one that there is. Notes such as
+/// `readme.txt` beside files of another kind are none, and arrays that come with sounds or pictures are
+/// left out.
 ///
 /// # Errors
-/// If the folder cannot be read, holds no files of a known kind in folders, or files of several
-/// kinds of which none is wanted.
-pub fn list(dir: &Path, wanted: Option<Kind>) -> Result<Listed> {
+/// If the folder cannot be read, holds no files of a known kind, in folders where these are classes, or
+/// files of several kinds of which none is wanted.
+pub fn list(dir: &Path, wanted: Option<Kind>, targets: Option<&Path>) -> Result<Listed> {
     ensure!(
         dir.is_dir(),
-        "there is no folder {}; name one with --data that has a folder for each class",
+        "there is no folder {}; name one with --data that has a folder for each class, or targets.csv",
         dir.display()
     );
     let Walk { mut files, folders, mut findings } = walk(dir)?;
     let top = folders.iter().filter(|folder| folder.iter().count() == 1);
-    let classes = top.filter_map(|folder| folder.to_str().map(composed)).collect();
+    let classes = match targets {
+        Some(_) => BTreeSet::from([ALL.to_owned()]),
+        None => top.filter_map(|folder| folder.to_str().map(composed)).collect(),
+    };
+    files.retain(|path| Some(path.as_path()) != targets);
     files.sort();
     let mut by_kind: BTreeMap<Kind, Vec<LabelledFile>> = BTreeMap::new();
     for path in files {
         let mut folders = path.iter();
+        if let (Some(_), Some(kind)) = (targets, Kind::of(&path)) {
+            by_kind.entry(kind).or_default().push(LabelledFile { path, class: ALL.to_owned() });
+            continue;
+        }
         match (folders.next().map(OsStr::to_str), folders.next(), Kind::of(&path)) {
             // Where classes are kept, names are text.
             (Some(None), Some(_), Some(_)) => {
@@ -127,6 +140,7 @@ pub fn list(dir: &Path, wanted: Option<Kind>) -> Result<Listed> {
                 let class = composed(class);
                 by_kind.entry(kind).or_default().push(LabelledFile { path, class });
             }
+            (_, _, None) if targets.is_some() => findings.leave_out(kind_of(&path), path),
             (_, Some(_), None) => findings.leave_out(kind_of(&path), path),
             _ => findings.leave_out("files outside the folders of classes", path),
         }
@@ -162,9 +176,11 @@ pub fn list(dir: &Path, wanted: Option<Kind>) -> Result<Listed> {
             files_b.len()
         ),
         (None, _) => bail!(
-            "no files in folders of classes: expected {}/<class>/*.{{wav,flac,ogg,mp3,m4a,png,jpg,\
-             txt,npy,npz,csv}}{}",
+            "no files {}: expected {}{}*.{{wav,flac,ogg,mp3,m4a,png,jpg,txt,npy,npz,csv}}{}{}",
+            if targets.is_some() { "that may have targets" } else { "in folders of classes" },
             dir.display(),
+            if targets.is_some() { "/**/" } else { "/<class>/" },
+            if targets.is_some() { "" } else { ", or such files anywhere and targets.csv" },
             match findings.left_out() {
                 none if none.is_empty() => none,
                 left_out => format!(", found {left_out}"),
@@ -209,7 +225,7 @@ mod tests {
             "b/deep/3.M4A",
         ]);
         fs::create_dir(folder.path().join("c")).unwrap();
-        let listed = list(folder.path(), None).unwrap();
+        let listed = list(folder.path(), None, None).unwrap();
         assert_eq!(listed.kind, Kind::Audio);
         let files = listed.files.iter();
         let found: Vec<_> = files.map(|file| (file.path.to_str().unwrap(), &*file.class)).collect();
@@ -227,42 +243,55 @@ mod tests {
     }
 
     #[test]
+    fn beside_targets_folders_are_folders() {
+        let folder = folder(&["t.csv", "b.csv", "a/1.csv", "a/deep/2.csv", "a/n.md", "x.gif"]);
+        let listed = list(folder.path(), None, Some(Path::new("t.csv"))).unwrap();
+        let files = listed.files.iter();
+        let found: Vec<_> = files.map(|file| (file.path.to_str().unwrap(), &*file.class)).collect();
+        assert_eq!(found, [("a/1.csv", ALL), ("a/deep/2.csv", ALL), ("b.csv", ALL)]);
+        assert_eq!(Vec::from_iter(&listed.classes), [ALL]);
+        let lines: Vec<_> = listed.findings.lines().collect();
+        assert_eq!(lines, ["left out: .gif files: 1 (x.gif)", "left out: .md files: 1 (a/n.md)"]);
+    }
+
+    #[test]
     fn what_cannot_be_told_apart_is_said() {
-        let error = |files: &[&str]| format!("{:#}", list(folder(files).path(), None).unwrap_err());
+        let error =
+            |files: &[&str]| format!("{:#}", list(folder(files).path(), None, None).unwrap_err());
         let message = error(&["a/1.png", "b/1.JPG", "b/2.txt"]);
         assert!(message.contains("2 PNG or JPEG files and 1 text files"), "{message}");
         let message = error(&["a/1.gif", "1.wav"]);
         assert!(message.contains("<class>/*") && message.contains(".gif files: 1"), "{message}");
-        let message = format!("{:#}", list(Path::new("/nowhere"), None).unwrap_err());
+        let message = format!("{:#}", list(Path::new("/nowhere"), None, None).unwrap_err());
         assert!(message.contains("no folder /nowhere"), "{message}");
     }
 
     #[test]
     fn arrays_that_come_with_sounds_or_pictures_are_left_out() {
         let both = folder(&["a/1.png", "a/labels.csv", "b/1.png", "b/1.npy"]);
-        let listed = list(both.path(), None).unwrap();
+        let listed = list(both.path(), None, None).unwrap();
         assert_eq!((listed.kind, listed.files.len()), (Kind::Image, 2));
         let lines: Vec<_> = listed.findings.lines().collect();
         let expected =
             ["left out: .csv files: 1 (a/labels.csv)", "left out: .npy files: 1 (b/1.npy)"];
         assert_eq!(lines, expected);
         let arrays = folder(&["a/1.csv", "a/2.NPY", "b/1.npz", "b/readme.txt"]);
-        let listed = list(arrays.path(), None).unwrap();
+        let listed = list(arrays.path(), None, None).unwrap();
         assert_eq!((listed.kind, listed.files.len()), (Kind::Array, 3));
     }
 
     #[test]
     fn notes_are_no_data_beside_files_of_another_kind() {
         let notes = folder(&["a/1.png", "a/README.txt", "b/License.txt", "b/1.png"]);
-        let listed = list(notes.path(), None).unwrap();
+        let listed = list(notes.path(), None, None).unwrap();
         assert_eq!((listed.kind, listed.files.len()), (Kind::Image, 2));
         let lines: Vec<_> = listed.findings.lines().collect();
         assert_eq!(lines, ["passed over: notes: 2 (a/README.txt, b/License.txt)"]);
         let texts = folder(&["a/1.txt", "a/README.txt"]);
-        assert_eq!(list(texts.path(), None).unwrap().files.len(), 2);
+        assert_eq!(list(texts.path(), None, None).unwrap().files.len(), 2);
 
         let both = folder(&["a/1.png", "a/1.txt", "a/readme.txt"]);
-        let of = |kind| list(both.path(), Some(kind));
+        let of = |kind| list(both.path(), Some(kind), None);
         let lines = |kind| of(kind).unwrap().findings.lines().collect::<Vec<_>>();
         let expected =
             ["left out: .txt files: 1 (a/1.txt)", "passed over: notes: 1 (a/readme.txt)"];

@@ -5,3 +5,4 @@ pub mod cifar;
 pub mod idx;
 pub mod labelled_files;
 pub mod rows;
+pub mod targets;

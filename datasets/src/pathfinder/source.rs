@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::image::Generator;
 use super::spec::Spec;
-use crate::batch::{Example, Sequences};
+use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
 /// Square 8-bit grey images with labels, read from any number of threads.
@@ -123,11 +123,11 @@ impl<S: ImageSource> Examples for Pixels<S> {
 
     fn example(&self, index: usize) -> Result<Example> {
         let mut pixels = vec![0; self.0.side() * self.0.side()];
-        let label = self.0.get(index, &mut pixels)?.into();
-        Ok(Example { sequences: vec![Sequences::Bytes(pixels)], label })
+        let label = self.0.get(index, &mut pixels)?;
+        Ok(Example { sequences: vec![Sequences::Bytes(pixels)], label: label.into() })
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
+    fn label(&self, index: usize) -> Result<Label> {
         Ok(self.0.label(index)?.into())
     }
 }
@@ -136,6 +136,7 @@ impl<S: ImageSource> Examples for Pixels<S> {
 mod tests {
     use super::super::spec::Difficulty;
     use super::*;
+    use crate::batch::Labels;
     use crate::split::Split;
 
     #[test]
@@ -152,7 +153,12 @@ mod tests {
         }
         assert!(val.get(2, &mut a).unwrap_err().to_string().contains("there are 2"));
         let examples = Split::new(Pixels(whole.clone()));
-        let labels: Vec<i64> = (0..9).map(|index| examples.label(index).unwrap()).collect();
-        assert_eq!(examples.batch(&[0, 1, 2, 3, 4, 5, 6, 7, 8]).unwrap().labels, labels);
+        let Labels::Classes(labels) = examples.batch(&[0, 1, 2, 3, 4, 5, 6, 7, 8]).unwrap().labels
+        else {
+            panic!("they are classes");
+        };
+        for (index, label) in labels.into_iter().enumerate() {
+            assert_eq!(examples.label(index).unwrap(), label.into());
+        }
     }
 }

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::Split;
+use crate::batch::Label;
 
 impl Split {
     /// About `share` of the examples, at least one of each class, in their order. Which they are
@@ -22,11 +23,15 @@ impl Split {
         let labels = (0..self.len()).into_par_iter().map(|index| self.label(index));
         let mut classes: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
         for (index, label) in labels.collect::<Result<Vec<_>>>()?.into_iter().enumerate() {
-            classes.entry(label).or_default().push(index);
+            let class = match label {
+                Label::Class(class) => class,
+                Label::Values(_) => 0, // All are of one kind.
+            };
+            classes.entry(class).or_default().push(index);
         }
         let mut kept = Vec::new();
-        for (label, mut members) in classes {
-            let bytes = derive_bytes(seed, "fraction", label as u64);
+        for (class, mut members) in classes {
+            let bytes = derive_bytes(seed, "fraction", class as u64);
             members.shuffle(&mut ChaCha8Rng::from_seed(bytes));
             members.truncate(((members.len() as f64 * share).round() as usize).max(1));
             kept.extend(members);

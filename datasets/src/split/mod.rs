@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use loader::Dataset;
 
-use crate::batch::{Batch, Example};
+use crate::batch::{Batch, Example, Label};
 
 /// Examples by number, read from any number of threads.
 pub trait Examples: Send + Sync {
@@ -31,11 +31,11 @@ pub trait Examples: Send + Sync {
     /// If it cannot be read.
     fn example(&self, index: usize) -> Result<Example>;
 
-    /// The class of example `index`, without its sequences where that is cheaper.
+    /// What is right of example `index`, without its sequences where that is cheaper.
     ///
     /// # Errors
     /// If it cannot be read.
-    fn label(&self, index: usize) -> Result<i64> {
+    fn label(&self, index: usize) -> Result<Label> {
         Ok(self.example(index)?.label)
     }
 
@@ -105,7 +105,7 @@ impl Dataset for Split {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::batch::Sequences;
+    use crate::batch::{Labels, Sequences};
 
     /// Example i is the token i, i times, and of class i mod 3.
     pub(crate) struct Counting(pub(crate) usize);
@@ -117,7 +117,7 @@ pub(crate) mod tests {
 
         fn example(&self, index: usize) -> Result<Example> {
             let sequence = Sequences::Tokens(vec![index as i64; index]);
-            Ok(Example { sequences: vec![sequence], label: index as i64 % 3 })
+            Ok(Example { sequences: vec![sequence], label: (index as i64 % 3).into() })
         }
 
         fn length(&self, index: usize) -> usize {
@@ -134,6 +134,6 @@ pub(crate) mod tests {
         let batch = Split::new(Counting(9)).batch(&[2, 4]).unwrap();
         assert_eq!(batch.sequences, Sequences::Tokens(vec![2, 2, 0, 0, 4, 4, 4, 4]));
         assert_eq!((batch.length, batch.lengths), (4, Some(vec![2, 4])));
-        assert_eq!(batch.labels, [2, 1]);
+        assert_eq!(batch.labels, Labels::Classes(vec![2, 1]));
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 
 use super::{Examples, Split};
-use crate::batch::Example;
+use crate::batch::{Example, Label};
 
 pub(super) struct Selection {
     parts: Vec<Split>,
@@ -58,7 +58,7 @@ impl Examples for Selection {
         part.example(index)
     }
 
-    fn label(&self, index: usize) -> Result<i64> {
+    fn label(&self, index: usize) -> Result<Label> {
         let (part, index) = self.find(index);
         part.label(index)
     }
@@ -87,7 +87,7 @@ mod tests {
     fn examples_come_in_the_order_asked_for() {
         let all = Split::new(Counting(9));
         let some = all.subset([5, 2, 5]).unwrap();
-        assert_eq!((some.len(), some.length(1), some.label(0).unwrap()), (3, 2, 2));
+        assert_eq!((some.len(), some.length(1), some.label(0).unwrap()), (3, 2, 2.into()));
         assert_eq!(some.batch(&[0, 1]).unwrap(), all.batch(&[5, 2]).unwrap());
         let message = all.subset([0, 9]).err().unwrap().to_string();
         assert!(message.contains("example 9 of 9"), "{message}");
@@ -98,7 +98,7 @@ mod tests {
         let all = Split::new(Counting(9));
         let parts = [&[4, 1][..], &[], &[8]].map(|part| all.subset(part.iter().copied()).unwrap());
         let both = Split::concatenation(parts.into());
-        assert_eq!((both.len(), both.length(2), both.label(1).unwrap()), (3, 8, 1));
+        assert_eq!((both.len(), both.length(2), both.label(1).unwrap()), (3, 8, 1.into()));
         assert_eq!(both.batch(&[2, 0, 1]).unwrap(), all.batch(&[8, 4, 1]).unwrap());
         assert!(Split::concatenation(Vec::new()).is_empty());
     }

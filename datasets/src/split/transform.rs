@@ -51,7 +51,7 @@ mod tests {
 
     use super::super::tests::Counting;
     use super::*;
-    use crate::batch::Sequences;
+    use crate::batch::{Labels, Sequences};
 
     #[test]
     fn examples_are_what_the_function_makes_of_them() {
@@ -59,12 +59,12 @@ mod tests {
             ensure!(index > 0, "there is nothing to leave out");
             let Sequences::Tokens(tokens) = &mut example.sequences[0] else { unreachable!() };
             tokens.pop();
-            Ok(Example { label: 7, ..example })
+            Ok(Example { label: 7.into(), ..example })
         });
         let batch = shorter.batch(&[3, 1]).unwrap();
         assert_eq!(batch.sequences, Sequences::Tokens(vec![3, 3, 0, 0]));
-        assert_eq!((batch.lengths, batch.labels), (Some(vec![2, 0]), vec![7, 7]));
-        assert_eq!((shorter.label(1).unwrap(), shorter.length(3)), (7, 3));
+        assert_eq!((batch.lengths, batch.labels), (Some(vec![2, 0]), Labels::Classes(vec![7, 7])));
+        assert_eq!((shorter.label(1).unwrap(), shorter.length(3)), (7.into(), 3));
         assert!(shorter.batch(&[0]).unwrap_err().to_string().contains("nothing to leave out"));
     }
 }

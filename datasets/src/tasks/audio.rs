@@ -1,6 +1,5 @@
 //! What the tasks on audio have in common.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use s4_config::Input;
 use toml::Table;
 
 use super::Splits;
+use crate::batch::Label;
 use crate::examples::recordings::{Extent, Form, Labelled, Recordings, Standardisation};
 use crate::inputs::Inputs;
 use crate::medium::Medium;
@@ -26,9 +26,9 @@ pub(super) const SCALE: &str = "{ mean = 0.0, std = 0.1 }";
 pub(super) struct Labels {
     /// The recordings.
     pub listing: Listing,
-    /// Class and part of each of its entries.
-    pub entries: Vec<(i64, Part)>,
-    pub class_names: Vec<String>,
+    /// Label and part of each of its entries.
+    pub entries: Vec<(Label, Part)>,
+    pub target: Target,
 }
 
 /// How recordings become sequences.
@@ -50,18 +50,18 @@ pub(super) struct Reading<'a> {
 pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standardisation)> {
     let &Reading { cache, sample_rate, extent, every, scale, progress } = reading;
     ensure!(every > 0, "data.every is 0; it must be at least 1");
-    let Labels { listing, entries, class_names } = labels;
+    let Labels { listing, entries, target } = labels;
     let mut findings = listing.findings.clone();
     let corpus = Arc::new(corpus::open(&listing, sample_rate, cache, false, progress)?);
     findings.extend(corpus.findings.clone());
-    check_classes(&listing, corpus.recordings(), &entries, &class_names)?;
+    check_classes(&listing, corpus.recordings(), &entries, target.class_names())?;
     let items = |part: Part| -> Result<Vec<Labelled>> {
         let mut items = Vec::new();
         for (number, recording) in corpus.recordings().iter().enumerate() {
-            let (class, its_part) = entries[recording.entry];
-            if its_part == part {
+            let (label, its_part) = &entries[recording.entry];
+            if *its_part == part {
                 let frames = usize::try_from(recording.frames)?;
-                items.push(Labelled { recording: number, frames, class });
+                items.push(Labelled { recording: number, frames, label: label.clone() });
             }
         }
         ensure!(
@@ -84,10 +84,10 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
     };
     standardisation.validate().context("data.scale")?;
     let origin = format!(
-        "{} recordings of {} classes at {sample_rate} Hz{} in {}: {} to train on, {} to validate, \
+        "{} recordings {} at {sample_rate} Hz{} in {}: {} to train on, {} to validate, \
          {} to test",
         corpus.recordings().len(),
-        class_names.len(),
+        target.words(),
         if every > 1 { format!(", one sample of {every} kept") } else { String::new() },
         listing.dir.display(),
         train.len(),
@@ -100,7 +100,7 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         Split::new(Recordings { corpus, dir, items, form })
     };
     let splits = Splits {
-        shape: shape(class_names),
+        shape: shape(target),
         medium: Medium::Sound { rate: (sample_rate / every as u32).max(1), scale: standardisation },
         config: Table::new(),
         origin,
@@ -121,7 +121,7 @@ pub(super) fn rate(sample_rate: u32, every: usize) -> String {
 }
 
 /// Sound files, brought to `sample_rate`.
-pub(super) fn inputs(class_names: Vec<String>, sample_rate: u32, form: Form) -> Result<Inputs> {
+pub(super) fn inputs(target: Target, sample_rate: u32, form: Form) -> Result<Inputs> {
     ensure!(form.every > 0, "data.every is 0; it must be at least 1");
     form.standardisation.validate().context("data.scale")?;
     let most = form.frames(usize::MAX);
@@ -134,7 +134,7 @@ pub(super) fn inputs(class_names: Vec<String>, sample_rate: u32, form: Form) -> 
         Ok(vec![form.sequence(&samples)])
     };
     Ok(Inputs {
-        shape: shape(class_names),
+        shape: shape(target),
         padding: form.padding(),
         about: format!("sound files ({})", audio_data::read::READ),
         takes: is_audio_name,
@@ -143,23 +143,23 @@ pub(super) fn inputs(class_names: Vec<String>, sample_rate: u32, form: Form) -> 
     })
 }
 
-fn shape(class_names: Vec<String>) -> Shape {
-    Shape { input: Input::Values { features: 1 }, target: Target::Classes(class_names) }
+fn shape(target: Target) -> Shape {
+    Shape { input: Input::Values { features: 1 }, target }
 }
 
 /// No class may have lost all of its recordings.
 fn check_classes(
     listing: &Listing,
     recordings: &[Recording],
-    entries: &[(i64, Part)],
+    entries: &[(Label, Part)],
     class_names: &[String],
 ) -> Result<()> {
-    let readable: HashSet<_> = recordings.iter().map(|found| entries[found.entry].0).collect();
+    let has = |label: &Label| recordings.iter().any(|found| entries[found.entry].0 == *label);
     for (number, name) in class_names.iter().enumerate() {
-        let class = number as i64;
+        let class = (number as i64).into();
         let files = entries.iter().filter(|(its, _)| *its == class).count();
         ensure!(
-            files == 0 || readable.contains(&class),
+            files == 0 || has(&class),
             "none of the {files} files of the class `{name}` in {} can be read; repair them, or \
              leave the class out",
             listing.dir.display()

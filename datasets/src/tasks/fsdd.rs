@@ -27,6 +27,7 @@ use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
 use crate::provenance::Provenance;
+use crate::shape::Target;
 
 pub(super) const TASK: Task = Task {
     name: "fsdd",
@@ -137,14 +138,14 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let mut entries = Vec::new();
     for entry in &listing.entries {
         let known = || format!("{} has no digit, speaker and number", entry.path.display());
-        let class = entry.label.as_deref().and_then(|digit| digit.parse().ok());
+        let class = entry.label.as_deref().and_then(|digit| digit.parse::<i64>().ok());
         let part = match &held_out {
             None => entry.split,
             Some(held_out) => entry.speaker.as_ref().map(|speaker| part(speaker, held_out)),
         };
-        entries.push((class.with_context(known)?, part.with_context(known)?));
+        entries.push((class.with_context(known)?.into(), part.with_context(known)?));
     }
-    let labels = Labels { listing, entries, class_names: class_names() };
+    let labels = Labels { listing, entries, target: Target::numbered(CLASSES) };
     let reading = Reading {
         cache: &settings.cache,
         sample_rate: settings.sample_rate,
@@ -177,15 +178,11 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
         every: settings.every,
         standardisation: decided(settings.scale, "scale", SCALE)?,
     };
-    audio::inputs(class_names(), settings.sample_rate, form)
+    audio::inputs(Target::numbered(CLASSES), settings.sample_rate, form)
 }
 
 fn extent(settings: &Data) -> Extent {
     Extent::AtMost(settings.max_length.unwrap_or(usize::MAX))
-}
-
-fn class_names() -> Vec<String> {
-    (0..CLASSES).map(|digit| digit.to_string()).collect()
 }
 
 fn part(speaker: &String, held_out: &HeldOut) -> Part {

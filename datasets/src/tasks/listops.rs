@@ -111,7 +111,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
 fn shape() -> Shape {
     Shape {
         input: Input::Tokens { vocabulary: VOCABULARY as i64 },
-        target: Target::Classes((0..VALUES).map(|value| value.to_string()).collect()),
+        target: Target::numbered(VALUES as usize),
     }
 }
 

@@ -52,8 +52,9 @@ pub struct Task {
     pub length: Option<usize>,
     /// Number of classes; `None`: taken from the data.
     pub classes: Option<usize>,
-    /// By what models are compared, and the best checkpoint is chosen on the validation split.
-    pub metric: Metric,
+    /// By what models are compared, and the best checkpoint is chosen on the validation split, with
+    /// this `[data]` section; `None` where only the data decides, and has not done so yet.
+    pub metric: fn(&Table) -> Option<Metric>,
     /// What S4 reaches in the papers.
     pub published: Option<Published>,
     /// Which data a `[data]` section is about.
@@ -119,7 +120,7 @@ impl Task {
             about: "",
             length: None,
             classes: None,
-            metric: Metric::ACCURACY,
+            metric: |_| Some(Metric::ACCURACY),
             published: None,
             provenance: |_, _| Ok(Provenance::default()),
             paper: "",

@@ -26,6 +26,7 @@ use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
 use crate::provenance::{Provenance, Published};
+use crate::shape::Target;
 
 pub(super) const TASK: Task = Task {
     name: "speech-commands",
@@ -140,7 +141,7 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
         standardisation: decided(settings.scale, "scale", SCALE)?,
     };
     let classes = decided(settings.classes, "classes", "[\"yes\", \"no\"]")?;
-    audio::inputs(classes, settings.sample_rate, form)
+    audio::inputs(Target::Classes(classes), settings.sample_rate, form)
 }
 
 fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
@@ -185,9 +186,10 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
                 dir.display()
             )
         })?;
-        entries.push((class(entry).context("it was chosen for its class")? as i64, part));
+        let class = class(entry).context("it was chosen for its class")? as i64;
+        entries.push((class.into(), part));
     }
-    let labels = Labels { listing, entries, class_names: class_names.clone() };
+    let labels = Labels { listing, entries, target: Target::Classes(class_names.clone()) };
     let reading = Reading {
         cache: &settings.cache,
         sample_rate: settings.sample_rate,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datasets::batch::Sequences;
+use datasets::batch::{Labels, Sequences};
 use datasets::hold_out::hold_out_tenths;
 use datasets::pathfinder::cache::{Opened, file_name};
 use datasets::pathfinder::export::{BATCH, MANIFEST};
@@ -152,7 +152,10 @@ fn a_release_is_divided() {
     let mut pixels = vec![0; 1024];
     let label = release().get(tests[3], &mut pixels).unwrap();
     let batch = test.batch(&[3]).unwrap();
-    assert_eq!((batch.sequences, batch.labels), (Sequences::Bytes(pixels), vec![label.into()]));
+    assert_eq!(
+        (batch.sequences, batch.labels),
+        (Sequences::Bytes(pixels), Labels::Classes(vec![label.into()]))
+    );
 }
 
 // Writing.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use datasets::batch::{Example, Sequences};
+use datasets::batch::{Example, Labels, Sequences};
 use datasets::fetch::checksum::Checksum;
 use datasets::fetch::{Archive, Packing};
 use datasets::medium::Medium;
@@ -78,8 +78,8 @@ impl Examples for Bits {
     fn example(&self, index: usize) -> Result<Example> {
         let number = self.first + index;
         let bits = (0..self.bits).map(|bit| (number >> bit & 1) as i64).collect();
-        let label = i64::from(number.count_ones() % 2);
-        Ok(Example { sequences: vec![Sequences::Tokens(bits)], label })
+        let label = number.count_ones() % 2;
+        Ok(Example { sequences: vec![Sequences::Tokens(bits)], label: label.into() })
     }
 }
 
@@ -89,7 +89,7 @@ fn a_task_is_one_row() {
     let splits = PARITY.open(&data, false).unwrap();
     let batch = splits.train.batch(&[0, 7]).unwrap();
     assert_eq!(batch.sequences, Sequences::Tokens(vec![0, 0, 0, 0, 1, 1, 1, 0]));
-    assert_eq!((batch.lengths, batch.labels), (None, vec![0, 1]));
+    assert_eq!((batch.lengths, batch.labels), (None, Labels::Classes(vec![0, 1])));
     assert_eq!(splits.config, "count = 100\nbits = 4".parse().unwrap());
     assert_eq!(splits.train.fraction(0.1, 0).unwrap().len(), 10);
     let message = |data: &str| {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use datasets::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Labels, Sequences};
 use datasets::shape::Target;
 use datasets::tasks::{self, Splits};
 use s4_config::Input;
@@ -63,7 +63,7 @@ fn expressions_become_tokens_with_an_end() {
     let second = vec![16, 4, 9, 13, 12, 11, 17, 3, 17, 2];
     assert_eq!(sequences(&batch), [first, second]);
     assert_eq!(tokens(&batch)[9], 0, "padding");
-    assert_eq!(batch.labels, [3, 5]);
+    assert_eq!(batch.labels, Labels::Classes(vec![3, 5]));
     assert_eq!([splits.train.length(0), splits.train.length(1)], [9, 10]);
 }
 
@@ -117,7 +117,7 @@ fn reviews_become_characters() {
 
     // Unfavourable ones first, by name: 0_2, 10_2, ..., 8_2, 90_1, 9_2.
     let batch = splits.train.batch(&[0, 19, 40]).unwrap();
-    assert_eq!(batch.labels, [0, 0, 1]);
+    assert_eq!(batch.labels, Labels::Classes(vec![0, 0, 1]));
     let text = |sequence: &[i64]| -> String {
         let (end, kept) = sequence.split_last().unwrap();
         assert_eq!(*end, 2);
@@ -190,7 +190,7 @@ fn pairs_have_two_towers() {
     };
     let texts: Vec<String> = sequences(&batch).iter().map(text).collect();
     assert_eq!(texts, ["on trees", "on of \"parsing\" trees", "on speech", "on trees"]);
-    assert_eq!(batch.labels, [0, 1]);
+    assert_eq!(batch.labels, Labels::Classes(vec![0, 1]));
     assert_eq!(splits.train.length(1), 22, "of the longer text");
 
     let path = folder.path().join("files/tsv_data/new_aan_pairs.test.tsv");

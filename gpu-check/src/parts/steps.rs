@@ -3,13 +3,14 @@
 
 use anyhow::{Context, Result, anyhow};
 use cuda::waits::{OnWait, on_wait};
-use datasets::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Labels, Sequences};
+use datasets::shape::{Shape, Target};
 use datasets::tasks;
 use lra_bench::experiment::{self, Experiment};
-use lra_bench::objective::Classification;
+use lra_bench::objective::Supervised;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use s4_config::{Input, Output, Shape};
+use s4_config::Input;
 use sashimi::data::batch::CodeBatch;
 use sashimi::experiment::Preset as AudioPreset;
 use sashimi::objective::NextCode;
@@ -56,8 +57,9 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
             let (batch, length) = size(setting, (task.batch, task.length));
             found(row(format!("{}, {batch} x {length}, {kind}", task.name), |row| {
                 let experiment = experiment(setting, task, &precision)?;
-                let shape = Shape { input: task.input, output: Output::Classes(task.classes) };
-                let objective = Classification::new(&experiment, shape, setting.device)?;
+                let shape =
+                    Shape { input: task.input, target: Target::numbered(task.classes as usize) };
+                let objective = Supervised::new(&experiment, &shape, setting.device)?;
                 let data = examples(task, (batch, length));
                 time(setting, objective, experiment.train.optimizer, &data, row)
             }));
@@ -161,7 +163,8 @@ fn examples(task: &Task, (batch, length): (usize, usize)) -> Batch {
             (Sequences::Bytes(bytes), None)
         }
     };
-    let labels = (0..batch).map(|_| rng.random_range(0..task.classes)).collect();
+    let labels = (0..batch).map(|_| rng.random_range(0..task.classes));
+    let labels = Labels::Classes(labels.collect());
     Batch { sequences, length, lengths, labels }
 }
 

@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use program::arguments::{self, Completions, Everywhere};
 use program::exit::Exit;
 
-/// Train and evaluate S4 on the Long Range Arena and other long-sequence classification tasks.
+/// Train and evaluate S4 on the Long Range Arena and other tasks on long sequences.
 ///
 /// `lra-bench --task path-x` trains; so does `lra-bench train --task path-x`.
 #[derive(Debug, Parser)]
@@ -36,13 +36,13 @@ enum Command {
     Train(train::Args),
     /// Evaluate a run's best weights.
     Evaluate(evaluate::Args),
-    /// Classify files with a run's best weights.
+    /// Say what a run's best weights take files for, or which numbers they give them.
     Predict(predict::Args),
     /// Write generated data in the official layout.
     GenerateData(generate_data::Args),
     /// Fetch a task's official archives.
     FetchData(fetch_data::Args),
-    /// Show runs side by side: accuracy, size, speed.
+    /// Show runs side by side: metric, size, speed.
     Report(report::Args),
     /// Time models and weigh their memory, by sequence length.
     Benchmark(benchmark::Args),

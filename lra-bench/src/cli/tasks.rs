@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
+use datasets::metric::Metric;
+use datasets::provenance::Published;
 use datasets::tasks::TASKS;
 use program::exit::Exit;
 use program::output::say;
+use toml::Table;
 
 /// Arguments of `tasks`.
 #[derive(Debug, ClapArgs)]
@@ -30,15 +33,17 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             task.name,
             or_as_the_data(task.length),
             or_as_the_data(task.classes),
-            task.published.map_or_else(String::new, |published| {
-                task.metric.show(task.metric.from_unit(published.figure))
-            }),
+            task.published.zip((task.metric)(&Table::new())).map_or_else(String::new, published),
             if there { "there" } else { "missing" },
             task.about,
             task.source
         ))?;
     }
     Ok(Exit::Done)
+}
+
+fn published((published, metric): (Published, Metric)) -> String {
+    metric.show(metric.from_unit(published.figure))
 }
 
 /// A number that the task decides, or a dash where its data does.

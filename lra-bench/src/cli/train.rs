@@ -20,7 +20,7 @@ use training::train_config::TrainConfig;
 use training::trainer;
 
 use crate::experiment::Experiment;
-use crate::objective::Classification;
+use crate::objective::Supervised;
 use crate::preview::Preview;
 use crate::report::Report;
 use crate::report::table::{Style, render};
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 impl Program for Args {
     type Experiment = Experiment;
-    type Objective = Classification;
+    type Objective = Supervised;
 
     fn new_run(&self, args: &TrainArgs, device: Device) -> Result<NewRun<Experiment>> {
         if self.task.is_none() && args.config.is_none() {
@@ -85,15 +85,14 @@ impl Program for Args {
         args: &TrainArgs,
         experiment: &mut Experiment,
         device: &Chosen,
-    ) -> Result<Opened<Classification>> {
+    ) -> Result<Opened<Supervised>> {
         let Splits { shape, medium, origin, findings, train, val, test, .. } =
             experiment.open(!args.no_progress)?;
         note(format_args!("data: {origin}"));
         findings.tell(args.data.strict)?;
         let device = device.announce();
-        let preview = Preview::new(medium, shape.target.class_names(), &val)?;
-        let objective =
-            Classification::new(experiment, shape.network(), device)?.with_preview(preview);
+        let preview = Preview::new(medium, &val)?;
+        let objective = Supervised::new(experiment, &shape, device)?.with_preview(preview);
         if experiment.model.backbone().is_ssm() {
             let length = train.batch(&[0])?.length as i64;
             let plan = plan::summary(&objective.model().explain(length));

@@ -1,19 +1,22 @@
 //! Predictions of a split: rows on the device while it is evaluated, read once at the end.
 
 use anyhow::{Result, bail};
+use datasets::shape::Quantity;
 use tch::{Device, Kind, Tensor};
 
+use super::errors::Estimate;
 use super::{Prediction, highest, softmax};
 use crate::device_batch::DeviceBatch;
 
-/// What [`read`] needs of a batch with these `logits` (B, classes): (B, 2 + classes) of their kind
-/// and on their device: class, length, logits. Whole numbers here are far below 2^24, so they are
-/// exact. The host does not wait for the device.
+/// What [`read`] and [`read_values`] need of a batch with these `outputs` (B, K), of their kind and on
+/// their device: (B, 2 + K) with length, class and logits, or (B, 1 + 2K) with length, targets and
+/// values. Whole numbers here are far below 2^24, so they are exact. The host does not wait for the
+/// device.
 ///
 /// # Errors
-/// If logits and batch do not belong together.
-pub fn rows(logits: &Tensor, batch: &DeviceBatch) -> Result<Tensor> {
-    let (count, kind) = (logits.size()[0], logits.kind());
+/// If outputs and batch do not belong together.
+pub fn rows(outputs: &Tensor, batch: &DeviceBatch) -> Result<Tensor> {
+    let (count, kind) = (outputs.size()[0], outputs.kind());
     // Pairs: all first sequences, then all second ones.
     let lengths = match &batch.lengths {
         Some(lengths) => {
@@ -24,15 +27,14 @@ pub fn rows(logits: &Tensor, batch: &DeviceBatch) -> Result<Tensor> {
                 bail!("a batch of shape {:?}", batch.x.size());
             };
             let all = (sequences / count * length) as f64;
-            Tensor::f_full([count], all, (kind, logits.device()))?
+            Tensor::f_full([count], all, (kind, outputs.device()))?
         }
     };
-    let columns = [batch.labels.f_to_kind(kind)?.unsqueeze(1), lengths.unsqueeze(1)];
-    let [labels, lengths] = &columns;
-    Ok(Tensor::f_cat(&[labels, lengths, logits], 1)?)
+    let labels = batch.labels.f_to_kind(kind)?.f_view([count, -1])?;
+    Ok(Tensor::f_cat(&[&lengths.unsqueeze(1), &labels, outputs], 1)?)
 }
 
-/// The predictions of a whole split from its [`rows`], in their order. Waits for the device.
+/// The predictions of classes of a whole split from its [`rows`], in their order. Waits for the device.
 ///
 /// # Errors
 /// If the device fails.
@@ -44,12 +46,31 @@ pub fn read(rows: &Tensor) -> Result<Vec<Prediction>> {
             let predicted = highest(logits);
             Prediction {
                 index,
-                label: row[0] as usize,
+                label: row[1] as usize,
                 predicted,
                 confidence: softmax(logits)[predicted],
-                length: row[1] as usize,
+                length: row[0] as usize,
                 logits: logits.to_vec(),
             }
+        })
+        .collect())
+}
+
+/// The predictions of these quantities of a whole split from its [`rows`], in their order. Waits for
+/// the device.
+///
+/// # Errors
+/// If the device fails.
+pub fn read_values(rows: &Tensor, quantities: &[Quantity]) -> Result<Vec<Estimate>> {
+    let rows = host(rows)?.into_iter().enumerate();
+    let undo = |standardised: &[f64]| {
+        let each = standardised.iter().zip(quantities);
+        each.map(|(&value, quantity)| quantity.undo(value)).collect()
+    };
+    Ok(rows
+        .map(|(index, row)| {
+            let (targets, values) = row[1..].split_at(quantities.len());
+            Estimate { index, targets: undo(targets), values: undo(values) }
         })
         .collect())
 }

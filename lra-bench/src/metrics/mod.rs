@@ -1,11 +1,12 @@
-//! What a classifier's predictions tell beyond their accuracy.
+//! What a model's predictions tell beyond its loss.
 //!
-//! [`gather`] collects them while a split is evaluated; [`confusion`], [`calibration`] and
-//! [`by_length`] look at them.
+//! [`gather`] collects them while a split is evaluated. [`confusion`], [`calibration`] and
+//! [`by_length`] look at those of classes, [`errors`] at those of values.
 
 pub mod by_length;
 pub mod calibration;
 pub mod confusion;
+pub mod errors;
 pub mod gather;
 
 /// What the model said of one example.

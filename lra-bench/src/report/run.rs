@@ -108,7 +108,7 @@ impl Subject {
         Ok(Self {
             program: "lra-bench",
             task: task.name.to_owned(),
-            metric: task.metric,
+            metric: (task.metric)(&experiment.data).unwrap_or(Metric::ACCURACY),
             classes: found.or(task.classes),
             data: (task.provenance)(task, &experiment.data)?,
             published: task.published,

@@ -1,12 +1,13 @@
 //! `train.precision = "float64"` is the same training in more digits.
 
 use anyhow::Result;
-use datasets::batch::{Batch, Sequences};
+use datasets::batch::{Batch, Labels, Sequences};
+use datasets::shape::{Shape, Target};
 use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::objective::Classification;
+use lra_bench::objective::Supervised;
 use parity::seeded;
-use s4_config::{Input, Output, Shape};
+use s4_config::Input;
 use s4_core::state_dict::StateDict;
 use tch::{Device, Kind};
 use training::objective::Objective;
@@ -24,13 +25,13 @@ fn step(mixer: &str, precision: &str, kind: Kind) -> Result<StateDict> {
         "model.layer.ssm.d_state=8".to_owned(),
     ];
     let experiment = Experiment::preset(tasks::find("smnist")?, Preset::Small, &settings)?.value;
-    let shape = Shape { input: Input::Values { features: 1 }, output: Output::Classes(3) };
-    let mut model = seeded(1, || Classification::new(&experiment, shape, Device::Cpu))?;
+    let shape = Shape { input: Input::Values { features: 1 }, target: Target::numbered(3) };
+    let mut model = seeded(1, || Supervised::new(&experiment, &shape, Device::Cpu))?;
     let batch = model.upload(&Batch {
         sequences: Sequences::Bytes((0..4 * LENGTH).map(|i| (i * i * 7 % 256) as u8).collect()),
         length: LENGTH,
         lengths: None,
-        labels: vec![0, 1, 2, 1],
+        labels: Labels::Classes(vec![0, 1, 2, 1]),
     })?;
     let output = model.train_step(&batch, &|loss| Ok(loss.f_backward()?))?;
     let gradients = model.params().parameters().map(|(name, p, _)| (name.to_owned(), p.grad()));

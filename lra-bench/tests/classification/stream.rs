@@ -1,9 +1,10 @@
 //! The engine without libtorch against the classifiers that it steps.
 
 use anyhow::{Context, Result, ensure};
+use datasets::shape::Target;
 use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::objective::Classification;
+use lra_bench::objective::Supervised;
 use models::Network;
 use parity::seeded;
 use rand::{Rng, SeedableRng};
@@ -279,8 +280,8 @@ fn a_runs_configuration_is_understood() {
     let preset = |overrides: &[String]| {
         let experiment = Experiment::preset(task, Preset::Small, overrides).unwrap().value;
         let input = Input::Values { features: 1 };
-        let shape = Shape { input, output: Output::Classes(10) };
-        let objective = seeded(1, || Classification::new(&experiment, shape, Device::Cpu)).unwrap();
+        let shape = datasets::shape::Shape { input, target: Target::numbered(10) };
+        let objective = seeded(1, || Supervised::new(&experiment, &shape, Device::Cpu)).unwrap();
         let weights = objective.params().state_dict().to_safetensors(&[]).unwrap();
         let toml = program::config::to_toml(&experiment).unwrap();
         s4_stream::Model::new_classifier(&toml, &weights)

@@ -19,6 +19,7 @@ mod privileges;
 mod records;
 mod report;
 mod streaming;
+mod targets;
 mod tensorboard;
 #[path = "../../../datasets/tests/tasks/text_files.rs"]
 mod text_files;

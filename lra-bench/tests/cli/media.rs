@@ -10,7 +10,7 @@ use audio_data::wav_out::wav_bytes;
 use datasets::batch::{Batch, Sequences};
 use datasets::tasks::{self, Splits};
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::objective::Classification;
+use lra_bench::objective::Supervised;
 use serde_json::Value;
 use tch::Device;
 use toml::Table;
@@ -302,12 +302,11 @@ fn padding_and_decimation_change_no_recording() {
     let settings: Vec<_> = TINY.iter().map(ToString::to_string).collect();
     let task = tasks::find("fsdd").unwrap();
     let experiment = Experiment::preset(task, Preset::Small, &settings).unwrap().value;
-    let shape = all.shape.network();
-    let model = Classification::new(&experiment, shape, Device::Cpu).unwrap();
+    let model = Supervised::new(&experiment, &all.shape, Device::Cpu).unwrap();
     let indices = [0, 29, 11];
     let scores = |indices: &[usize]| {
         let batch = model.upload(&all.test.batch(indices).unwrap()).unwrap();
-        model.logits(&batch, Phase::Eval).unwrap()
+        model.outputs(&batch, Phase::Eval).unwrap()
     };
     let together = scores(&indices);
     for (row, index) in indices.into_iter().enumerate() {

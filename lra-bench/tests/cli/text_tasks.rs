@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use datasets::batch::{Batch, Sequences};
+use datasets::shape::{Shape, Target};
 use datasets::tasks;
 use lra_bench::experiment::{Experiment, Preset};
-use lra_bench::objective::Classification;
-use s4_config::{Input, Output, Shape};
+use lra_bench::objective::Supervised;
+use s4_config::Input;
 use tch::Device;
 use training::objective::{Objective, Phase};
 
@@ -41,10 +42,12 @@ fn paper_presets_are_the_official_models() {
     ] {
         let task = tasks::find(name).unwrap();
         let experiment = Experiment::preset(task, Preset::Paper, &[]).unwrap().value;
-        let output =
-            if name == "retrieval" { Output::Pair(classes) } else { Output::Classes(classes) };
-        let shape = Shape { input, output };
-        let model = Classification::new(&experiment, shape, Device::Cpu).unwrap();
+        let target = match Target::numbered(classes) {
+            Target::Classes(names) if name == "retrieval" => Target::Pair(names),
+            target => target,
+        };
+        let shape = Shape { input, target };
+        let model = Supervised::new(&experiment, &shape, Device::Cpu).unwrap();
         let count = |part: &str| -> usize {
             let parameters = model.params().parameters();
             parameters.filter(|(name, ..)| name.starts_with(part)).map(|(_, t, _)| t.numel()).sum()
@@ -67,16 +70,15 @@ fn padding_changes_no_result() {
         let (dir, cache) = (folder.path().join("files"), folder.path().join("cache"));
         let data = format!("dir = {dir:?}\ncache = {cache:?}").parse().unwrap();
         let splits = tasks::find(task).unwrap().open(&data, false).unwrap();
-        let shape = splits.shape.network();
         for norm in ["\"batch\"", "\"layer\""] {
             let mut overrides = TINY.map(str::to_owned).to_vec();
             overrides.push(format!("model.norm={norm}"));
             let task = tasks::find(task).unwrap();
             let experiment = Experiment::preset(task, Preset::Small, &overrides).unwrap().value;
-            let model = Classification::new(&experiment, shape, Device::Cpu).unwrap();
+            let model = Supervised::new(&experiment, &splits.shape, Device::Cpu).unwrap();
             let scores = |batch: &Batch| {
                 let batch = model.upload(batch).unwrap();
-                model.logits(&batch, Phase::Eval).unwrap()
+                model.outputs(&batch, Phase::Eval).unwrap()
             };
             let all: Vec<usize> = (0..splits.val.len()).collect();
             let mut batch = splits.val.batch(&all).unwrap();

@@ -68,13 +68,13 @@ pub(super) fn open(
 
 /// Arrays like those that a run was trained on.
 pub(super) fn inputs(
-    class_names: Vec<String>,
+    target: Target,
     features: Vec<Standardisation>,
     max_length: usize,
 ) -> Result<Inputs> {
     let form = form(features, max_length)?;
     Ok(Inputs {
-        shape: Shape { input: input(&form), target: Target::Classes(class_names) },
+        shape: Shape { input: input(&form), target },
         padding: Some(PADDING),
         about: format!("arrays of {} features (.npy, .npz, .csv)", form.features.len()),
         takes: is_array_name,

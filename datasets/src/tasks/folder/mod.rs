@@ -1,6 +1,6 @@
-//! Any folder of files with one folder per class: sound, pictures (PNG, JPEG), text (`*.txt`) or arrays
-//! (`.npy`, `.npz`, `.csv`). What the files hold decides what is classified: samples, grey pixels,
-//! characters or features.
+//! Any folder of files with one folder per class, or with `targets.csv`, the numbers that are asked for
+//! of each: sound, pictures (PNG, JPEG), text (`*.txt`) or arrays (`.npy`, `.npz`, `.csv`). What the files
+//! hold decides what goes in: samples, grey pixels, characters or features.
 
 mod arrays;
 mod division;
@@ -21,38 +21,42 @@ use program::exit::{describe, usage};
 use program::files::{self, CACHE};
 use program::findings::{self, Findings};
 use program::interrupt;
+use program::names::composed;
 use program::progress::Progress;
 use rayon::prelude::*;
 use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use toml::Table;
+use toml::{Table, Value};
 
 use self::division::{Borders, Division, SplitBy};
 use super::audio::{self, Labels, Reading, SCALE};
 use super::{Splits, Task};
-use crate::batch::Sequences;
+use crate::batch::{Label, Sequences};
 use crate::classes::choose;
 use crate::examples::images::Colour;
 use crate::examples::pictures::{self, Pictures, Size};
 use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::examples::texts::{PADDING, Texts, VOCABULARY, is_text_name, text, tokens};
 use crate::formats::array;
-use crate::formats::labelled_files::{Kind, LabelledFile, Listed, list};
+use crate::formats::labelled_files::{ALL, Kind, LabelledFile, Listed, list};
+use crate::formats::targets::{self, Targets};
 use crate::inputs::{Inputs, decided};
 use crate::medium::Medium;
+use crate::metric::Metric;
 use crate::provenance::Provenance;
-use crate::shape::{Shape, Target};
+use crate::shape::{Quantity, Shape, Target};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
     name: "folder",
-    about: "files of your own, one folder per class",
+    about: "files of your own, in classes or with targets",
+    metric,
     paper: include_str!("../../../../configs/lra/folder.toml"),
     small: include_str!("../../../../configs/lra/folder-small.toml"),
     has_sample_rate: true,
-    source: "audio, PNG, JPEG, text files or arrays in --data DIR/<class>/", // none is looked for
+    source: "audio, PNG, JPEG, text files or arrays in --data DIR, DIR/<class>/ or with DIR/targets.csv", // none is looked for
     read: Some(inputs),
     provenance,
     ..Task::of::<Data>(load)
@@ -68,11 +72,18 @@ const TEXT: Input = Input::Tokens { vocabulary: VOCABULARY };
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Data {
-    /// Folder with one folder per class.
+    /// Folder with one folder per class, or with files and their targets.
     dir: Option<PathBuf>,
     /// The classes, in the order of their numbers; all folders, by name, where it is missing. Kept
     /// with a run.
     classes: Option<Vec<String>>,
+    /// The CSV file with a heading `file,NAME,...` and the targets of each file, from `dir`; `targets.csv`
+    /// where it is missing, that file is there and no classes are named. With it, folders are no
+    /// classes. Kept with a run.
+    targets: Option<PathBuf>,
+    /// Of targets: the name of each, and what it is standardised by; all columns, measured on the
+    /// training files, where it is missing. Kept with a run.
+    values: Option<Vec<Quantity>>,
     /// What the files hold: `audio`, `image`, `text` or `array`; the one kind that is there where it is missing.
     /// Kept with a run.
     kind: Option<Kind>,
@@ -110,11 +121,11 @@ struct Data {
     cache: Option<PathBuf>,
 }
 
-/// The files of a folder with classes and parts.
+/// The files of a folder with labels and parts.
 struct Labelled<'a> {
     dir: &'a Path,
-    files: Vec<(LabelledFile, i64, Part)>,
-    class_names: Vec<String>,
+    files: Vec<(LabelledFile, Label, Part)>,
+    target: Target,
     findings: Findings,
 }
 
@@ -124,38 +135,69 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let dir = settings.dir.as_deref().ok_or_else(|| {
         usage("the task `folder` is about files of your own: name their folder with --data DIR")
     })?;
-    let Listed { kind, files, classes, mut findings } = list(dir, settings.kind)?;
-    let all = classes.iter().cloned().collect();
-    let class_names = choose(settings.classes.as_deref(), all, &classes, dir)?;
+    let targets = targets_file(&settings, dir)?;
+    let Listed { kind, files, classes, mut findings } =
+        list(dir, settings.kind, targets.as_deref())?;
+    let table = match &targets {
+        Some(targets) => Some(read_targets(&settings, &dir.join(targets))?),
+        None => None,
+    };
+    // Files are divided class by class.
+    let class_names = match table {
+        Some(_) => vec![ALL.to_owned()],
+        None => {
+            let all = classes.iter().cloned().collect();
+            choose(settings.classes.as_deref(), all, &classes, dir)?
+        }
+    };
     for class in classes.iter().filter(|class| !class_names.contains(class)) {
         let count = files.iter().filter(|file| file.class == **class).count();
         findings.leave_out("classes that the run does not know", format!("{class}, {count} files"));
     }
-    let files: Vec<_> =
+    let mut files: Vec<_> =
         files.into_iter().filter(|file| class_names.contains(&file.class)).collect();
+    if let Some(table) = &table {
+        files = with_targets(dir, files, table, &mut findings);
+    }
     let (files, size) = match kind {
         Kind::Audio => (files, None),
         Kind::Image | Kind::Text | Kind::Array => {
             readable(dir, files, kind, progress, &mut findings)?
         }
     };
+    let left_out = || match findings.left_out() {
+        none if none.is_empty() => none,
+        left_out => format!(" (left out: {left_out})"),
+    };
     for class in &class_names {
-        ensure!(
-            files.iter().any(|file| file.class == *class),
-            "the class `{class}` has no {kind} file that can be read in {}; put some there, or \
-             remove its folder{}",
-            dir.join(class).display(),
-            match findings.left_out() {
-                none if none.is_empty() => none,
-                left_out => format!(" (left out: {left_out})"),
-            }
-        );
+        let has_files = files.iter().any(|file| file.class == *class);
+        match &targets {
+            Some(targets) => ensure!(
+                has_files,
+                "no {kind} file that can be read has targets in {}{}",
+                dir.join(targets).display(),
+                left_out()
+            ),
+            None => ensure!(
+                has_files,
+                "the class `{class}` has no {kind} file that can be read in {}; put some there, or \
+                 remove its folder{}",
+                dir.join(class).display(),
+                left_out()
+            ),
+        }
     }
     let division = Division::new(&settings, &files, &class_names);
     let labelled = |file: LabelledFile| {
-        let class = class_names.iter().position(|name| *name == file.class)?;
+        let label = match &table {
+            Some(table) => Label::Values(table.row(&file.path)?.values.clone().ok()?),
+            None => {
+                let class = class_names.iter().position(|name| *name == file.class)?;
+                Label::Class(class as i64)
+            }
+        };
         let part = division.part(&file);
-        Some((file, class as i64, part))
+        Some((file, label, part))
     };
     let files: Vec<_> = files.into_iter().filter_map(labelled).collect();
     for part in [Part::Train, Part::Val, Part::Test] {
@@ -166,16 +208,26 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             files.len(),
             dir.display()
         );
-        for (number, name) in class_names.iter().enumerate() {
-            if !files.iter().any(|(_, class, its)| (*class, *its) == (number as i64, part)) {
+        for name in &class_names {
+            if !files.iter().any(|(file, _, its)| (&file.class, *its) == (name, part)) {
                 findings.note(format!("classes without a file in the {part} part"), name);
             }
         }
     }
-    let labelled = Labelled { dir, files, class_names: class_names.clone(), findings };
     let Division { to_train, borders, .. } = division;
-    let (classes, kept) = (Some(class_names), Some(kind));
-    let mut decided = Data { classes, to_train, borders, kind: kept, ..settings.clone() };
+    let mut decided =
+        Data { to_train, borders, kind: Some(kind), targets: targets.clone(), ..settings.clone() };
+    let target = match table {
+        Some(Targets { names, .. }) => {
+            let plain = || names.into_iter().map(Quantity::plain).collect();
+            Target::Values(settings.values.clone().unwrap_or_else(plain))
+        }
+        None => {
+            decided.classes = Some(class_names.clone());
+            Target::Classes(class_names)
+        }
+    };
+    let labelled = Labelled { dir, files, target, findings };
     refuse_others(&settings, kind)?;
     let mut splits = match kind {
         Kind::Audio => {
@@ -196,8 +248,82 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
             splits
         }
     };
+    if let Target::Values(quantities) = &mut splits.shape.target {
+        if settings.values.is_none() {
+            measure(quantities, &splits.train)?;
+        }
+        decided.values = Some(quantities.clone());
+    }
     splits.config = to_table(&decided)?;
     Ok(splits)
+}
+
+/// Measures targets on the examples of a split.
+fn measure(quantities: &mut [Quantity], train: &Split) -> Result<()> {
+    let labels = (0..train.len()).map(|index| train.label(index)).collect::<Result<Vec<_>>>()?;
+    for (column, quantity) in quantities.iter_mut().enumerate() {
+        let values = labels.iter().filter_map(|label| match label {
+            Label::Values(values) => values.get(column).copied(),
+            Label::Class(_) => None,
+        });
+        *quantity = Quantity::measure(&quantity.name, &values.collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// The table of targets, from `dir`, where the settings or the folder have one.
+fn targets_file(settings: &Data, dir: &Path) -> Result<Option<PathBuf>> {
+    let Data { classes, targets, values, .. } = settings;
+    let has_classes = classes.is_some();
+    ensure!(
+        !has_classes || targets.is_none() && values.is_none(),
+        "data.classes is about folders that are classes, data.{} about targets; leave one out",
+        if targets.is_some() { "targets" } else { "values" }
+    );
+    let default = || {
+        let is_there = !has_classes && dir.join(targets::NAME).is_file();
+        (is_there || values.is_some()).then(|| PathBuf::from(targets::NAME))
+    };
+    Ok(targets.clone().or_else(default))
+}
+
+fn read_targets(settings: &Data, path: &Path) -> Result<Targets> {
+    let Some(values) = &settings.values else { return Targets::read(path, None) };
+    values.iter().try_for_each(Quantity::validate).context("data.values")?;
+    let names: Vec<&str> = values.iter().map(|quantity| quantity.name.as_str()).collect();
+    Targets::read(path, Some(&names))
+}
+
+/// The files with a number for each target; the others, and rows that are about no file, are told.
+fn with_targets(
+    dir: &Path,
+    files: Vec<LabelledFile>,
+    table: &Targets,
+    findings: &mut Findings,
+) -> Vec<LabelledFile> {
+    // What is there and is not listed, has been told.
+    for path in table.paths().filter(|path| !dir.join(path).exists()) {
+        let is_listed = files.iter().any(|file| composed(&file.path.to_string_lossy()) == *path);
+        if !is_listed {
+            findings.leave_out("rows of targets without a file", path);
+        }
+    }
+    let mut skipped = Vec::new();
+    let mut has_targets = |file: &LabelledFile| match table.row(&file.path).map(|row| &row.values) {
+        Some(Ok(_)) => true,
+        Some(Err(reason)) => {
+            findings.leave_out("files with a target that is no number", &file.path);
+            skipped.push((file.path.clone(), reason.clone()));
+            false
+        }
+        None => {
+            findings.leave_out("files without a row of targets", &file.path);
+            false
+        }
+    };
+    let files = files.into_iter().filter(&mut has_targets).collect();
+    findings::tell_skipped(&skipped, "");
+    files
 }
 
 /// The files that can be read, and the size of pictures; the others are told. Pictures and arrays are
@@ -276,7 +402,7 @@ fn audio(
     progress: bool,
 ) -> Result<(Splits, u32, Standardisation)> {
     let layout = LAYOUTS.iter().find(|layout| layout.name == "folder");
-    let entry = |(file, _, _): &(LabelledFile, i64, Part)| Entry {
+    let entry = |(file, _, _): &(LabelledFile, Label, Part)| Entry {
         path: file.path.clone(),
         split: None,
         label: Some(file.class.clone()),
@@ -292,8 +418,8 @@ fn audio(
         Some(rate) => rate,
         None => default_rate(&listing)?,
     };
-    let entries = labelled.files.iter().map(|&(_, class, part)| (class, part)).collect();
-    let labels = Labels { listing, entries, class_names: labelled.class_names };
+    let entries = labelled.files.into_iter().map(|(_, label, part)| (label, part)).collect();
+    let labels = Labels { listing, entries, target: labelled.target };
     let reading = Reading {
         cache: settings.cache.as_deref().unwrap_or(Path::new(CACHE)),
         sample_rate,
@@ -320,7 +446,7 @@ fn images(
             size.1
         );
     }
-    let is_png = |(file, _, _): &(LabelledFile, i64, Part)| {
+    let is_png = |(file, _, _): &(LabelledFile, Label, Part)| {
         file.path.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("png"))
     };
     let kind = if labelled.files.iter().all(is_png) { "PNG" } else { "PNG and JPEG" };
@@ -342,24 +468,26 @@ fn splits(
     labelled: Labelled,
     input: Input,
     what: &str,
-    split: impl Fn(Vec<(PathBuf, i64)>) -> Result<Split>,
+    split: impl Fn(Vec<(PathBuf, Label)>) -> Result<Split>,
 ) -> Result<Splits> {
     let part = |part| -> Result<Split> {
         let members = labelled.files.iter().filter(|(_, _, its)| *its == part);
-        split(members.map(|(file, class, _)| (labelled.dir.join(&file.path), *class)).collect())
+        let item = |(file, label, _): &(LabelledFile, Label, _)| {
+            (labelled.dir.join(&file.path), label.clone())
+        };
+        split(members.map(item).collect())
     };
     let (train, val, test) = (part(Part::Train)?, part(Part::Val)?, part(Part::Test)?);
-    let class_names = labelled.class_names.clone();
     let origin = format!(
-        "{} {what} of {} classes in {}: {} to train on, {} to validate, {} to test",
+        "{} {what} {} in {}: {} to train on, {} to validate, {} to test",
         labelled.files.len(),
-        class_names.len(),
+        labelled.target.words(),
         labelled.dir.display(),
         train.len(),
         val.len(),
         test.len()
     );
-    let shape = Shape { input, target: Target::Classes(class_names) };
+    let shape = Shape { input, target: labelled.target };
     let (config, findings) = (Table::new(), labelled.findings);
     Ok(Splits { shape, medium: Medium::Series, config, train, val, test, origin, findings })
 }
@@ -370,12 +498,15 @@ fn max_length(settings: &Data) -> Result<usize> {
 }
 
 fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
-    let Data { dir, kind, size, features, sample_rate, every, .. } = task.settings(data)?;
+    let Data { dir, kind, values, size, features, sample_rate, every, .. } = task.settings(data)?;
     let name = dir.as_deref().and_then(Path::file_name).unwrap_or_default();
     let mut provenance =
         Provenance { words: name.to_string_lossy().into_owned(), ..Provenance::default() };
     if let Some(kind) = kind {
         provenance = provenance.with(&kind.to_string());
+    }
+    if let Some(quantities) = values {
+        provenance = provenance.with(&Target::Values(quantities).words());
     }
     if let Some(features) = features {
         provenance = provenance.with(&format!("{} features", features.len()));
@@ -389,14 +520,26 @@ fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
     Ok(provenance)
 }
 
+/// By the root of the mean squared error where there is one target. The errors of several are in
+/// different units, and are together in the loss alone.
+fn metric(data: &Table) -> Option<Metric> {
+    match data.get("values").and_then(Value::as_array) {
+        Some(values) if values.len() == 1 => Some(Metric::RMSE),
+        Some(_) => Some(Metric::LOSS),
+        None => data.contains_key("classes").then_some(Metric::ACCURACY),
+    }
+}
+
 /// Files of the kind that the run's folder had.
 fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
     let settings: Data = task.settings(data)?;
     let max_length = max_length(&settings)?;
-    let classes = decided(settings.classes, "classes", "[\"a\", \"b\"]")?;
+    let target = match settings.values {
+        Some(quantities) => Target::Values(quantities),
+        None => Target::Classes(decided(settings.classes, "classes", "[\"a\", \"b\"]")?),
+    };
     // Runs from before `kind` have a scale if their files are audio.
     let kind = settings.kind.or(settings.scale.map(|_| Kind::Audio));
-    let target = Target::Classes(classes.clone());
     match decided(kind, "kind", "\"image\"")? {
         Kind::Audio => {
             let form = Form {
@@ -404,7 +547,7 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
                 every: settings.every.unwrap_or(1),
                 standardisation: decided(settings.scale, "scale", SCALE)?,
             };
-            audio::inputs(classes, decided(settings.sample_rate, "sample_rate", "8000")?, form)
+            audio::inputs(target, decided(settings.sample_rate, "sample_rate", "8000")?, form)
         }
         Kind::Image => {
             let size = decided(settings.size, "size", "[28, 28]")?;
@@ -416,7 +559,7 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
         Kind::Array => {
             let example = "[{ mean = 0.0, std = 1.0 }]";
             let features = decided(settings.features, "features", example)?;
-            arrays::inputs(classes, features, max_length)
+            arrays::inputs(target, features, max_length)
         }
         Kind::Text => Ok(Inputs {
             shape: Shape { input: TEXT, target },

@@ -1,4 +1,4 @@
-//! `predict`: what a trained model takes files for.
+//! `predict`: what a trained model takes files for, or which numbers it gives them.
 //!
 //! Inputs are prepared as the run's data was, and put together in batches of `train.eval_batch_size`
 //! in the order in which they come, as `evaluate` does: the same examples get the same bits.
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Error, Result, ensure};
 use clap::Args as ClapArgs;
-use datasets::batch::{Batch, Example, Sequences};
+use datasets::batch::{Batch, Example, Label, Sequences};
 use datasets::inputs::{Input, Inputs};
 use program::exit::{Exit, describe, usage};
 use program::names::shown;
@@ -26,8 +26,8 @@ use training::run::Run;
 use self::rows::{Form, Row, Rows};
 use self::sources::{STDIN, Source, find};
 use crate::experiment::Experiment;
-use crate::metrics::{gather, softmax};
-use crate::objective::Classification;
+use crate::metrics::gather;
+use crate::objective::Supervised;
 
 /// Arguments of `predict`.
 #[derive(Debug, ClapArgs)]
@@ -35,13 +35,14 @@ pub(super) struct Args {
     /// Folder of a run, its name below runs/, or one of its checkpoints
     #[arg(value_name = "RUN")]
     run: String,
-    /// What to classify: files, folders of files, or `-` for text on standard input, an input a line
+    /// What is to be predicted of: files, folders of files, or `-` for text on standard input, an input a line
     #[arg(value_name = "FILE|DIR", required = true)]
     inputs: Vec<PathBuf>,
-    /// Comma-separated: file, label, probability, and a column with the probability of each class
+    /// Comma-separated: file, label, probability, and a column with the probability of each class; or file
+    /// and a column for each target
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// A JSON object a line: file, label, probability, probabilities
+    /// A JSON object a line: file, label, probability, probabilities; or file, values
     #[arg(long)]
     json: bool,
     /// Write to this file instead of standard output
@@ -62,13 +63,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let inputs = experiment.task()?.inputs(&experiment.data)?;
     if inputs.line.is_none() && args.inputs.iter().any(|path| path == Path::new(STDIN)) {
         return Err(usage(format!(
-            "`-` is for text, an input a line; {} classifies {}: name files or folders",
+            "`-` is for text, an input a line; {} reads {}: name files or folders",
             experiment.task, inputs.about
         )));
     }
     let (sources, empty) = find(&args.inputs, &inputs);
     let device = args.device.choose()?.announce();
-    let model = Classification::new(experiment, inputs.shape.network(), device)?;
+    let model = Supervised::new(experiment, &inputs.shape, device)?;
     run.load_weights(model.params())?;
 
     let total = sources.iter().map(Source::len).sum::<usize>() as u64;
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         inputs: &inputs,
         batch_size: experiment.train.eval_batch_size().max(1),
         pending: Vec::new(),
-        rows: Rows::new(form, inputs.shape.target.class_names())?,
+        rows: Rows::new(form, &inputs.shape.target)?,
         kept: args.out.is_some().then(String::new),
         done: 0,
         failed: empty,
@@ -108,7 +109,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 
 /// Inputs on their way through the model.
 struct Predictor<'a> {
-    model: &'a Classification,
+    model: &'a Supervised,
     inputs: &'a Inputs,
     batch_size: usize,
     /// Names and sequences of a batch that is not full yet.
@@ -189,20 +190,20 @@ impl Predictor<'_> {
             .pending
             .drain(..)
             // Nobody knows the label, and nobody asks for it.
-            .map(|(name, sequences)| (name, Example { sequences, label: 0 }))
+            .map(|(name, sequences)| (name, Example { sequences, label: Label::Class(0) }))
             .unzip();
         if examples.is_empty() {
             return Ok(());
         }
         let batch = Batch::of(&examples, self.inputs.padding)?;
         let _guard = tch::no_grad_guard();
-        let logits = panics::as_errors("the model", || {
-            self.model.logits(&self.model.upload(&batch)?, Phase::Eval)
+        let outputs = panics::as_errors("the model", || {
+            self.model.outputs(&self.model.upload(&batch)?, Phase::Eval)
         })?;
         let rows: Vec<Row> = names
             .into_iter()
-            .zip(gather::host(&logits)?)
-            .map(|(file, logits)| Row { file, probabilities: softmax(&logits) })
+            .zip(gather::host(&outputs)?)
+            .map(|(file, outputs)| Row { file, outputs })
             .collect();
         self.done += rows.len();
         let text = self.rows.render(&rows)?;
