@@ -8,8 +8,8 @@ use anyhow::{Error, Result, anyhow, ensure};
 use hound::{SampleFormat, WavSpec};
 use program::files;
 
-/// What fits behind a header whose sizes have 32 bits, in samples.
-const MOST: u64 = (u32::MAX as u64 - 64) / 2;
+/// Samples that fit behind a header whose sizes have 32 bits.
+pub const MOST: u64 = (u32::MAX as u64 - 64) / 2;
 
 /// Writes one mono file of 16-bit samples.
 ///

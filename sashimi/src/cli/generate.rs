@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::Quantiser;
 use audio_data::read::Reader;
-use audio_data::wav_out::WavWriter;
+use audio_data::wav_out::{MOST, WavWriter};
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe};
 use program::files::create_folder;
@@ -109,6 +109,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let paths: Vec<_> =
         (0..args.count).map(|number| folder.join(file_name(args, step, number))).collect();
     let samples = (seconds * f64::from(rate)).round().max(1.0) as u64;
+    let most = MOST.saturating_sub(prefix.len() as u64);
+    ensure!(
+        samples <= most,
+        "--seconds is {seconds}; a WAV file holds at most {:.0} at {rate} Hz{}",
+        (most as f64 / f64::from(rate)).floor(),
+        if prefix.is_empty() { "" } else { " after this prefix" }
+    );
     if !args.overwrite {
         ensure_none_is_lost(&paths, prefix.len() as u64 + samples)?;
     }

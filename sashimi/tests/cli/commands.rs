@@ -656,8 +656,9 @@ fn values_out_of_range_are_named() {
     let out = folder.path();
     fs::write(out.join("text.wav"), "not a sound at all").unwrap();
     let text = out.join("text.wav");
-    let wrong: [(&[&str], &[&str]); 10] = [
+    let wrong: [(&[&str], &[&str]); 11] = [
         (&["--count", "0"], &["--count"]),
+        (&["--seconds", "1e12"], &["--seconds is 1000000000000", "at most 268435 at 8000 Hz"]),
         (&["--seconds", "0"], &["--seconds"]),
         (&["--seconds=-1"], &["--seconds"]),
         (&["--seconds", "nan"], &["--seconds"]),
