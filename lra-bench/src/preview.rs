@@ -90,7 +90,7 @@ impl Preview {
     }
 
     /// Shows the examples with what the model says of them, and of classes the confusion matrix of the
-    /// split, from its `outputs` ([`gather::rows`]).
+    /// split, from its `outputs`, as the objective gathers them.
     ///
     /// # Errors
     /// If something cannot be shown.

@@ -3,7 +3,7 @@
 use std::env::args_os;
 use std::error::Error as _;
 use std::io::{IsTerminal, stdout};
-use std::num::{ParseFloatError, ParseIntError};
+use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 use std::process;
 
 use anyhow::Result;
@@ -39,7 +39,10 @@ fn with_negative_numbers(command: Command) -> Command {
 /// What is no number says so, rather than "invalid digit found in string".
 fn in_words(command: &mut Command, error: clap::Error) -> clap::Error {
     let source = error.source();
-    let expected = if source.is_some_and(|source| source.is::<ParseIntError>()) {
+    let integer = source.and_then(|source| source.downcast_ref::<ParseIntError>());
+    let expected = if integer.is_some_and(|error| *error.kind() == IntErrorKind::PosOverflow) {
+        "a smaller number"
+    } else if integer.is_some() {
         "a whole number from 0 on"
     } else if source.is_some_and(|source| source.is::<ParseFloatError>()) {
         "a number"

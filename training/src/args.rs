@@ -59,7 +59,7 @@ pub struct TrainArgs {
     /// How data is read.
     #[command(flatten)]
     pub data: DataArgs,
-    /// Read the data, build the model, make a few steps, and say what the run would take; write nothing
+    /// Read the data, build the model, make a few steps, and say what the run would take; make no run
     #[arg(long, conflicts_with_all = ["resume", "run_dir", "seeds", "sweep"])]
     pub dry_run: bool,
     /// As --dry-run, and which operations the time goes to, as a table

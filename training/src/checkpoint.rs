@@ -143,7 +143,17 @@ impl Checkpoint {
             run.display(),
             pasted(run)
         );
-        Self::load(if best.exists() { &best } else { &last })
+        if best.exists() {
+            return Self::load(&best);
+        }
+        let checkpoint = Self::load(&last)?;
+        ensure!(
+            checkpoint.meta.state.best.is_none(),
+            "the run's best weights are gone: there is no {}; to take its last ones, name {}",
+            best.display(),
+            last.display()
+        );
+        Ok(checkpoint)
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self> {

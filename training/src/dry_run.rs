@@ -46,6 +46,9 @@ pub fn dry_run<O: Objective>(
     if let Some(mismatch) = config.schedule.mismatch(last_step, steps_per_epoch) {
         note(format_args!("warning: {mismatch}"));
     }
+    if let Some(init) = &config.init {
+        note(format_args!("weights of {}: {}", init.from, init.load_into(objective.params())?));
+    }
     let mut optimizer =
         AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
     note(&optimizer);
@@ -84,7 +87,7 @@ pub fn dry_run<O: Objective>(
     if let Some(mib) = memory::peak_mib(device) {
         note(format_args!("{mib:.0} MiB at the peak"));
     }
-    note("nothing was trained or written");
+    note("nothing was trained, and no run was made");
     Ok(())
 }
 

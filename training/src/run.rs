@@ -68,6 +68,18 @@ fn settled<E: Experiment>(mut loaded: Loaded<E>) -> Result<Loaded<E>> {
     Ok(loaded)
 }
 
+/// The settings of the run in the folder `path`, changed by `overrides`.
+///
+/// # Errors
+/// If they cannot be read; a run of another program is called that.
+pub(crate) fn settings<E: Experiment>(path: &Path, overrides: &[String]) -> Result<Loaded<E>> {
+    let read = E::read(&run_dir::config_file(path), overrides);
+    read.map_err(|error| match Record::other_program(path) {
+        Some(other) => anyhow!("{} is a run of {other}: use that program", path.display()),
+        None => error,
+    })
+}
+
 /// A run on disk.
 #[derive(Debug)]
 pub struct Run<E> {
@@ -86,17 +98,18 @@ impl<E: Experiment> Run<E> {
     /// # Errors
     /// If there is none, or its configuration cannot be read.
     pub fn open(name: &str) -> Result<Self> {
-        let file = Path::new(name);
-        if !file.is_file() {
+        let candidates = [PathBuf::from(name), run_dir::root().join(name)];
+        let Some(file) = candidates.into_iter().find(|path| path.is_file()) else {
             return Self::read(&Self::find(name)?);
-        }
-        let run = run_dir::of_checkpoint(file).with_context(|| {
+        };
+        let run = run_dir::of_checkpoint(&file).with_context(|| {
             format!(
                 "{name} is not in the checkpoints/ of a run, whose config.toml says what model it is of; \
                  name a run, or one of its checkpoints"
             )
         })?;
-        Ok(Self { checkpoint: Some(file.to_owned()), ..Self::read(run)? })
+        let run = Self::read(run)?;
+        Ok(Self { checkpoint: Some(file), ..run })
     }
 
     /// Where the run is that `name` means.
@@ -112,12 +125,7 @@ impl<E: Experiment> Run<E> {
     /// # Errors
     /// If its configuration cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let read = E::read(&run_dir::config_file(path), &[]);
-        let experiment = read.map_err(|error| match Record::other_program(path) {
-            Some(other) => anyhow!("{} is a run of {other}: use that program", path.display()),
-            None => error,
-        });
-        let experiment = experiment?.value;
+        let experiment = settings(path, &[])?.value;
         Ok(Self { path: path.to_owned(), experiment, checkpoint: None })
     }
 

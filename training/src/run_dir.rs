@@ -16,6 +16,8 @@ const CHECKPOINTS: &str = "checkpoints";
 const SEED: &str = "seed-";
 /// What the checkpoints of a step begin with.
 const STEP: &str = "step-";
+/// From which likeness on a name is suggested in place of another.
+const LIKE: f64 = 0.88;
 /// What a folder of a sweep has.
 const SWEEP: &str = "sweep.toml";
 
@@ -198,11 +200,13 @@ pub(crate) fn find_among(root: &Path, text: &str, fits: impl Fn(&Path) -> bool) 
         .map(|run| (strsim::jaro_winkler(&run.display().to_string(), &second), run))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
-        Some((_, run)) => bail!(
-            "no run {text}: neither {first} nor {second} holds a {CONFIG}; the nearest of {} runs \
-             is {}",
-            known.len(),
+        Some((likeness, run)) if likeness >= LIKE => bail!(
+            "no run {text}: neither {first} nor {second} holds a {CONFIG}; did you mean {}?",
             run.display()
+        ),
+        Some(_) => bail!(
+            "no run {text}: neither {first} nor {second} holds a {CONFIG}, and none in {} has such a name",
+            root.display()
         ),
         None => bail!(
             "no run {text}: neither {first} nor {second} holds a {CONFIG}, and there are no runs \
@@ -218,15 +222,18 @@ pub fn find_group(root: &Path, text: &str) -> Option<PathBuf> {
     candidates.into_iter().find(|folder| !runs(folder).is_empty())
 }
 
-/// All runs `root/<task>/<name>`, sorted, and in their places the runs of several seeds and sweeps.
+/// All runs `root/<task>/<name>` and `root/<name>`, sorted, and in their places the runs of several seeds and sweeps.
 pub fn list(root: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = below(root).iter().flat_map(|task| below(task)).collect();
+    let mut folders = below(root);
     folders.sort();
-    let runs = folders.into_iter().flat_map(|path| {
-        let several = runs(&path);
-        if is_run(&path) { vec![path] } else { several }
-    });
-    runs.collect()
+    let of = |path: PathBuf| if is_run(&path) { vec![path] } else { runs(&path) };
+    let of_task = |path: PathBuf| {
+        let here = of(path.clone());
+        let mut folders = below(&path);
+        folders.sort();
+        if here.is_empty() { folders.into_iter().flat_map(of).collect() } else { here }
+    };
+    folders.into_iter().flat_map(of_task).collect()
 }
 
 /// What a sweep's `folder` says of itself.
@@ -366,10 +373,7 @@ mod tests {
         assert_eq!(find(root.path(), "path-x/small-001").unwrap(), path);
         assert_eq!(list(root.path()), [path]);
         let message = find(root.path(), "path-x/smal-001").unwrap_err().to_string();
-        assert!(
-            message.contains("nearest of 1 runs") && message.contains("small-001"),
-            "{message}"
-        );
+        assert!(message.contains("did you mean") && message.contains("small-001"), "{message}");
         let empty = tempfile::tempdir().unwrap();
         let message = find(empty.path(), "a/b").unwrap_err().to_string();
         assert!(message.contains("there are no runs"), "{message}");

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Error, Result, anyhow, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 
 use crate::checkpoint::TrainState;
 use crate::ema::Ema;
@@ -49,6 +49,7 @@ use clock::Clock;
 use feed::Feed;
 use record::Recordings;
 use report::Report;
+pub(crate) use report::figures;
 
 /// The data of a run.
 pub struct Splits<B> {
@@ -195,6 +196,16 @@ impl<O: Objective> Trainer<O> {
         {
             (state, meters, changes) = (resumed.state, resumed.meters, resumed.changes);
             saved = Some((state.step, Instant::now()));
+        }
+        if let Some(steps) = config.steps
+            && steps < state.step
+        {
+            bail!(
+                "train.steps (--max-steps) is {steps}, but {} has made {} steps already; give more, or \
+                 leave it out",
+                run.path().display(),
+                state.step
+            );
         }
         run.write_config(&config_toml)?;
         // A run is worth more than its log.

@@ -122,7 +122,7 @@ fn a_profile_says_what_the_time_of_a_step_goes_to() {
     let mut command = train_small(folder.path(), "smnist", &["model.d_model=8"]);
     command.args(["--profile", "--data"]).arg(mnist());
     let (table, said) = succeed(&mut command);
-    assert!(said.contains("nothing was trained or written"), "{said}");
+    assert!(said.contains("nothing was trained, and no run was made"), "{said}");
     let rows: Vec<Vec<&str>> =
         table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
     let named = |name: &str| {

@@ -21,6 +21,8 @@ pub use commented::{commented, schema};
 pub use diagnose::Problem;
 use diagnose::Source;
 
+use crate::files::cannot;
+
 /// What a configuration file holds.
 pub trait Config: DeserializeOwned {
     /// Old names of keys, which still work.
@@ -62,8 +64,7 @@ pub struct Loaded<T> {
 /// If the file cannot be read, is no TOML, or has unknown keys, missing keys or values of the wrong
 /// type. Errors in an override are errors of usage.
 pub fn load<T: Config>(file: &Path, overrides: &[String]) -> Result<Loaded<T>> {
-    let text = fs::read_to_string(file)
-        .with_context(|| format!("cannot read the configuration {}", file.display()))?;
+    let text = fs::read_to_string(file).map_err(cannot("read the configuration", file))?;
     parse(&file.display().to_string(), &text, overrides)
 }
 

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 pub use cache::{caches, user_cache, writable_cache};
 pub use failure::{cannot, cannot_write};
@@ -90,6 +90,17 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// With path, cause and remedy.
 pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(cannot("make the folder", path))
+}
+
+/// Makes sure that a file could be called `path`, as far as its folder and other files tell.
+///
+/// # Errors
+/// With path, cause and remedy.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let because = |kind: ErrorKind| cannot("write", path)(kind.into());
+    ensure!(!path.is_dir(), because(ErrorKind::IsADirectory));
+    ensure!(folder_of(path).is_dir(), because(ErrorKind::NotFound));
+    Ok(())
 }
 
 /// Removes a file, or a folder with all that is in it, if there is one.

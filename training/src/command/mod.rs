@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use program::config;
-use program::exit::Exit;
+use program::exit::{Exit, usage};
 use program::interrupt;
-use program::output::note;
+use program::output::{note, say};
 use tch::Device;
 
 use crate::args::TrainArgs;
@@ -17,10 +17,10 @@ use crate::device::Chosen;
 use crate::dry_run::dry_run;
 use crate::objective::Objective;
 use crate::record::Data;
-use crate::run::{Experiment, Run};
+use crate::run::{self, Experiment, Run};
 use crate::run_dir::{self, RunDir};
 use crate::train_config::TrainConfig;
-use crate::trainer::{Outcome, RunSetup, Splits, Trainer};
+use crate::trainer::{Outcome, RunSetup, Splits, Trainer, figures};
 
 pub use sweep::Axis;
 
@@ -120,15 +120,38 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
             return Ok(Exit::Done);
         }
         let dir = args.create_run(&task, &stem)?;
-        return Ok(one(program, args, experiment, dir, &device)?.into());
+        let path = dir.path().to_owned();
+        return Ok(told(one(program, args, experiment, dir, &device)?, &path)?.into());
     };
     if let Some(folder) = run_dir::find_group(run_dir::root(), run) {
         return several::resume(program, args, &folder, &device);
     }
     let path = Run::<P::Experiment>::find(run)?;
-    let continued = continued(program, args, &path)?;
+    let mut continued = continued(program, args, &path)?;
     echo(&continued.changes);
-    Ok(one(program, args, continued.value, RunDir::resume(&path)?, &device)?.into())
+    let mut before = Run::<P::Experiment>::read(&path)?.experiment;
+    let (was, seed) = (P::settings(&mut before).seed, P::settings(&mut continued.value).seed);
+    if was != seed {
+        return Err(usage(format!(
+            "{} was begun with seed {was}, which stays: leave --seed and train.seed out, or begin another run",
+            path.display()
+        )));
+    }
+    let outcome = one(program, args, continued.value, RunDir::resume(&path)?, &device)?;
+    Ok(told(outcome, &path)?.into())
+}
+
+/// Prints what came of the run in `folder`, for whoever reads results alone.
+fn told(outcome: Outcome, folder: &Path) -> Result<Outcome> {
+    if let Outcome::Finished(summary) = &outcome {
+        let evaluation = summary.test.as_ref().map(|test| ("test", test));
+        let evaluation = evaluation.or(summary.val.as_ref().map(|val| ("val", val)));
+        let figures = evaluation.map_or_else(String::new, |(split, evaluation)| {
+            format!("  {split}: {}", figures(evaluation.loss, &evaluation.metrics))
+        });
+        say(format_args!("{}{figures}", folder.display()))?;
+    }
+    Ok(outcome)
 }
 
 /// Trains `experiment` in `dir`, to the end or until the user interrupts.
@@ -157,7 +180,7 @@ fn continued<P: Program>(
     args: &TrainArgs,
     path: &Path,
 ) -> Result<config::Loaded<P::Experiment>> {
-    let mut loaded = P::Experiment::read(&run_dir::config_file(path), &args.overrides)?;
+    let mut loaded = run::settings::<P::Experiment>(path, &args.overrides)?;
     program.apply(args, &mut loaded.value)?;
     Ok(loaded)
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use program::config;
-use program::exit::{Exit, usage};
+use program::exit::{Exit, describe, usage};
+use program::interrupt;
 use program::names::{pasted, shown};
 use program::output::note;
 
@@ -32,6 +33,9 @@ pub(super) fn start<P: Program>(program: &P, args: &TrainArgs, device: &Chosen) 
     let seeds = &args.seeds;
     if seeds.iter().collect::<BTreeSet<_>>().len() < seeds.len() {
         return Err(usage(format!("--seeds has a seed twice: {seeds:?}")));
+    }
+    if !seeds.is_empty() && args.sweep.iter().any(|axis| axis.key == "train.seed") {
+        return Err(usage("--sweep has train.seed, and --seeds as well: leave one out"));
     }
     let points = sweep::points(&args.sweep)?;
     let mut planned = Vec::new();
@@ -131,6 +135,7 @@ fn train_all<P: Program>(
     device: &Chosen,
 ) -> Result<Exit> {
     let paths: Vec<PathBuf> = runs.iter().map(|run| run.path.clone()).collect();
+    let mut failed = Vec::new();
     for (number, Planned { path, experiment, is_done }) in runs.into_iter().enumerate() {
         let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         let of = format!("{name} ({} of {}): {}", number + 1, paths.len(), path.display());
@@ -139,12 +144,30 @@ fn train_all<P: Program>(
             continue;
         }
         note(of);
-        let outcome = one(program, args, experiment, RunDir::resume(&path)?, device)
-            .with_context(|| format!("{name} (--resume {} goes on)", pasted(folder)))?;
-        if let Outcome::Interrupted { step, .. } = outcome {
-            return Ok(Exit::Interrupted { step, run: folder.to_owned() });
+        let outcome = RunDir::resume(&path)
+            .and_then(|dir| one(program, args, experiment, dir, device))
+            .with_context(|| name.clone());
+        match outcome {
+            Ok(Outcome::Interrupted { step, .. }) => {
+                return Ok(Exit::Interrupted { step, run: folder.to_owned() });
+            }
+            Ok(_) => {}
+            Err(error) if interrupt::requested() => return Err(error),
+            // The others need not suffer from one that diverges.
+            Err(error) => {
+                note(format_args!("error: {}", describe(&error)));
+                failed.push(name);
+            }
         }
     }
     program.compare(&run_dir::runs(folder))?;
+    ensure!(
+        failed.is_empty(),
+        "{} of {} runs failed, for the reasons above: {}; --resume {} tries them again",
+        failed.len(),
+        paths.len(),
+        failed.join("; "),
+        pasted(folder)
+    );
     Ok(Exit::Done)
 }

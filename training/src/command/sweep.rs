@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use program::exit::usage;
 use program::files;
 use program::names::folder_stem;
-use toml::Table;
+use toml::{Table, Value};
 
 use crate::run_dir;
 
@@ -32,9 +32,20 @@ impl FromStr for Axis {
             "expected KEY=VALUE,VALUE,..., with a value between any two commas"
         );
         for (i, value) in values.iter().enumerate() {
-            ensure!(!values[..i].contains(value), "{value} stands there twice");
+            let same = values[..i].iter().find(|other| meant(other) == meant(value));
+            ensure!(same.is_none(), "{value} stands there twice");
         }
         Ok(Self { key: key.trim().to_owned(), values })
+    }
+}
+
+/// What a value means: 1e-3 and 0.001 are the same number, what is no TOML is a string.
+fn meant(text: &str) -> Value {
+    let table = format!("x = {text}").parse::<Table>();
+    let value = table.ok().and_then(|mut table| table.remove("x"));
+    match value {
+        Some(Value::Integer(number)) => Value::Float(number as f64),
+        other => other.unwrap_or_else(|| Value::String(text.to_owned())),
     }
 }
 
@@ -150,7 +161,7 @@ mod tests {
     fn commas_within_values_are_theirs() {
         let axis: Axis = "model.pool=[2, 4],[4],'a,b', x ".parse().unwrap();
         assert_eq!(axis.values, ["[2, 4]", "[4]", "'a,b'", "x"]);
-        for wrong in ["lr", "=1", "lr=", "lr=1,,2", "lr=1,2,1"] {
+        for wrong in ["lr", "=1", "lr=", "lr=1,,2", "lr=1,2,1", "lr=1e-3,0.001", "n=2,2.0"] {
             wrong.parse::<Axis>().unwrap_err();
         }
     }

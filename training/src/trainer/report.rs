@@ -350,7 +350,7 @@ fn charts(means: &Means) -> [Heading<'static>; 3] {
     ]
 }
 
-fn figures(loss: f64, metrics: &[(String, f64)]) -> String {
+pub(crate) fn figures(loss: f64, metrics: &[(String, f64)]) -> String {
     let metrics = metrics.iter().map(|(name, value)| format!("  {name} {value:.4}"));
     format!("loss {loss:.4}{}", metrics.collect::<String>())
 }

@@ -61,6 +61,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let strict = data.strict;
     let every = decimate(experiment, args.rate, args.every)?;
     let device = device.choose()?;
+    if let Some(path) = &args.predictions {
+        files::check_writable(path)?; // not only after the evaluation
+    }
 
     let task = experiment.task()?;
     let splits = task.open(&experiment.data, !no_progress)?;
