@@ -290,6 +290,60 @@ fn a_sweep_is_a_run_for_each_combination() {
 }
 
 #[test]
+fn a_sweep_outlives_a_run_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let sweep =
+        ["--sweep", "train.optimizer.lr=1e30,1e-3", "--max-steps", "6", "--run-dir", "sweep"];
+    let mut command = train(path, &sweep);
+    let output = command.args(["--set", "train.log_every=1"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("1 of 2 runs failed") && said.contains("lr=1e30"), "{said}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("sweep/lr=1e-3\n"), "{table}");
+    assert_eq!(weights(&path.join("sweep/lr=1e-3")).meta.state.step, 6);
+}
+
+/// Runs that were not put in a folder for their task, named by what stands below `runs/`.
+#[test]
+fn runs_are_found_wherever_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let (result, _) = succeed(&mut train(path, &["--max-steps", "4", "--run-dir", "runs/a"]));
+    assert!(result.starts_with("runs/a  test: loss ") && result.contains("accuracy"), "{result}");
+    succeed(&mut train(path, &["--max-steps", "4", "--run-dir", "elsewhere/b"]));
+    for (arguments, run) in [(&["report"][..], "runs/a"), (&["report", "elsewhere"], "elsewhere/b")]
+    {
+        let (table, _) = succeed(lra_bench(path).args(arguments));
+        assert!(table.contains(&format!("{run}\n")), "{arguments:?}: {table}");
+    }
+    let checkpoint = "a/checkpoints/last.safetensors";
+    succeed(lra_bench(path).args(["evaluate", checkpoint, "--device", "cpu"]));
+
+    // What a run has is not what is asked for, and is not overwritten.
+    let resume = ["train", "--resume", "a", "--device", "cpu"];
+    let config = || fs::read_to_string(path.join("runs/a/config.toml")).unwrap();
+    let before = config();
+    for (more, words) in [
+        (["--max-steps", "2"], "has made 4 steps already"),
+        (["--seed", "3"], "begun with seed 0, which stays"),
+    ] {
+        let output = lra_bench(path).args(resume).args(more).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(words), "{more:?}: {said}");
+        assert_eq!(config(), before);
+    }
+    fs::remove_file(path.join("runs/a/checkpoints/best.safetensors")).unwrap();
+    fail(lra_bench(path).args(["evaluate", "a"]), 1, &["best weights are gone", checkpoint]);
+    fail(
+        lra_bench(path).args(["evaluate", "nothing-like-it"]),
+        1,
+        &["none in runs has such a name"],
+    );
+}
+
+#[test]
 fn wrong_sweeps_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
