@@ -13,7 +13,7 @@
 //! let mut run: Run<Experiment> = Run::open("smnist/small-001")?;
 //! let splits = run.experiment.open(false)?;
 //! let mut model = Supervised::new(&run.experiment, &splits.shape, Device::Cpu)?;
-//! run.load_best(model.params())?;
+//! run.load_weights(model.params())?;
 //! let options = EvalOptions::of(&run.experiment.train);
 //! let evaluated = evaluate(&mut model, Arc::new(splits.test), options, |_, _| {})?;
 //! # Ok::<(), anyhow::Error>(())
