@@ -355,10 +355,17 @@ mod tests {
             [(12, run_dir::last_checkpoint(run.path())), (10, run_dir::best_checkpoint(run.path()))]
         {
             let mut saved = checkpoint();
-            saved.meta.state.step = step;
+            (saved.meta.state.step, saved.meta.state.best) = (step, None);
             files::write(&path, &saved.to_bytes().unwrap()).unwrap();
             assert_eq!(Checkpoint::load_best(run.path()).unwrap().meta.state.step, step);
         }
+        // Once there were best weights, others do not take their place.
+        fs::remove_file(run_dir::best_checkpoint(run.path())).unwrap();
+        let mut saved = checkpoint();
+        saved.meta.state.best = Some((0.5, 10));
+        files::write(&run_dir::last_checkpoint(run.path()), &saved.to_bytes().unwrap()).unwrap();
+        let message = Checkpoint::load_best(run.path()).unwrap_err().to_string();
+        assert!(message.contains("are gone") && message.contains("last.safetensors"), "{message}");
     }
 
     #[test]

@@ -103,6 +103,8 @@ impl TrainConfig {
             bail!("neither train.epochs nor train.steps is given; set at least one");
         }
         let counts = [
+            ("epochs", self.epochs.unwrap_or(1)),
+            ("steps", self.steps.unwrap_or(1)),
             ("batch_size", self.batch_size as u64),
             ("accumulate", self.accumulate as u64),
             ("eval_batch_size", self.eval_batch_size() as u64),

@@ -175,6 +175,12 @@ pub fn list(dir: &Path, wanted: Option<Kind>, targets: Option<&Path>) -> Result<
             files_a.len(),
             files_b.len()
         ),
+        (None, _) if wanted.is_some() && !findings.left_out().is_empty() => bail!(
+            "data.kind asks for {} files, as a run does that was trained on such: {} has none, only {}",
+            wanted.map_or_else(String::new, |kind| kind.to_string()),
+            dir.display(),
+            findings.left_out()
+        ),
         (None, _) => bail!(
             "no files {}: expected {}{}*.{{wav,flac,ogg,mp3,m4a,png,jpg,txt,npy,npz,csv}}{}{}",
             if targets.is_some() { "that may have targets" } else { "in folders of classes" },
