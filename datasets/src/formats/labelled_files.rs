@@ -176,7 +176,7 @@ pub fn list(dir: &Path, wanted: Option<Kind>, targets: Option<&Path>) -> Result<
             files_b.len()
         ),
         (None, _) if wanted.is_some() && !findings.left_out().is_empty() => bail!(
-            "data.kind asks for {} files, as a run does that was trained on such: {} has none, only {}",
+            "data.kind asks for {} files, as a run does that was trained on such: {} has none, found {}",
             wanted.map_or_else(String::new, |kind| kind.to_string()),
             dir.display(),
             findings.left_out()
