@@ -11,7 +11,7 @@
 //!
 //! let run: Run<Experiment> = Run::open("audio/piano-small-001")?;
 //! let model = NextCode::new(&run.experiment, Device::Cpu)?;
-//! run.load_best(model.params())?;
+//! run.load_weights(model.params())?;
 //! let engine = stream::model(&run.experiment, model.params())?;
 //! let quantiser = run.experiment.data.quantiser()?;
 //! let begun = generate::after(model.model(), engine.as_ref(), &[quantiser.zero()], 1)?;

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 
 use crate::checkpoint::TrainState;
 use crate::ema::Ema;
@@ -196,16 +196,6 @@ impl<O: Objective> Trainer<O> {
         {
             (state, meters, changes) = (resumed.state, resumed.meters, resumed.changes);
             saved = Some((state.step, Instant::now()));
-        }
-        if let Some(steps) = config.steps
-            && steps < state.step
-        {
-            bail!(
-                "train.steps (--max-steps) is {steps}, but {} has made {} steps already; give more, or \
-                 leave it out",
-                run.path().display(),
-                state.step
-            );
         }
         run.write_config(&config_toml)?;
         // A run is worth more than its log.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use program::config;
-use program::exit::{Exit, usage};
+use program::exit::{Exit, describe, usage};
 use program::interrupt;
 use program::output::{note, say};
 use tch::Device;
@@ -121,7 +121,7 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
         }
         let dir = args.create_run(&task, &stem)?;
         let path = dir.path().to_owned();
-        return Ok(told(one(program, args, experiment, dir, &device)?, &path)?.into());
+        return Ok(told(one(program, args, experiment, dir, &device)?, &path).into());
     };
     if let Some(folder) = run_dir::find_group(run_dir::root(), run) {
         return several::resume(program, args, &folder, &device);
@@ -138,20 +138,23 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
         )));
     }
     let outcome = one(program, args, continued.value, RunDir::resume(&path)?, &device)?;
-    Ok(told(outcome, &path)?.into())
+    Ok(told(outcome, &path).into())
 }
 
 /// Prints what came of the run in `folder`, for whoever reads results alone.
-fn told(outcome: Outcome, folder: &Path) -> Result<Outcome> {
+fn told(outcome: Outcome, folder: &Path) -> Outcome {
     if let Outcome::Finished(summary) = &outcome {
         let evaluation = summary.test.as_ref().map(|test| ("test", test));
         let evaluation = evaluation.or(summary.val.as_ref().map(|val| ("val", val)));
         let figures = evaluation.map_or_else(String::new, |(split, evaluation)| {
             format!("  {split}: {}", figures(evaluation.loss, &evaluation.metrics))
         });
-        say(format_args!("{}{figures}", folder.display()))?;
+        // No output is worth a run.
+        if let Err(error) = say(format_args!("{}{figures}", folder.display())) {
+            note(format_args!("warning: {}", describe(&error)));
+        }
     }
-    Ok(outcome)
+    outcome
 }
 
 /// Trains `experiment` in `dir`, to the end or until the user interrupts.
