@@ -61,10 +61,10 @@ pub struct TrainArgs {
     pub data: DataArgs,
     /// Read the data, build the model, make a few steps, and say what the run would take; make no run
     #[arg(long, conflicts_with_all = ["resume", "run_dir", "seeds", "sweep"])]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// As --dry-run, and which operations the time goes to, as a table
     #[arg(long, conflicts_with_all = ["resume", "run_dir", "seeds", "sweep"])]
-    pub profile: bool,
+    pub(crate) profile: bool,
     /// Plain lines instead of a progress bar
     #[arg(long)]
     pub no_progress: bool,

@@ -48,11 +48,11 @@ pub struct TrainState {
     pub evaluated_at: Option<u64>,
     /// The best value of the selecting metric and its step.
     pub best: Option<(f64, u64)>,
+    /// Evaluations since then.
+    pub evaluations_since_best: u64,
     /// The best values and their steps, where `train.keep_best` asks for more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<(f64, u64)>,
-    /// Evaluations since then.
-    pub evaluations_since_best: u64,
     /// Seconds spent on training steps, through all resumptions.
     pub seconds: f64,
 }

@@ -47,7 +47,7 @@ pub fn dry_run<O: Objective>(
         note(format_args!("warning: {mismatch}"));
     }
     if let Some(init) = &config.init {
-        note(format_args!("weights of {}: {}", init.from, init.load_into(objective.params())?));
+        note(init.load_into(objective.params())?);
     }
     let mut optimizer =
         AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;

@@ -31,6 +31,8 @@ pub struct InitConfig {
 /// What became of the names of a source and a model. Displayed, it is a few lines.
 #[derive(Debug, Default, PartialEq)]
 pub struct Taken {
+    /// The source.
+    pub from: String,
     /// Copied from the source into the model.
     pub taken: Vec<String>,
     /// In the source, and not used.
@@ -62,7 +64,7 @@ impl InitConfig {
         let wanted = |name: &str| {
             (self.include.is_empty() || any(&self.include, name)) && !any(&self.exclude, name)
         };
-        let mut report = Taken::default();
+        let mut report = Taken { from: self.from.clone(), ..Taken::default() };
         let (mut pairs, mut problems) = (Vec::new(), Vec::new());
         for entry in params.entries() {
             let (name, own) = (&entry.name, &entry.tensor);
@@ -115,8 +117,8 @@ impl InitConfig {
 
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { taken, left, missing } = self;
-        write!(f, "taken: {}", families(taken))?;
+        let Self { from, taken, left, missing } = self;
+        write!(f, "weights of {from}: taken: {}", families(taken))?;
         for (what, names) in [("left in the source", left), ("missing there, new here", missing)] {
             if !names.is_empty() {
                 write!(f, "\n  {what}: {}", families(names))?;
@@ -185,8 +187,11 @@ mod tests {
         let taken = init(folder.path(), &[], &["head.*"]).load_into(&model).unwrap();
         assert_eq!(
             taken.to_string(),
-            "taken: layers.*.C (2), mean\n  left in the source: head.weight\n  missing there, new \
-             here: head.weight"
+            format!(
+                "weights of {}: taken: layers.*.C (2), mean\n  left in the source: head.weight\n  \
+                 missing there, new here: head.weight",
+                taken.from
+            )
         );
         assert_eq!((value(&model, "layers.1.C"), value(&model, "head.weight")), (5.0, 1.0));
         assert_eq!(value(&model, "mean"), 5.0, "buffers too");

@@ -1,6 +1,7 @@
 //! What every training run shares: a program brings a model ([`objective::Objective`]) and data
 //! ([`loader::Dataset`]), and gets the rest from here. Whole programs are in `examples/`: `own_data`,
 //! and `own_loop`, which has the optimiser alone.
+//!
 //! ```no_run
 //! use std::path::Path;
 //! use std::process::ExitCode;

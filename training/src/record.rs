@@ -155,9 +155,10 @@ impl Record {
 
     /// The program that trained the run in the folder `run` last, if it is another than this one.
     pub(crate) fn other_program(run: &Path) -> Option<String> {
-        let name = |path: &str| Some(Path::new(path).file_stem()?.to_str()?.to_owned());
-        let theirs = name(Self::read(run).ok()?.sessions.last()?.command.first()?)?;
-        let ours = name(&env::args().next()?)?;
+        let name = |path: &Path| Some(path.file_stem()?.to_string_lossy().into_owned());
+        let record = Self::read(run).ok()?;
+        let theirs = name(Path::new(record.sessions.last()?.command.first()?))?;
+        let ours = name(Path::new(&env::args_os().next()?))?;
         (theirs != ours).then_some(theirs)
     }
 

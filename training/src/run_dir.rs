@@ -222,18 +222,19 @@ pub fn find_group(root: &Path, text: &str) -> Option<PathBuf> {
     candidates.into_iter().find(|folder| !runs(folder).is_empty())
 }
 
-/// All runs `root/<task>/<name>` and `root/<name>`, sorted, and in their places the runs of several seeds and sweeps.
+/// All runs `root/<task>/<name>` and `root/<name>`, sorted, and in their places those of several
+/// seeds and of sweeps.
 pub fn list(root: &Path) -> Vec<PathBuf> {
-    let mut folders = below(root);
-    folders.sort();
-    let of = |path: PathBuf| if is_run(&path) { vec![path] } else { runs(&path) };
     let of_task = |path: PathBuf| {
-        let here = of(path.clone());
-        let mut folders = below(&path);
-        folders.sort();
-        if here.is_empty() { folders.into_iter().flat_map(of).collect() } else { here }
+        let here = runs_at(&path);
+        if here.is_empty() { below(&path).iter().flat_map(|x| runs_at(x)).collect() } else { here }
     };
-    folders.into_iter().flat_map(of_task).collect()
+    below(root).into_iter().flat_map(of_task).collect()
+}
+
+/// The run in `path`, or the runs of the group that it is.
+fn runs_at(path: &Path) -> Vec<PathBuf> {
+    if is_run(path) { vec![path.to_owned()] } else { runs(path) }
 }
 
 /// What a sweep's `folder` says of itself.
@@ -246,10 +247,7 @@ pub fn runs(folder: &Path) -> Vec<PathBuf> {
     if !sweep_file(folder).is_file() {
         return seeds(folder);
     }
-    let mut points = below(folder);
-    points.sort();
-    let of = |path: PathBuf| if is_run(&path) { vec![path] } else { seeds(&path) };
-    points.into_iter().flat_map(of).collect()
+    below(folder).iter().flat_map(|point| runs_at(point)).collect()
 }
 
 /// The run with one of several seeds in `folder`.
@@ -257,27 +255,24 @@ pub fn seed(folder: &Path, seed: u64) -> PathBuf {
     folder.join(format!("{SEED}{seed}"))
 }
 
-/// Whether the run in `path` is called after its seed.
-pub(crate) fn is_seed(path: &Path) -> bool {
-    seed_of(path).is_some()
-}
-
-fn seed_of(path: &Path) -> Option<u64> {
-    path.file_name()?.to_str()?.strip_prefix(SEED)?.parse().ok()
-}
-
 /// The runs of one experiment with several seeds in `folder`, in the order of the seeds.
 pub fn seeds(folder: &Path) -> Vec<PathBuf> {
+    let number = |path: &PathBuf| -> Option<u64> {
+        path.file_name()?.to_str()?.strip_prefix(SEED)?.parse().ok()
+    };
     let runs = below(folder).into_iter().filter(|path| is_run(path));
     let mut runs: Vec<(u64, PathBuf)> =
-        runs.filter_map(|path| Some((seed_of(&path)?, path))).collect();
+        runs.filter_map(|path| Some((number(&path)?, path))).collect();
     runs.sort();
     runs.into_iter().map(|(_, path)| path).collect()
 }
 
+/// What is in `folder`, sorted.
 fn below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 fn is_run(path: &Path) -> bool {

@@ -69,8 +69,8 @@ pub struct TrainConfig {
     /// What makes a checkpoint the best; what the program says, or else the lowest loss, where it is
     /// missing.
     pub best: Option<Best>,
-    /// Checkpoints that are kept beside the last one: the best, and where this is above 1 so many of the best, as
-    /// `checkpoints/step-N.safetensors`.
+    /// Checkpoints that are kept beside the last one: the best, and where this is above 1 so many of
+    /// the best, as `checkpoints/step-N.safetensors`.
     #[default(1)]
     pub keep_best: usize,
     /// Initial weights from another run or a file, at the beginning of a run.

@@ -161,7 +161,7 @@ impl<O: Objective> Trainer<O> {
         let last_step = config.last_step(steps_per_epoch);
         let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
         if starts && let Some(init) = &config.init {
-            note(format_args!("weights of {}: {}", init.from, init.load_into(objective.params())?));
+            note(init.load_into(objective.params())?);
         }
         let mut optimizer =
             AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;

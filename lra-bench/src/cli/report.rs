@@ -43,11 +43,10 @@ fn named(names: &[String]) -> Result<Vec<PathBuf>> {
     for name in names {
         match run_dir::find_group(run_dir::root(), name) {
             Some(group) => folders.extend(run_dir::runs(&group)),
-            // All that are in a folder of runs.
-            None if !run_dir::list(Path::new(name)).is_empty() => {
-                folders.extend(run_dir::list(Path::new(name)));
-            }
-            None => folders.push(run_dir::find(run_dir::root(), name)?),
+            None => match run_dir::list(Path::new(name)) {
+                none if none.is_empty() => folders.push(run_dir::find(run_dir::root(), name)?),
+                all => folders.extend(all), // of a folder of runs
+            },
         }
     }
     Ok(folders)

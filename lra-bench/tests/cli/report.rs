@@ -199,7 +199,7 @@ fn a_group_of_seeds_goes_on_where_it_stopped() {
 
     fail(lra_bench(path).args(["evaluate", "group"]), 1, &["several runs", "group/seed-1"]);
 
-    fail(lra_bench(path).args(again).args(["--seed", "7"]), 2, &["one run per seed"]);
+    fail(lra_bench(path).args(again).args(["--seed", "7"]), 2, &["seed 1, which stays"]);
 
     // More steps are a change, for all of them.
     succeed(lra_bench(path).args(again).args(["--max-steps", "6"]));

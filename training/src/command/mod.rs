@@ -127,17 +127,9 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
         return several::resume(program, args, &folder, &device);
     }
     let path = Run::<P::Experiment>::find(run)?;
-    let mut continued = continued(program, args, &path)?;
-    echo(&continued.changes);
-    let mut before = Run::<P::Experiment>::read(&path)?.experiment;
-    let (was, seed) = (P::settings(&mut before).seed, P::settings(&mut continued.value).seed);
-    if was != seed {
-        return Err(usage(format!(
-            "{} was begun with seed {was}, which stays: leave --seed and train.seed out, or begin another run",
-            path.display()
-        )));
-    }
-    let outcome = one(program, args, continued.value, RunDir::resume(&path)?, &device)?;
+    let Continued { after, .. } = continued(program, args, &path)?;
+    echo(&after.changes);
+    let outcome = one(program, args, after.value, RunDir::resume(&path)?, &device)?;
     Ok(told(outcome, &path).into())
 }
 
@@ -177,15 +169,30 @@ fn one<P: Program>(
     Ok(outcome)
 }
 
-/// The settings of the run in `path` with what the flags change.
+/// A run that goes on: its settings, and what they become by the flags.
+struct Continued<E> {
+    before: E,
+    after: config::Loaded<E>,
+}
+
+/// The run in `path` that goes on as `args` and other flags have it.
 fn continued<P: Program>(
     program: &P,
     args: &TrainArgs,
     path: &Path,
-) -> Result<config::Loaded<P::Experiment>> {
-    let mut loaded = run::settings::<P::Experiment>(path, &args.overrides)?;
-    program.apply(args, &mut loaded.value)?;
-    Ok(loaded)
+) -> Result<Continued<P::Experiment>> {
+    let mut before = run::settings::<P::Experiment>(path, &[])?.value;
+    let mut after = run::settings::<P::Experiment>(path, &args.overrides)?;
+    program.apply(args, &mut after.value)?;
+    let seed = P::settings(&mut before).seed;
+    if seed != P::settings(&mut after.value).seed {
+        return Err(usage(format!(
+            "{} was begun with seed {seed}, which stays: leave --seed and train.seed out, or begin \
+             another run",
+            path.display()
+        )));
+    }
+    Ok(Continued { before, after })
 }
 
 /// Prints what was changed, and what has no effect.

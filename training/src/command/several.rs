@@ -13,14 +13,14 @@ use program::interrupt;
 use program::names::{pasted, shown};
 use program::output::note;
 
-use super::{NewRun, Program, continued, echo, one, sweep};
+use super::{Continued, NewRun, Program, continued, echo, one, sweep};
 use crate::args::TrainArgs;
 use crate::device::Chosen;
-use crate::run::Run;
 use crate::run_dir::{self, RunDir};
 use crate::summary::Summary;
 use crate::trainer::Outcome;
 
+/// A run with its place, and whether nothing is left to do.
 struct Planned<E> {
     path: PathBuf,
     experiment: E,
@@ -38,24 +38,20 @@ pub(super) fn start<P: Program>(program: &P, args: &TrainArgs, device: &Chosen) 
         return Err(usage("--sweep has train.seed, and --seeds as well: leave one out"));
     }
     let points = sweep::points(&args.sweep)?;
-    let mut planned = Vec::new();
-    let mut place = None;
+    let mut new = Vec::new();
     for point in &points {
         let mut args = args.clone();
         args.overrides.extend(point.overrides.iter().cloned());
-        let NewRun { mut experiment, task, stem, changes } =
-            program.new_run(&args, device.device)?;
-        program.apply(&args, &mut experiment)?;
-        if place.is_none() {
-            echo(&changes);
-            place = Some((task, stem));
-        }
-        planned.push((PathBuf::from(&point.name), experiment));
+        let mut run = program.new_run(&args, device.device)?;
+        program.apply(&args, &mut run.experiment)?;
+        new.push(run);
     }
-    let (task, stem) = place.context("a sweep has a run")?;
+    let NewRun { task, stem, changes, .. } = &new[0]; // there is a point at least
+    echo(changes);
+    let (task, stem) = (task.clone(), stem.clone());
     // Before anything is written: data that is missing leaves nothing behind.
-    for (_, experiment) in &mut planned {
-        program.check(args, experiment)?;
+    for run in &mut new {
+        program.check(args, &mut run.experiment)?;
     }
     let folder = match &args.run_dir {
         Some(folder) => {
@@ -70,8 +66,8 @@ pub(super) fn start<P: Program>(program: &P, args: &TrainArgs, device: &Chosen) 
         None => run_dir::make_numbered(run_dir::root(), &task, &stem)?,
     };
     let mut runs = Vec::new();
-    for (name, mut experiment) in planned {
-        let point = folder.join(name);
+    for (point, NewRun { mut experiment, .. }) in points.iter().zip(new) {
+        let point = folder.join(&point.name);
         if seeds.is_empty() {
             runs.push(Planned { path: point, experiment, is_done: false });
             continue;
@@ -102,18 +98,11 @@ pub(super) fn resume<P: Program>(
     let swept = sweep::keys(folder)?;
     let mut runs = Vec::new();
     for path in run_dir::runs(folder) {
-        let mut before = Run::<P::Experiment>::read(&path)?.experiment;
-        let config::Loaded { value: mut after, changes, keys } = continued(program, args, &path)?;
+        let Continued { before, after } = continued(program, args, &path)?;
+        let config::Loaded { value: experiment, changes, keys } = after;
         if let Some(key) = keys.iter().find(|key| swept.contains(key)) {
             return Err(usage(format!(
                 "{} holds one run for each value of {key}: leave it out",
-                folder.display()
-            )));
-        }
-        if run_dir::is_seed(&path) && P::settings(&mut after).seed != P::settings(&mut before).seed
-        {
-            return Err(usage(format!(
-                "{} holds one run per seed: leave --seed and train.seed out",
                 folder.display()
             )));
         }
@@ -121,8 +110,8 @@ pub(super) fn resume<P: Program>(
             echo(&changes);
         }
         let is_finished = Summary::read(&path)?.is_some_and(|summary| summary.finished);
-        let is_done = is_finished && after == before;
-        runs.push(Planned { path, experiment: after, is_done });
+        let is_done = is_finished && experiment == before;
+        runs.push(Planned { path, experiment, is_done });
     }
     train_all(program, args, folder, runs, device)
 }

@@ -67,6 +67,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             experiment.task, inputs.about
         )));
     }
+    if let Some(path) = &args.out {
+        files::check_writable(path)?; // not only after the last input
+    }
     let (sources, empty) = find(&args.inputs, &inputs);
     let device = args.device.choose()?.announce();
     let model = Supervised::new(experiment, &inputs.shape, device)?;
