@@ -711,7 +711,9 @@ fn a_run_that_is_not_there_or_not_whole_is_one_clear_message() {
     };
     fail(&mut generate(), 1, &["run has no checkpoint yet", "--resume run"]);
     copy("checkpoints/last.safetensors");
-    succeed(&mut generate());
+    fail(&mut generate(), 1, &["best weights are gone", "name run/checkpoints/last.safetensors"]);
+    let last = ["generate", "run/checkpoints/last.safetensors", "--seconds", "0.01"];
+    succeed(sashimi(path).args(last).args(["--device", "cpu"]));
     let best = run.join("checkpoints/best.safetensors");
     let bytes = fs::read(trained().join("run/checkpoints/best.safetensors")).unwrap();
     fs::write(&best, &bytes[..bytes.len() - 100]).unwrap();
