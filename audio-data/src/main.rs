@@ -1,7 +1,5 @@
 //! `audio-data`: look after the audio files that models are trained on.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() {
     program::exit::main_exit(audio_data::cli::run)
 }

@@ -24,7 +24,7 @@
 //! | [`inputs`] | inputs from outside a task's data, for models that were trained on it |
 //! | [`examples`] | examples from images, texts, tokens, recordings and arrays |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
-//! | [`pathfinder`], [`listops`] | generators, and their official layouts |
+//! | [`pathfinder`], [`listops`] | what is generated, and its official layout |
 //! | [`provenance`], [`metric`] | which data a run is about, and by what it is judged: for reports |
 //! | [`fetch`] | official archives, on request |
 

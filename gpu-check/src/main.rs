@@ -19,8 +19,6 @@ mod programs;
 mod report;
 mod row;
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use program::exit::{self, Exit};
 use program::{arguments, interrupt};
@@ -28,7 +26,7 @@ use program::{arguments, interrupt};
 use options::Options;
 use report::Report;
 
-fn main() -> ExitCode {
+fn main() {
     // As the programs do.
     s4_core::heap::keep_freed_pages();
     exit::main_exit(|| {

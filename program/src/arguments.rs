@@ -4,7 +4,6 @@ use std::env::args_os;
 use std::error::Error as _;
 use std::io::{IsTerminal, stdout};
 use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
-use std::process;
 
 use anyhow::Result;
 use clap::error::{ContextKind, ErrorKind};
@@ -23,11 +22,12 @@ pub fn parse<T: Parser>() -> T {
     parsed.unwrap_or_else(|error| {
         let error = in_words(&mut command, error);
         if error.use_stderr() {
-            error.exit();
+            let _ = error.print();
+            exit::end(2);
         }
         let text = error.render();
         let text = if stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() };
-        process::exit(exit::exit_code(|| say_all(text)).into())
+        exit::main_exit(|| say_all(text))
     })
 }
 

@@ -10,7 +10,6 @@
 use std::env;
 use std::io::{self, BufRead};
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use program::exit::{self, usage};
@@ -40,7 +39,7 @@ pub fn follow(
     Ok(())
 }
 
-fn main() -> ExitCode {
+fn main() {
     exit::main_exit(|| -> Result<()> {
         let run = env::args_os().nth(1);
         let run = run.ok_or_else(|| usage("which run? streaming RUN < VALUES"))?;

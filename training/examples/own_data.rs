@@ -7,7 +7,6 @@
 //! ```
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -124,7 +123,7 @@ fn train(run: &Path, overrides: &[String]) -> Result<Outcome> {
     Trainer::new(settings.train, Forecast { params, network }, splits, setup)?.run()
 }
 
-fn main() -> ExitCode {
+fn main() {
     let overrides: Vec<String> = std::env::args().skip(1).collect();
     exit::main_exit(|| train(Path::new("runs/two-waves/own-data"), &overrides))
 }

@@ -4,7 +4,6 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use std::process::ExitCode;
 //!
 //! use anyhow::{Result, bail};
 //! use program::config::{self, Loaded};
@@ -60,7 +59,7 @@
 //!     Trainer::new(settings.train.clone(), objective, splits, setup)?.run()
 //! }
 //!
-//! fn main() -> ExitCode {
+//! fn main() {
 //!     heap::keep_freed_pages();
 //!     exit::main_exit(run)
 //! }

@@ -5,7 +5,7 @@
 use std::fs;
 
 use datasets::pathfinder::release::Release;
-use datasets::pathfinder::spec::Difficulty;
+use datasets::pathfinder::Difficulty;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -11,15 +11,15 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use ::pathfinder::spec::GENERATOR_VERSION;
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use program::files::{self, Lock, cannot, create_folder, write_synced};
 
-use super::image::{Description, Generator};
 use super::png_image;
-use super::spec::{GENERATOR_VERSION, Spec};
+use super::{Description, Generator, Spec};
 
 /// Images in a batch; the last may have fewer.
 pub const BATCH: u64 = 1000;

@@ -18,9 +18,9 @@ use anyhow::{Context, Result, bail, ensure};
 use program::files::cannot;
 use program::names::pasted;
 
+use super::Difficulty;
 use super::png_image;
 use super::source::{ImageSource, check_request};
-use super::spec::Difficulty;
 
 /// The one image of the release that is empty, and that everyone leaves out.
 const EMPTY_IMAGE: (&str, &str) = ("curv_baseline", "imgs/0/sample_172.png");

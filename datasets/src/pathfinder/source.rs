@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::image::Generator;
-use super::spec::Spec;
+use super::{Generator, Spec};
 use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
@@ -134,7 +133,7 @@ impl<S: ImageSource> Examples for Pixels<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spec::Difficulty;
+    use super::super::Difficulty;
     use super::*;
     use crate::batch::Labels;
     use crate::split::Split;

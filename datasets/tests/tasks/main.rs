@@ -3,8 +3,6 @@
 mod kolmogorov_smirnov;
 mod listops;
 mod pathfinder_files;
-mod pathfinder_generator;
-mod pathfinder_reference;
 mod pathfinder_statistics;
 mod real_data;
 mod table;

@@ -15,10 +15,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use datasets::pathfinder::paddle::PaddleSet;
-use datasets::pathfinder::raster::{Canvas, disc};
-use datasets::pathfinder::resize::resize;
 use datasets::pathfinder::{Difficulty, Generated, Generator, ImageSource, Release, Spec};
+use pathfinder::paddle::PaddleSet;
+use pathfinder::raster::{Canvas, disc};
+use pathfinder::resize::resize;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

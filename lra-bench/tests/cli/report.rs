@@ -293,16 +293,21 @@ fn a_sweep_is_a_run_for_each_combination() {
 fn a_sweep_outlives_a_run_that_fails() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let sweep =
-        ["--sweep", "train.optimizer.lr=1e30,1e-3", "--max-steps", "6", "--run-dir", "sweep"];
+    let sweep = ["--sweep", "train.optimizer.lr=1e30,1e-3", "--sweep", "model.mixer=s4"];
     let mut command = train(path, &sweep);
+    command.args(["--max-steps", "6", "--run-dir", "sweep"]);
     let output = command.args(["--set", "train.log_every=1"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("1 of 2 runs failed") && said.contains("lr=1e30"), "{said}");
     let table = String::from_utf8_lossy(&output.stdout);
-    assert!(table.contains("sweep/lr=1e-3\n"), "{table}");
-    assert_eq!(weights(&path.join("sweep/lr=1e-3")).meta.state.step, 6);
+    let whole = "sweep/lr=1e-3,backbone=s4";
+    assert!(table.contains(&format!("{whole}\n")), "{table}");
+    assert_eq!(weights(&path.join(whole)).meta.state.step, 6);
+
+    // What the runs differ in is known by its new name, too.
+    let resume = ["train", "--resume", "sweep", "--device", "cpu", "--set", "model.mixer=gru"];
+    fail(lra_bench(path).args(resume), 2, &["one run for each value of model.backbone"]);
 }
 
 /// Runs that were not put in a folder for their task, named by what stands below `runs/`.

@@ -124,6 +124,11 @@ fn table<T: Config>(source: &Source<'_>) -> Result<Table> {
 /// The key of a configuration file that names the preset which it changes.
 const BASE: &str = "base";
 
+/// `key` of a `T` as it is called now.
+pub fn current_key<T: Config>(key: &str) -> String {
+    aliases::current(key, T::ALIASES)
+}
+
 /// Puts the settings of `upper` in the place of those of `lower`, section by section. A section of
 /// another `name`, as of another schedule, replaces the whole section.
 fn lay_over(lower: &mut Table, upper: Table) {

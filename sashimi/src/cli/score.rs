@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Audio files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Damaged files are an error rather than skipped
+    /// The first damaged file ends it; without this the others are scored first
     #[arg(long)]
     strict: bool,
     /// auto, cpu, cuda or cuda:N
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let (model, _) = load(&run, args.device.choose()?.announce())?;
     let model = model.in_segments(&run.experiment);
     let mut findings = Findings::default();
-    let mut scored = 0;
+    let mut skipped = 0;
     for file in &args.files {
         if interrupt::requested() {
             return Ok(Exit::Stopped);
@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             Ok(codes) => codes,
             Err(error) if !args.strict => {
                 note(format_args!("skipped: {}", describe(&error)));
+                skipped += 1;
                 continue;
             }
             Err(error) => return Err(error),
@@ -65,9 +66,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         } else {
             say(format_args!("{bits:.4}  {name}"))?;
         }
-        scored += 1;
     }
     findings.tell(false)?;
-    ensure!(scored > 0, "none of the files could be scored; the reasons are above");
+    let count = args.files.len();
+    ensure!(skipped == 0, "{skipped} of {count} files could not be scored; the reasons are above");
     Ok(Exit::Done)
 }

@@ -342,14 +342,18 @@ fn files_are_ranked_by_their_bits() {
         command
     };
 
-    let (stdout, stderr) = binary::succeed(&mut order());
+    let output = order().output().unwrap();
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("skipped: cannot read empty.wav: the file is empty"), "{stderr}");
+    assert!(stderr.contains("1 of 3 files could not be scored"), "{stderr}");
     let bits: Vec<f64> =
         stdout.lines().map(|line| line.split_once("  ").unwrap().0.parse().unwrap()).collect();
     let [noisy, spoken] = bits[..] else { panic!("{stdout}") };
     assert!(spoken + 1.0 < noisy, "{stdout}");
 
-    let json = succeed(order().arg("--json"));
+    let json = succeed(score(&["noise.wav", "--json"]).arg(&speech));
     let objects: Vec<Value> =
         json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&objects[0]["file"], &objects[0]["count"]), (&"noise.wav".into(), &4000.into()));
@@ -357,7 +361,7 @@ fn files_are_ranked_by_their_bits() {
     assert_eq!(objects.len(), 2);
 
     fail(order().arg("--strict"), 1, &["empty.wav: the file is empty"]);
-    fail(&mut score(&["empty.wav", "none.wav"]), 1, &["none of the files"]);
+    fail(&mut score(&["empty.wav", "none.wav"]), 1, &["2 of 2 files"]);
 }
 
 /// The command on the program's page that needs neither data nor a run.

@@ -13,6 +13,7 @@ use program::interrupt;
 use program::names::{pasted, shown};
 use program::output::note;
 
+use super::sweep::Axis;
 use super::{Continued, NewRun, Program, continued, echo, one, sweep};
 use crate::args::TrainArgs;
 use crate::device::Chosen;
@@ -34,10 +35,11 @@ pub(super) fn start<P: Program>(program: &P, args: &TrainArgs, device: &Chosen) 
     if seeds.iter().collect::<BTreeSet<_>>().len() < seeds.len() {
         return Err(usage(format!("--seeds has a seed twice: {seeds:?}")));
     }
-    if !seeds.is_empty() && args.sweep.iter().any(|axis| axis.key == "train.seed") {
+    let sweep: Vec<Axis> = args.sweep.iter().map(Axis::by_current_key::<P::Experiment>).collect();
+    if !seeds.is_empty() && sweep.iter().any(|axis| axis.key == "train.seed") {
         return Err(usage("--sweep has train.seed, and --seeds as well: leave one out"));
     }
-    let points = sweep::points(&args.sweep)?;
+    let points = sweep::points(&sweep)?;
     let mut new = Vec::new();
     for point in &points {
         let mut args = args.clone();
@@ -81,8 +83,8 @@ pub(super) fn start<P: Program>(program: &P, args: &TrainArgs, device: &Chosen) 
     for Planned { path, experiment, .. } in &runs {
         RunDir::create(path)?.write_config(&config::to_toml(experiment)?)?;
     }
-    if !args.sweep.is_empty() {
-        sweep::write(&folder, &args.sweep)?;
+    if !sweep.is_empty() {
+        sweep::write(&folder, &sweep)?;
     }
     train_all(program, args, &folder, runs, device)
 }

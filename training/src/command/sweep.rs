@@ -5,6 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
+use program::config::{self, Config};
 use program::exit::usage;
 use program::files;
 use program::names::folder_stem;
@@ -19,6 +20,13 @@ pub struct Axis {
     pub key: String,
     /// TOML values, or strings as they are.
     pub values: Vec<String>,
+}
+
+impl Axis {
+    /// The same under the name that its setting has now.
+    pub(super) fn by_current_key<T: Config>(&self) -> Self {
+        Self { key: config::current_key::<T>(&self.key), values: self.values.clone() }
+    }
 }
 
 impl FromStr for Axis {

@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::contour::{Stroke, Targets, choose, distractor, target_paths};
-use super::mask::Occupancy;
-use super::paddle::PaddleSet;
-use super::patch::Patch;
-use super::raster::{Canvas, Point};
-use super::resize::{resize_window, stretch_to_bytes};
-use super::room::Room;
-use super::spec::{Difficulty, Spec};
+use crate::contour::{Stroke, Targets, choose, distractor, target_paths};
+use crate::mask::Occupancy;
+use crate::paddle::PaddleSet;
+use crate::patch::Patch;
+use crate::raster::{Canvas, Point};
+use crate::resize::{resize_window, stretch_to_bytes};
+use crate::room::Room;
+use crate::spec::{Difficulty, Spec};
 
 /// Tries at each distractor before it is left out: the first and four repetitions.
 pub const DISTRACTOR_TRIES: usize = 5;
@@ -268,8 +268,8 @@ pub fn fine_marker(spec: &Spec, at: Point) -> Canvas {
 
 #[cfg(test)]
 mod tests {
-    use super::super::resize::resize;
     use super::*;
+    use crate::resize::resize;
 
     #[test]
     fn a_marker_is_the_whole_marker() {

@@ -6,7 +6,7 @@
 //! mask. The two grow together, because the dilation of a maximum is the maximum of the dilations:
 //! taking a paddle merges its mask into the one and its dilated mask into the other.
 
-use super::raster::{Canvas, Point};
+use crate::raster::{Canvas, Point};
 
 /// Mask values from this many 255ths on block a seed: the generator tests `ceil(v - 0.3) > 0`.
 pub(super) const BLOCKING: u8 = 77;
@@ -295,10 +295,10 @@ impl Occupancy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::paddle::PaddleSet;
-    use super::super::raster::{dilate_naive, disc};
-    use super::super::spec::{Difficulty, OFFICIAL_SIZES, Spec};
     use super::*;
+    use crate::paddle::PaddleSet;
+    use crate::raster::{dilate_naive, disc};
+    use crate::spec::{Difficulty, OFFICIAL_SIZES, Spec};
 
     #[test]
     fn thresholds_are_where_the_generator_has_them() {

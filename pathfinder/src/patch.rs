@@ -1,9 +1,9 @@
 //! A paddle drawn in one direction, and the pixels that it needs.
 
-use super::mask::{BLOCKING, PaddleMask};
-use super::raster::{Canvas, Point, dilate_naive, dilate_sparse, disc, draw_line, translate};
-use super::resize::resize;
-use super::spec::Spec;
+use crate::mask::{BLOCKING, PaddleMask};
+use crate::raster::{Canvas, Point, dilate_naive, dilate_sparse, disc, draw_line, translate};
+use crate::resize::resize;
+use crate::spec::Spec;
 
 /// A paddle as it is pasted, with its surroundings, centred on the end it starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]

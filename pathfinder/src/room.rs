@@ -4,9 +4,9 @@
 //! the pixels that stay below 0.3. Since the element is flat, that is a question about the pixels
 //! above 0.3 alone, which are kept here as one bit each: dilating is shifting rows of bits.
 
-use super::patch::{Footprint, Patch};
-use super::raster::Point;
-use super::spec::REACH;
+use crate::patch::{Footprint, Patch};
+use crate::raster::Point;
+use crate::spec::REACH;
 
 /// Bits to the left of column 0 in a row of bits, more than any footprint reaches.
 const BIT_PADDING: usize = REACH;
@@ -257,10 +257,10 @@ impl FreePoints {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mask::BLOCKING;
-    use super::super::paddle::PaddleSet;
-    use super::super::spec::{Difficulty, OFFICIAL_SIZES, Spec};
     use super::*;
+    use crate::mask::BLOCKING;
+    use crate::paddle::PaddleSet;
+    use crate::spec::{Difficulty, OFFICIAL_SIZES, Spec};
 
     #[test]
     fn the_search_finds_the_same_points_as_the_naive_one() {

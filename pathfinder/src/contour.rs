@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use rand::Rng;
 
-use super::mask::{Occupancy, mask_value};
-use super::paddle::{Choice, DEGREES, Direction, PaddleSet};
-use super::raster::Point;
-use super::room::Room;
-use super::spec::Spec;
+use crate::mask::{Occupancy, mask_value};
+use crate::paddle::{Choice, DEGREES, Direction, PaddleSet};
+use crate::raster::Point;
+use crate::room::Room;
+use crate::spec::Spec;
 
 /// Draws at each step before the step fails: the first and two repetitions.
 pub const PADDLE_TRIES: usize = 3;
@@ -267,8 +267,8 @@ fn distractor_seed(
 
 #[cfg(test)]
 mod tests {
-    use super::super::spec::{Difficulty, Spec};
     use super::*;
+    use crate::spec::{Difficulty, Spec};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 

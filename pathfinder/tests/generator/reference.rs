@@ -1,19 +1,19 @@
 //! The published procedure step by step, without any of the fast paths: the naive twin of
-//! [`Generator`](datasets::pathfinder::Generator).
+//! [`Generator`](pathfinder::Generator).
 //!
 //! It works on whole images in double precision, draws every paddle anew, dilates whole masks and
 //! resizes whole canvases, and draws the same random numbers in the same order, so that its images
 //! must equal the generator's byte by byte. It is some hundred times slower.
 
-use datasets::pathfinder::Spec;
-use datasets::pathfinder::contour::{
+use pathfinder::Spec;
+use pathfinder::contour::{
     DEAD_END, DISTRACTOR_BORDER, FULL, PADDLE_TRIES, around, choose, path_contrasts,
 };
-use datasets::pathfinder::image::{DISTRACTOR_TRIES, fine_marker, image_rng};
-use datasets::pathfinder::paddle::{flip, ring, turn_weight};
-use datasets::pathfinder::patch::Patch;
-use datasets::pathfinder::raster::{Canvas, Point, disc, translate};
-use datasets::pathfinder::resize::{resize, stretch_to_bytes};
+use pathfinder::image::{DISTRACTOR_TRIES, fine_marker, image_rng};
+use pathfinder::paddle::{flip, ring, turn_weight};
+use pathfinder::patch::Patch;
+use pathfinder::raster::{Canvas, Point, disc, translate};
+use pathfinder::resize::{resize, stretch_to_bytes};
 use rand::Rng;
 
 /// A square image of real numbers.

@@ -3,16 +3,16 @@
 //! A paddle is drawn on a canvas `antialias` times finer, as a line from the centre to a point
 //! rounded to whole fine pixels, and resampled. Directions that round to the same point therefore
 //! give the same paddle: of the 360 whole degrees and the directions between pixels on the circle
-//! that [`super::contour`] chooses from, only about 70 differ. A [`PaddleSet`] holds these and, for
+//! that [`crate::contour`] chooses from, only about 70 differ. A [`PaddleSet`] holds these and, for
 //! every direction, all that the generator asks about it.
 
 use std::collections::HashMap;
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
-use super::patch::{Footprint, Patch, head};
-use super::raster::{Point, displace, translate};
-use super::room::Room;
-use super::spec::Spec;
+use crate::patch::{Footprint, Patch, head};
+use crate::raster::{Point, displace, translate};
+use crate::room::Room;
+use crate::spec::Spec;
 
 /// The opposite of an angle.
 pub fn flip(angle: f64) -> f64 {
@@ -215,8 +215,8 @@ impl PaddleSet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spec::{Difficulty, OFFICIAL_SIZES};
     use super::*;
+    use crate::spec::{Difficulty, OFFICIAL_SIZES};
 
     #[test]
     fn paddles_equal_their_naive_twins() {

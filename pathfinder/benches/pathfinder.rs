@@ -1,7 +1,7 @@
 //! Images per second of the Pathfinder generator, for each size and level.
 //!
 //! ```text
-//! cargo bench -p datasets --bench pathfinder --profile dev [-- [--quick] [--json FILE] [--out DIR]
+//! cargo bench -p pathfinder --bench pathfinder --profile dev [-- [--quick] [--json FILE] [--out DIR]
 //!     [FILTER]]
 //! ```
 //!
@@ -11,9 +11,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
-use datasets::pathfinder::spec::OFFICIAL_SIZES;
-use datasets::pathfinder::{Difficulty, Generator, Spec};
 use measure::{Entry, Figure, Measured, Role, Session, Table, Task, significant};
+use pathfinder::spec::OFFICIAL_SIZES;
+use pathfinder::{Difficulty, Generator, Spec};
 use rayon::prelude::*;
 use strum::VariantArray;
 

@@ -1,14 +1,14 @@
 //! The Pathfinder generator against its naive twin, against Pillow, and against itself.
 
-use datasets::pathfinder::patch::Patch;
-use datasets::pathfinder::raster::Canvas;
-use datasets::pathfinder::resize::resize;
-use datasets::pathfinder::spec::OFFICIAL_SIZES;
-use datasets::pathfinder::{Difficulty, Generator, Spec};
+use pathfinder::patch::Patch;
+use pathfinder::raster::Canvas;
+use pathfinder::resize::resize;
+use pathfinder::spec::OFFICIAL_SIZES;
+use pathfinder::{Difficulty, Generator, Spec};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::pathfinder_reference;
+use crate::reference;
 
 fn digest(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
@@ -23,7 +23,7 @@ fn expectations(text: &str) -> impl Iterator<Item = Vec<&str>> {
 #[test]
 fn paddles_equal_those_drawn_with_pillow() {
     let mut count = 0;
-    for words in expectations(include_str!("../data/pathfinder/pillow_paddles.txt")) {
+    for words in expectations(include_str!("../data/pillow_paddles.txt")) {
         let spec = Spec::official(words[0].parse().unwrap(), Difficulty::Hard).unwrap();
         let margin = words[1].parse().unwrap();
         let degrees: f64 = words[2].parse().unwrap();
@@ -38,7 +38,7 @@ fn paddles_equal_those_drawn_with_pillow() {
 
 #[test]
 fn resized_images_equal_those_of_pillow() {
-    for words in expectations(include_str!("../data/pathfinder/pillow_lanczos.txt")) {
+    for words in expectations(include_str!("../data/pillow_lanczos.txt")) {
         let size: Vec<usize> = words[..4].iter().map(|w| w.parse().unwrap()).collect();
         let mut image = Canvas::new(size[0], size[1]);
         let mut state = (size[0] * 1000 + size[1]) as u32;
@@ -87,7 +87,7 @@ fn compare_with_reference(spec: &Spec, count: usize) {
         .for_each(|index| {
             let mut pixels = vec![0; spec.pixels()];
             let description = generator.generate(index, &mut pixels).unwrap();
-            let (expected, label) = pathfinder_reference::generate(spec, 11, index);
+            let (expected, label) = reference::generate(spec, 11, index);
             assert_eq!(description.label, label);
             assert!(pixels == expected, "image {index} of {spec:?} differs");
         });

@@ -8,7 +8,7 @@
 use std::f64::consts::PI;
 use std::ops::Range;
 
-use super::raster::Canvas;
+use crate::raster::Canvas;
 
 /// Fractional bits of a coefficient: 32 minus 8 for the sample and 2 for overshoot.
 const PRECISION: u32 = 22;

@@ -1,0 +1,4 @@
+//! Whole images of the generator.
+
+mod images;
+mod reference;
