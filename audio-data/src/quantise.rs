@@ -15,20 +15,9 @@
 //!   is encoded as code 0, not as [`Quantiser::zero`].
 
 use anyhow::{Result, ensure};
+pub use s4_config::Companding;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// How finely loud and quiet samples are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Companding {
-    /// log(1 + µ|x|) / log(1 + µ) with µ = levels - 1.
-    MuLaw,
-    /// The continuous curve of G.711 with A = 87.6: linear up to 1/A, logarithmic beyond.
-    ALaw,
-    /// All samples alike.
-    Linear,
-}
 
 /// What is stretched to [-1, 1] before samples are encoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -76,12 +65,6 @@ pub struct Quantiser {
     bits: u32,
 }
 
-/// A of A-law.
-const A: f64 = 87.6;
-
-/// Added by the official µ-law before the magnitude is taken.
-const OFFSET: f64 = 1e-8;
-
 /// What the official code leaves free of the range of codes, half of it at each end.
 const MARGIN: f64 = 0.01;
 
@@ -112,18 +95,7 @@ impl Quantiser {
             return self.zero();
         }
         let levels = self.levels() as f64;
-        let bent = match self.companding {
-            Companding::MuLaw => {
-                let mu = levels - 1.0;
-                sign(x) * (mu * (x + OFFSET).abs()).ln_1p() / mu.ln_1p()
-            }
-            Companding::ALaw => {
-                let scaled = A * x.abs();
-                let magnitude = if scaled < 1.0 { scaled } else { 1.0 + scaled.ln() };
-                sign(x) * magnitude / (1.0 + A.ln())
-            }
-            Companding::Linear => x,
-        };
+        let bent = self.companding.compress(x, levels);
         let position = (bent + 1.0) / 2.0 * (levels - MARGIN) + MARGIN / 2.0;
         // The cast truncates, as the official code does.
         position.min(levels - 1.0) as u16
@@ -132,16 +104,8 @@ impl Quantiser {
     /// The sample of a code, in [-1, 1). Codes beyond the last are taken for the last.
     pub fn decode(&self, code: u16) -> f32 {
         let levels = self.levels() as f64;
-        let bent = f64::from(code).min(levels - 1.0) / (levels / 2.0) - 1.0;
-        let magnitude = match self.companding {
-            Companding::MuLaw => (levels.powf(bent.abs()) - 1.0) / (levels - 1.0),
-            Companding::ALaw => {
-                let scaled = bent.abs() * (1.0 + A.ln());
-                (if scaled < 1.0 { scaled } else { (scaled - 1.0).exp() }) / A
-            }
-            Companding::Linear => bent.abs(),
-        };
-        (sign(bent) * magnitude).clamp(-1.0, 1.0) as f32
+        let code = f64::from(code).min(levels - 1.0);
+        self.companding.amplitude(code, levels) as f32
     }
 }
 
@@ -154,9 +118,4 @@ const WIDENED: f64 = 1e-6;
 pub fn stretch(sample: f32, min: f32, max: f32) -> f64 {
     let [sample, min, max] = [sample, min, max].map(f64::from);
     2.0 * (sample - min) / (max - min + WIDENED) - 1.0
-}
-
-/// -1, 0 or 1; `f64::signum` has no 0.
-fn sign(x: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x.signum() }
 }

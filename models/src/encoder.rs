@@ -3,7 +3,7 @@
 use std::f64::consts::{SQRT_2, TAU};
 
 use anyhow::{Result, ensure};
-use s4_config::{EncoderInit, Input, NetworkConfig};
+use s4_config::{Backbone, EncoderInit, Input, NetworkConfig};
 use s4_core::layer::linear::Linear;
 use s4_core::params::{Hyper, Scope};
 use tch::{Device, Kind, Tensor};
@@ -20,6 +20,9 @@ pub enum Encoder {
     },
     /// A linear map of real vectors.
     Linear(Linear),
+    /// The tokens themselves, in the kind and on the device of the network, for a backbone that
+    /// knows what they are: one channel.
+    Tokens(Kind, Device),
 }
 
 /// Lowest and highest angular frequency of a feature over half the range of tokens. At the highest,
@@ -38,6 +41,9 @@ impl Encoder {
     pub fn new(scope: &mut Scope, input: Input, config: &NetworkConfig) -> Result<Self> {
         let width = config.width();
         Ok(match input {
+            _ if config.backbone() == Backbone::SampleRnn => {
+                Encoder::Tokens(scope.kind(), scope.device())
+            }
             Input::Tokens { vocabulary } => {
                 let init = config.encoder.unwrap_or_default();
                 let weight =
@@ -55,9 +61,17 @@ impl Encoder {
     /// # Errors
     /// If the shape does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let check_tokens = || -> Result<()> {
+            ensure!(x.dim() == 2, "expected tokens (batch, length), got {:?}", x.size());
+            Ok(())
+        };
         match self {
+            Encoder::Tokens(kind, _) => {
+                check_tokens()?;
+                Ok(x.unsqueeze(1).f_to_kind(*kind)?)
+            }
             Encoder::Embedding { weight, .. } => {
-                ensure!(x.dim() == 2, "expected tokens (batch, length), got {:?}", x.size());
+                check_tokens()?;
                 Ok(Tensor::f_embedding(weight, x, -1, false, false)?.transpose(1, 2))
             }
             Encoder::Linear(linear) => {
@@ -77,6 +91,7 @@ impl Encoder {
         match self {
             Encoder::Embedding { weight, .. } => weight.device(),
             Encoder::Linear(linear) => linear.options().1,
+            Encoder::Tokens(_, device) => *device,
         }
     }
 

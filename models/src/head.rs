@@ -1,7 +1,7 @@
 //! From channels to what is asked for.
 
 use anyhow::Result;
-use s4_config::{NetworkConfig, Output, Pooling};
+use s4_config::{Backbone, NetworkConfig, Output, Pooling};
 use s4_core::layer::linear::Linear;
 use s4_core::layer::mask;
 use s4_core::params::{Hyper, Scope};
@@ -19,6 +19,8 @@ pub enum Head {
     Pair(Pooling, Linear, Linear),
     /// A linear map of every position.
     PerPosition(Linear),
+    /// None: the backbone gives what is asked for, at every position.
+    Backbone,
 }
 
 impl Head {
@@ -32,6 +34,9 @@ impl Head {
         output: Output,
         encoder: &Encoder,
     ) -> Result<Self> {
+        if config.backbone() == Backbone::SampleRnn {
+            return Ok(Head::Backbone);
+        }
         let (width, pooling) = (config.width(), config.pooling.unwrap_or_default());
         Ok(match output {
             Output::Classes(outputs) | Output::Values(outputs) => {
@@ -68,12 +73,13 @@ impl Head {
                 output.step(&hidden.step(&features).gelu("none"))
             }
             Head::PerPosition(linear) => linear.step(&x.transpose(1, 2)),
+            Head::Backbone => x.transpose(1, 2),
         }
     }
 
     /// Whether every position has an output.
     pub fn is_per_position(&self) -> bool {
-        matches!(self, Head::PerPosition(_))
+        matches!(self, Head::PerPosition(_) | Head::Backbone)
     }
 }
 

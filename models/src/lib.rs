@@ -18,6 +18,7 @@
 //! ```
 
 pub mod backbone;
+pub mod conv;
 pub mod encoder;
 pub mod head;
 mod network;

@@ -35,7 +35,7 @@ impl Network {
     /// # Errors
     /// If the config is contradictory.
     pub fn new(scope: &mut Scope, config: &NetworkConfig, shape: Shape) -> Result<Self> {
-        Self::with_backbone(scope, config, shape, |scope| backbone::new(scope, config))
+        Self::with_backbone(scope, config, shape, |scope| backbone::new(scope, config, shape))
     }
 
     /// As [`Self::new`], with what `backbone` registers in place of the config's backbone: a map of

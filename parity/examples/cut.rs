@@ -17,7 +17,7 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// What is kept: everything about one layer, its training steps, small whole models, quantisation.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 12] = [
     "hippo",
     "init",
     "kernel_dplr",
@@ -28,11 +28,20 @@ const KINDS: [&str; 10] = [
     "model",
     "sashimi",
     "audio",
+    "wavenet",
+    "samplernn",
 ];
 
-/// Whether a case is small enough to stay: of SaShiMi one of each variant, with gradients.
+/// Whether a case is small enough to stay: of SaShiMi one of each variant, with gradients; of WaveNet
+/// one with all biases; of SampleRNN one of each way to make frames, the stacks and the shortest
+/// loader.
 fn is_kept(kind: &str, case: &str) -> bool {
-    kind != "sashimi" || ["base_glu", "sashimi_src"].contains(&case)
+    match kind {
+        "sashimi" => ["base_glu", "sashimi_src"].contains(&case),
+        "wavenet" => case == "k3_bias",
+        "samplernn" => !["tier2_mulaw", "tier3_linear", "tier4_mulaw"].contains(&case),
+        _ => true,
+    }
 }
 
 /// Leaves kernels of an odd, an even and a tiny length: 125, 128 and 16.
@@ -80,6 +89,8 @@ fn cut(kind: &str, from: &Path, to: &Path, max_length: u64) -> Result<()> {
     for case in cases {
         cut_case(case, max_length, kind.starts_with("kernel_"));
     }
+    // Whether maps keep their order depends on what else is built.
+    index.sort_all_objects();
     fs::write(to.join(&file), serde_json::to_string(&index)? + "\n")?;
     Ok(())
 }

@@ -14,23 +14,29 @@
 
 mod baselines;
 mod block;
+mod companding;
 mod init;
 mod measure;
 mod network;
+mod samplernn;
 mod sashimi;
 mod shape;
 mod ssm;
 mod stack;
+mod wavenet;
 
 pub use baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
 pub use block::{Activation, Convolution, FinalAct, KernelMethod, S4BlockConfig};
+pub use companding::Companding;
 pub use init::{BInit, Family, Init, InitArgs, Part};
 pub use measure::Measure;
 pub use network::{ALIASES, Backbone, EncoderInit, NetworkConfig, Pooling};
+pub use samplernn::SampleRnnConfig;
 pub use sashimi::{SashimiConfig, Variant};
 pub use shape::{Input, Output, Shape};
 pub use ssm::{Discretisation, Mode, SsmConfig, SsmRate, SsmRates, Transform};
 pub use stack::{NormKind, StackConfig};
+pub use wavenet::WaveNetConfig;
 
 /// No width, depth or number of states is larger: beyond it a config is damaged.
 const LIMIT: i64 = 1 << 20;

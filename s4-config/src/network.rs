@@ -8,9 +8,11 @@ use serde_with::skip_serializing_none;
 use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
 use crate::block::{KernelMethod, S4BlockConfig};
 use crate::check_sizes;
+use crate::samplernn::SampleRnnConfig;
 use crate::sashimi::{SashimiConfig, Variant};
 use crate::ssm::Mode;
 use crate::stack::{NormKind, StackConfig};
+use crate::wavenet::WaveNetConfig;
 
 /// Old names of keys of `[model]` in the TOML files of experiments, and the current ones.
 pub const ALIASES: &[(&str, &str)] = &[
@@ -29,14 +31,15 @@ pub const ALIASES: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// What mixes the positions: `s4`, `sashimi`, or a baseline: `transformer`, `linear-attention`,
-    /// `lstm`, `gru`, `dilated` (convolutions). Default: `s4` for classification, `sashimi` for
-    /// audio.
+    /// `lstm`, `gru`, `dilated` (convolutions), `wavenet`, `samplernn`. Default: `s4` for
+    /// classification, `sashimi` for audio.
     #[serde(alias = "mixer")]
     pub backbone: Option<Backbone>,
-    /// Width H: channels of every layer, or of SaShiMi's finest resolution. Default: 256; SaShiMi 64.
+    /// Width H: channels of every layer, or of SaShiMi's finest resolution, or of the vectors of codes
+    /// for WaveNet and SampleRNN. Default: 256; SaShiMi 64.
     pub d_model: Option<i64>,
     /// Number of layers; of SaShiMi, S4 blocks at each resolution, on each side. Default: 6; SaShiMi
-    /// 8.
+    /// 8. WaveNet and SampleRNN have sections of their own.
     pub n_layers: Option<i64>,
     /// Normalisation: `layer`, `batch`, `scalar` or `none`. Default: `layer`. SaShiMi's is its
     /// variant's.
@@ -82,6 +85,10 @@ pub struct NetworkConfig {
     /// The filters, of `dilated`.
     #[serde(alias = "convolution")]
     pub dilated: Option<DilatedConfig>,
+    /// Blocks, channels and filters, of `wavenet`.
+    pub wavenet: Option<WaveNetConfig>,
+    /// Tiers, of `samplernn`.
+    pub samplernn: Option<SampleRnnConfig>,
 }
 
 /// What mixes the positions of a sequence.
@@ -104,6 +111,12 @@ pub enum Backbone {
     /// Gated dilated convolutions, as in WaveNet (van den Oord et al. 2016); `[model.dilated]`.
     #[serde(alias = "convolution")]
     Dilated,
+    /// WaveNet as published (van den Oord et al. 2016); `[model.wavenet]`.
+    #[serde(rename = "wavenet")]
+    WaveNet,
+    /// SampleRNN (Mehri et al. 2017); `[model.samplernn]`.
+    #[serde(rename = "samplernn")]
+    SampleRnn,
 }
 
 impl Backbone {
@@ -117,7 +130,14 @@ impl Backbone {
             Backbone::Lstm => "lstm",
             Backbone::Gru => "gru",
             Backbone::Dilated => "dilated",
+            Backbone::WaveNet => "wavenet",
+            Backbone::SampleRnn => "samplernn",
         }
+    }
+
+    /// Whether it is a plain stack of residual blocks with norm and dropout.
+    pub fn is_stack(self) -> bool {
+        !matches!(self, Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn)
     }
 
     /// Whether its layers are S4 blocks, which have a section of their own, and go on at other
@@ -170,6 +190,8 @@ impl NetworkConfig {
             (Backbone::Lstm, _) => "LSTM",
             (Backbone::Gru, _) => "GRU",
             (Backbone::Dilated, _) => "dilated convolution",
+            (Backbone::WaveNet, _) => "WaveNet",
+            (Backbone::SampleRnn, _) => "SampleRNN",
         }
     }
 
@@ -192,12 +214,23 @@ impl NetworkConfig {
         }
         let config = self.stack();
         self.d_model = Some(config.d_model);
+        (self.pool, self.expand, self.ff, self.unet, self.variant) = (None, None, None, None, None);
+        if !backbone.is_stack() {
+            (self.n_layers, self.norm, self.prenorm) = (None, None, None);
+            (self.dropout, self.tie_dropout, self.recompute) = (0.0, None, false);
+            if backbone == Backbone::WaveNet {
+                self.wavenet.get_or_insert_default();
+            } else {
+                self.samplernn.get_or_insert_default();
+                self.encoder = None;
+            }
+            return self;
+        }
         self.n_layers = Some(config.n_layers);
         self.norm = Some(config.norm);
         self.prenorm = Some(config.prenorm);
-        (self.pool, self.expand, self.ff, self.unet, self.variant) = (None, None, None, None, None);
         match backbone {
-            Backbone::S4 | Backbone::Sashimi => {}
+            Backbone::S4 | Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn => {}
             Backbone::Transformer | Backbone::LinearAttention => {
                 self.attention.get_or_insert_default();
             }
@@ -256,6 +289,7 @@ impl NetworkConfig {
             }
             Backbone::Lstm | Backbone::Gru => ("recurrent.bidirectional", recurrent),
             Backbone::Dilated => ("dilated.bidirectional", dilated),
+            Backbone::WaveNet | Backbone::SampleRnn => return None,
         };
         looks_ahead.then_some(key)
     }
@@ -264,6 +298,7 @@ impl NetworkConfig {
     pub fn stride(&self) -> i64 {
         match self.backbone() {
             Backbone::Sashimi => self.sashimi().stride(),
+            Backbone::SampleRnn => self.samplernn.clone().unwrap_or_default().stride(),
             _ => 1,
         }
     }
@@ -271,10 +306,18 @@ impl NetworkConfig {
     /// Keys that are given and have no effect on the backbone: a preset of one backbone is the
     /// beginning of experiments with another.
     pub fn unused(&self) -> Vec<&'static str> {
-        let (is_sashimi, is_ssm) = (self.backbone() == Backbone::Sashimi, self.backbone().is_ssm());
+        let backbone = self.backbone();
+        let (is_sashimi, is_ssm) = (backbone == Backbone::Sashimi, backbone.is_ssm());
+        let is_stack = backbone.is_stack();
+        let has_blocks = is_sashimi || is_stack;
         let keys = [
-            ("norm", self.norm.is_some() && is_sashimi),
-            ("prenorm", self.prenorm.is_some() && is_sashimi),
+            ("n_layers", self.n_layers.is_some() && !has_blocks),
+            ("dropout", self.dropout != 0.0 && !has_blocks),
+            ("tie_dropout", self.tie_dropout.is_some() && !has_blocks),
+            ("recompute", self.recompute && !has_blocks),
+            ("encoder", self.encoder.is_some() && backbone == Backbone::SampleRnn),
+            ("norm", self.norm.is_some() && !is_stack),
+            ("prenorm", self.prenorm.is_some() && !is_stack),
             ("pool", self.pool.is_some() && !is_sashimi),
             ("expand", self.expand.is_some() && !is_sashimi),
             ("ff", self.ff.is_some() && !is_sashimi),
@@ -329,6 +372,11 @@ impl NetworkConfig {
         self.check_sections()?;
         if let Some(condition) = self.condition {
             check_sizes(&[("condition", condition)]).context("model")?;
+            ensure!(
+                self.backbone() == Backbone::Sashimi || self.backbone().is_stack(),
+                "model.condition is for backbones of residual blocks, not for {}: leave it out",
+                self.backbone().key()
+            );
         }
         let stack = self.stack();
         match self.backbone() {
@@ -348,16 +396,24 @@ impl NetworkConfig {
             Backbone::Dilated => {
                 self.dilated.clone().unwrap_or_default().validate().context("model.dilated")
             }
+            Backbone::WaveNet => {
+                self.wavenet.clone().unwrap_or_default().validate().context("model.wavenet")
+            }
+            Backbone::SampleRnn => {
+                self.samplernn.clone().unwrap_or_default().validate().context("model.samplernn")
+            }
         }
     }
 
     /// Refuses sections of other backbones.
     fn check_sections(&self) -> Result<()> {
-        use Backbone::{Dilated, Gru, LinearAttention, Lstm, Transformer};
-        let sections: [(_, _, &[Backbone]); 3] = [
+        use Backbone::{Dilated, Gru, LinearAttention, Lstm, SampleRnn, Transformer, WaveNet};
+        let sections: [(_, _, &[Backbone]); 5] = [
             ("attention", self.attention.is_some(), &[Transformer, LinearAttention]),
             ("recurrent", self.recurrent.is_some(), &[Lstm, Gru]),
             ("dilated", self.dilated.is_some(), &[Dilated]),
+            ("wavenet", self.wavenet.is_some(), &[WaveNet]),
+            ("samplernn", self.samplernn.is_some(), &[SampleRnn]),
         ];
         let backbone = self.backbone();
         for (section, given, owners) in sections {

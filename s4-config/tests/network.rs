@@ -2,11 +2,11 @@
 
 use s4_config::{
     AttentionConfig, Backbone, DilatedConfig, EncoderInit, Mode, NetworkConfig, NormKind, Pooling,
-    RecurrentConfig, SsmRate, Variant,
+    RecurrentConfig, SampleRnnConfig, SsmRate, Variant, WaveNetConfig,
 };
 use serde::Deserialize;
 
-const BACKBONES: [Backbone; 7] = [
+const BACKBONES: [Backbone; 9] = [
     Backbone::S4,
     Backbone::Sashimi,
     Backbone::Transformer,
@@ -14,6 +14,8 @@ const BACKBONES: [Backbone; 7] = [
     Backbone::Lstm,
     Backbone::Gru,
     Backbone::Dilated,
+    Backbone::WaveNet,
+    Backbone::SampleRnn,
 ];
 
 fn parse(text: &str) -> NetworkConfig {
@@ -101,6 +103,11 @@ fn what_is_refused_is_named() {
             "backbone = \"dilated\"\ndilated = { kernel_size = 2, bidirectional = true }",
             "kernel_size must be odd",
         ),
+        ("backbone = \"wavenet\"\nwavenet.layers = 21", "model.wavenet: layers must be 1 to 20"),
+        ("backbone = \"wavenet\"\nwavenet.end_channels = 0", "end_channels must be"),
+        ("backbone = \"wavenet\"\ncondition = 3", "not for wavenet"),
+        ("backbone = \"samplernn\"\nsamplernn.frame_sizes = []", "model.samplernn: frame_sizes"),
+        ("backbone = \"samplernn\"\nsamplernn.frame_sizes = [9999, 9999]", "a product of at most"),
         ("mixer = \"s4\"\nbackbone = \"s4\"", "duplicate field"),
     ] {
         let message = refusal(text);
@@ -129,6 +136,11 @@ fn keys_of_another_backbone_have_no_effect() {
         ("backbone = \"s4\"\nunet = true\nff = 1", "model.ff, model.unet have"),
         ("backbone = \"lstm\"\nlayer.channels = 2", "model.layer has"),
         ("backbone = \"sashimi\"\nnorm = \"batch\"", "model.norm has"),
+        (
+            "backbone = \"wavenet\"\nn_layers = 2\ndropout = 0.1",
+            "model.n_layers, model.dropout have",
+        ),
+        ("backbone = \"samplernn\"\nencoder = \"fourier\"", "model.encoder has"),
     ] {
         let (config, line) = parse(text).settle(Backbone::S4, &["train.seed"]).unwrap();
         let line = line.unwrap();
@@ -175,6 +187,9 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
                 expected.unet = Some(false);
                 expected.variant = Some(Variant::Standalone);
             }
+            Backbone::WaveNet | Backbone::SampleRnn => {
+                (expected.dropout, expected.tie_dropout) = (0.0, None);
+            }
             _ => {
                 expected.n_layers = Some(6);
                 expected.norm = Some(NormKind::Layer);
@@ -190,6 +205,8 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
                 expected.recurrent = Some(RecurrentConfig::default());
             }
             Backbone::Dilated => expected.dilated = Some(DilatedConfig::default()),
+            Backbone::WaveNet => expected.wavenet = Some(WaveNetConfig::default()),
+            Backbone::SampleRnn => expected.samplernn = Some(SampleRnnConfig::default()),
         }
         assert_eq!(complete, expected);
         assert_eq!(complete.clone().complete(Backbone::S4), complete, "its own backbone stays");

@@ -4,8 +4,9 @@ use anyhow::Result;
 use s4_config::DilatedConfig;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::{DenseKind, Linear};
+use s4_core::layer::weight::uniform;
 use s4_core::params::{Hyper, Scope};
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 use super::baseline::Mix;
 
@@ -30,10 +31,8 @@ impl Dilated {
     pub fn new(scope: &mut Scope, width: i64, index: i64, config: &DilatedConfig) -> Result<Self> {
         config.validate()?;
         let bound = 1.0 / ((width * config.kernel_size) as f64).sqrt();
-        let uniform =
-            |shape: &[i64]| Tensor::rand(shape, (Kind::Float, Device::Cpu)) * (2.0 * bound) - bound;
-        let weight = uniform(&[2 * width, width, config.kernel_size]);
-        let bias = uniform(&[2 * width]);
+        let weight = uniform(&[2 * width, width, config.kernel_size], bound);
+        let bias = uniform(&[2 * width], bound);
         let mut conv = scope.sub("conv");
         let weight = conv.parameter("weight", &weight, Hyper::GLOBAL)?;
         let bias = conv.parameter("bias", &bias, Hyper::NO_DECAY)?;

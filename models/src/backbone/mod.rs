@@ -1,8 +1,8 @@
 //! What mixes the positions of a sequence: S4, SaShiMi, or a baseline that they are compared with.
 //!
-//! All but SaShiMi are a plain stack of residual blocks with norm and dropout. Causal by default, like
-//! S4; `bidirectional` in a backbone's section lets it see the whole sequence. A layer of an attention
-//! model is two residual blocks, attention and a position-wise network.
+//! All but SaShiMi, WaveNet and SampleRNN are a plain stack of residual blocks with norm and dropout.
+//! Causal by default, like S4; `bidirectional` in a backbone's section lets it see the whole sequence.
+//! A layer of an attention model is two residual blocks, attention and a position-wise network.
 
 pub mod attention;
 pub mod baseline;
@@ -10,9 +10,12 @@ pub mod dilated;
 pub mod heads;
 pub mod linear_attention;
 pub mod recurrent;
+pub mod rnn;
+pub mod samplernn;
+pub mod wavenet;
 
 use anyhow::Result;
-use s4_config::{Backbone, NetworkConfig, StackConfig};
+use s4_config::{Backbone, NetworkConfig, Shape, StackConfig};
 use s4_core::layer::SequenceLayer;
 use s4_core::layer::dropout::Dropout;
 use s4_core::layer::feed_forward::FeedForward;
@@ -26,15 +29,31 @@ use baseline::Baseline;
 use dilated::Dilated;
 use heads::Heads;
 use linear_attention::LinearAttention;
-use recurrent::{Cell, Recurrent};
+use recurrent::Recurrent;
+use rnn::Cell;
+use samplernn::SampleRnn;
+use wavenet::WaveNet;
 
-/// Registers the backbone of `config`.
+/// Registers the backbone of `config` for data of this `shape`.
 ///
 /// # Errors
 /// If the config is contradictory.
-pub fn new(scope: &mut Scope, config: &NetworkConfig) -> Result<Box<dyn SequenceLayer>> {
-    if config.backbone() == Backbone::Sashimi {
-        return Ok(Box::new(Sashimi::new(scope, &config.sashimi())?));
+pub fn new(
+    scope: &mut Scope,
+    config: &NetworkConfig,
+    shape: Shape,
+) -> Result<Box<dyn SequenceLayer>> {
+    match config.backbone() {
+        Backbone::Sashimi => return Ok(Box::new(Sashimi::new(scope, &config.sashimi())?)),
+        Backbone::WaveNet => {
+            let wavenet = config.wavenet.clone().unwrap_or_default();
+            return Ok(Box::new(Baseline(WaveNet::new(scope, config.width(), &wavenet)?)));
+        }
+        Backbone::SampleRnn => {
+            let samplernn = config.samplernn.clone().unwrap_or_default();
+            return Ok(Box::new(SampleRnn::new(scope, config.width(), &samplernn, shape)?));
+        }
+        _ => {}
     }
     let stack = config.stack();
     let blocks = if config.backbone().attends() { 2 * stack.n_layers } else { stack.n_layers };
@@ -54,7 +73,7 @@ fn layer(
     let recurrent = config.recurrent.clone().unwrap_or_default();
     let dilated = config.dilated.clone().unwrap_or_default();
     Ok(match config.backbone() {
-        Backbone::S4 | Backbone::Sashimi => {
+        Backbone::S4 | Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn => {
             Box::new(S4Block::new(scope, width, &config.layer, dropout)?)
         }
         Backbone::Transformer | Backbone::LinearAttention if i % 2 == 1 => {

@@ -11,7 +11,19 @@ use s4_core::recurrence::StepMode;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-const ALL: [&str; 7] =
+const ALL: [&str; 9] = [
+    "s4",
+    "sashimi",
+    "transformer",
+    "linear-attention",
+    "lstm",
+    "gru",
+    "dilated",
+    "wavenet",
+    "samplernn",
+];
+/// Those of residual blocks, which can be given a condition.
+const BLOCKS: [&str; 7] =
     ["s4", "sashimi", "transformer", "linear-attention", "lstm", "gru", "dilated"];
 const TOKENS: Shape =
     Shape { input: Input::Tokens { vocabulary: 11 }, output: Output::PerPosition(11) };
@@ -22,6 +34,13 @@ fn network(backbone: &str, changes: &Value, shape: Shape) -> (ParamStore, Networ
                               "layer": {"ssm": {"d_state": 4}}});
     if backbone == "sashimi" {
         settings["pool"] = json!([2, 3]);
+    }
+    if backbone == "wavenet" {
+        settings["wavenet"] = json!({"layers": 3, "blocks": 2, "residual_channels": 5,
+            "dilation_channels": 6, "skip_channels": 7, "end_channels": 9, "bias": true});
+    }
+    if backbone == "samplernn" {
+        settings["samplernn"] = json!({"frame_sizes": [2, 3], "n_rnn": 2, "d_hidden": 6});
     }
     for (key, value) in changes.as_object().expect("an object") {
         settings[key] = value.clone();
@@ -72,11 +91,86 @@ fn every_backbone_goes_on_from_a_state_and_step_by_step() -> Result<()> {
     Ok(())
 }
 
+/// What SampleRNN gives of parts of frames, and of frames in several ways, is one function, too.
+#[test]
+fn samplernn_of_any_length_steps_as_it_runs() -> Result<()> {
+    let tokens = Tensor::arange(2 * 19, (Kind::Int64, Device::Cpu)).view([2, 19]).remainder(11);
+    let _guard = tch::no_grad_guard();
+    for changes in [
+        json!({"frame_sizes": [3], "d_hidden": 4, "learn_h0": false}),
+        json!({"frame_sizes": [2, 2, 2], "d_hidden": 4, "weight_norm": false}),
+        json!({"frame_sizes": [3, 2], "d_hidden": 4, "embed_frames": true}),
+        json!({"frame_sizes": [1, 4], "d_hidden": 4, "companding": "linear"}),
+    ] {
+        let (_, network) = network("samplernn", &json!({"samplernn": &changes}), TOKENS);
+        let stepper = network.stepper(StepMode::Linear, 1.0)?;
+        let (mut state, mut steps) = (network.default_state(2)?, Vec::new());
+        for at in 0..19 {
+            let y;
+            (y, state) = stepper.step(&tokens.select(1, at), &state)?;
+            steps.push(y);
+            let whole = network.forward(&tokens.narrow(1, 0, at + 1), &Pass::eval())?;
+            assert_close(&changes.to_string(), &Tensor::stack(&steps, 1), &whole);
+        }
+        if network.stride() > 1 && 19 % network.stride() != 0 {
+            let whole = tokens.narrow(1, 0, network.stride());
+            let error = network.forward_with_state(&whole, &state, &Pass::eval()).unwrap_err();
+            assert!(error.to_string().contains("midst of a frame"), "{error}");
+            let error =
+                network.forward_with_state(&tokens, &network.default_state(2)?, &Pass::eval());
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(&format!("multiples of {}", network.stride())), "{error}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn samplernn_is_for_codes_and_their_next() {
+    let config: NetworkConfig = serde_json::from_value(json!({"backbone": "samplernn"})).unwrap();
+    let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+    let error = Network::new(&mut store.root(), &config, VALUES).unwrap_err().to_string();
+    assert!(error.contains("choose another backbone"), "{error}");
+}
+
+/// Without the last residual convolution, which nothing comes after.
+#[test]
+fn gradients_reach_every_parameter_of_the_published_baselines() -> Result<()> {
+    let tokens = Tensor::arange(24, (Kind::Int64, Device::Cpu)).view([1, 24]).remainder(11);
+    for backbone in ["wavenet", "samplernn"] {
+        let (store, network) = network(backbone, &json!({}), TOKENS);
+        network.forward(&tokens, &Pass::train())?.square().sum(Kind::Double).backward();
+        for (name, parameter, _) in store.parameters() {
+            let is_last = name.starts_with("model.residual_convs.5.");
+            assert_eq!(parameter.grad().defined(), !is_last, "{name}");
+        }
+    }
+    Ok(())
+}
+
+/// The sizes of the SaShiMi paper.
+#[test]
+fn published_sizes_are_met() {
+    let codes =
+        Shape { input: Input::Tokens { vocabulary: 256 }, output: Output::PerPosition(256) };
+    for (backbone, all, own) in
+        [("wavenet", 4_244_480, 4_113_152), ("samplernn", 35_034_624, 35_034_624)]
+    {
+        let config: NetworkConfig = serde_json::from_value(json!({"backbone": backbone})).unwrap();
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+        seeded(4, || Network::new(&mut store.root(), &config, codes)).unwrap();
+        let parameters = store.parameters().filter(|(name, ..)| name.starts_with("model."));
+        let backbone: usize = parameters.map(|(_, parameter, _)| parameter.numel()).sum();
+        assert_eq!((store.num_parameters(), backbone), (all, own));
+    }
+}
+
 /// What a robustness study needs of tokens: the loss as a function of their vectors.
 #[test]
 fn gradients_reach_the_embedding() -> Result<()> {
     let tokens = Tensor::arange(12, (Kind::Int64, Device::Cpu)).view([1, 12]).remainder(11);
-    for backbone in ALL {
+    // SampleRNN takes the codes themselves.
+    for backbone in ALL.into_iter().filter(|&backbone| backbone != "samplernn") {
         let (_, network) = network(backbone, &json!({}), TOKENS);
         let embedded = network.embed(&tokens)?.detach().set_requires_grad(true);
         let y = network.from_embedded(&embedded, &Pass::eval())?;
@@ -158,7 +252,7 @@ fn traces(backbone: &str, changes: &Value, condition: &Tensor, parts: bool) -> R
 
 #[test]
 fn a_condition_reaches_every_block_and_gradients_flow_back_with_recomputation_as_without() {
-    for backbone in ALL {
+    for backbone in BLOCKS {
         for condition in [normal(12, &[2, 5]), normal(13, &[2, 5, 24])] {
             for parts in [false, true] {
                 let run = |changes: Value| traces(backbone, &changes, &condition, parts).unwrap();

@@ -7,7 +7,8 @@ use models::backbone::baseline::Baseline;
 use models::backbone::dilated::Dilated;
 use models::backbone::heads::Heads;
 use models::backbone::linear_attention::{self, LinearAttention};
-use models::backbone::recurrent::{Cell, Recurrent};
+use models::backbone::recurrent::Recurrent;
+use models::backbone::rnn::Cell;
 use parity::seeded;
 use s4_config::{
     AttentionConfig, Backbone, DilatedConfig, Input, NetworkConfig, Output, RecurrentConfig, Shape,
@@ -41,6 +42,7 @@ fn config(backbone: Backbone, bidirectional: bool) -> NetworkConfig {
     let attention = AttentionConfig { heads: 2, expand: 2, bidirectional };
     match backbone {
         Backbone::S4 | Backbone::Sashimi => config.layer.bidirectional = bidirectional,
+        Backbone::WaveNet | Backbone::SampleRnn => {}
         Backbone::Transformer | Backbone::LinearAttention => config.attention = Some(attention),
         Backbone::Lstm | Backbone::Gru => {
             config.recurrent = Some(RecurrentConfig { bidirectional });

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
+use super::weight::{Weight, uniform};
 use crate::gpu;
 use crate::params::{Hyper, Scope};
 
@@ -31,15 +32,6 @@ pub struct Linear {
     bias: Tensor,
 }
 
-#[derive(Debug)]
-enum Weight {
-    /// (out, in) or (out, in, 1).
-    Plain(Tensor),
-    /// Weight normalisation (Salimans and Kingma 2016): each row of `direction` (out, in) scaled
-    /// to the length `length` (out, 1).
-    Normed { length: Tensor, direction: Tensor },
-}
-
 impl Linear {
     /// Registers `weight` (out, in) and `bias` (out) of the scope, uniform in ±1/√in like
     /// `torch.nn.Linear`. `bias_hyper` says how the bias is optimised.
@@ -57,7 +49,7 @@ impl Linear {
     pub fn from_weight(scope: &mut Scope, weight: &Tensor, bias_hyper: Hyper) -> Result<Self> {
         let bias = Tensor::zeros([weight.size()[0]], (Kind::Float, Device::Cpu));
         Ok(Self {
-            weight: Weight::Plain(scope.parameter("weight", weight, Hyper::GLOBAL)?),
+            weight: Weight::plain(scope, weight)?,
             bias: scope.parameter("bias", &bias, bias_hyper)?,
         })
     }
@@ -89,25 +81,20 @@ impl Linear {
     ) -> Result<Self> {
         let (weight, bias) = initial(&[output, input]);
         let bias = scope.parameter("bias", &bias, bias_hyper)?;
-        let length = scope.parameter("weight_g", &row_lengths(&weight), Hyper::GLOBAL)?;
-        let direction = scope.parameter("weight_v", &weight, Hyper::GLOBAL)?;
-        Ok(Self { weight: Weight::Normed { length, direction }, bias })
+        Ok(Self { weight: Weight::normed(scope, &weight)?, bias })
     }
 
     fn with_shape(scope: &mut Scope, shape: &[i64], bias_hyper: Hyper) -> Result<Self> {
         let (weight, bias) = initial(shape);
         Ok(Self {
-            weight: Weight::Plain(scope.parameter("weight", &weight, Hyper::GLOBAL)?),
+            weight: Weight::plain(scope, &weight)?,
             bias: scope.parameter("bias", &bias, bias_hyper)?,
         })
     }
 
     /// Inputs per position.
     pub fn inputs(&self) -> i64 {
-        match &self.weight {
-            Weight::Plain(weight) => weight.size()[1],
-            Weight::Normed { direction, .. } => direction.size()[1],
-        }
+        self.weight.shape()[1]
     }
 
     /// Kind and device of the parameters.
@@ -175,23 +162,12 @@ impl Linear {
 
     /// W (out, in).
     pub(super) fn matrix(&self) -> Tensor {
-        match &self.weight {
-            Weight::Plain(weight) => weight.flatten(1, -1),
-            Weight::Normed { length, direction } => direction * (length / row_lengths(direction)),
-        }
+        self.weight.tensor().flatten(1, -1)
     }
 }
 
 /// Weight of `shape` (out, in, …) and bias (out), uniform in ±1/√in.
 fn initial(shape: &[i64]) -> (Tensor, Tensor) {
     let bound = 1.0 / (shape[1] as f64).sqrt();
-    let cpu = (Kind::Float, Device::Cpu);
-    let weight = Tensor::rand(shape, cpu) * (2.0 * bound) - bound;
-    let bias = Tensor::rand([shape[0]], cpu) * (2.0 * bound) - bound;
-    (weight, bias)
-}
-
-/// Euclidean length of each row of (out, in), as (out, 1).
-fn row_lengths(matrix: &Tensor) -> Tensor {
-    matrix.square().sum_dim_intlist([1i64].as_slice(), true, None).sqrt()
+    (uniform(shape, bound), uniform(&shape[..1], bound))
 }

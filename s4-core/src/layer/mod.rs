@@ -18,6 +18,7 @@ pub mod residual;
 mod rows;
 pub mod s4_block;
 pub mod stack;
+pub mod weight;
 
 use anyhow::{Result, ensure};
 use s4_config::KernelMethod;
@@ -99,7 +100,8 @@ impl Pass {
     }
 }
 
-/// A map of sequences (B, H, L) to sequences of the same shape.
+/// A map of sequences (B, H, L) to sequences of the same length and, but for what takes codes and
+/// gives scores, as many channels.
 pub trait SequenceLayer: std::fmt::Debug {
     /// Applies the layer to whole sequences.
     ///
