@@ -175,6 +175,10 @@ impl NetworkConfig {
     pub fn depth(&self) -> i64 {
         match self.backbone() {
             Backbone::Sashimi => self.sashimi().n_layers,
+            Backbone::WaveNet => self.wavenet.clone().unwrap_or_default().dilations().len() as i64,
+            Backbone::SampleRnn => {
+                self.samplernn.clone().unwrap_or_default().frame_sizes.len() as i64 + 1
+            }
             _ => self.stack().n_layers,
         }
     }

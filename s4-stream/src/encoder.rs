@@ -13,6 +13,8 @@ pub(crate) enum Encoder {
     Codes { vectors: Vec<Lanes>, codes: usize },
     /// A linear map of vectors of real numbers.
     Values { linear: Linear, features: usize },
+    /// The number of every code as it is, before others that are not used.
+    Numbers { codes: usize },
 }
 
 /// What goes in at one position of some sequences.
@@ -25,8 +27,18 @@ pub(crate) enum Inputs<'a> {
 }
 
 impl Encoder {
+    /// That of a network of `width` channels: a linear map where it has a bias.
+    pub fn read(place: &Place, width: usize) -> Result<Self> {
+        if place.has("bias") { Self::values(place, width) } else { Self::codes(place, width) }
+    }
+
+    /// None, for a backbone that takes numbers below `codes`.
+    pub fn numbers(codes: usize) -> Self {
+        Encoder::Numbers { codes }
+    }
+
     /// An embedding: `weight` (codes, H).
-    pub fn codes(place: &Place, width: usize) -> Result<Self> {
+    fn codes(place: &Place, width: usize) -> Result<Self> {
         let rows = place.rows("weight", width)?;
         let codes = rows.len() / width;
         ensure!(codes <= 1 << 16, "the encoder has {codes} codes, which must fit 16 bits");
@@ -35,7 +47,7 @@ impl Encoder {
     }
 
     /// A linear map: `weight` (H, features) and `bias` (H).
-    pub fn values(place: &Place, width: usize) -> Result<Self> {
+    fn values(place: &Place, width: usize) -> Result<Self> {
         let shape = place.shape("weight")?;
         let features = shape.get(1).copied().unwrap_or_default();
         ensure!(
@@ -51,7 +63,7 @@ impl Encoder {
     /// embedding stays: only one of its vectors is read per position.
     pub fn round(&mut self, arena: &mut Arena) {
         match self {
-            Encoder::Codes { .. } => (),
+            Encoder::Codes { .. } | Encoder::Numbers { .. } => (),
             Encoder::Values { linear, .. } => linear.round(arena),
         }
     }
@@ -59,7 +71,7 @@ impl Encoder {
     /// Numbers that go in per position.
     pub fn features(&self) -> usize {
         match self {
-            Encoder::Codes { .. } => 1,
+            Encoder::Codes { .. } | Encoder::Numbers { .. } => 1,
             Encoder::Values { features, .. } => *features,
         }
     }
@@ -67,7 +79,7 @@ impl Encoder {
     /// Lanes of scratch space that a sequence needs.
     pub fn scratch(&self) -> usize {
         match self {
-            Encoder::Codes { .. } => 0,
+            Encoder::Codes { .. } | Encoder::Numbers { .. } => 0,
             Encoder::Values { features, .. } => lanes(*features),
         }
     }
@@ -75,8 +87,8 @@ impl Encoder {
     /// Refuses what cannot predict the next code by as many logits as `outputs`.
     pub fn check_next(&self, outputs: usize) -> Result<()> {
         match *self {
-            Encoder::Codes { codes, .. } if codes == outputs => Ok(()),
-            Encoder::Codes { codes, .. } => bail!(
+            Encoder::Codes { codes, .. } | Encoder::Numbers { codes } if codes == outputs => Ok(()),
+            Encoder::Codes { codes, .. } | Encoder::Numbers { codes } => bail!(
                 "the model has {outputs} outputs for {codes} codes, so it does not predict the \
                  next one: if it is a classifier, load it as one (Model::load_classifier)"
             ),
@@ -90,7 +102,7 @@ impl Encoder {
     /// Refuses what cannot go in at a position of `batch` sequences.
     pub fn check(&self, inputs: Inputs, batch: usize) -> Result<()> {
         match (self, inputs) {
-            (Encoder::Codes { codes, .. }, Inputs::Codes(given)) => {
+            (Encoder::Codes { codes, .. } | Encoder::Numbers { codes }, Inputs::Codes(given)) => {
                 ensure!(
                     given.len() == batch,
                     "{batch} sequences need as many codes, got {}",
@@ -105,7 +117,7 @@ impl Encoder {
                 "{batch} sequences need {features} values each, got {} in all",
                 given.len()
             ),
-            (Encoder::Codes { codes, .. }, Inputs::Values(_)) => {
+            (Encoder::Codes { codes, .. } | Encoder::Numbers { codes }, Inputs::Values(_)) => {
                 bail!("the model gets codes below {codes}, not values: step it by `step`")
             }
             (Encoder::Values { features, .. }, Inputs::Codes(_)) => bail!(
@@ -130,6 +142,11 @@ impl Encoder {
                     pack_into(given, vector);
                 }
                 linear.apply(isa, scratch, x);
+            }
+            (Encoder::Numbers { codes }, Inputs::Codes(given)) => {
+                for (x, &code) in x.chunks_exact_mut(lanes(*codes)).zip(given) {
+                    x[0].0[0] = f32::from(code);
+                }
             }
             _ => unreachable!("inputs are checked first"),
         }

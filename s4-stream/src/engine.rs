@@ -165,7 +165,9 @@ impl Engine {
 
     /// Goes back to before the first input of every sequence.
     pub fn reset(&mut self) {
-        parts(&mut self.first, &mut self.workers).for_each(|part| part.state.reset());
+        for part in parts(&mut self.first, &mut self.workers) {
+            part.state = self.network.state(part.sequences);
+        }
     }
 }
 

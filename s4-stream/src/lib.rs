@@ -1,9 +1,9 @@
 //! Trained models stepped sample by sample, without libtorch.
 //!
 //! A [`Model`] reads a run's `config.toml` and safetensors and computes what the recurrence of a
-//! SaShiMi or of a plain stack of S4 blocks computes, in float32: no tensors, no allocation in the
-//! loop, SIMD chosen at run time, threads over the sequences of a batch. This is what audio is
-//! generated with.
+//! SaShiMi, of a plain stack of S4 blocks, of WaveNet or of SampleRNN computes, in float32: no
+//! tensors, no allocation in the loop, SIMD chosen at run time, threads over the sequences of a
+//! batch. This is what audio is generated with.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -42,12 +42,14 @@
 //! bytes.
 //!
 //! Read in this order: `model` and `engine` (the outside), `settings` (what can be stepped),
-//! `network` (what is stepped), `stage` (the hourglass), `layer` (its parts), `ssm` (from parameters
-//! to recurrences), `simd` and `math` (below all that).
+//! `network` (what is stepped), `backbone` and below it `stage` (the hourglass), `wavenet` and
+//! `samplernn`, `layer` (their parts), `ssm` (from parameters to recurrences), `simd` and `math`
+//! (below all that).
 //!
 //! The coarser resolutions are computed only when a group of samples is complete, at every fourth or
 //! sixteenth sample, say: such samples take longer than the others.
 
+mod backbone;
 mod encoder;
 mod engine;
 mod layer;
@@ -56,11 +58,13 @@ mod model;
 mod network;
 mod pooling;
 mod precision;
+mod samplernn;
 mod settings;
 mod simd;
 mod ssm;
 mod stage;
 mod state_tensors;
+mod wavenet;
 mod weights;
 
 pub use engine::Engine;

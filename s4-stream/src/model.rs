@@ -9,7 +9,8 @@ use crate::engine::{self, Engine};
 use crate::network::{Network, Task};
 use crate::precision::Precision;
 
-/// A trained SaShiMi or stack of S4 blocks, ready to be stepped. Copies share the weights.
+/// A trained SaShiMi, stack of S4 blocks, WaveNet or SampleRNN, ready to be stepped. Copies share the
+/// weights.
 ///
 /// It predicts the next code ([`Self::load`]) or the class of the sequence so far
 /// ([`Self::load_classifier`]).
@@ -18,7 +19,10 @@ use crate::precision::Precision;
 /// back: the states (B, H, N) of the S4 layers on the way down; the vectors (B, H) that wait to be
 /// pooled, fewer than a group; everything of the coarser resolutions; the outputs (B, H, s) of the
 /// coarser resolutions for the present group of s positions; the states of the S4 layers on the way
-/// up. Those of a stack are the states (B, H, N) of its blocks. A classifier that does not decode
+/// up. Those of a stack are the states (B, H, N) of its blocks. WaveNet has one: what the filters of
+/// all layers still see, (B, residual channels, receptive field - 1). SampleRNN has the
+/// last codes (B, ·), fewer by one than in its longest frame, and of each tier, the lowest first, the
+/// state (B, layers, H) and, if any, the vectors that it still has for the tier below, (B, H, ·). A classifier that does not decode
 /// the last output has one more: the first output or the sum of all so far, (B, H).
 #[derive(Debug, Clone)]
 pub struct Model(Arc<Network>);

@@ -5,18 +5,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
-use s4_config::{Backbone, NetworkConfig, Pooling};
+use anyhow::{Context, Result, ensure};
+use s4_config::{NetworkConfig, Pooling};
 
+use crate::backbone::{Backbone, BackboneState};
 use crate::encoder::{Encoder, Inputs};
-use crate::layer::block::Scratch;
 use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
 use crate::pooling::Pooled;
 use crate::precision::Precision;
 use crate::settings::{self, Quantity, size};
-use crate::simd::{Arena, Isa, Lanes, WIDTH};
-use crate::stage::{Stage, StageState};
+use crate::simd::{Arena, Isa, Lanes, WIDTH, lanes};
 use crate::state_tensors::StateTensors;
 use crate::weights::{Place, Weights};
 
@@ -31,10 +30,10 @@ pub(crate) enum Task {
 
 impl Task {
     /// The backbone of settings that name none.
-    fn backbone(self) -> Backbone {
+    fn backbone(self) -> s4_config::Backbone {
         match self {
-            Task::NextCode => Backbone::Sashimi,
-            Task::Classes => Backbone::S4,
+            Task::NextCode => s4_config::Backbone::Sashimi,
+            Task::Classes => s4_config::Backbone::S4,
         }
     }
 }
@@ -44,16 +43,17 @@ impl Task {
 pub(crate) struct Network {
     pub isa: Isa,
     pub precision: Precision,
-    /// Channels H at the resolution of inputs and outputs.
+    /// Channels of the backbone's outputs.
     pub d_model: usize,
     /// Logits K of a sequence.
     pub outputs: usize,
     pub encoder: Encoder,
-    pub stage: Stage,
+    pub backbone: Backbone,
     /// After the last block.
     pub norm: Norm,
     pub pooling: Pooling,
-    pub decoder: Linear,
+    /// None where the backbone gives the logits.
+    pub decoder: Option<Linear>,
     /// What the outputs are where they are values; none where they are logits.
     pub quantities: Vec<Quantity>,
 }
@@ -61,9 +61,8 @@ pub(crate) struct Network {
 /// What a network remembers of some sequences, and scratch space.
 #[derive(Debug)]
 pub(crate) struct NetworkState {
-    stage: StageState,
+    backbone: BackboneState,
     pooled: Pooled,
-    scratch: Scratch,
     encoding: Vec<Lanes>,
     x: Vec<Lanes>,
     normed: Vec<Lanes>,
@@ -109,19 +108,13 @@ impl Network {
 
     fn read(place: &Place, config: &NetworkConfig, task: Task) -> Result<Self> {
         let d_model = size(config.width());
-        let (encoder, decoder) = (place.sub("encoder"), place.sub("decoder"));
-        ensure!(
-            !decoder.has("retrieval.classifier.0.weight"),
-            "the decoder compares two whole sequences: it has no logits for one that is stepped"
-        );
-        let encoder = if encoder.has("bias") {
-            Encoder::values(&encoder, d_model)?
-        } else {
-            Encoder::codes(&encoder, d_model)?
-        };
-        let (backbone, decoder) = (place.sub("model"), decoder.sub("output_transform"));
-        let outputs = decoder.shape("weight")?.first().copied().unwrap_or_default();
-        ensure!(outputs > 0, "the decoder has no outputs");
+        let has_ends = config.backbone() != s4_config::Backbone::SampleRnn;
+        let encoder =
+            has_ends.then(|| Encoder::read(&place.sub("encoder"), d_model)).transpose()?;
+        let (backbone, norm, width) = Backbone::read(&place.sub("model"), config)?;
+        let encoder = encoder.unwrap_or_else(|| Encoder::numbers(width));
+        let decoder = has_ends.then(|| decoder(&place.sub("decoder"), width)).transpose()?;
+        let outputs = decoder.as_ref().map_or(width, |(_, outputs)| *outputs);
         let pooling = match task {
             Task::Classes => config.pooling.unwrap_or_default(),
             Task::NextCode => {
@@ -129,26 +122,21 @@ impl Network {
                 Pooling::Last
             }
         };
-        let (stage, norm) = match config.backbone() {
-            Backbone::Sashimi => Stage::sashimi(&backbone, &config.sashimi())?,
-            Backbone::S4 => Stage::stack(&backbone, &config.stack(), &config.layer)?,
-            other => bail!("{} has no steps", other.key()),
-        };
+        ensure!(
+            task == Task::NextCode || decoder.is_some(),
+            "{} predicts the next code, and classifies nothing",
+            config.name()
+        );
         Ok(Self {
             isa: Isa::detect(),
             precision: Precision::Float32,
-            d_model,
+            d_model: width,
             outputs,
             encoder,
-            stage,
+            backbone,
             norm,
             pooling,
-            decoder: Linear::read(
-                &decoder,
-                Stored::Plain,
-                Vectors::one(d_model),
-                Vectors::one(outputs),
-            )?,
+            decoder: decoder.map(|(decoder, _)| decoder),
             quantities: Vec::new(),
         })
     }
@@ -160,25 +148,26 @@ impl Network {
         network.precision = Precision::Int16;
         let arena = &mut Arena::default();
         network.encoder.round(arena);
-        network.stage.round(arena);
-        network.decoder.round(arena);
+        network.backbone.round(arena);
+        network.decoder.iter_mut().for_each(|decoder| decoder.round(arena));
         Arc::new(network)
     }
 
     /// Bytes of weights that are read per position, on average.
     pub fn bytes(&self) -> f64 {
-        self.stage.bytes() + self.decoder.bytes() as f64
+        self.backbone.bytes() + self.decoder.as_ref().map_or(0, Linear::bytes) as f64
     }
 
     /// The state of `batch` sequences before their first input.
     pub fn state(&self, batch: usize) -> NetworkState {
         let pooled = Pooled::new(self.pooling, batch * self.norm.lanes());
-        self.with_scratch(self.stage.state(batch), pooled, batch)
+        self.with_scratch(self.backbone.state(batch), pooled, batch)
     }
 
     /// The state of `batch` sequences that all stand where the only one of `state` stands.
     pub fn repeated(&self, state: &NetworkState, batch: usize) -> NetworkState {
-        self.with_scratch(state.stage.repeat(batch), state.pooled.repeat(batch), batch)
+        let backbone = self.backbone.repeated(&state.backbone, batch);
+        self.with_scratch(backbone, state.pooled.repeat(batch), batch)
     }
 
     /// The state of those of `batch` sequences after `position` inputs that `tensors` hold.
@@ -191,22 +180,21 @@ impl Network {
     ) -> Result<NetworkState> {
         let mut state = self.state(sequences.len());
         let mut tensors = StateTensors::new(tensors, batch, sequences);
-        self.stage.load(&mut state.stage, position, &mut tensors)?;
+        self.backbone.load(&mut state.backbone, position, &mut tensors)?;
         state.pooled.load(position, self.d_model, &mut tensors)?;
         tensors.finish()?;
         Ok(state)
     }
 
-    fn with_scratch(&self, stage: StageState, pooled: Pooled, batch: usize) -> NetworkState {
+    fn with_scratch(&self, backbone: BackboneState, pooled: Pooled, batch: usize) -> NetworkState {
         let buffer = |lanes| vec![Lanes::ZERO; batch * lanes];
         NetworkState {
-            stage,
+            backbone,
             pooled,
-            scratch: Scratch::new(batch, self.stage.scratch()),
             encoding: buffer(self.encoder.scratch()),
             x: buffer(self.norm.lanes()),
             normed: buffer(self.norm.lanes()),
-            logits: buffer(self.decoder.outputs()),
+            logits: buffer(lanes(self.outputs)),
         }
     }
 
@@ -218,12 +206,15 @@ impl Network {
 
     /// Logits or values (B, K) after the inputs of [`Self::encode`].
     pub fn step(&self, state: &mut NetworkState, logits: &mut [f32]) {
-        let NetworkState { stage, pooled, scratch, x, normed, logits: padded, .. } = state;
-        self.stage.step(self.isa, x, stage, scratch);
+        let NetworkState { backbone, pooled, x, normed, logits: padded, .. } = state;
+        self.backbone.step(self.isa, x, backbone);
         self.norm.apply(self.isa, x, normed);
         pooled.push(self.isa, normed);
-        self.decoder.apply(self.isa, normed, padded);
-        let padded = padded.chunks_exact(self.decoder.outputs());
+        match &self.decoder {
+            Some(decoder) => decoder.apply(self.isa, normed, padded),
+            None => padded.copy_from_slice(normed),
+        }
+        let padded = padded.chunks_exact(lanes(self.outputs));
         for (logits, padded) in logits.chunks_exact_mut(self.outputs).zip(padded) {
             for (logits, lanes) in logits.chunks_mut(WIDTH).zip(padded) {
                 logits.copy_from_slice(&lanes.0[..logits.len()]);
@@ -235,10 +226,15 @@ impl Network {
     }
 }
 
-impl NetworkState {
-    /// Goes back to before the first input.
-    pub fn reset(&mut self) {
-        self.stage.reset();
-        self.pooled.reset();
-    }
+/// Reads the map to logits, and their number.
+fn decoder(place: &Place, d_model: usize) -> Result<(Linear, usize)> {
+    ensure!(
+        !place.has("retrieval.classifier.0.weight"),
+        "the decoder compares two whole sequences: it has no logits for one that is stepped"
+    );
+    let place = place.sub("output_transform");
+    let outputs = place.shape("weight")?.first().copied().unwrap_or_default();
+    ensure!(outputs > 0, "the decoder has no outputs");
+    let (x, y) = (Vectors::one(d_model), Vectors::one(outputs));
+    Ok((Linear::read(&place, Stored::Plain, x, y)?, outputs))
 }

@@ -65,6 +65,7 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
     let NetworkConfig {
         condition, layer,
         // Depth, width and wiring are stepped,
+        wavenet: _, samplernn: _,
         backbone: _, d_model: _, n_layers: _, norm: _, prenorm: _, pool: _, expand: _, ff: _,
         unet: _, variant: _, pooling: _,
         // these matter only to training,
@@ -85,10 +86,14 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
     } = ssm;
     let backbone = config.backbone();
     ensure!(
-        backbone.is_ssm(),
-        "model.backbone = \"{}\" cannot be stepped; \"s4\" and \"sashimi\" can",
+        backbone.is_ssm() || matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn),
+        "model.backbone = \"{}\" cannot be stepped; \"s4\", \"sashimi\", \"wavenet\" and \
+         \"samplernn\" can",
         backbone.key()
     );
+    if !backbone.is_ssm() {
+        return Ok(());
+    }
     ensure!(condition.is_none(), "model.condition cannot be stepped: steps take inputs alone");
     ensure!(
         !bidirectional,

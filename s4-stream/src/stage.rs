@@ -303,23 +303,6 @@ impl StageState {
             })),
         }
     }
-
-    /// Goes back to before the first input.
-    pub fn reset(&mut self) {
-        let clear = |states: &mut Vec<Vec<Lanes>>| {
-            states.iter_mut().for_each(|state| state.fill(Lanes::ZERO));
-        };
-        match self {
-            StageState::Centre(state) => clear(&mut state.blocks),
-            StageState::Level(state) => {
-                clear(&mut state.down);
-                clear(&mut state.up);
-                state.inner.reset();
-                state.phase = 0;
-                state.pending.fill(Lanes::ZERO);
-            }
-        }
-    }
 }
 
 /// Reads the stages in the order in which the official code numbers them.

@@ -93,6 +93,23 @@ impl Place<'_> {
         Ok(values)
     }
 
+    /// The tensor `weight`; or, with weight normalisation, each `weight_v[i]` scaled to the length
+    /// `weight_g[i]`.
+    pub fn weight(&self, shape: &[usize], normed: bool) -> Result<Vec<f64>> {
+        if !normed {
+            return self.tensor("weight", shape);
+        }
+        let mut weight = self.tensor("weight_v", shape)?;
+        let mut of_lengths = vec![1; shape.len()];
+        of_lengths[0] = shape[0];
+        let lengths = self.tensor("weight_g", &of_lengths)?;
+        for (row, length) in weight.chunks_exact_mut(shape[1..].iter().product()).zip(lengths) {
+            let scale = length / row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            row.iter_mut().for_each(|x| *x *= scale);
+        }
+        Ok(weight)
+    }
+
     /// The matrix `name` of any number of rows and `columns` columns.
     pub fn rows(&self, name: &str, columns: usize) -> Result<Vec<f64>> {
         let (found, values) = self.any(name)?;

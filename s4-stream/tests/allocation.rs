@@ -6,6 +6,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use s4_stream::Model;
 use support::Shape;
 
 struct Counting;
@@ -32,9 +33,11 @@ static ALLOCATOR: Counting = Counting;
 /// The only test of this program: others would allocate beside it.
 #[test]
 fn steps_allocate_nothing() {
-    let shape = Shape { pool: Some(vec![2, 3]), d_model: 24, n_layers: 2, d_state: 8, levels: 16 };
-    let model = s4_stream::Model::new(&shape.config(), &shape.weights(0)).unwrap();
-    for threads in [1, 2] {
+    let shape = Shape { pool: Some(vec![2, 3]), d_model: 24, n_layers: 2, d_state: 8, levels: 18 };
+    let models = [(shape.config(), shape.weights(0))].into_iter().chain(support::baselines());
+    let models: Vec<_> =
+        models.map(|(config, weights)| Model::new(&config, &weights).unwrap()).collect();
+    for (model, threads) in models.iter().flat_map(|model| [(model, 1), (model, 2)]) {
         let mut engine = model.engine_on(5, threads).unwrap();
         let mut step = |i: u16| {
             let logits = engine.step(&[0, 1, 2, 3, i % 16]).unwrap();

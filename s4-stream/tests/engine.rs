@@ -13,6 +13,13 @@ fn model() -> Model {
     Model::new(&shape().config(), &shape().weights(0)).unwrap()
 }
 
+/// One of each kind.
+fn models() -> Vec<Model> {
+    let baselines = support::baselines();
+    let baselines = baselines.iter().map(|(config, weights)| Model::new(config, weights).unwrap());
+    std::iter::once(model()).chain(baselines).collect()
+}
+
 /// Logits of `steps` steps; sequence s has the codes s, 2 s, 3 s, ….
 fn run(engine: &mut Engine, first: usize, steps: usize) -> Vec<Vec<f32>> {
     let code = |sequence, step| ((first + sequence) * (step + 1) % 18) as u16;
@@ -26,9 +33,12 @@ fn run(engine: &mut Engine, first: usize, steps: usize) -> Vec<Vec<f32>> {
 
 #[test]
 fn sequences_do_not_depend_on_what_is_beside_them() {
-    let model = model();
-    let levels = model.outputs();
-    for (batch, threads) in [(2, 1), (3, 2), (7, 1), (7, 3)] {
+    let sizes = [(2, 1), (3, 2), (7, 1), (7, 3)];
+    let models = models();
+    let cases =
+        models.iter().flat_map(|model| sizes.map(|(batch, threads)| (model, batch, threads)));
+    for (model, batch, threads) in cases {
+        let levels = model.outputs();
         let together = run(&mut model.engine_on(batch, threads).unwrap(), 0, 40);
         for sequence in 0..batch {
             let alone = run(&mut model.engine_on(1, 1).unwrap(), sequence, 40);
@@ -44,24 +54,31 @@ fn sequences_do_not_depend_on_what_is_beside_them() {
 
 #[test]
 fn threads_and_fresh_starts_change_nothing() {
-    let model = model();
-    let expected = run(&mut model.engine_on(8, 1).unwrap(), 0, 40);
-    let mut engine = model.engine_on(8, 2).unwrap();
-    assert_eq!(run(&mut engine, 0, 40), expected);
-    assert_ne!(run(&mut engine, 0, 40), expected, "there is a state");
-    // In the midst of a group of pooled positions.
-    run(&mut engine, 0, 5);
-    engine.reset();
-    assert_eq!(run(&mut engine, 0, 40), expected);
+    for model in models() {
+        let expected = run(&mut model.engine_on(8, 1).unwrap(), 0, 40);
+        let mut engine = model.engine_on(8, 2).unwrap();
+        assert_eq!(run(&mut engine, 0, 40), expected);
+        assert_ne!(run(&mut engine, 0, 40), expected, "there is a state");
+        // In the midst of a group of pooled positions, or of a frame.
+        run(&mut engine, 0, 5);
+        engine.reset();
+        assert_eq!(run(&mut engine, 0, 40), expected);
+    }
 }
 
 #[test]
 fn rounded_weights_are_a_model_of_its_own() {
-    let model = model();
+    // What codes contribute to SampleRNN's input stays as it is.
+    for (model, share) in models().iter().zip([0.8, 0.8, 1.0]) {
+        rounded(model, share);
+    }
+}
+
+fn rounded(model: &Model, share: f64) {
     let expected = run(&mut model.engine_on(3, 2).unwrap(), 0, 40);
     let rounded = model.clone().int16();
     assert_eq!((model.precision(), rounded.precision()), (Precision::Float32, Precision::Int16));
-    assert!(rounded.bytes_per_sample() < 0.8 * model.bytes_per_sample());
+    assert!(rounded.bytes_per_sample() < share * model.bytes_per_sample());
     assert_eq!(run(&mut model.engine_on(3, 2).unwrap(), 0, 40), expected, "copies stay");
 
     let found = run(&mut rounded.engine_on(3, 2).unwrap(), 0, 40);
@@ -75,7 +92,10 @@ fn rounded_weights_are_a_model_of_its_own() {
 
 #[test]
 fn a_beginning_can_be_continued_in_several_ways() {
-    let model = model();
+    models().iter().for_each(continued);
+}
+
+fn continued(model: &Model) {
     let levels = model.outputs();
     let mut begun = model.engine(1).unwrap();
     // In the midst of a group of pooled positions.

@@ -159,13 +159,28 @@ pub struct Preset {
     text: &'static str,
 }
 
+/// The preset whose file in `configs/audio` has this name.
+macro_rules! preset {
+    ($name:literal) => {
+        Preset { name: $name, text: include_str!(concat!("../../configs/audio/", $name, ".toml")) }
+    };
+}
+
 /// All presets.
 pub const PRESETS: &[Preset] = &[
-    Preset { name: "small", text: include_str!("../../configs/audio/small.toml") },
-    Preset { name: "sc09", text: include_str!("../../configs/audio/sc09.toml") },
-    Preset { name: "sc09-unet", text: include_str!("../../configs/audio/sc09-unet.toml") },
-    Preset { name: "youtubemix", text: include_str!("../../configs/audio/youtubemix.toml") },
-    Preset { name: "beethoven", text: include_str!("../../configs/audio/beethoven.toml") },
+    preset!("small"),
+    preset!("small-wavenet"),
+    preset!("small-samplernn"),
+    preset!("sc09"),
+    preset!("sc09-unet"),
+    preset!("sc09-wavenet"),
+    preset!("sc09-samplernn"),
+    preset!("youtubemix"),
+    preset!("youtubemix-wavenet"),
+    preset!("youtubemix-samplernn"),
+    preset!("beethoven"),
+    preset!("beethoven-wavenet"),
+    preset!("beethoven-samplernn"),
 ];
 
 impl Preset {
@@ -197,7 +212,15 @@ impl Preset {
 impl run::Experiment for Experiment {
     fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
         let (mut model, line) = self.model.clone().settle(Backbone::Sashimi, set)?;
-        model.encoder.get_or_insert_default();
+        if let Some(samplernn) = &mut model.samplernn {
+            ensure!(
+                !set.contains(&"model.samplernn.companding"),
+                "model.samplernn.companding is that of the data: set data.companding instead"
+            );
+            samplernn.companding = self.data.companding;
+        } else {
+            model.encoder.get_or_insert_default();
+        }
         self.model = model;
         Ok(line)
     }
@@ -215,8 +238,8 @@ impl run::Experiment for Experiment {
             let stride = self.model.stride() as usize;
             ensure!(
                 segment > 0 && segment.is_multiple_of(stride),
-                "data.segment is {segment}; it must be a multiple of all pooling factors together \
-                 ({stride})"
+                "data.segment is {segment}; it must be a multiple of {stride}, all pooling factors or \
+                 frame sizes together"
             );
         }
         ensure!(val_count != Some(0), "data.val_count is 0; it must be at least 1");
@@ -247,6 +270,17 @@ mod tests {
     }
 
     #[test]
+    fn frames_are_heard_as_the_data_is_written() {
+        let linear = "data.companding=\"linear\"".to_owned();
+        let preset = Preset::find("small-samplernn").unwrap();
+        let model = preset.load(&[linear]).unwrap().value.model;
+        assert_eq!(model.samplernn.unwrap().companding, Companding::Linear);
+        let own = "model.samplernn.companding=\"linear\"".to_owned();
+        let error = format!("{:#}", preset.load(&[own]).unwrap_err());
+        assert!(error.contains("set data.companding"), "{error}");
+    }
+
+    #[test]
     fn contradictions_are_named() {
         let wrong = [
             ("data.bits=1", "bits"),
@@ -255,6 +289,7 @@ mod tests {
             ("data.val_count=0", "data.val_count"),
             ("model.layer.bidirectional=true", "bidirectional"),
             ("model.pool=[0]", "pool"),
+            ("model.wavenet.layers=5", "model.wavenet"),
             ("preview.seconds=0.0", "preview.seconds"),
             ("data.lenght=5", "length"),
         ];

@@ -15,6 +15,11 @@ pub(crate) fn add_gated(isa: Isa, x: &mut [Lanes], gated: &[Lanes], width: usize
     isa.run(AddGated { x, gated, width });
 }
 
+/// y = tanh(a) σ(b) for sequences of pairs of vectors (a, b), each as wide as y's.
+pub(crate) fn gate(isa: Isa, y: &mut [Lanes], pairs: &[Lanes], width: usize) {
+    isa.run(Gate { y, pairs, width });
+}
+
 struct Activate<'a> {
     activation: Activation,
     x: &'a mut [Lanes],
@@ -33,6 +38,26 @@ impl Kernel for Activate<'_> {
                 Activation::Id => x,
             };
             s.store(y, lanes);
+        }
+    }
+}
+
+struct Gate<'a> {
+    y: &'a mut [Lanes],
+    pairs: &'a [Lanes],
+    width: usize,
+}
+
+impl Kernel for Gate<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let sequences = self.y.chunks_exact_mut(self.width);
+        for (y, pair) in sequences.zip(self.pairs.chunks_exact(2 * self.width)) {
+            let (a, b) = pair.split_at(self.width);
+            for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+                let product = s.mul(tanh(s, s.load(a)), sigmoid(s, s.load(b)));
+                s.store(product, y);
+            }
         }
     }
 }

@@ -89,15 +89,7 @@ impl Linear {
         let weight = match stored {
             Stored::Plain => place.tensor("weight", &[rows, columns])?,
             Stored::Pointwise => place.tensor("weight", &[rows, columns, 1])?,
-            Stored::WeightNormed => {
-                let mut weight = place.tensor("weight_v", &[rows, columns])?;
-                let lengths = place.tensor("weight_g", &[rows, 1])?;
-                for (row, length) in weight.chunks_exact_mut(columns).zip(lengths) {
-                    let scale = length / row.iter().map(|x| x * x).sum::<f64>().sqrt();
-                    row.iter_mut().for_each(|x| *x *= scale);
-                }
-                weight
-            }
+            Stored::WeightNormed => place.weight(&[rows, columns], true)?,
         };
         let bias = place.tensor("bias", &[rows])?;
         let weight = |row: usize, column: usize| weight[row * columns + column] as f32;
@@ -105,7 +97,8 @@ impl Linear {
         Ok(Self::new(inputs, outputs, weight, |row| bias[row] as f32, keep))
     }
 
-    fn new(
+    /// That of the weights of a row and a column and the biases of the rows, as they are stored.
+    pub fn new(
         inputs: Vectors,
         outputs: Vectors,
         weight: impl Fn(usize, usize) -> f32,
@@ -141,6 +134,11 @@ impl Linear {
         let (integers, scales) = (arena.keep(&integers), arena.keep(&scales));
         self.weights = Weights::Int16 { integers, scales };
         self.bias = arena.keep(&self.bias);
+    }
+
+    /// Lanes of an input vector.
+    pub fn inputs(&self) -> usize {
+        self.inputs
     }
 
     /// Lanes of an output vector.

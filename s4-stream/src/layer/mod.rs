@@ -3,6 +3,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod block;
+pub(crate) mod gru;
 pub(crate) mod linear;
 pub(crate) mod norm;
 mod recurrence;

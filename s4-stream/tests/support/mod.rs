@@ -91,6 +91,54 @@ impl Shape {
     }
 }
 
+/// WaveNet and SampleRNN of 18 codes: `config.toml` and a safetensors file.
+pub fn baselines() -> [(String, Vec<u8>); 2] {
+    let levels = 18;
+    let file = || File { rng: ChaCha8Rng::seed_from_u64(1), tensors: Vec::new() };
+
+    let (h, r, d, s, e) = (6, 5, 7, 9, 4);
+    let config = format!(
+        "[model]\nbackbone = \"wavenet\"\nd_model = {h}\n[model.wavenet]\nlayers = 3\nblocks = 2\n\
+         residual_channels = {r}\ndilation_channels = {d}\nskip_channels = {s}\n\
+         end_channels = {e}\nbias = true\n"
+    );
+    let mut wavenet = file();
+    wavenet.uniform("encoder.weight", &[levels, h], 1.7);
+    wavenet.weight("model.start_conv", &[r, h, 1]);
+    for i in 0..6 {
+        wavenet.weight(&format!("model.filter_convs.{i}"), &[d, r, 2]);
+        wavenet.weight(&format!("model.gate_convs.{i}"), &[d, r, 2]);
+        wavenet.weight(&format!("model.residual_convs.{i}"), &[r, d, 1]);
+        wavenet.weight(&format!("model.skip_convs.{i}"), &[s, d, 1]);
+    }
+    wavenet.weight("model.end_conv_1", &[e, s, 1]);
+    wavenet.weight("model.end_conv_2", &[h, e, 1]);
+    wavenet.linear("decoder.output_transform", h, levels);
+
+    let frames = format!(
+        "[model]\nbackbone = \"samplernn\"\nd_model = {d}\n[model.samplernn]\n\
+         frame_sizes = [2, 3]\nd_hidden = {h}\nlearn_h0 = false\nweight_norm = false\n"
+    );
+    let mut samplernn = file();
+    for (i, (ratio, frame)) in [(2, 2), (3, 6)].into_iter().enumerate() {
+        let tier = format!("model.frame_level_rnns.{i}");
+        samplernn.weight(&format!("{tier}.input_expand"), &[h, frame, 1]);
+        for kind in ["ih", "hh"] {
+            samplernn.uniform(&format!("{tier}.rnn.weight_{kind}_l0"), &[3 * h, h], 0.5);
+            samplernn.uniform(&format!("{tier}.rnn.bias_{kind}_l0"), &[3 * h], 0.5);
+        }
+        samplernn.uniform(&format!("{tier}.upsampling.conv_t.weight"), &[h, h, ratio], 0.5);
+        samplernn.uniform(&format!("{tier}.upsampling.bias"), &[h, ratio], 0.5);
+    }
+    let samples = "model.sample_level_mlp";
+    samplernn.uniform(&format!("{samples}.embedding.weight"), &[levels, d], 1.7);
+    samplernn.uniform(&format!("{samples}.input.weight"), &[h, d, 2], 0.5);
+    samplernn.weight(&format!("{samples}.hidden"), &[h, h, 1]);
+    samplernn.weight(&format!("{samples}.output"), &[levels, h, 1]);
+
+    [(config, wavenet.bytes()), (frames, samplernn.bytes())]
+}
+
 struct File {
     rng: ChaCha8Rng,
     tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,

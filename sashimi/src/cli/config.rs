@@ -15,7 +15,8 @@ pub(super) struct Args {
     /// Folder of a run, or its name below runs/: its settings rather than a preset's
     #[arg(value_name = "RUN", conflicts_with = "preset")]
     run: Option<String>,
-    /// small, sc09, sc09-unet, youtubemix or beethoven
+    /// small, sc09, sc09-unet, youtubemix, beethoven; all but sc09-unet also with -wavenet or
+    /// -samplernn behind
     #[arg(long, value_name = "NAME", default_value = "small")]
     preset: String,
 }

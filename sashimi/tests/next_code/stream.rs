@@ -164,7 +164,27 @@ fn settings() -> Vec<Value> {
             json!({"mode": "s4d", "init": "diag-real", "is_real": true, "d_state": 5}),
         ),
         small(none(), none(), json!({"init": "dplr-lin", "rank": 3, "real_transform": "softplus"})),
+        wavenet(json!({"layers": 3, "blocks": 2})),
+        wavenet(json!({"layers": 2, "blocks": 3, "kernel_size": 3, "bias": true})),
+        wavenet(json!({"layers": 4, "blocks": 1, "kernel_size": 1})),
+        samplernn(json!({"frame_sizes": [2, 3], "n_rnn": 2})),
+        samplernn(json!({"frame_sizes": [4, 1, 3], "learn_h0": false, "companding": "a-law"})),
+        samplernn(json!({"frame_sizes": [3], "weight_norm": false, "companding": "linear"})),
+        samplernn(json!({"frame_sizes": [1, 4], "embed_frames": true})),
+        samplernn(json!({"frame_sizes": [2, 2, 2], "embed_frames": true, "weight_norm": false})),
     ]
+}
+
+fn wavenet(mut section: Value) -> Value {
+    for (key, size) in [("residual", 18), ("dilation", 7), ("skip", 33), ("end", 12)] {
+        section[format!("{key}_channels")] = json!(size);
+    }
+    json!({"backbone": "wavenet", "d_model": 20, "wavenet": section})
+}
+
+fn samplernn(mut section: Value) -> Value {
+    section["d_hidden"] = json!(18);
+    json!({"backbone": "samplernn", "d_model": 5, "samplernn": section})
 }
 
 #[test]
@@ -209,7 +229,7 @@ fn handed_over(settings: &Value, convolved: i64, stepped: i64) -> Result<(f64, f
 #[test]
 fn a_beginning_by_convolution_goes_on_by_steps() {
     for settings in settings() {
-        // All pooling factors together divide 24; 5 more codes end in the midst of groups.
+        // All pooling factors and frames together divide 24; 5 more codes end in the midst of groups.
         for (convolved, stepped) in [(240, 0), (24, 5)] {
             let (own, convolution) = handed_over(&settings, convolved, stepped)
                 .with_context(|| settings.to_string())

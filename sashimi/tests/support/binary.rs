@@ -42,10 +42,15 @@ pub fn sashimi(folder: &Path) -> Command {
 
 /// Training of a tiny model for `steps` steps on the audio in `data`, on the CPU.
 pub fn train_tiny(folder: &Path, data: &str, steps: u32) -> Command {
+    train_with(folder, data, steps, TINY)
+}
+
+/// The same of a model that is tiny by these settings.
+pub fn train_with(folder: &Path, data: &str, steps: u32, settings: &[&str]) -> Command {
     let mut command = sashimi(folder);
     command.args(["train", "--data", data, "--preset", "small", "--device", "cpu"]);
     command.args(["--max-steps", &steps.to_string()]);
-    set(&mut command, TINY);
+    set(&mut command, settings);
     command
 }
 

@@ -39,6 +39,8 @@ pub struct AdamWConfig {
     pub eps: f64,
     /// Largest joint L2 norm of the gradients, above 0; nothing is clipped where it is missing.
     pub clip_norm: Option<f64>,
+    /// Largest magnitude of an entry of a gradient, above 0; nothing is clipped where it is missing.
+    pub clip_value: Option<f64>,
 }
 
 impl AdamWConfig {
@@ -58,11 +60,13 @@ impl AdamWConfig {
                 "{name} is {value}; it must be at least 0 and below 1"
             );
         }
-        if let Some(norm) = self.clip_norm {
-            ensure!(
-                norm > 0.0,
-                "clip_norm is {norm}; it must be above 0 (leave it out to not clip)"
-            );
+        for (name, limit) in [("clip_norm", self.clip_norm), ("clip_value", self.clip_value)] {
+            if let Some(limit) = limit {
+                ensure!(
+                    limit > 0.0,
+                    "{name} is {limit}; it must be above 0 (leave it out to not clip)"
+                );
+            }
         }
         Ok(())
     }
@@ -302,7 +306,7 @@ impl AdamW {
 /// The optimiser in a few lines for the start of a run.
 impl fmt::Display for AdamW {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AdamWConfig { beta1, beta2, eps, clip_norm, .. } = &self.config;
+        let AdamWConfig { beta1, beta2, eps, clip_norm, clip_value, .. } = &self.config;
         f.write_str(match self.backend {
             Backend::Fused => "AdamW, fused",
             Backend::Plain => "AdamW, plain",
@@ -310,6 +314,9 @@ impl fmt::Display for AdamW {
         write!(f, ", betas ({beta1}, {beta2}), eps {eps:e}")?;
         if let Some(norm) = clip_norm {
             write!(f, ", gradient norm at most {norm}")?;
+        }
+        if let Some(value) = clip_value {
+            write!(f, ", gradients at most {value}")?;
         }
         write!(f, "\n{}", Summary(&self.groups))
     }

@@ -1,4 +1,5 @@
-//! Clipping of the gradient's norm (Pascanu et al. 2013). Off in all of the S4 papers' runs.
+//! Clipping of the gradient's norm (Pascanu et al. 2013) or values. Off in all of the S4 papers' runs;
+//! SampleRNN's are clipped by value.
 
 use anyhow::{Result, ensure};
 use s4_core::foreach;
@@ -34,4 +35,20 @@ pub fn clip_grad_norm<'a>(
         foreach::multiply(&grads.iter().collect::<Vec<_>>(), &factor)?;
     }
     Ok(Some(norm))
+}
+
+/// Limits every entry of all gradients to ±`max` (above 0), as PyTorch's `clip_grad_value_`.
+///
+/// # Errors
+/// If `max` is not above 0.
+pub fn clip_grad_value<'a>(params: impl IntoIterator<Item = &'a Tensor>, max: f64) -> Result<()> {
+    ensure!(
+        max > 0.0,
+        "the largest gradient is {max}; it must be above 0 (leave it out to not clip)"
+    );
+    let _guard = tch::no_grad_guard();
+    for mut grad in params.into_iter().map(Tensor::grad).filter(Tensor::defined) {
+        let _ = grad.f_clamp_(-max, max)?;
+    }
+    Ok(())
 }

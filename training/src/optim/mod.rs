@@ -1,4 +1,4 @@
-//! The optimiser: parameter groups, AdamW (fused and plain), gradient norm clipping.
+//! The optimiser: parameter groups, AdamW (fused and plain), gradient clipping.
 //!
 //! ```text
 //! ParamStore ── groups ──> Group { lr, weight_decay, names }
@@ -16,5 +16,5 @@ mod groups;
 mod plain;
 
 pub use adamw::{AdamW, AdamWConfig, Backend};
-pub use clip::clip_grad_norm;
+pub use clip::{clip_grad_norm, clip_grad_value};
 pub use groups::{Group, GroupConfig, Summary, group_parameters};

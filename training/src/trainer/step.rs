@@ -9,7 +9,7 @@ use super::feed::Feed;
 use super::report::{Lap, Norms};
 use crate::guard::Divergence;
 use crate::objective::Objective;
-use crate::optim::clip_grad_norm;
+use crate::optim::{clip_grad_norm, clip_grad_value};
 use crate::seed::seed_torch;
 use program::panics;
 
@@ -56,6 +56,9 @@ impl<O: Objective> Trainer<O> {
             None if !is_reported => None,
             limit => clip_grad_norm(self.optimizer.parameters(), limit.unwrap_or(f64::INFINITY))?,
         };
+        if let Some(limit) = self.config.optimizer.clip_value {
+            clip_grad_value(self.optimizer.parameters(), limit)?;
+        }
         let factor = self.lr_factor();
         let before = is_reported.then(|| self.optimizer.flat()).transpose()?;
         self.optimizer.step(factor)?;

@@ -79,8 +79,8 @@ fn two_steps_by_hand() -> Result<()> {
         let (lr, wd, b1, b2, eps) = (0.1, 0.5, 0.8, 0.9, 1e-3);
         let mut store = ParamStore::new(parity::device(), Kind::Double);
         let _ = store.root().parameter("p", &Tensor::from_slice(&[2.0f64]), Hyper::GLOBAL)?;
-        let config =
-            AdamWConfig { lr, weight_decay: wd, beta1: b1, beta2: b2, eps, clip_norm: None };
+        let betas = AdamWConfig { beta1: b1, beta2: b2, ..AdamWConfig::default() };
+        let config = AdamWConfig { lr, weight_decay: wd, eps, ..betas };
         let mut optimizer = AdamW::with_backend(&store, config, backend)?;
         let (mut p, mut m, mut v) = (2.0f64, 0.0f64, 0.0f64);
         for (t, g, factor) in [(1, 3.0, 1.0), (2, -0.5, 0.25)] {
@@ -267,6 +267,7 @@ fn misuse_is_reported() -> Result<()> {
         AdamWConfig { lr: -1.0, ..config() },
         AdamWConfig { beta2: 1.0, ..config() },
         AdamWConfig { clip_norm: Some(0.0), ..config() },
+        AdamWConfig { clip_value: Some(-1.0), ..config() },
     ] {
         AdamW::new(&store, bad).expect_err("out of range");
     }

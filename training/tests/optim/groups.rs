@@ -3,7 +3,9 @@
 use anyhow::Result;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Kind, Tensor};
-use training::optim::{AdamW, AdamWConfig, GroupConfig, Summary, clip_grad_norm, group_parameters};
+use training::optim::{
+    AdamW, AdamWConfig, GroupConfig, Summary, clip_grad_norm, clip_grad_value, group_parameters,
+};
 use training::train_config::TrainConfig;
 
 const SSM: Hyper = Hyper { lr: Some(0.001), weight_decay: Some(0.0) };
@@ -170,6 +172,18 @@ fn clipping_scales_to_the_norm() -> Result<()> {
     for (actual, raw) in grads(&params).iter().zip([3.0, 4.0]) {
         assert!((actual - raw * 0.5 / 5.000_001).abs() < 1e-12);
     }
+    Ok(())
+}
+
+#[test]
+fn clipping_limits_values() -> Result<()> {
+    let (_store, params) = three_and_four();
+    clip_grad_value(&params, 5.0)?;
+    assert_eq!(grads(&params), [3.0, 4.0]);
+    clip_grad_value(&params, 3.5)?;
+    assert_eq!(grads(&params), [3.0, 3.5]);
+    clip_grad_value(&[Tensor::from(1.0)], 1.0)?;
+    assert!(clip_grad_value(&params, 0.0).unwrap_err().to_string().contains("above 0"));
     Ok(())
 }
 
