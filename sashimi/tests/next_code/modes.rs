@@ -180,12 +180,22 @@ fn a_prefix_goes_through_by_convolution_as_by_steps() -> Result<()> {
 /// weight-normed: it has no lengths for their 1,152 rows.
 #[test]
 fn presets_have_the_published_sizes() -> Result<()> {
-    for (name, expected) in
-        [("sc09", 4_718_048), ("youtubemix", 4_718_048), ("sc09-unet", 6_787_488 + 1_152)]
-    {
+    let codes =
+        Shape { input: Input::Tokens { vocabulary: 256 }, output: Output::PerPosition(256) };
+    for (name, expected) in [
+        ("sc09", 4_718_048),
+        ("youtubemix", 4_718_048),
+        ("sc09-unet", 6_787_488 + 1_152),
+        ("sc09-wavenet", 4_113_152),
+        ("youtubemix-wavenet", 4_113_152),
+        ("beethoven-wavenet", 4_113_152),
+        ("sc09-samplernn", 35_034_624),
+        ("youtubemix-samplernn", 35_034_624),
+        ("beethoven-samplernn", 35_034_624),
+    ] {
         let config = Preset::find(name)?.load(&[])?.value.model;
         let mut store = ParamStore::new(Device::Cpu, Kind::Float);
-        let _model = seeded(1, || backbone::new(&mut store.root(), &config))?;
+        let _model = seeded(1, || backbone::new(&mut store.root(), &config, codes))?;
         assert_eq!(store.num_parameters(), expected, "{name}");
     }
     Ok(())
