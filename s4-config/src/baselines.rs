@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 
+use crate::check_sizes;
+
 /// Settings of softmax and linear attention.
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -41,6 +43,54 @@ impl AttentionConfig {
 pub struct RecurrentConfig {
     /// A second recurrence from the end, and a map of both to the model's width.
     pub bidirectional: bool,
+}
+
+/// Settings of a stack of recurrences, the baseline of one tier in the SampleRNN paper.
+#[derive(Debug, Clone, PartialEq, Eq, SmartDefault, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StackedRnnConfig {
+    /// `lstm` or `gru`.
+    pub rnn_type: RnnType,
+    /// Units of each recurrence; d_model where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_hidden: Option<i64>,
+    /// Every layer also sees the network's input, and the output is a sum of maps of all layers'
+    /// outputs, in place of the last one's.
+    #[default(true)]
+    pub skip_connections: bool,
+    /// Weight normalisation of the maps of the layers' outputs.
+    pub weight_norm: bool,
+    /// Whether the state before the first position is learned.
+    pub learn_h0: bool,
+    /// A last map from d_hidden to d_model channels.
+    pub output_linear: bool,
+}
+
+/// A recurrence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RnnType {
+    /// Long short-term memory (Hochreiter & Schmidhuber 1997).
+    Lstm,
+    /// Gated recurrent unit (Cho et al. 2014).
+    #[default]
+    Gru,
+}
+
+impl StackedRnnConfig {
+    /// Checks what the types cannot, for a model of `d_model` channels.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self, d_model: i64) -> Result<()> {
+        let d_hidden = self.d_hidden.unwrap_or(d_model);
+        check_sizes(&[("d_hidden", d_hidden)])?;
+        ensure!(
+            self.output_linear || d_hidden == d_model,
+            "d_hidden = {d_hidden} needs output_linear = true where d_model is {d_model}"
+        );
+        Ok(())
+    }
 }
 
 /// Settings of dilated convolutions.

@@ -25,7 +25,7 @@ mod ssm;
 mod stack;
 mod wavenet;
 
-pub use baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
+pub use baselines::{AttentionConfig, DilatedConfig, RecurrentConfig, RnnType, StackedRnnConfig};
 pub use block::{Activation, Convolution, FinalAct, KernelMethod, S4BlockConfig};
 pub use companding::Companding;
 pub use init::{BInit, Family, Init, InitArgs, Part};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig};
+use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig, StackedRnnConfig};
 use crate::block::{KernelMethod, S4BlockConfig};
 use crate::check_sizes;
 use crate::samplernn::SampleRnnConfig;
@@ -31,8 +31,8 @@ pub const ALIASES: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// What mixes the positions: `s4`, `sashimi`, or a baseline: `transformer`, `linear-attention`,
-    /// `lstm`, `gru`, `dilated` (convolutions), `wavenet`, `samplernn`. Default: `s4` for
-    /// classification, `sashimi` for audio.
+    /// `lstm`, `gru`, `dilated` (convolutions), `wavenet`, `samplernn`, `stacked-rnn`. Default: `s4`
+    /// for classification, `sashimi` for audio.
     #[serde(alias = "mixer")]
     pub backbone: Option<Backbone>,
     /// Width H: channels of every layer, or of SaShiMi's finest resolution, or of the vectors of codes
@@ -89,6 +89,8 @@ pub struct NetworkConfig {
     pub wavenet: Option<WaveNetConfig>,
     /// Tiers, of `samplernn`.
     pub samplernn: Option<SampleRnnConfig>,
+    /// The recurrences and what joins them, of `stacked-rnn`.
+    pub stacked_rnn: Option<StackedRnnConfig>,
 }
 
 /// What mixes the positions of a sequence.
@@ -117,6 +119,9 @@ pub enum Backbone {
     /// SampleRNN (Mehri et al. 2017); `[model.samplernn]`.
     #[serde(rename = "samplernn")]
     SampleRnn,
+    /// Recurrences on top of each other, all of which see the input (Mehri et al. 2017);
+    /// `[model.stacked_rnn]`.
+    StackedRnn,
 }
 
 impl Backbone {
@@ -132,12 +137,14 @@ impl Backbone {
             Backbone::Dilated => "dilated",
             Backbone::WaveNet => "wavenet",
             Backbone::SampleRnn => "samplernn",
+            Backbone::StackedRnn => "stacked-rnn",
         }
     }
 
     /// Whether it is a plain stack of residual blocks with norm and dropout.
     pub fn is_stack(self) -> bool {
-        !matches!(self, Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn)
+        use Backbone::{SampleRnn, Sashimi, StackedRnn, WaveNet};
+        !matches!(self, Sashimi | WaveNet | SampleRnn | StackedRnn)
     }
 
     /// Whether its layers are S4 blocks, which have a section of their own, and go on at other
@@ -196,6 +203,7 @@ impl NetworkConfig {
             (Backbone::Dilated, _) => "dilated convolution",
             (Backbone::WaveNet, _) => "WaveNet",
             (Backbone::SampleRnn, _) => "SampleRNN",
+            (Backbone::StackedRnn, _) => "stacked RNN",
         }
     }
 
@@ -220,13 +228,17 @@ impl NetworkConfig {
         self.d_model = Some(config.d_model);
         (self.pool, self.expand, self.ff, self.unet, self.variant) = (None, None, None, None, None);
         if !backbone.is_stack() {
-            (self.n_layers, self.norm, self.prenorm) = (None, None, None);
+            let has_layers = backbone == Backbone::StackedRnn;
+            self.n_layers = has_layers.then_some(config.n_layers);
+            (self.norm, self.prenorm) = (None, None);
             (self.dropout, self.tie_dropout, self.recompute) = (0.0, None, false);
-            if backbone == Backbone::WaveNet {
-                self.wavenet.get_or_insert_default();
-            } else {
-                self.samplernn.get_or_insert_default();
-                self.encoder = None;
+            match backbone {
+                Backbone::WaveNet => drop(self.wavenet.get_or_insert_default()),
+                Backbone::StackedRnn => drop(self.stacked_rnn.get_or_insert_default()),
+                _ => {
+                    self.samplernn.get_or_insert_default();
+                    self.encoder = None;
+                }
             }
             return self;
         }
@@ -234,7 +246,6 @@ impl NetworkConfig {
         self.norm = Some(config.norm);
         self.prenorm = Some(config.prenorm);
         match backbone {
-            Backbone::S4 | Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn => {}
             Backbone::Transformer | Backbone::LinearAttention => {
                 self.attention.get_or_insert_default();
             }
@@ -244,6 +255,7 @@ impl NetworkConfig {
             Backbone::Dilated => {
                 self.dilated.get_or_insert_default();
             }
+            _ => {}
         }
         self
     }
@@ -293,7 +305,7 @@ impl NetworkConfig {
             }
             Backbone::Lstm | Backbone::Gru => ("recurrent.bidirectional", recurrent),
             Backbone::Dilated => ("dilated.bidirectional", dilated),
-            Backbone::WaveNet | Backbone::SampleRnn => return None,
+            Backbone::WaveNet | Backbone::SampleRnn | Backbone::StackedRnn => return None,
         };
         looks_ahead.then_some(key)
     }
@@ -315,7 +327,11 @@ impl NetworkConfig {
         let is_stack = backbone.is_stack();
         let has_blocks = is_sashimi || is_stack;
         let keys = [
-            ("n_layers", self.n_layers.is_some() && !has_blocks),
+            (
+                "n_layers",
+                self.n_layers.is_some()
+                    && matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn),
+            ),
             ("dropout", self.dropout != 0.0 && !has_blocks),
             ("tie_dropout", self.tie_dropout.is_some() && !has_blocks),
             ("recompute", self.recompute && !has_blocks),
@@ -406,18 +422,23 @@ impl NetworkConfig {
             Backbone::SampleRnn => {
                 self.samplernn.clone().unwrap_or_default().validate().context("model.samplernn")
             }
+            Backbone::StackedRnn => {
+                let stacked = self.stacked_rnn.clone().unwrap_or_default();
+                stacked.validate(stack.d_model).context("model.stacked_rnn")
+            }
         }
     }
 
     /// Refuses sections of other backbones.
     fn check_sections(&self) -> Result<()> {
-        use Backbone::{Dilated, Gru, LinearAttention, Lstm, SampleRnn, Transformer, WaveNet};
-        let sections: [(_, _, &[Backbone]); 5] = [
+        use Backbone::*;
+        let sections: [(_, _, &[Backbone]); 6] = [
             ("attention", self.attention.is_some(), &[Transformer, LinearAttention]),
             ("recurrent", self.recurrent.is_some(), &[Lstm, Gru]),
             ("dilated", self.dilated.is_some(), &[Dilated]),
             ("wavenet", self.wavenet.is_some(), &[WaveNet]),
             ("samplernn", self.samplernn.is_some(), &[SampleRnn]),
+            ("stacked_rnn", self.stacked_rnn.is_some(), &[StackedRnn]),
         ];
         let backbone = self.backbone();
         for (section, given, owners) in sections {

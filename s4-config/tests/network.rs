@@ -2,11 +2,11 @@
 
 use s4_config::{
     AttentionConfig, Backbone, DilatedConfig, EncoderInit, Mode, NetworkConfig, NormKind, Pooling,
-    RecurrentConfig, SampleRnnConfig, SsmRate, Variant, WaveNetConfig,
+    RecurrentConfig, SampleRnnConfig, SsmRate, StackedRnnConfig, Variant, WaveNetConfig,
 };
 use serde::Deserialize;
 
-const BACKBONES: [Backbone; 9] = [
+const BACKBONES: [Backbone; 10] = [
     Backbone::S4,
     Backbone::Sashimi,
     Backbone::Transformer,
@@ -16,6 +16,7 @@ const BACKBONES: [Backbone; 9] = [
     Backbone::Dilated,
     Backbone::WaveNet,
     Backbone::SampleRnn,
+    Backbone::StackedRnn,
 ];
 
 fn parse(text: &str) -> NetworkConfig {
@@ -108,6 +109,10 @@ fn what_is_refused_is_named() {
         ("backbone = \"wavenet\"\ncondition = 3", "not for wavenet"),
         ("backbone = \"samplernn\"\nsamplernn.frame_sizes = []", "model.samplernn: frame_sizes"),
         ("backbone = \"samplernn\"\nsamplernn.frame_sizes = [9999, 9999]", "a product of at most"),
+        (
+            "backbone = \"stacked-rnn\"\nstacked_rnn.d_hidden = 5",
+            "model.stacked_rnn: d_hidden = 5 needs output_linear",
+        ),
         ("mixer = \"s4\"\nbackbone = \"s4\"", "duplicate field"),
     ] {
         let message = refusal(text);
@@ -187,7 +192,8 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
                 expected.unet = Some(false);
                 expected.variant = Some(Variant::Standalone);
             }
-            Backbone::WaveNet | Backbone::SampleRnn => {
+            Backbone::WaveNet | Backbone::SampleRnn | Backbone::StackedRnn => {
+                expected.n_layers = (backbone == Backbone::StackedRnn).then_some(6);
                 (expected.dropout, expected.tie_dropout) = (0.0, None);
             }
             _ => {
@@ -207,6 +213,7 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
             Backbone::Dilated => expected.dilated = Some(DilatedConfig::default()),
             Backbone::WaveNet => expected.wavenet = Some(WaveNetConfig::default()),
             Backbone::SampleRnn => expected.samplernn = Some(SampleRnnConfig::default()),
+            Backbone::StackedRnn => expected.stacked_rnn = Some(StackedRnnConfig::default()),
         }
         assert_eq!(complete, expected);
         assert_eq!(complete.clone().complete(Backbone::S4), complete, "its own backbone stays");

@@ -1,7 +1,7 @@
 //! What mixes the positions of a sequence: S4, SaShiMi, or a baseline that they are compared with.
 //!
-//! All but SaShiMi, WaveNet and SampleRNN are a plain stack of residual blocks with norm and dropout.
-//! Causal by default, like S4; `bidirectional` in a backbone's section lets it see the whole sequence.
+//! All but SaShiMi and the published baselines (WaveNet, SampleRNN and its stack of recurrences) are a
+//! plain stack of residual blocks with norm and dropout. Causal by default, like S4; `bidirectional` in a backbone's section lets it see the whole sequence.
 //! A layer of an attention model is two residual blocks, attention and a position-wise network.
 
 pub mod attention;
@@ -12,6 +12,7 @@ pub mod linear_attention;
 pub mod recurrent;
 pub mod rnn;
 pub mod samplernn;
+pub mod stacked_rnn;
 pub mod wavenet;
 
 use anyhow::Result;
@@ -32,6 +33,7 @@ use linear_attention::LinearAttention;
 use recurrent::Recurrent;
 use rnn::Cell;
 use samplernn::SampleRnn;
+use stacked_rnn::StackedRnn;
 use wavenet::WaveNet;
 
 /// Registers the backbone of `config` for data of this `shape`.
@@ -53,6 +55,11 @@ pub fn new(
             let samplernn = config.samplernn.clone().unwrap_or_default();
             return Ok(Box::new(SampleRnn::new(scope, config.width(), &samplernn, shape)?));
         }
+        Backbone::StackedRnn => {
+            let stacked = config.stacked_rnn.clone().unwrap_or_default();
+            let stacked = StackedRnn::new(scope, config.width(), config.depth(), &stacked)?;
+            return Ok(Box::new(Baseline(stacked)));
+        }
         _ => {}
     }
     let stack = config.stack();
@@ -73,9 +80,6 @@ fn layer(
     let recurrent = config.recurrent.clone().unwrap_or_default();
     let dilated = config.dilated.clone().unwrap_or_default();
     Ok(match config.backbone() {
-        Backbone::S4 | Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn => {
-            Box::new(S4Block::new(scope, width, &config.layer, dropout)?)
-        }
         Backbone::Transformer | Backbone::LinearAttention if i % 2 == 1 => {
             Box::new(FeedForward::new(scope, width, attention.expand, false, dropout)?)
         }
@@ -88,5 +92,6 @@ fn layer(
         Backbone::Lstm => Box::new(Baseline(Recurrent::new(scope, width, Cell::Lstm, &recurrent)?)),
         Backbone::Gru => Box::new(Baseline(Recurrent::new(scope, width, Cell::Gru, &recurrent)?)),
         Backbone::Dilated => Box::new(Baseline(Dilated::new(scope, width, i, &dilated)?)),
+        _ => Box::new(S4Block::new(scope, width, &config.layer, dropout)?),
     })
 }

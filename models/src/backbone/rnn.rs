@@ -16,7 +16,7 @@ pub enum Cell {
 
 impl Cell {
     /// Gates, and the candidate.
-    pub fn gates(self) -> i64 {
+    fn gates(self) -> i64 {
         match self {
             Cell::Lstm => 4,
             Cell::Gru => 3,
@@ -24,7 +24,7 @@ impl Cell {
     }
 
     /// Vectors of its state.
-    pub fn vectors(self) -> i64 {
+    fn vectors(self) -> i64 {
         match self {
             Cell::Lstm => 2,
             Cell::Gru => 1,
@@ -137,6 +137,11 @@ impl Rnn {
         self.width
     }
 
+    /// Vectors of a state.
+    pub fn vectors(&self) -> i64 {
+        self.cell.vectors() * self.layers
+    }
+
     /// Kind and device of the parameters.
     pub fn options(&self) -> (Kind, Device) {
         (self.parameters[0].kind(), self.parameters[0].device())
@@ -144,7 +149,7 @@ impl Rnn {
 
     /// A state of zeros for `batch` sequences.
     pub fn default_state(&self, batch: i64) -> Tensor {
-        Tensor::zeros([batch, self.cell.vectors() * self.layers, self.width], self.options())
+        Tensor::zeros([batch, self.vectors(), self.width], self.options())
     }
 
     /// x (B, L, in) from `state`, to outputs (B, L, H) and the next state.

@@ -11,7 +11,7 @@ use s4_core::recurrence::StepMode;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "s4",
     "sashimi",
     "transformer",
@@ -21,6 +21,7 @@ const ALL: [&str; 9] = [
     "dilated",
     "wavenet",
     "samplernn",
+    "stacked-rnn",
 ];
 /// Those of residual blocks, which can be given a condition.
 const BLOCKS: [&str; 7] =
@@ -38,6 +39,10 @@ fn network(backbone: &str, changes: &Value, shape: Shape) -> (ParamStore, Networ
     if backbone == "wavenet" {
         settings["wavenet"] = json!({"layers": 3, "blocks": 2, "residual_channels": 5,
             "dilation_channels": 6, "skip_channels": 7, "end_channels": 9, "bias": true});
+    }
+    if backbone == "stacked-rnn" {
+        settings["stacked_rnn"] = json!({"rnn_type": "lstm", "d_hidden": 5, "output_linear": true,
+            "learn_h0": true, "weight_norm": true});
     }
     if backbone == "samplernn" {
         settings["samplernn"] = json!({"frame_sizes": [2, 3], "n_rnn": 2, "d_hidden": 6});
@@ -137,7 +142,7 @@ fn samplernn_is_for_codes_and_their_next() {
 #[test]
 fn gradients_reach_every_parameter_of_the_published_baselines() -> Result<()> {
     let tokens = Tensor::arange(24, (Kind::Int64, Device::Cpu)).view([1, 24]).remainder(11);
-    for backbone in ["wavenet", "samplernn"] {
+    for backbone in ["wavenet", "samplernn", "stacked-rnn"] {
         let (store, network) = network(backbone, &json!({}), TOKENS);
         network.forward(&tokens, &Pass::train())?.square().sum(Kind::Double).backward();
         for (name, parameter, _) in store.parameters() {

@@ -175,13 +175,18 @@ fn every_backbone_trains_and_generates() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     let stepped = ["s4", "wavenet", "samplernn"];
-    let others = ["transformer", "linear-attention", "lstm", "gru", "dilated"];
+    let others = ["transformer", "linear-attention", "lstm", "gru", "dilated", "stacked-rnn"];
     for backbone in stepped.into_iter().chain(others) {
         let choice = format!("model.backbone=\"{backbone}\"");
         let segments = ["data.segment=64", "train.eval_every=2", "preview.seconds=0.01"];
         // The published baselines have depths of their own.
         let smaller: &[&str] = match backbone {
-            "wavenet" => &["model.wavenet.layers=4", "model.wavenet.skip_channels=16"],
+            "wavenet" => &[
+                "model.wavenet.layers=4",
+                "model.wavenet.blocks=1",
+                "model.wavenet.residual_channels=8",
+                "model.wavenet.skip_channels=16",
+            ],
             "samplernn" => &["model.samplernn.d_hidden=8", "model.samplernn.frame_sizes=[4, 2]"],
             _ => &["model.n_layers=1"],
         };
