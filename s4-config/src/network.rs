@@ -255,7 +255,11 @@ impl NetworkConfig {
             Backbone::Dilated => {
                 self.dilated.get_or_insert_default();
             }
-            _ => {}
+            Backbone::S4
+            | Backbone::Sashimi
+            | Backbone::WaveNet
+            | Backbone::SampleRnn
+            | Backbone::StackedRnn => {}
         }
         self
     }
@@ -431,7 +435,9 @@ impl NetworkConfig {
 
     /// Refuses sections of other backbones.
     fn check_sections(&self) -> Result<()> {
-        use Backbone::*;
+        use Backbone::{
+            Dilated, Gru, LinearAttention, Lstm, SampleRnn, StackedRnn, Transformer, WaveNet,
+        };
         let sections: [(_, _, &[Backbone]); 6] = [
             ("attention", self.attention.is_some(), &[Transformer, LinearAttention]),
             ("recurrent", self.recurrent.is_some(), &[Lstm, Gru]),

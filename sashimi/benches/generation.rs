@@ -1,15 +1,16 @@
-//! Speed of generation with the eight-layer SaShiMi of the paper, random weights.
+//! Speed of generation with the eight-layer SaShiMi of the paper, and with WaveNet and SampleRNN of as
+//! many parameters; random weights.
 //!
 //! ```text
 //! cargo bench -p sashimi --bench generation --profile dev [-- [--quick] [--json FILE] [--out DIR] [FILTER]]
 //! ```
 //!
-//! FILTER keeps the entries whose name, such as `sashimi/1/1/engine`, contains it: batch, threads,
-//! and what steps. The baseline is the same model stepped by libtorch operations, the recurrence as
+//! FILTER keeps the entries whose name, such as `sashimi/1/1/engine`, contains it: backbone, batch,
+//! threads, and what steps. The baseline is the same model stepped by libtorch operations, the recurrence as
 //! it is written; `engine` is the streaming engine, which has no libtorch, and `engine-int16` the same
 //! with weights of 16 bits.
 //!
-//! A single sequence cannot be faster than its weights are read from the caches: that bound is
+//! A single sequence of SaShiMi cannot be faster than its weights are read from the caches: that bound is
 //! measured by a sweep over as many bytes on one thread. Larger batches share what is read, and are
 //! compared with nothing.
 
@@ -17,7 +18,7 @@
 mod libtorch;
 
 use models::Network;
-use s4_config::{Backbone, Input, NetworkConfig, Output, Shape};
+use s4_config::{Backbone, Input, NetworkConfig, Output, SampleRnnConfig, Shape, WaveNetConfig};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -36,8 +37,8 @@ use tch::{Device, Kind};
 
 /// Codes of the model.
 const LEVELS: i64 = 256;
-/// Steps from one that computes all resolutions to the next: the pooling factors together.
-const GROUP: usize = 16;
+/// Steps from one that computes all resolutions and tiers to the next, of SaShiMi (16) and SampleRNN (32).
+const GROUP: usize = 32;
 const BASELINE: &str = "libtorch";
 const ENGINE: &str = "engine";
 const ENGINE_INT16: &str = "engine-int16";
@@ -75,15 +76,19 @@ fn bench(mut session: Session) -> Result<()> {
     let processors = std::thread::available_parallelism()?.get();
     let work = |bytes: f64| Work { bound: Bound::Cache, amount: GROUP as f64 * bytes };
     let mut entries = Vec::new();
-    for batch in [1, 2, 8, 32] {
-        let baseline = entry(batch, tch::get_num_threads() as usize, BASELINE);
+    let sashimi = [1, 2, 8, 32].map(|batch| (Backbone::Sashimi, batch));
+    let others = [Backbone::WaveNet, Backbone::SampleRnn];
+    let others = others.into_iter().flat_map(|backbone| [1, 32].map(|batch| (backbone, batch)));
+    for (backbone, batch) in sashimi.into_iter().chain(others) {
+        let entry = |threads, stepper| entry(backbone, batch, threads, stepper);
+        let baseline = entry(tch::get_num_threads() as usize, BASELINE);
         let baseline_name = baseline.name().to_owned();
         let mut threads = vec![processors.min(batch)];
         if batch == 32 && processors > 1 {
             threads.insert(0, 1);
         }
-        let single = |entry: Entry, bytes| match batch {
-            1 => entry.work(work(bytes)),
+        let single = |entry: Entry, bytes| match (backbone, batch) {
+            (Backbone::Sashimi, 1) => entry.work(work(bytes)),
             _ => entry,
         };
         entries.push(single(baseline.against(&baseline_name), caches.bytes_per_sample));
@@ -91,24 +96,26 @@ fn bench(mut session: Session) -> Result<()> {
             [(ENGINE, caches.bytes_per_sample), (ENGINE_INT16, caches.bytes_per_sample_int16)]
         {
             for &threads in &threads {
-                let entry = entry(batch, threads, stepper).against(&baseline_name);
+                let entry = entry(threads, stepper).against(&baseline_name);
                 entries.push(single(entry, bytes));
             }
         }
     }
     let title = format!("Groups of {GROUP} steps, one of which computes all resolutions");
-    let table = Table::new(&title, &["batch", "threads", "stepped by"]).size(None).figures(&[
-        Figure { name: "samples/s", show: thousands },
-        Figure { name: "overall", show: thousands },
-        Figure { name: "median step", show: duration },
-        Figure { name: "slowest of a group", show: duration },
-    ]);
+    let table =
+        Table::new(&title, &["backbone", "batch", "threads", "stepped by"]).size(None).figures(&[
+            Figure { name: "samples/s", show: thousands },
+            Figure { name: "overall", show: thousands },
+            Figure { name: "median step", show: duration },
+            Figure { name: "slowest of a group", show: duration },
+        ]);
     session.table(&table, &entries)?;
     session.finish()
 }
 
-fn entry(batch: usize, threads: usize, stepper: &str) -> Entry {
-    Entry::new("sashimi", [batch.to_string(), threads.to_string(), stepper.to_owned()])
+fn entry(backbone: Backbone, batch: usize, threads: usize, stepper: &str) -> Entry {
+    let parts = [batch.to_string(), threads.to_string(), stepper.to_owned()];
+    Entry::new(backbone.key(), parts)
 }
 
 fn child(task: &Task) -> Result<()> {
@@ -116,8 +123,9 @@ fn child(task: &Task) -> Result<()> {
     match parts[..] {
         _ if task.name() == libtorch::PEAK => task.answer(&libtorch::peak(task, Device::Cpu)?),
         _ if task.name() == SWEEP => task.answer(&caches(limit(task))?),
-        ["sashimi", batch, threads, stepper] => {
-            task.answer(&time(stepper, batch.parse()?, threads.parse()?, limit(task))?)
+        [backbone, batch, threads, stepper] => {
+            let (batch, threads) = (batch.parse()?, threads.parse()?);
+            task.answer(&time(config(backbone)?, stepper, batch, threads, limit(task))?)
         }
         _ => bail!("there is no entry {}", task.name()),
     }
@@ -127,32 +135,46 @@ fn limit(task: &Task) -> Duration {
     Duration::from_secs_f64(if task.quick() { 0.5 } else { 3.0 })
 }
 
-fn config() -> NetworkConfig {
-    NetworkConfig::of(Backbone::Sashimi)
+/// The SaShiMi of the paper, 4.75 million parameters with encoder and decoder, or another of as many.
+fn config(backbone: &str) -> Result<NetworkConfig> {
+    let mut config = NetworkConfig::of(match backbone {
+        "sashimi" => Backbone::Sashimi,
+        "wavenet" => Backbone::WaveNet,
+        "samplernn" => Backbone::SampleRnn,
+        other => bail!("there is no entry for {other}"),
+    });
+    // Published: 1,024 channels and 4.24 million, 1,024 units and 35.0 million.
+    let wider = WaveNetConfig { skip_channels: 1184, ..WaveNetConfig::default() };
+    let narrower = SampleRnnConfig { d_hidden: 356, ..SampleRnnConfig::default() };
+    config.wavenet = config.wavenet.map(|_| wider);
+    config.samplernn = config.samplernn.map(|_| narrower);
+    Ok(config)
 }
 
 /// A fresh model, for libtorch and for the engine.
-fn model() -> Result<(Network, ParamStore)> {
+fn model(config: &NetworkConfig) -> Result<(Network, ParamStore)> {
     tch::manual_seed(1);
     let mut store = ParamStore::new(Device::Cpu, Kind::Float);
     let shape =
         Shape { input: Input::Tokens { vocabulary: LEVELS }, output: Output::PerPosition(LEVELS) };
-    let model = Network::new(&mut store.root(), &config(), shape)?;
+    let model = Network::new(&mut store.root(), config, shape)?;
     Ok((model, store))
 }
 
-fn engine(store: &ParamStore) -> Result<Model> {
+fn engine(config: NetworkConfig, store: &ParamStore) -> Result<Model> {
     /// The part of a run's configuration that the engine reads.
     #[derive(Serialize)]
     struct Run {
         model: NetworkConfig,
     }
-    let config = program::config::to_toml(&Run { model: config() })?;
+    let config = program::config::to_toml(&Run { model: config })?;
     Model::new(&config, &store.state_dict().to_safetensors(&[])?)
 }
 
 fn caches(limit: Duration) -> Result<Caches> {
-    let engine = engine(&model()?.1)?;
+    let config = config(Backbone::Sashimi.key())?;
+    let store = model(&config)?.1;
+    let engine = engine(config, &store)?;
     let bytes_per_sample = engine.bytes_per_sample();
     Ok(Caches {
         instructions: engine.instructions().to_owned(),
@@ -162,8 +184,14 @@ fn caches(limit: Duration) -> Result<Caches> {
     })
 }
 
-fn time(stepper: &str, batch: usize, threads: usize, limit: Duration) -> Result<Measured> {
-    let (model, store) = model()?;
+fn time(
+    config: NetworkConfig,
+    stepper: &str,
+    batch: usize,
+    threads: usize,
+    limit: Duration,
+) -> Result<Measured> {
+    let (model, store) = model(&config)?;
     let memory = PeakMemory::reset();
     match stepper {
         BASELINE => {
@@ -174,7 +202,7 @@ fn time(stepper: &str, batch: usize, threads: usize, limit: Duration) -> Result<
             })
         }
         ENGINE | ENGINE_INT16 => {
-            let engine = engine(&store)?;
+            let engine = engine(config, &store)?;
             let engine = if stepper == ENGINE { engine } else { engine.int16() };
             let mut engine = engine.engine_on(batch, threads)?;
             time_steps(batch, &memory, limit, |codes| {

@@ -80,6 +80,7 @@ fn layer(
     let recurrent = config.recurrent.clone().unwrap_or_default();
     let dilated = config.dilated.clone().unwrap_or_default();
     Ok(match config.backbone() {
+        Backbone::S4 => Box::new(S4Block::new(scope, width, &config.layer, dropout)?),
         Backbone::Transformer | Backbone::LinearAttention if i % 2 == 1 => {
             Box::new(FeedForward::new(scope, width, attention.expand, false, dropout)?)
         }
@@ -92,6 +93,8 @@ fn layer(
         Backbone::Lstm => Box::new(Baseline(Recurrent::new(scope, width, Cell::Lstm, &recurrent)?)),
         Backbone::Gru => Box::new(Baseline(Recurrent::new(scope, width, Cell::Gru, &recurrent)?)),
         Backbone::Dilated => Box::new(Baseline(Dilated::new(scope, width, i, &dilated)?)),
-        _ => Box::new(S4Block::new(scope, width, &config.layer, dropout)?),
+        Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn | Backbone::StackedRnn => {
+            unreachable!("no plain stack")
+        }
     })
 }
