@@ -16,8 +16,9 @@ use anyhow::{Context, Result, bail};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
-/// What is kept: everything about one layer, its training steps, small whole models, quantisation.
-const KINDS: [&str; 12] = [
+/// What is kept: everything about one layer, its training steps, small whole models, quantisation,
+/// diffusion.
+const KINDS: [&str; 13] = [
     "hippo",
     "init",
     "kernel_dplr",
@@ -30,16 +31,18 @@ const KINDS: [&str; 12] = [
     "audio",
     "wavenet",
     "samplernn",
+    "diffwave",
 ];
 
 /// Whether a case is small enough to stay: of SaShiMi one of each variant, with gradients; of WaveNet
 /// one with all biases; of SampleRNN one of each way to make frames, the stacks and the shortest
-/// loader.
+/// loader; of DiffWave on SaShiMi one U-Net and one that is conditioned.
 fn is_kept(kind: &str, case: &str) -> bool {
     match kind {
         "sashimi" => ["base_glu", "sashimi_src"].contains(&case),
         "wavenet" => case == "k3_bias",
         "samplernn" => !["tier2_mulaw", "tier3_linear", "tier4_mulaw"].contains(&case),
+        "diffwave" => !["snet_uncond", "unet_mel"].contains(&case),
         _ => true,
     }
 }
