@@ -1,5 +1,6 @@
 //! Networks: [`Network`] is an encoder, a backbone that mixes the positions, and a head, built by
-//! one constructor from a config and the shape of the data.
+//! one constructor from a config and the shape of the data. [`diffusion`] has networks that find noise
+//! in sound.
 //!
 //! ```
 //! use models::Network;
@@ -19,6 +20,7 @@
 
 pub mod backbone;
 pub mod conv;
+pub mod diffusion;
 pub mod encoder;
 pub mod head;
 mod network;

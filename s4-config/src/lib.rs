@@ -15,6 +15,7 @@
 mod baselines;
 mod block;
 mod companding;
+mod diffusion;
 mod init;
 mod measure;
 mod network;
@@ -28,6 +29,10 @@ mod wavenet;
 pub use baselines::{AttentionConfig, DilatedConfig, RecurrentConfig, RnnType, StackedRnnConfig};
 pub use block::{Activation, Convolution, FinalAct, KernelMethod, S4BlockConfig};
 pub use companding::Companding;
+pub use diffusion::{
+    DiffusionConfig, MelConditionConfig, NoiseBackbone, NoiseNetworkConfig, NoiseSashimiConfig,
+    NoiseWaveNetConfig,
+};
 pub use init::{BInit, Family, Init, InitArgs, Part};
 pub use measure::Measure;
 pub use network::{ALIASES, Backbone, EncoderInit, NetworkConfig, Pooling};

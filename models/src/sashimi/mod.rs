@@ -2,7 +2,7 @@
 //!
 //! Shapes: B batch, H channels, L length.
 
-mod pool;
+pub(crate) mod pool;
 mod stage;
 mod step;
 

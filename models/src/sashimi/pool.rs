@@ -12,15 +12,15 @@ use tch::Tensor;
 
 /// s positions of H channels to one of `output` channels, by a linear map.
 #[derive(Debug)]
-pub(super) struct DownPool {
-    linear: Linear,
+pub(crate) struct DownPool {
+    pub(crate) linear: Linear,
     /// How many positions become one.
-    pub(super) factor: i64,
+    pub(crate) factor: i64,
 }
 
 impl DownPool {
     /// Registers `linear.*`.
-    pub(super) fn new(
+    pub(crate) fn new(
         scope: &mut Scope,
         input: i64,
         output: i64,
@@ -31,7 +31,7 @@ impl DownPool {
     }
 
     /// (B, H, L) to (B, output, L / s).
-    pub(super) fn forward(&self, x: &Tensor, dense: DenseKind) -> Tensor {
+    pub(crate) fn forward(&self, x: &Tensor, dense: DenseKind) -> Tensor {
         let (batch, h, len) = x.size3().expect("sequences have three dimensions");
         let s = self.factor;
         let gathered = x.reshape([batch, h, len / s, s]).transpose(2, 3); // (B, H, s, L / s)
@@ -44,7 +44,7 @@ impl DownPool {
     }
 
     /// s vectors (B, H) to (B, output).
-    pub(super) fn step(&self, gathered: &[Tensor]) -> Tensor {
+    pub(crate) fn step(&self, gathered: &[Tensor]) -> Tensor {
         self.linear.step(&Tensor::stack(gathered, -1).flatten(1, 2))
     }
 }
@@ -54,16 +54,16 @@ impl DownPool {
 /// Where it is late, by one pooled position, no output depends on inputs of its own
 /// group: what comes out at s·m … s·m + s - 1 was computed from pooled positions before m.
 #[derive(Debug)]
-pub(super) struct UpPool {
-    linear: Linear,
-    output: i64,
-    factor: i64,
-    late: bool,
+pub(crate) struct UpPool {
+    pub(crate) linear: Linear,
+    pub(crate) output: i64,
+    pub(crate) factor: i64,
+    pub(crate) late: bool,
 }
 
 impl UpPool {
     /// Registers `linear.*`. Without `late` the output belongs to its own group.
-    pub(super) fn new(
+    pub(crate) fn new(
         scope: &mut Scope,
         input: i64,
         output: i64,
@@ -76,7 +76,7 @@ impl UpPool {
 
     /// (B, input, M) to (B, H, s·M). `pending` is what comes out first, (B, H, s); it is replaced
     /// by what will come out after this sequence.
-    pub(super) fn forward(
+    pub(crate) fn forward(
         &self,
         x: &Tensor,
         pending: Option<&mut Tensor>,
@@ -107,13 +107,13 @@ impl UpPool {
     }
 
     /// What comes out before anything went in, (B, H, s).
-    pub(super) fn silence(&self, batch: i64) -> Tensor {
+    pub(crate) fn silence(&self, batch: i64) -> Tensor {
         let (kind, device) = self.linear.options();
         Tensor::zeros([batch, self.output, self.factor], (kind, device))
     }
 
     /// One pooled vector (B, input) to the next s outputs (B, H, s).
-    pub(super) fn step(&self, x: &Tensor) -> Tensor {
+    pub(crate) fn step(&self, x: &Tensor) -> Tensor {
         self.linear.step(x).view([-1, self.output, self.factor])
     }
 }

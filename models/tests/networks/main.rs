@@ -2,4 +2,5 @@
 
 mod backbones;
 mod baselines;
+mod diffusion;
 mod sashimi;

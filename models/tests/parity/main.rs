@@ -1,6 +1,7 @@
 //! Networks against the official code.
 
 mod classifier;
+mod diffusion;
 mod samplernn;
 mod sashimi;
 mod wavenet;

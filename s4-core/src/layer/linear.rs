@@ -79,7 +79,34 @@ impl Linear {
         output: i64,
         bias_hyper: Hyper,
     ) -> Result<Self> {
-        let (weight, bias) = initial(&[output, input]);
+        Self::normed_with_shape(scope, &[output, input], bias_hyper)
+    }
+
+    /// As [`Linear::weight_normed`], stored like a 1 x 1 convolution: `weight_g` (out, 1, 1) and
+    /// `weight_v` (out, in, 1).
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn weight_normed_pointwise(
+        scope: &mut Scope,
+        input: i64,
+        output: i64,
+        bias_hyper: Hyper,
+    ) -> Result<Self> {
+        Self::normed_with_shape(scope, &[output, input, 1], bias_hyper)
+    }
+
+    /// As [`Linear::pointwise`], beginning with zeros.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn zeros(scope: &mut Scope, input: i64, output: i64, bias_hyper: Hyper) -> Result<Self> {
+        let weight = Tensor::zeros([output, input, 1], (Kind::Float, Device::Cpu));
+        Self::from_weight(scope, &weight, bias_hyper)
+    }
+
+    fn normed_with_shape(scope: &mut Scope, shape: &[i64], bias_hyper: Hyper) -> Result<Self> {
+        let (weight, bias) = initial(shape);
         let bias = scope.parameter("bias", &bias, bias_hyper)?;
         Ok(Self { weight: Weight::normed(scope, &weight)?, bias })
     }
