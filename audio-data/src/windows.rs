@@ -149,8 +149,28 @@ impl Windows {
         encoded
     }
 
+    /// Appends the samples of sequence `i`, scaled, in [-1, 1], and not quantised:
+    /// [`Windows::length`] of them.
+    ///
+    /// # Errors
+    /// If there is no sequence `i`, or the disk fails; `out` may have some of them then.
+    pub fn samples(&self, i: usize, out: &mut Vec<f32>) -> Result<()> {
+        ensure!(i < self.len(), "sequence {i} of {}", self.len());
+        let window = self.windows[i];
+        let (min, max) = self.range(window)?;
+        let scaled = |&sample: &f32| self.scaling.apply(sample, min, max).clamp(-1.0, 1.0) as f32;
+        self.for_each_block(window, |block| out.extend(block.iter().map(scaled)))
+    }
+
     fn encode(&self, window: Span, out: &mut Vec<u16>) -> Result<()> {
-        let (min, max) = match self.scaling {
+        let (min, max) = self.range(window)?;
+        let encode = |&sample: &f32| self.quantiser.encode(self.scaling.apply(sample, min, max));
+        self.for_each_block(window, |block| out.extend(block.iter().map(encode)))
+    }
+
+    /// The smallest and largest sample by which `window` is scaled.
+    fn range(&self, window: Span) -> Result<(f32, f32)> {
+        Ok(match self.scaling {
             Scaling::None => (-1.0, 1.0),
             Scaling::Recording => {
                 let recording = &self.corpus.recordings()[window.recording];
@@ -165,9 +185,7 @@ impl Windows {
                 })?;
                 (min, max)
             }
-        };
-        let encode = |&sample: &f32| self.quantiser.encode(self.scaling.apply(sample, min, max));
-        self.for_each_block(window, |block| out.extend(block.iter().map(encode)))
+        })
     }
 
     fn for_each_block(&self, window: Span, mut take: impl FnMut(&[f32])) -> Result<()> {

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::{Companding, Quantiser, Scaling};
 use audio_data::split::{Lent, Names, SplitBy};
+use dsp::mel::{Mel, MelConfig};
 use program::config::{Aliases, Config, Loaded, Problem};
 use program::exit::usage;
-use s4_config::{Backbone, NetworkConfig};
+use s4_config::{Backbone, DiffusionConfig, MelConditionConfig, NetworkConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -24,15 +25,23 @@ pub struct Experiment {
     /// Where the audio comes from, and how it becomes sequences of codes.
     #[serde(default)]
     pub data: DataConfig,
-    /// The network.
-    #[serde(default)]
+    /// The network that predicts codes.
+    #[serde(default, skip_serializing_if = "is_absent")]
     pub model: NetworkConfig,
+    /// Diffusion, in place of a model that predicts codes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diffusion: Option<DiffusionConfig>,
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
     /// What is generated to be listened to while it trains.
     #[serde(default)]
     pub preview: PreviewConfig,
+}
+
+/// Diffusion has a network of its own.
+fn is_absent(model: &NetworkConfig) -> bool {
+    *model == NetworkConfig::default()
 }
 
 impl Config for Experiment {
@@ -43,10 +52,8 @@ impl Config for Experiment {
     }
 
     fn complete(&mut self) -> Result<(), Problem> {
-        self.train.best.get_or_insert_with(|| Best {
-            metric: "val/bits_per_sample".to_owned(),
-            mode: Goal::Min,
-        });
+        let metric = if self.diffusion.is_some() { "val/loss" } else { "val/bits_per_sample" };
+        self.train.best.get_or_insert_with(|| Best { metric: metric.to_owned(), mode: Goal::Min });
         Ok(())
     }
 }
@@ -84,12 +91,15 @@ pub struct DataConfig {
     /// Whether sequences are `windows` of recordings or whole `clips`; `auto`: clips where no
     /// recording is longer than twice a window.
     pub cut: CutBy,
-    /// Samples in a window; the longest that is kept of a clip.
+    /// Samples in a window; the longest that is kept of a clip. Of diffusion, samples of the cuts that
+    /// are learned from, taken anywhere and filled up with silence.
     #[default(16_384)]
     pub length: usize,
     /// Samples between two cuts of back-propagation, over which the state is carried: sequences
     /// may be longer than memory allows otherwise. No cuts where it is missing.
     pub segment: Option<usize>,
+    /// The mel spectrogram that a vocoder is given.
+    pub mel: Option<MelConfig>,
     /// Sequences of the validation split that are evaluated while training, evenly taken; all
     /// where it is missing.
     pub val_count: Option<usize>,
@@ -127,6 +137,15 @@ impl DataConfig {
     /// If `bits` is out of range.
     pub fn quantiser(&self) -> Result<Quantiser> {
         Quantiser::new(self.companding, self.bits).context("data.bits")
+    }
+
+    /// What makes the spectrograms of a vocoder; none for other models.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
+    pub fn mel(&self) -> Result<Option<Mel>> {
+        let Some(config) = &self.mel else { return Ok(None) };
+        Ok(Some(Mel::new(config, self.sample_rate()?).context("data.mel")?))
     }
 
     /// Samples per second.
@@ -181,6 +200,12 @@ pub const PRESETS: &[Preset] = &[
     preset!("beethoven"),
     preset!("beethoven-wavenet"),
     preset!("beethoven-samplernn"),
+    preset!("small-diffwave"),
+    preset!("small-diffwave-wavenet"),
+    preset!("sc09-diffwave"),
+    preset!("sc09-diffwave-small"),
+    preset!("sc09-diffwave-wavenet"),
+    preset!("ljspeech"),
 ];
 
 impl Preset {
@@ -209,8 +234,97 @@ impl Preset {
     }
 }
 
+impl Experiment {
+    /// How many sounds are generated at every evaluation, and how many samples of each.
+    ///
+    /// # Errors
+    /// If the rate is not known.
+    pub fn preview(&self) -> Result<(usize, usize)> {
+        let PreviewConfig { count, seconds } = self.preview;
+        Ok((count as usize, (seconds * f64::from(self.data.sample_rate()?)).ceil() as usize))
+    }
+
+    /// A vocoder's network says of its spectrogram what has to be.
+    pub(crate) fn complete_mel(&mut self) {
+        let network = self.diffusion.as_ref().map(|diffusion| &diffusion.network);
+        if let Some(mel) = network.and_then(|network| network.mel.as_ref()) {
+            self.data.mel.get_or_insert_with(|| MelConfig {
+                hop: mel.upsample.iter().product::<i64>() as usize,
+                bands: mel.bands as usize,
+                ..MelConfig::default()
+            });
+        }
+    }
+
+    fn validate_codes(&self) -> Result<()> {
+        self.model.validate()?;
+        if let Some(key) = self.model.looks_ahead() {
+            bail!("model.{key} looks ahead: such a model cannot predict the next sample");
+        }
+        self.model.refuse_condition()?;
+        ensure!(self.data.mel.is_none(), "data.mel is for vocoders: models of [diffusion]");
+        if let Some(segment) = self.data.segment {
+            let stride = self.model.stride() as usize;
+            ensure!(
+                segment > 0 && segment.is_multiple_of(stride),
+                "data.segment is {segment}; it must be a multiple of {stride}, all pooling factors or \
+                 frame sizes together"
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_diffusion(&self, diffusion: &DiffusionConfig) -> Result<()> {
+        diffusion.validate().context("diffusion")?;
+        let DataConfig { length, segment, mel, .. } = &self.data;
+        let stride = diffusion.network.stride() as usize;
+        ensure!(
+            length.is_multiple_of(stride),
+            "data.length is {length}; it must be a multiple of all pooling factors together ({stride})"
+        );
+        ensure!(segment.is_none(), "data.segment is for models that predict codes; leave it out");
+        match (mel, &diffusion.network.mel) {
+            (None, _) => Ok(()),
+            (Some(mel), Some(MelConditionConfig { bands, upsample: [a, b], .. })) => {
+                ensure!(
+                    mel.hop as i64 == a * b,
+                    "data.mel.hop is {}; it must be the product of diffusion.network.mel.upsample \
+                     ({a} x {b} = {})",
+                    mel.hop,
+                    a * b
+                );
+                ensure!(
+                    mel.bands as i64 == *bands,
+                    "data.mel.bands is {}, diffusion.network.mel.bands {bands}; they must be the same",
+                    mel.bands
+                );
+                ensure!(
+                    *length > mel.n_fft / 2,
+                    "data.length is {length}; a spectrogram needs more than half of data.mel.n_fft \
+                     ({})",
+                    mel.n_fft
+                );
+                Ok(())
+            }
+            (Some(_), None) => {
+                bail!("data.mel is given; a vocoder needs [diffusion.network.mel] too")
+            }
+        }
+    }
+}
+
 impl run::Experiment for Experiment {
     fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
+        if let Some(diffusion) = &mut self.diffusion {
+            ensure!(
+                is_absent(&self.model),
+                "[model] is of models that predict codes, and there is [diffusion] too, whose network is \
+                 [diffusion.network]: leave one of them out"
+            );
+            diffusion.network = diffusion.network.clone().complete();
+            self.complete_mel();
+            return Ok(None);
+        }
         let (mut model, line) = self.model.clone().settle(Backbone::Sashimi, set)?;
         if let Some(samplernn) = &mut model.samplernn {
             ensure!(
@@ -226,21 +340,12 @@ impl run::Experiment for Experiment {
     }
 
     fn validate(&self) -> Result<()> {
-        let DataConfig { length, segment, val_count, .. } = self.data;
+        let DataConfig { length, val_count, .. } = self.data;
         self.data.quantiser()?;
-        self.model.validate()?;
-        if let Some(key) = self.model.looks_ahead() {
-            bail!("model.{key} looks ahead: such a model cannot predict the next sample");
-        }
-        self.model.refuse_condition()?;
         ensure!(length > 0, "data.length is 0; a sequence holds at least one sample");
-        if let Some(segment) = segment {
-            let stride = self.model.stride() as usize;
-            ensure!(
-                segment > 0 && segment.is_multiple_of(stride),
-                "data.segment is {segment}; it must be a multiple of {stride}, all pooling factors or \
-                 frame sizes together"
-            );
+        match &self.diffusion {
+            Some(diffusion) => self.validate_diffusion(diffusion)?,
+            None => self.validate_codes()?,
         }
         ensure!(val_count != Some(0), "data.val_count is 0; it must be at least 1");
         let seconds = self.preview.seconds;
@@ -292,10 +397,28 @@ mod tests {
             ("model.wavenet.layers=5", "model.wavenet"),
             ("preview.seconds=0.0", "preview.seconds"),
             ("data.lenght=5", "length"),
+            ("data.mel.hop=5", "vocoders"),
+            ("diffusion.steps=5", "[diffusion.network]"),
         ];
-        for (setting, word) in wrong {
-            let error = Preset::find("small").unwrap().load(&[setting.to_owned()]).unwrap_err();
-            assert!(format!("{error:#}").contains(word), "{setting}: {error:#}");
+        let diffusion = [
+            ("data.length=8001", "data.length"),
+            ("data.segment=64", "data.segment"),
+            ("data.mel.hop=5", "[diffusion.network.mel]"),
+            ("diffusion.network.mel.bands=0", "bands"),
+            ("diffusion.steps=1", "steps"),
+            ("diffusion.beta_last=1.0", "beta_last"),
+            ("diffusion.fast=[]", "fast"),
+            ("diffusion.network.embedding=7", "embedding"),
+            ("diffusion.network.sashimi.pool=[0]", "pool"),
+            ("diffusion.network.wavenet.layers=3", "wavenet"),
+            ("model.d_model=5", "[diffusion.network]"),
+        ];
+        for (preset, wrong) in [("small", &wrong[..]), ("small-diffwave", &diffusion)] {
+            for (setting, word) in wrong {
+                let error = Preset::find(preset).unwrap().load(&[(*setting).to_owned()]);
+                let error = format!("{:#}", error.unwrap_err());
+                assert!(error.contains(word), "{setting}: {error}");
+            }
         }
     }
 }

@@ -1,19 +1,13 @@
 //! What is heard and seen of a model while it trains: a little generated audio beside real one.
 
 use anyhow::Result;
-use audio_data::quantise::Quantiser;
 use audio_data::wav_out::wav_bytes;
-use models::Network;
-use s4_core::params::ParamStore;
+use dsp::spectrum::spectrogram;
+use program::output::note;
 use tch::Tensor;
 use training::show::{Show, Sound};
 
 use crate::experiment::Experiment;
-use crate::generate::sampling::Sampling;
-use crate::generate::{self, Generator, stream};
-use dsp::spectrum::spectrogram;
-use program::interrupt;
-use program::output::note;
 
 /// Rows of a spectrogram.
 const HEIGHT: usize = 128;
@@ -21,10 +15,11 @@ const HEIGHT: usize = 128;
 /// What is generated at each evaluation, and what it is compared with.
 #[derive(Debug)]
 pub struct Preview {
-    experiment: Experiment,
-    quantiser: Quantiser,
+    /// Number of sounds to generate.
+    pub count: u64,
+    /// Samples of each.
+    pub samples: usize,
     rate: u32,
-    samples: usize,
     /// Recordings, as the model gets them: samples in [-1, 1].
     examples: Vec<Vec<f32>>,
     /// Recordings stay the same: they are shown once.
@@ -35,14 +30,13 @@ impl Preview {
     /// A preview as `experiment` wants it.
     ///
     /// # Errors
-    /// If the quantiser's settings are out of range or the rate is not known.
+    /// If the rate is not known.
     pub fn new(experiment: &Experiment) -> Result<Self> {
-        let rate = experiment.data.sample_rate()?;
+        let (count, samples) = experiment.preview()?;
         Ok(Self {
-            experiment: experiment.clone(),
-            quantiser: experiment.data.quantiser()?,
-            rate,
-            samples: (experiment.preview.seconds * f64::from(rate)).ceil() as usize,
+            count: count as u64,
+            samples,
+            rate: experiment.data.sample_rate()?,
             examples: Vec::new(),
             heard: false,
         })
@@ -53,19 +47,18 @@ impl Preview {
         Self { examples, ..self }
     }
 
-    /// Generates anew and shows sounds and their spectrograms; with the same seed at every
-    /// evaluation, so that only the model makes the difference. A model that cannot be stepped yet
-    /// shows the recordings alone.
+    /// Those recordings.
+    pub fn examples(&self) -> &[Vec<f32>] {
+        &self.examples
+    }
+
+    /// Shows sounds and their spectrograms, `generated` ones and, once, the recordings; where nothing
+    /// could be generated yet, the recordings alone.
     ///
     /// # Errors
     /// If something cannot be shown.
-    pub fn show(
-        &mut self,
-        model: &Network,
-        params: &ParamStore,
-        show: &mut dyn Show,
-    ) -> Result<()> {
-        let generated = self.generate(model, params).unwrap_or_else(|error| {
+    pub fn show(&mut self, generated: Result<Vec<Vec<f32>>>, show: &mut dyn Show) -> Result<()> {
+        let generated = generated.unwrap_or_else(|error| {
             note(format_args!("warning: nothing generated to listen to: {error:#}"));
             Vec::new()
         });
@@ -84,26 +77,5 @@ impl Preview {
             }
         }
         Ok(())
-    }
-
-    fn generate(&self, model: &Network, params: &ParamStore) -> Result<Vec<Vec<f32>>> {
-        let count = self.experiment.preview.count;
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        // What the engine does not know is generated all the same, only slower.
-        let engine = stream::model(&self.experiment, params).unwrap_or(None);
-        let start =
-            generate::after(model, engine.as_ref(), &[self.quantiser.zero()], count as usize)?;
-        let seed = self.experiment.train.seed;
-        let mut generator = Generator::new(start, Sampling::default(), seed, 0..count)?;
-        let mut audio = vec![Vec::with_capacity(self.samples); count as usize];
-        for _ in 0..self.samples {
-            interrupt::check()?;
-            for (samples, code) in audio.iter_mut().zip(generator.next_codes()?) {
-                samples.push(self.quantiser.decode(code));
-            }
-        }
-        Ok(audio)
     }
 }

@@ -21,7 +21,7 @@ pub struct TrainArgs {
     /// Ready-made settings: small, paper, or others that the program has [default: paper on a GPU,
     /// small on a CPU]
     #[arg(long, value_name = "NAME")]
-    preset: Option<String>,
+    pub preset: Option<String>,
     /// Settings from a file instead of a preset
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     pub config: Option<PathBuf>,

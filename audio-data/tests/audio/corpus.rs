@@ -172,8 +172,16 @@ fn codes_are_those_of_the_direct_way() {
                 assert_eq!(codes.len(), 1 + windows.length(i));
                 assert_eq!(codes[0], 7);
                 assert!(codes[1..].iter().copied().eq(expected), "{companding:?} {scaling:?} {i}");
+                // The samples themselves, which float32 may round into the next code.
+                let mut samples = vec![0.5];
+                windows.samples(i, &mut samples).unwrap();
+                assert_eq!((samples.len(), samples[0]), (codes.len(), 0.5));
+                let near = |(&x, &code): (&f32, &u16)| quantiser.encode(x).abs_diff(code) <= 1;
+                assert!(samples[1..].iter().zip(&codes[1..]).all(near), "{scaling:?} {i}");
+                assert!(samples.iter().all(|x| x.abs() <= 1.0));
             }
             assert!(windows.codes(8, &mut vec![]).is_err());
+            assert!(windows.samples(8, &mut vec![]).is_err());
         }
     }
 }

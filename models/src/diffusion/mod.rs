@@ -19,10 +19,9 @@ mod wavenet;
 use anyhow::{Result, ensure};
 use s4_config::{NoiseBackbone, NoiseNetworkConfig};
 use s4_core::layer::Pass;
-use s4_core::layer::inspect::{Inspect, Place};
 use s4_core::layer::linear::Linear;
 use s4_core::params::{Hyper, Scope};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use embedding::StepEmbedding;
 pub use embedding::sinusoids;
@@ -147,15 +146,8 @@ impl NoiseNetwork {
         self.stride
     }
 
-    /// Where inputs are expected.
-    pub fn device(&self) -> Device {
-        self.first.options().1
-    }
-
-    /// Calls `see` with every S4 layer and its place.
-    pub fn visit<'a>(&'a self, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {
-        if let NoiseBody::Sashimi(sashimi) = &self.backbone {
-            sashimi.visit(see);
-        }
+    /// Kind and device of inputs.
+    pub fn options(&self) -> (Kind, Device) {
+        self.first.options()
     }
 }

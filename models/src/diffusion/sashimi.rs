@@ -5,7 +5,6 @@ use anyhow::Result;
 use s4_config::{NoiseNetworkConfig, NoiseSashimiConfig, NormKind, S4BlockConfig};
 use s4_core::layer::SequenceLayer;
 use s4_core::layer::dropout::Dropout;
-use s4_core::layer::inspect::{Inspect, Place};
 use s4_core::layer::linear::Linear;
 use s4_core::layer::norm::Norm;
 use s4_core::layer::s4_block::S4Block;
@@ -57,10 +56,6 @@ impl NoiseSashimi {
     pub(super) fn forward(&self, x: &Tensor, given: &Given) -> Result<Tensor> {
         Ok(self.norm.forward(&self.stage.forward(x, given)?, given.pass.train))
     }
-
-    pub(super) fn visit<'a>(&'a self, see: &mut dyn FnMut(Place, &'a dyn Inspect)) {
-        self.stage.visit(0, &Place::root(), see);
-    }
 }
 
 impl Stage {
@@ -90,28 +85,6 @@ impl Stage {
             }
         }
         Ok(y)
-    }
-
-    fn visit<'a>(
-        &'a self,
-        depth: usize,
-        place: &Place,
-        see: &mut dyn FnMut(Place, &'a dyn Inspect),
-    ) {
-        let mut row = |name: String, blocks: &'a [Block]| {
-            for (i, block) in blocks.iter().enumerate() {
-                block.s4.visit(place.sub(format_args!("{name}.{i}")), see);
-            }
-        };
-        match self {
-            Stage::Centre(blocks) => row("centre".to_owned(), blocks),
-            Stage::Level(level) => {
-                row(format!("down{depth}"), &level.down);
-                row(format!("up{depth}"), &level.up);
-                let stride = place.stride * level.pool.factor;
-                level.inner.visit(depth + 1, &Place { stride, ..place.clone() }, see);
-            }
-        }
     }
 }
 

@@ -16,7 +16,8 @@ pub(super) struct Args {
     #[arg(value_name = "RUN", conflicts_with = "preset")]
     run: Option<String>,
     /// small, sc09, sc09-unet, youtubemix, beethoven; all but sc09-unet also with -wavenet or
-    /// -samplernn behind
+    /// -samplernn behind; of diffusion small-diffwave, small-diffwave-wavenet, sc09-diffwave,
+    /// sc09-diffwave-small, sc09-diffwave-wavenet, ljspeech
     #[arg(long, value_name = "NAME", default_value = "small")]
     preset: String,
 }

@@ -6,16 +6,17 @@ use anyhow::{Context, Result};
 use audio_data::part::Part;
 use clap::Args as ClapArgs;
 use loader::Dataset;
-use program::exit::Exit;
+use program::exit::{Exit, usage};
 use program::interrupt;
 use program::output::{note, say};
 use serde_json::json;
+use tch::Device;
 use training::args::{EvalSplit, EvaluateArgs};
 use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
 use training::run::Run;
 use training::summary::Summary;
 
-use super::load;
+use super::{load, load_diffusion};
 use crate::baseline::{self, Baselines};
 use crate::data::batch::Sequences;
 use crate::data::{self, Audio};
@@ -53,6 +54,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         EvalSplit::Test => Part::Test,
         EvalSplit::Val => Part::Val,
     };
+    if run.experiment.diffusion.is_some() {
+        return noise(args, &run, &audio, split, device);
+    }
     let data = Arc::new(Sequences::by_length(audio.whole(split)?));
     let (model, step) = load(&run, device)?;
     let mut model = model.in_segments(&run.experiment);
@@ -109,6 +113,52 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(baselines) = baselines {
         print(&baselines)?;
     }
+    Ok(Exit::Done)
+}
+
+/// The loss of a run of diffusion on `split`.
+fn noise(
+    args: &Args,
+    run: &Run<Experiment>,
+    audio: &Audio,
+    split: Part,
+    device: Device,
+) -> Result<Exit> {
+    if args.baselines {
+        return Err(usage("--baselines is for models that predict codes; the run is of diffusion"));
+    }
+    let data = Arc::new(audio.sounds(split)?);
+    let (mut model, step) = load_diffusion(run, device)?;
+    let options = EvalOptions::of(&run.experiment.train);
+    let show = !args.evaluate.no_progress;
+    let result = evaluate_with_progress(&mut model, data, options, show)?;
+    let Some(Evaluated { evaluation: result, .. }) = result else { return Ok(interrupted()) };
+    let name = &audio.name;
+    if args.evaluate.json {
+        let mut object = json!({
+            "data": name,
+            "split": split,
+            "count": result.samples,
+            "loss": result.loss,
+            "step": step,
+            "seconds": result.seconds,
+        });
+        for (metric, value) in &result.metrics {
+            object[metric] = json!(value);
+        }
+        say(object)?;
+        return Ok(Exit::Done);
+    }
+    let quarters: Vec<String> =
+        result.metrics.iter().map(|(_, value)| format!("{value:.4}")).collect();
+    say(format_args!(
+        "{name} {split}: loss {:.5} (quarters of the steps, from little noise to much: {}), on {} clips, \
+         after step {step}, in {:.1} s",
+        result.loss,
+        quarters.join(", "),
+        result.samples,
+        result.seconds
+    ))?;
     Ok(Exit::Done)
 }
 

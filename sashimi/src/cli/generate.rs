@@ -7,7 +7,7 @@ use audio_data::quantise::Quantiser;
 use audio_data::read::Reader;
 use audio_data::wav_out::{MOST, WavWriter};
 use clap::Args as ClapArgs;
-use program::exit::{Exit, describe};
+use program::exit::{Exit, describe, usage};
 use program::files::create_folder;
 use program::findings::Findings;
 use program::interrupt;
@@ -19,6 +19,7 @@ use training::device::DeviceRequest;
 use training::objective::Objective;
 use training::run::Run;
 
+use super::denoise::{self, Way};
 use super::load;
 use crate::data::file::{self, Heard, Level};
 use crate::experiment::Experiment;
@@ -32,18 +33,20 @@ pub(super) struct Args {
     /// Folder of a run, its name below runs/, or one of its checkpoints
     #[arg(value_name = "RUN")]
     run: String,
-    /// Length of what is generated, in seconds
-    #[arg(long, value_name = "S", default_value_t = 4.0)]
-    seconds: f64,
+    /// Length of what is generated, in seconds [default: 4; of diffusion, what it was trained on]
+    #[arg(long, value_name = "S")]
+    pub(super) seconds: Option<f64>,
     /// Number of samples
     #[arg(long, value_name = "N", default_value_t = 1)]
-    count: u64,
+    pub(super) count: u64,
     /// Folder to write to [default: samples/ in the run's folder]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Replace files that are there already
     #[arg(long)]
-    overwrite: bool,
+    pub(super) overwrite: bool,
+    #[command(flatten)]
+    pub(super) way: Way,
     #[command(flatten)]
     sampling: Sampling,
     /// Audio file to continue: every sample begins with it, as the model hears it
@@ -51,10 +54,10 @@ pub(super) struct Args {
     prefix: Option<PathBuf>,
     /// The same seed gives the same samples
     #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
-    device: DeviceRequest,
+    pub(super) device: DeviceRequest,
     /// What weights are kept in on the CPU: float32, or int16, which generates a single sample faster
     /// and differs by up to 1e-3 in log p (float32: 1e-4), as is checked first
     #[arg(long, value_name = "P", default_value_t)]
@@ -64,17 +67,45 @@ pub(super) struct Args {
     no_check: bool,
     /// Plain lines instead of a progress bar
     #[arg(long)]
-    no_progress: bool,
+    pub(super) no_progress: bool,
+}
+
+impl Args {
+    /// Refuses what a run of diffusion has nothing to do with.
+    fn refuse_codes(&self) -> Result<()> {
+        let Sampling { temperature, top_k, top_p } = self.sampling;
+        let given = [
+            ("--temperature", temperature != Sampling::default().temperature),
+            ("--top-k", top_k.is_some()),
+            ("--top-p", top_p.is_some()),
+            ("--prefix", self.prefix.is_some()),
+            ("--precision", self.precision != Precision::default()),
+            ("--no-check", self.no_check),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(usage(format!(
+                "{flag} is for models that predict codes one after the other; {} is a run of diffusion, \
+                 which takes --steps or --fast",
+                self.run
+            ))),
+        }
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let seconds = args.seconds;
+    let seconds = args.seconds.unwrap_or(4.0);
     ensure!(seconds.is_finite() && seconds > 0.0, "--seconds must be above 0, got {seconds}");
     ensure!(args.count > 0, "--count must be at least 1");
     args.sampling.validate()?;
     interrupt::install();
     let trained: Run<Experiment> = Run::open(&args.run)?;
     let experiment = &trained.experiment;
+    if experiment.diffusion.is_some() {
+        args.refuse_codes()?;
+        return denoise::generate(args, &trained);
+    }
+    args.way.refuse(&args.run)?;
     let (rate, quantiser) = (experiment.data.sample_rate()?, experiment.data.quantiser()?);
     let mut findings = Findings::default();
     let prefix = match &args.prefix {
@@ -184,7 +215,7 @@ fn file_name(args: &Args, step: u64, number: u64) -> String {
 
 /// Refuses to begin what would end in the way of other files. Those that are no longer may be the
 /// beginnings of what is made now: that shows at the end.
-fn ensure_none_is_lost(paths: &[PathBuf], samples: u64) -> Result<()> {
+pub(super) fn ensure_none_is_lost(paths: &[PathBuf], samples: u64) -> Result<()> {
     let frames = |path: &Path| Reader::open(path).ok().and_then(|reader| reader.format().frames);
     let is_lost =
         |path: &&PathBuf| path.exists() && frames(path).is_none_or(|frames| frames > samples);

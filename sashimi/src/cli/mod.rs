@@ -1,22 +1,24 @@
 //! The command line: one file a command.
 
 mod config;
+mod denoise;
 mod evaluate;
 mod generate;
 mod score;
 mod stability;
 mod train;
+mod vocode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use program::arguments::{self, Completions, Everywhere};
-use program::exit::Exit;
+use program::exit::{Exit, usage};
 use tch::Device;
 use training::objective::Objective;
 use training::run::Run;
 
 use crate::experiment::Experiment;
-use crate::objective::NextCode;
+use crate::objective::{Diffusion, NextCode};
 
 /// Train SaShiMi on a folder of audio files, and listen to the result.
 #[derive(Debug, Parser)]
@@ -34,7 +36,9 @@ enum Command {
     Train(train::Args),
     /// Write new audio, or continue a recording.
     Generate(generate::Args),
-    /// Bits per sample and accuracy on the held-out recordings.
+    /// Recordings made anew from their mel spectrograms, by a vocoder.
+    Vocode(vocode::Args),
+    /// Bits per sample and accuracy, or the loss of diffusion, on the held-out recordings.
     Evaluate(evaluate::Args),
     /// Bits per sample of given audio files, so that they can be ranked: fewer are likelier.
     Score(score::Args),
@@ -56,6 +60,7 @@ pub fn run() -> Result<Exit> {
     match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Vocode(args) => vocode::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Stability(args) => stability::run(&args),
@@ -64,9 +69,23 @@ pub fn run() -> Result<Exit> {
     }
 }
 
-/// The best model of `run`, and the step that it is of.
+/// The best model of codes of `run`, and the step that it is of.
 fn load(run: &Run<Experiment>, device: Device) -> Result<(NextCode, u64)> {
+    if run.experiment.diffusion.is_some() {
+        return Err(usage(format!(
+            "{} is a run of diffusion, which predicts no codes, so that there is no likelihood and no \
+             recurrence; generate, vocode and evaluate are for it",
+            run.path.display()
+        )));
+    }
     let model = NextCode::new(&run.experiment, device)?;
+    let step = run.load_weights(model.params())?;
+    Ok((model, step))
+}
+
+/// The best model of `run`, which is of diffusion, and the step that it is of.
+fn load_diffusion(run: &Run<Experiment>, device: Device) -> Result<(Diffusion, u64)> {
+    let model = Diffusion::new(&run.experiment, device)?;
     let step = run.load_weights(model.params())?;
     Ok((model, step))
 }
@@ -83,8 +102,11 @@ mod tests {
     }
 
     /// The pages that show commands.
-    const PAGES: &[&str] =
-        &[include_str!("../../../README.md"), include_str!("../../../docs/sashimi.md")];
+    const PAGES: &[&str] = &[
+        include_str!("../../../README.md"),
+        include_str!("../../../docs/sashimi.md"),
+        include_str!("../../../docs/diffusion.md"),
+    ];
 
     #[test]
     fn commands_that_are_shown_exist() {

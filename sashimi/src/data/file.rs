@@ -1,4 +1,4 @@
-//! One audio file as codes.
+//! One audio file as a model hears it.
 
 use std::path::Path;
 
@@ -48,19 +48,48 @@ pub fn codes(path: &Path, config: &DataConfig, findings: &mut Findings) -> Resul
 /// If the file is not usable audio.
 pub fn hear(path: &Path, config: &DataConfig, findings: &mut Findings) -> Result<Heard> {
     let quantiser = config.quantiser()?;
+    let mut codes = Vec::new();
+    let level = listen(path, config, findings, |sample| codes.push(quantiser.encode(sample)))?;
+    Ok(Heard { codes, level })
+}
+
+/// The samples of the file `path`, in [-1, 1], as a model of sound wants them, and their level before
+/// they were stretched.
+///
+/// # Errors
+/// If the file is not usable audio.
+pub fn samples(
+    path: &Path,
+    config: &DataConfig,
+    findings: &mut Findings,
+) -> Result<(Vec<f32>, Level)> {
+    let mut samples = Vec::new();
+    let level =
+        listen(path, config, findings, |sample| samples.push(sample.clamp(-1.0, 1.0) as f32))?;
+    Ok((samples, level))
+}
+
+/// Calls `each` with every sample, stretched; there is one at least.
+fn listen(
+    path: &Path,
+    config: &DataConfig,
+    findings: &mut Findings,
+    mut each: impl FnMut(f64),
+) -> Result<Level> {
+    let rate = config.sample_rate()?;
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
     // Twice through the file rather than once into memory.
-    resampled(path, config.sample_rate()?, |samples| {
+    resampled(path, rate, |samples| {
         (min, max) = samples.iter().fold((min, max), |(min, max), &x| (min.min(x), max.max(x)));
     })?;
-    let mut codes = Vec::new();
-    let reader = resampled(path, config.sample_rate()?, |samples| {
-        let scaled = samples.iter().map(|&sample| config.scaling.apply(sample, min, max));
-        codes.extend(scaled.map(|sample| quantiser.encode(sample)));
+    let mut count = 0;
+    let reader = resampled(path, rate, |samples| {
+        count += samples.len();
+        samples.iter().for_each(|&sample| each(config.scaling.apply(sample, min, max)));
     })?;
     for remark in reader.remarks() {
         findings.note(remark.to_string(), path);
     }
-    ensure!(!codes.is_empty(), "{} holds no samples", path.display());
-    Ok(Heard { codes, level: Level { scaling: config.scaling, min, max } })
+    ensure!(count > 0, "{} holds no samples", path.display());
+    Ok(Level { scaling: config.scaling, min, max })
 }

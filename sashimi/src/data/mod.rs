@@ -1,7 +1,8 @@
-//! A folder of audio as sequences of codes.
+//! A folder of audio as sequences of codes, or of samples.
 
 pub mod batch;
 pub mod file;
+pub mod sound;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use program::files::CACHE;
 use program::findings::Findings;
 
 use crate::experiment::{CutBy, DataConfig};
+use sound::Sounds;
 
 /// Audio that is not asked for in another rate is not taken at a higher one than the papers'.
 const HIGHEST_DEFAULT_RATE: u32 = 16_000;
@@ -100,16 +102,35 @@ impl Audio {
     /// If the split has none.
     pub fn sequences(&self, split: Part) -> Result<Windows> {
         let length = self.config.length;
+        let whole = Cut::Whole { max: Some(2 * length) };
+        self.windows(split, if self.is_clips() { whole } else { Cut::Windows { length } })
+    }
+
+    /// The sounds of a split, each of them long enough for two cuts at most while training, for one
+    /// where all cuts are the same.
+    ///
+    /// # Errors
+    /// If the split has none, or a setting of the spectrogram is out of range.
+    pub fn sounds(&self, split: Part) -> Result<Sounds> {
+        let DataConfig { length, val_count, .. } = self.config;
+        let (most, count) = match split {
+            Part::Train => (2 * length, None),
+            Part::Val => (length, val_count),
+            Part::Test => (length, None),
+        };
+        let whole = Cut::Whole { max: Some(most) };
+        let cut = if self.is_clips() { whole } else { Cut::Windows { length: most } };
+        let mel = self.config.mel()?.map(Arc::new);
+        Ok(Sounds::new(self.windows(split, cut)?, count, length, mel))
+    }
+
+    fn is_clips(&self) -> bool {
         let longest = self.corpus.recordings().iter().map(|recording| recording.frames).max();
-        let clips = match self.config.cut {
+        match self.config.cut {
             CutBy::Clips => true,
             CutBy::Windows => false,
-            CutBy::Auto => longest.unwrap_or(0) <= 2 * length as u64,
-        };
-        self.windows(
-            split,
-            if clips { Cut::Whole { max: Some(2 * length) } } else { Cut::Windows { length } },
-        )
+            CutBy::Auto => longest.unwrap_or(0) <= 2 * self.config.length as u64,
+        }
     }
 
     /// Whole recordings of a split, or what of them belongs to it.
@@ -126,21 +147,46 @@ impl Audio {
             .with_context(|| format!("the {split} split"))
     }
 
-    /// The beginnings of `count` recordings of a split, `samples` long, as the model gets them.
+    /// The beginnings of `count` recordings of a split, `samples` long, as a model of codes gets them.
     ///
     /// # Errors
     /// If the audio cannot be read.
     pub fn examples(&self, split: Part, count: usize, samples: usize) -> Result<Vec<Vec<f32>>> {
+        let mut codes = Vec::new();
+        self.beginnings(split, count, samples, |windows, i| {
+            codes.clear();
+            windows.codes(i, &mut codes)?;
+            Ok(codes.iter().map(|&code| self.quantiser.decode(code)).collect())
+        })
+    }
+
+    /// The same as a model of samples gets them.
+    ///
+    /// # Errors
+    /// If the audio cannot be read.
+    pub fn sound_examples(
+        &self,
+        split: Part,
+        count: usize,
+        samples: usize,
+    ) -> Result<Vec<Vec<f32>>> {
+        self.beginnings(split, count, samples, |windows, i| {
+            let mut sound = Vec::new();
+            windows.samples(i, &mut sound)?;
+            Ok(sound)
+        })
+    }
+
+    fn beginnings(
+        &self,
+        split: Part,
+        count: usize,
+        samples: usize,
+        mut sound: impl FnMut(&Windows, usize) -> Result<Vec<f32>>,
+    ) -> Result<Vec<Vec<f32>>> {
         let windows = self.windows(split, Cut::Whole { max: Some(samples) })?;
         let count = count.min(windows.len());
-        let mut codes = Vec::new();
-        let mut examples = Vec::new();
-        for i in 0..count {
-            codes.clear();
-            windows.codes(i * windows.len() / count, &mut codes)?;
-            examples.push(codes.iter().map(|&code| self.quantiser.decode(code)).collect());
-        }
-        Ok(examples)
+        (0..count).map(|i| sound(&windows, i * windows.len() / count)).collect()
     }
 }
 

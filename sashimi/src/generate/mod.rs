@@ -1,6 +1,7 @@
-//! New audio, code by code, with a state of constant size.
+//! New audio: code by code, with a state of constant size, or out of noise ([`denoise`]).
 
 pub mod agreement;
+pub mod denoise;
 mod prefill;
 pub mod sampling;
 pub mod stream;

@@ -3,6 +3,7 @@
 #[path = "../support/binary.rs"]
 mod binary;
 mod commands;
+mod diffusion;
 #[path = "../../../lra-bench/tests/support/events.rs"]
 mod events;
 mod first_runs;

@@ -6,7 +6,9 @@
 use std::f64::consts::LN_2;
 
 use anyhow::{Context, Result};
+use audio_data::quantise::Quantiser;
 use models::Network;
+use program::interrupt;
 use s4_config::{Input, Output, Shape};
 use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
@@ -18,6 +20,8 @@ use training::show::{self, Show};
 
 use crate::data::batch::{CodeBatch, DeviceBatch};
 use crate::experiment::Experiment;
+use crate::generate::sampling::Sampling;
+use crate::generate::{self, Generator, stream};
 use crate::preview::Preview;
 
 /// A model of codes trained by cross-entropy.
@@ -31,6 +35,8 @@ pub struct NextCode {
     start: i64,
     /// Positions between two cuts of back-propagation; the state is carried over a cut.
     segment: Option<i64>,
+    experiment: Experiment,
+    quantiser: Quantiser,
     preview: Preview,
 }
 
@@ -65,6 +71,8 @@ impl NextCode {
             start: quantiser.zero().into(),
             segment: experiment.data.segment.map(|segment| segment as i64),
             preview: Preview::new(experiment)?,
+            experiment: experiment.clone(),
+            quantiser,
         })
     }
 
@@ -170,6 +178,29 @@ impl NextCode {
         Ok(())
     }
 
+    /// Sound to listen to, with the same seed at every evaluation, so that only the model makes the
+    /// difference.
+    fn generate(&self) -> Result<Vec<Vec<f32>>> {
+        let Preview { count, samples, .. } = self.preview;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        // What the engine does not know is generated all the same, only slower.
+        let engine = stream::model(&self.experiment, &self.store).unwrap_or(None);
+        let first = [self.quantiser.zero()];
+        let start = generate::after(&self.model, engine.as_ref(), &first, count as usize)?;
+        let seed = self.experiment.train.seed;
+        let mut generator = Generator::new(start, Sampling::default(), seed, 0..count)?;
+        let mut audio = vec![Vec::with_capacity(samples); count as usize];
+        for _ in 0..samples {
+            interrupt::check()?;
+            for (sound, code) in audio.iter_mut().zip(generator.next_codes()?) {
+                sound.push(self.quantiser.decode(code));
+            }
+        }
+        Ok(audio)
+    }
+
     /// Inputs, which are the codes one position late, and targets with the padding marked: both
     /// (B, L) int64.
     fn shifted(&self, batch: &DeviceBatch) -> Result<(Tensor, Tensor)> {
@@ -228,6 +259,7 @@ impl Objective for NextCode {
 
     fn show(&mut self, show: &mut dyn Show, _: Option<&Tensor>) -> Result<()> {
         show::layers(self.model.backbone(), show)?;
-        self.preview.show(&self.model, &self.store, show)
+        let generated = self.generate();
+        self.preview.show(generated, show)
     }
 }
