@@ -81,7 +81,7 @@ impl Stage {
         for block in &level.up {
             y = block.forward(&y, given)?;
             if let Some(skip) = skips.pop() {
-                y = y + skip;
+                y = y.g_add(&skip);
             }
         }
         Ok(y)
@@ -180,7 +180,7 @@ impl Block {
         let told = norm1.forward(x, pass.train) + self.step.step(given.step).unsqueeze(-1);
         let mut x = x + self.s4.forward(&told, pass)?;
         if let (Some(condition), Some(mel)) = (&self.mel, given.mel) {
-            x = x + condition.forward(mel, self.stride, given)?;
+            x = x.g_add(&condition.forward(mel, self.stride, given)?);
         }
         let [inner, outer] = &self.ff;
         let hidden = inner.forward_in(&norm2.forward(&x, pass.train), pass.dense).gelu("none");

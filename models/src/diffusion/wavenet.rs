@@ -83,7 +83,7 @@ impl Layer {
         let around = self.conv.reach() / 2;
         let mut v = self.conv.forward(&told.constant_pad_nd([around, around]), dense)?; // (B, 2C, L)
         if let (Some(condition), Some(mel)) = (&self.mel, given.mel) {
-            v = v + condition.forward(mel, 1, given)?;
+            v = v.g_add(&condition.forward(mel, 1, given)?);
         }
         let halves = v.chunk(2, 1);
         let o = halves[0].tanh() * halves[1].sigmoid();

@@ -31,7 +31,7 @@ fn small(backbone: NoiseBackbone, mel: bool) -> NoiseNetworkConfig {
         backbone,
         embedding: 8,
         hidden: [8, 8],
-        mel: mel.then(|| MelConditionConfig { bands: 5, upsample: [4, 2], cut: false }),
+        mel: mel.then_some(MelConditionConfig { bands: 5, upsample: [4, 2], cut: false }),
         ..NoiseNetworkConfig::default()
     };
     match backbone {
