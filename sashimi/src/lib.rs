@@ -24,7 +24,7 @@
 //! ```
 //! [`experiment`] is what one run is made of; [`data`] a folder of audio as sequences of codes;
 //! [`objective`] the loss of a network that predicts the next code; [`generate`] new audio;
-//! `baseline` what simple predictors reach; `plot` draws; [`cli`] the command line.
+//! `baseline` what simple predictors reach; [`cli`] the command line.
 
 mod baseline;
 pub mod cli;
@@ -32,5 +32,4 @@ pub mod data;
 pub mod experiment;
 pub mod generate;
 pub mod objective;
-mod plot;
 mod preview;

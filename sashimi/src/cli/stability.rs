@@ -10,6 +10,7 @@ use program::exit::{Exit, describe};
 use program::output::{note, say};
 use program::progress::Progress;
 use program::{files, interrupt};
+use report::chart::{Chart, Series};
 use s4_core::layer::inspect;
 use serde::Serialize;
 use serde_json::json;
@@ -22,7 +23,6 @@ use crate::experiment::Experiment;
 use crate::generate::Generator;
 use crate::generate::sampling::Sampling;
 use crate::generate::tensors::Tensors;
-use crate::plot::{Chart, Series};
 
 /// Arguments of `stability`.
 #[derive(Debug, ClapArgs)]
@@ -201,6 +201,7 @@ fn chart(studies: &[Study]) -> Chart {
         title: "Output and state level of generated audio".to_owned(),
         x_label: "samples".to_owned(),
         y_label: "root mean square".to_owned(),
+        log: true,
         series,
     }
 }

@@ -1,11 +1,15 @@
-//! Line charts as SVG: what was measured as a picture in the documentation.
+//! Line charts as SVG.
+
+use std::ops::Range;
 
 use anyhow::Result;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-const SIZE: (u32, u32) = (760, 440);
+pub(crate) const WIDTH: u32 = 760;
+const HEIGHT: u32 = 440;
 /// Okabe and Ito's colours, which colour-blind people can tell apart.
-const COLOURS: [RGBColor; 6] = [
+pub(crate) const COLOURS: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
@@ -14,7 +18,7 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
-/// A line chart with a logarithmic vertical axis.
+/// A line chart.
 #[derive(Debug, Clone, Default)]
 pub struct Chart {
     /// Above everything.
@@ -23,6 +27,8 @@ pub struct Chart {
     pub x_label: String,
     /// Beside the vertical axis, with the unit.
     pub y_label: String,
+    /// Whether the vertical axis is logarithmic.
+    pub log: bool,
     /// The lines, in the order of the legend.
     pub series: Vec<Series>,
 }
@@ -32,8 +38,8 @@ pub struct Chart {
 pub struct Series {
     /// What the legend says.
     pub name: String,
-    /// (x, y), joined in this order. A point that is not finite, or whose y is not positive, leaves
-    /// a gap.
+    /// (x, y), joined in this order. A point that is not finite, or on a logarithmic axis not
+    /// positive, leaves a gap.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -43,22 +49,37 @@ impl Chart {
     /// # Errors
     /// If it cannot be laid out.
     pub fn to_svg(&self) -> Result<String> {
-        let shown = |&(x, y): &(f64, f64)| x.is_finite() && y.is_finite() && y > 0.0;
-        let points = || self.series.iter().flat_map(|series| &series.points).copied().filter(shown);
+        let points = || self.series.iter().flat_map(|series| &series.points).copied();
+        let points = || points().filter(|point| self.is_shown(*point));
         let (left, right) = range(points().map(|(x, _)| x)).unwrap_or((0.0, 1.0));
-        let (low, high) = range(points().map(|(_, y)| y)).unwrap_or((0.1, 1.0));
+        let x = left..right + f64::EPSILON * right.abs().max(1.0);
+        if self.log {
+            let (low, high) = range(points().map(|(_, y)| y)).unwrap_or((0.1, 1.0));
+            return self.draw(x, (low / 1.1..high * 1.1).log_scale());
+        }
+        let (low, high) = range(points().map(|(_, y)| y)).unwrap_or((0.0, 1.0));
+        let margin = (0.05 * (high - low)).max(1e-9 * high.abs().max(low.abs())).max(1e-300);
+        self.draw(x, low - margin..high + margin)
+    }
+
+    fn is_shown(&self, (x, y): (f64, f64)) -> bool {
+        x.is_finite() && y.is_finite() && (y > 0.0 || !self.log)
+    }
+
+    fn draw<Y>(&self, x: Range<f64>, y: Y) -> Result<String>
+    where
+        Y: AsRangedCoord<Value = f64>,
+        Y::CoordDescType: ValueFormatter<f64> + Ranged<ValueType = f64>,
+    {
         let mut svg = String::new();
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
             .caption(&self.title, ("sans-serif", 22))
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(60)
-            .build_cartesian_2d(
-                left..right + f64::EPSILON * right.abs().max(1.0),
-                (low / 1.1..high * 1.1).log_scale(),
-            )?;
+            .build_cartesian_2d(x, y)?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
@@ -67,8 +88,8 @@ impl Chart {
             .y_desc(&self.y_label)
             .draw()?;
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
-            let runs = series.points.split(|point| !shown(point)).filter(|run| !run.is_empty());
-            for (number, run) in runs.enumerate() {
+            let runs = series.points.split(|point| !self.is_shown(*point));
+            for (number, run) in runs.filter(|run| !run.is_empty()).enumerate() {
                 let line = chart
                     .draw_series(LineSeries::new(run.iter().copied(), colour.stroke_width(2)))?;
                 if number == 0 {
@@ -91,7 +112,7 @@ impl Chart {
 }
 
 /// The lowest and the highest of `values`.
-fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+pub(crate) fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     values.map(|value| (value, value)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
@@ -101,22 +122,22 @@ mod tests {
 
     use super::*;
 
-    fn svg(points: Vec<(f64, f64)>) -> String {
+    fn svg(points: Vec<(f64, f64)>, log: bool) -> String {
         let series = vec![Series { name: "S4".into(), points }];
         let (x_label, y_label) = ("step".into(), "bits".into());
-        Chart { title: "Loss & <bits>".into(), x_label, y_label, series }.to_svg().unwrap()
+        Chart { title: "Loss & <bits>".into(), x_label, y_label, log, series }.to_svg().unwrap()
     }
 
     #[test]
     fn text_is_escaped() {
-        let svg = svg(vec![(0.0, 1.0), (1.0, 2.0)]);
+        let svg = svg(vec![(0.0, 1.0), (1.0, 2.0)], false);
         assert!(svg.contains("Loss &amp; &lt;bits&gt;"), "{svg}");
     }
 
     #[test]
     fn what_is_not_finite_leaves_a_gap() {
         let points = vec![(0.0, 1.0), (1.0, 2.0), (2.0, f64::NAN), (3.0, 2.0), (4.0, 1.0)];
-        let svg = svg(points);
+        let svg = svg(points, true);
         let lines = svg.matches("stroke=\"#0072B2\" stroke-width=\"2\"").count();
         assert_eq!(lines, 2 + 1, "two runs and the legend's\n{svg}");
         assert!(!svg.contains("NaN"));
@@ -127,9 +148,10 @@ mod tests {
         fn every_chart_is_drawn_inside_the_picture(
             points in prop::collection::vec((any::<f64>(), -1e12..1e12f64), 0..20),
             scale in -200i32..200,
+            log in any::<bool>(),
         ) {
             let points = points.into_iter().map(|(x, y)| (x / 1e10, y * 10f64.powi(scale))).collect();
-            let svg = svg(points);
+            let svg = svg(points, log);
             prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
             let lines = svg.split("<polyline").skip(1).filter_map(|line| line.split("points=\"").nth(1));
             for numbers in lines.map(|rest| rest.split('"').next().unwrap()) {
