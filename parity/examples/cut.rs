@@ -17,8 +17,8 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
 /// What is kept: everything about one layer, its training steps, small whole models, quantisation,
-/// diffusion.
-const KINDS: [&str; 13] = [
+/// diffusion, scores.
+const KINDS: [&str; 14] = [
     "hippo",
     "init",
     "kernel_dplr",
@@ -29,6 +29,7 @@ const KINDS: [&str; 13] = [
     "model",
     "sashimi",
     "audio",
+    "audio_metrics",
     "wavenet",
     "samplernn",
     "diffwave",

@@ -31,5 +31,6 @@ pub mod cli;
 pub mod data;
 pub mod experiment;
 pub mod generate;
+pub mod metrics;
 pub mod objective;
 mod preview;
