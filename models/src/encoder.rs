@@ -23,6 +23,13 @@ pub enum Encoder {
     /// The tokens themselves, in the kind and on the device of the network, for a backbone that
     /// knows what they are: one channel.
     Tokens(Kind, Device),
+    /// Real vectors as they are, for a backbone that takes pictures.
+    Identity {
+        /// Entries per position.
+        features: i64,
+        /// Where inputs are expected.
+        device: Device,
+    },
 }
 
 /// Lowest and highest angular frequency of a feature over half the range of tokens. At the highest,
@@ -40,6 +47,10 @@ impl Encoder {
     /// If the names are taken.
     pub fn new(scope: &mut Scope, input: Input, config: &NetworkConfig) -> Result<Self> {
         let width = config.width();
+        ensure!(
+            config.backbone() != Backbone::Resnext || matches!(input, Input::Values { .. }),
+            "model.backbone = \"resnext\" takes spectrograms (data.mel), not tokens"
+        );
         Ok(match input {
             _ if config.backbone() == Backbone::SampleRnn => {
                 Encoder::Tokens(scope.kind(), scope.device())
@@ -49,6 +60,9 @@ impl Encoder {
                 let weight =
                     scope.parameter("weight", &draw(init, vocabulary, width), Hyper::GLOBAL)?;
                 Encoder::Embedding { weight, init }
+            }
+            Input::Values { features } if config.backbone() == Backbone::Resnext => {
+                Encoder::Identity { features, device: scope.device() }
             }
             Input::Values { features } => {
                 Encoder::Linear(Linear::new(scope, features, width, Hyper::GLOBAL)?)
@@ -75,13 +89,12 @@ impl Encoder {
                 Ok(Tensor::f_embedding(weight, x, -1, false, false)?.transpose(1, 2))
             }
             Encoder::Linear(linear) => {
-                ensure!(
-                    x.dim() == 3 && x.size()[2] == linear.inputs(),
-                    "expected values (batch, length, {}), got {:?}",
-                    linear.inputs(),
-                    x.size()
-                );
+                check_values(x, linear.inputs())?;
                 Ok(linear.forward(&x.transpose(1, 2)))
+            }
+            Encoder::Identity { features, .. } => {
+                check_values(x, *features)?;
+                Ok(x.transpose(1, 2))
             }
         }
     }
@@ -91,7 +104,7 @@ impl Encoder {
         match self {
             Encoder::Embedding { weight, .. } => weight.device(),
             Encoder::Linear(linear) => linear.options().1,
-            Encoder::Tokens(_, device) => *device,
+            Encoder::Tokens(_, device) | Encoder::Identity { device, .. } => *device,
         }
     }
 
@@ -108,6 +121,15 @@ impl Encoder {
             _ => None,
         }
     }
+}
+
+fn check_values(x: &Tensor, features: i64) -> Result<()> {
+    ensure!(
+        x.dim() == 3 && x.size()[2] == features,
+        "expected values (batch, length, {features}), got {:?}",
+        x.size()
+    );
+    Ok(())
 }
 
 /// An embedding of `tokens` tokens in `width` channels of variance 1, (tokens, width).

@@ -77,6 +77,15 @@ impl Head {
         }
     }
 
+    /// What the last linear map is given: one vector for each sequence (B, H); `None` where the head has
+    /// more than one map, or an output for every position.
+    pub fn features(&self, x: &Tensor, lengths: Option<&Tensor>) -> Option<Tensor> {
+        match self {
+            Head::PerSequence(pooling, _) => Some(pool(*pooling, x, lengths)),
+            Head::Pair(..) | Head::PerPosition(_) | Head::Backbone => None,
+        }
+    }
+
     /// Whether every position has an output.
     pub fn is_per_position(&self) -> bool {
         matches!(self, Head::PerPosition(_) | Head::Backbone)

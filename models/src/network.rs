@@ -81,14 +81,30 @@ impl Network {
     /// # Errors
     /// If the input does not fit the network.
     pub fn from_embedded(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        Ok(self.head.forward(&self.mixed(x, pass)?, pass.lengths.as_ref()))
+    }
+
+    /// The input of the last linear map for each sequence, (B, H), and what that makes of it, (B,
+    /// outputs): a trained network's features, for whatever is compared by them.
+    ///
+    /// # Errors
+    /// If the input does not fit, or the network's outputs are not one for each sequence.
+    pub fn features(&self, x: &Tensor, pass: &Pass) -> Result<(Tensor, Tensor)> {
+        let y = self.mixed(&self.embed(x)?, pass)?;
+        let features = self.head.features(&y, pass.lengths.as_ref());
+        let features = features.context("the network has no one vector for each sequence")?;
+        Ok((features, self.head.forward(&y, pass.lengths.as_ref())))
+    }
+
+    /// What the backbone makes of embedded sequences.
+    fn mixed(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         ensure!(
             pass.rate == 1.0 || self.kind == Backbone::S4,
             "only S4 can be taken to another sampling rate (rate {}); model.backbone is \"{}\"",
             pass.rate,
             self.kind.key()
         );
-        let y = self.backbone.forward(&self.placed(x, 0), &self.pass(pass))?;
-        Ok(self.head.forward(&y, pass.lengths.as_ref()))
+        self.backbone.forward(&self.placed(x, 0), &self.pass(pass))
     }
 
     /// What the head computes of the continuation of sequences that left the network in `state`, and

@@ -1,4 +1,4 @@
-//! What S4 is compared with.
+//! What S4 is compared with, and what its sound is judged by.
 
 use anyhow::{Result, ensure};
 use schemars::JsonSchema;
@@ -126,5 +126,53 @@ impl DilatedConfig {
             self.dilations
         );
         Ok(())
+    }
+}
+
+/// Settings of ResNeXt for small pictures. The defaults are those of the official classifier of
+/// SC09, ResNeXt-29 8x64.
+#[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResnextConfig {
+    /// Layers: 2 and a multiple of 9, three for each bottleneck of the three stages.
+    #[default(29)]
+    pub depth: i64,
+    /// Groups of the convolutions inside bottlenecks.
+    #[default(8)]
+    pub cardinality: i64,
+    /// Channels of a group in the first stage; twice and four times as many in the others.
+    #[default(64)]
+    pub base_width: i64,
+    /// Channels between bottlenecks: 64 times this in the first stage, then 128 and 256 times.
+    #[default(4)]
+    pub widen: i64,
+}
+
+impl ResnextConfig {
+    /// Channels that the last stage returns.
+    pub fn width(&self) -> i64 {
+        256 * self.widen
+    }
+
+    /// Bottlenecks of a stage.
+    pub fn bottlenecks(&self) -> i64 {
+        (self.depth - 2) / 9
+    }
+
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// With the offending value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        let Self { depth, cardinality, base_width, widen } = *self;
+        ensure!(
+            depth >= 11 && (depth - 2) % 9 == 0,
+            "depth must be 2 and a multiple of 9 (11, 20, 29, ...), got {depth}"
+        );
+        crate::check_sizes(&[
+            ("cardinality", cardinality),
+            ("base_width", base_width),
+            ("widen", widen),
+        ])
     }
 }

@@ -26,7 +26,9 @@ mod ssm;
 mod stack;
 mod wavenet;
 
-pub use baselines::{AttentionConfig, DilatedConfig, RecurrentConfig, RnnType, StackedRnnConfig};
+pub use baselines::{
+    AttentionConfig, DilatedConfig, RecurrentConfig, ResnextConfig, RnnType, StackedRnnConfig,
+};
 pub use block::{Activation, Convolution, FinalAct, KernelMethod, S4BlockConfig};
 pub use companding::Companding;
 pub use diffusion::{

@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::baselines::{AttentionConfig, DilatedConfig, RecurrentConfig, StackedRnnConfig};
+use crate::baselines::{
+    AttentionConfig, DilatedConfig, RecurrentConfig, ResnextConfig, StackedRnnConfig,
+};
 use crate::block::{KernelMethod, S4BlockConfig};
 use crate::check_sizes;
 use crate::samplernn::SampleRnnConfig;
@@ -31,8 +33,8 @@ pub const ALIASES: &[(&str, &str)] = &[
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// What mixes the positions: `s4`, `sashimi`, or a baseline: `transformer`, `linear-attention`,
-    /// `lstm`, `gru`, `dilated` (convolutions), `wavenet`, `samplernn`, `stacked-rnn`. Default: `s4`
-    /// for classification, `sashimi` for audio.
+    /// `lstm`, `gru`, `dilated` (convolutions), `wavenet`, `samplernn`, `stacked-rnn`; or `resnext`,
+    /// which classifies spectrograms. Default: `s4` for classification, `sashimi` for audio.
     #[serde(alias = "mixer")]
     pub backbone: Option<Backbone>,
     /// Width H: channels of every layer, or of SaShiMi's finest resolution, or of the vectors of codes
@@ -91,6 +93,8 @@ pub struct NetworkConfig {
     pub samplernn: Option<SampleRnnConfig>,
     /// The recurrences and what joins them, of `stacked-rnn`.
     pub stacked_rnn: Option<StackedRnnConfig>,
+    /// The picture network, of `resnext`.
+    pub resnext: Option<ResnextConfig>,
 }
 
 /// What mixes the positions of a sequence.
@@ -122,6 +126,8 @@ pub enum Backbone {
     /// Recurrences on top of each other, all of which see the input (Mehri et al. 2017);
     /// `[model.stacked_rnn]`.
     StackedRnn,
+    /// Convolutions over a spectrogram as a picture (Xie et al. 2017); `[model.resnext]`.
+    Resnext,
 }
 
 impl Backbone {
@@ -138,13 +144,14 @@ impl Backbone {
             Backbone::WaveNet => "wavenet",
             Backbone::SampleRnn => "samplernn",
             Backbone::StackedRnn => "stacked-rnn",
+            Backbone::Resnext => "resnext",
         }
     }
 
     /// Whether it is a plain stack of residual blocks with norm and dropout.
     pub fn is_stack(self) -> bool {
-        use Backbone::{SampleRnn, Sashimi, StackedRnn, WaveNet};
-        !matches!(self, Sashimi | WaveNet | SampleRnn | StackedRnn)
+        use Backbone::{Resnext, SampleRnn, Sashimi, StackedRnn, WaveNet};
+        !matches!(self, Sashimi | WaveNet | SampleRnn | StackedRnn | Resnext)
     }
 
     /// Whether its layers are S4 blocks, which have a section of their own, and go on at other
@@ -170,10 +177,12 @@ impl NetworkConfig {
         self.backbone.unwrap_or_default()
     }
 
-    /// Width H of what goes into the backbone and comes out of it.
+    /// Width H of what goes into the backbone and comes out of it; of a picture network only the
+    /// latter.
     pub fn width(&self) -> i64 {
         match self.backbone() {
             Backbone::Sashimi => self.sashimi().d_model,
+            Backbone::Resnext => self.resnext().width(),
             _ => self.stack().d_model,
         }
     }
@@ -186,6 +195,7 @@ impl NetworkConfig {
             Backbone::SampleRnn => {
                 self.samplernn.clone().unwrap_or_default().frame_sizes.len() as i64 + 1
             }
+            Backbone::Resnext => self.resnext().depth,
             _ => self.stack().n_layers,
         }
     }
@@ -204,6 +214,7 @@ impl NetworkConfig {
             (Backbone::WaveNet, _) => "WaveNet",
             (Backbone::SampleRnn, _) => "SampleRNN",
             (Backbone::StackedRnn, _) => "stacked RNN",
+            (Backbone::Resnext, _) => "ResNeXt",
         }
     }
 
@@ -235,6 +246,10 @@ impl NetworkConfig {
             match backbone {
                 Backbone::WaveNet => drop(self.wavenet.get_or_insert_default()),
                 Backbone::StackedRnn => drop(self.stacked_rnn.get_or_insert_default()),
+                Backbone::Resnext => {
+                    self.resnext.get_or_insert_default();
+                    (self.d_model, self.encoder) = (None, None);
+                }
                 _ => {
                     self.samplernn.get_or_insert_default();
                     self.encoder = None;
@@ -296,6 +311,11 @@ impl NetworkConfig {
         }
     }
 
+    /// Sizes of the picture network.
+    pub fn resnext(&self) -> ResnextConfig {
+        self.resnext.clone().unwrap_or_default()
+    }
+
     /// The key of `[model]` that makes it look ahead, if it does: such a network cannot predict what
     /// comes next, nor be stepped.
     pub fn looks_ahead(&self) -> Option<&'static str> {
@@ -310,6 +330,7 @@ impl NetworkConfig {
             Backbone::Lstm | Backbone::Gru => ("recurrent.bidirectional", recurrent),
             Backbone::Dilated => ("dilated.bidirectional", dilated),
             Backbone::WaveNet | Backbone::SampleRnn | Backbone::StackedRnn => return None,
+            Backbone::Resnext => ("backbone", true),
         };
         looks_ahead.then_some(key)
     }
@@ -330,16 +351,16 @@ impl NetworkConfig {
         let (is_sashimi, is_ssm) = (backbone == Backbone::Sashimi, backbone.is_ssm());
         let is_stack = backbone.is_stack();
         let has_blocks = is_sashimi || is_stack;
+        let is_resnext = backbone == Backbone::Resnext;
+        let has_layers = !is_resnext && !matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn);
+        let has_embedding = !is_resnext && backbone != Backbone::SampleRnn;
         let keys = [
-            (
-                "n_layers",
-                self.n_layers.is_some()
-                    && matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn),
-            ),
+            ("d_model", self.d_model.is_some() && is_resnext),
+            ("n_layers", self.n_layers.is_some() && !has_layers),
             ("dropout", self.dropout != 0.0 && !has_blocks),
             ("tie_dropout", self.tie_dropout.is_some() && !has_blocks),
             ("recompute", self.recompute && !has_blocks),
-            ("encoder", self.encoder.is_some() && backbone == Backbone::SampleRnn),
+            ("encoder", self.encoder.is_some() && !has_embedding),
             ("norm", self.norm.is_some() && !is_stack),
             ("prenorm", self.prenorm.is_some() && !is_stack),
             ("pool", self.pool.is_some() && !is_sashimi),
@@ -430,21 +451,21 @@ impl NetworkConfig {
                 let stacked = self.stacked_rnn.clone().unwrap_or_default();
                 stacked.validate(stack.d_model).context("model.stacked_rnn")
             }
+            Backbone::Resnext => self.resnext().validate().context("model.resnext"),
         }
     }
 
     /// Refuses sections of other backbones.
     fn check_sections(&self) -> Result<()> {
-        use Backbone::{
-            Dilated, Gru, LinearAttention, Lstm, SampleRnn, StackedRnn, Transformer, WaveNet,
-        };
-        let sections: [(_, _, &[Backbone]); 6] = [
+        use Backbone::*;
+        let sections: [(_, _, &[Backbone]); 7] = [
             ("attention", self.attention.is_some(), &[Transformer, LinearAttention]),
             ("recurrent", self.recurrent.is_some(), &[Lstm, Gru]),
             ("dilated", self.dilated.is_some(), &[Dilated]),
             ("wavenet", self.wavenet.is_some(), &[WaveNet]),
             ("samplernn", self.samplernn.is_some(), &[SampleRnn]),
             ("stacked_rnn", self.stacked_rnn.is_some(), &[StackedRnn]),
+            ("resnext", self.resnext.is_some(), &[Resnext]),
         ];
         let backbone = self.backbone();
         for (section, given, owners) in sections {

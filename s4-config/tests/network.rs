@@ -2,11 +2,11 @@
 
 use s4_config::{
     AttentionConfig, Backbone, DilatedConfig, EncoderInit, Mode, NetworkConfig, NormKind, Pooling,
-    RecurrentConfig, SampleRnnConfig, SsmRate, StackedRnnConfig, Variant, WaveNetConfig,
+    RecurrentConfig, ResnextConfig, SampleRnnConfig, SsmRate, StackedRnnConfig, Variant, WaveNetConfig,
 };
 use serde::Deserialize;
 
-const BACKBONES: [Backbone; 10] = [
+const BACKBONES: [Backbone; 11] = [
     Backbone::S4,
     Backbone::Sashimi,
     Backbone::Transformer,
@@ -17,6 +17,7 @@ const BACKBONES: [Backbone; 10] = [
     Backbone::WaveNet,
     Backbone::SampleRnn,
     Backbone::StackedRnn,
+    Backbone::Resnext,
 ];
 
 fn parse(text: &str) -> NetworkConfig {
@@ -196,6 +197,9 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
                 expected.n_layers = (backbone == Backbone::StackedRnn).then_some(6);
                 (expected.dropout, expected.tie_dropout) = (0.0, None);
             }
+            Backbone::Resnext => {
+                (expected.d_model, expected.dropout, expected.tie_dropout) = (None, 0.0, None);
+            }
             _ => {
                 expected.n_layers = Some(6);
                 expected.norm = Some(NormKind::Layer);
@@ -214,6 +218,7 @@ fn complete_spells_out_the_defaults_and_changes_nothing_else() {
             Backbone::WaveNet => expected.wavenet = Some(WaveNetConfig::default()),
             Backbone::SampleRnn => expected.samplernn = Some(SampleRnnConfig::default()),
             Backbone::StackedRnn => expected.stacked_rnn = Some(StackedRnnConfig::default()),
+            Backbone::Resnext => expected.resnext = Some(ResnextConfig::default()),
         }
         assert_eq!(complete, expected);
         assert_eq!(complete.clone().complete(Backbone::S4), complete, "its own backbone stays");

@@ -1,8 +1,10 @@
 //! What mixes the positions of a sequence: S4, SaShiMi, or a baseline that they are compared with.
 //!
-//! All but SaShiMi and the published baselines (WaveNet, SampleRNN and its stack of recurrences) are a
-//! plain stack of residual blocks with norm and dropout. Causal by default, like S4; `bidirectional` in a backbone's section lets it see the whole sequence.
-//! A layer of an attention model is two residual blocks, attention and a position-wise network.
+//! All but SaShiMi, the published baselines (WaveNet, SampleRNN and its stack of recurrences) and
+//! ResNeXt, which takes spectrograms for pictures, are a plain stack of residual blocks with norm and
+//! dropout. Causal by default, like S4; `bidirectional` in a backbone's section lets it see the whole
+//! sequence. A layer of an attention model is two residual blocks, attention and a position-wise
+//! network.
 
 pub mod attention;
 pub mod baseline;
@@ -10,6 +12,7 @@ pub mod dilated;
 pub mod heads;
 pub mod linear_attention;
 pub mod recurrent;
+pub mod resnext;
 pub mod rnn;
 pub mod samplernn;
 pub mod stacked_rnn;
@@ -31,6 +34,7 @@ use dilated::Dilated;
 use heads::Heads;
 use linear_attention::LinearAttention;
 use recurrent::Recurrent;
+use resnext::Resnext;
 use rnn::Cell;
 use samplernn::SampleRnn;
 use stacked_rnn::StackedRnn;
@@ -60,6 +64,7 @@ pub fn new(
             let stacked = StackedRnn::new(scope, config.width(), config.depth(), &stacked)?;
             return Ok(Box::new(Baseline(stacked)));
         }
+        Backbone::Resnext => return Ok(Box::new(Resnext::new(scope, &config.resnext())?)),
         _ => {}
     }
     let stack = config.stack();
