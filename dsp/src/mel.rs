@@ -133,6 +133,16 @@ impl Mel {
         1 + samples / self.config.hop
     }
 
+    /// Number of bands.
+    pub fn bands(&self) -> usize {
+        self.bands.len()
+    }
+
+    /// Samples from one frame to the next.
+    pub fn hop(&self) -> usize {
+        self.config.hop
+    }
+
     /// Fewest samples that a spectrogram can be made of.
     pub fn shortest(&self) -> usize {
         match self.config.padding {

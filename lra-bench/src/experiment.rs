@@ -41,7 +41,12 @@ impl Config for Experiment {
         let of = |task: &Task| {
             [(task.name.to_owned(), task.paper), (format!("{}-small", task.name), task.small)]
         };
-        TASKS.iter().flat_map(of).collect()
+        let classifiers = [
+            ("sc09-classifier", include_str!("../../configs/lra/sc09-classifier.toml")),
+            ("digits-classifier", include_str!("../../configs/lra/digits-classifier.toml")),
+        ];
+        let classifiers = classifiers.map(|(name, text)| (name.to_owned(), text));
+        TASKS.iter().flat_map(of).chain(classifiers).collect()
     }
 
     fn complete(&mut self) -> Result<(), Problem> {

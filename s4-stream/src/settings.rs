@@ -71,7 +71,7 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
         // these matter only to training,
         encoder: _, dropout: _, tie_dropout: _, kernel_method: _, recompute: _,
         // and these belong to other backbones.
-        attention: _, recurrent: _, dilated: _, stacked_rnn: _,
+        attention: _, recurrent: _, dilated: _, stacked_rnn: _, resnext: _,
     } = config;
     let S4BlockConfig {
         bidirectional, l_max, ssm,

@@ -1,6 +1,7 @@
 //! Examples from what files hold.
 
 pub mod arrays;
+pub(crate) mod augmented;
 pub mod images;
 pub mod pictures;
 pub mod recordings;

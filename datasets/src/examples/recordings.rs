@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use audio_data::corpus::Corpus;
+use dsp::mel::Mel;
 use program::interrupt;
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -95,7 +96,7 @@ pub enum Extent {
 }
 
 /// How recordings become sequences.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Form {
     /// How long sequences are.
     pub extent: Extent,
@@ -103,17 +104,19 @@ pub struct Form {
     pub every: usize,
     /// What samples are standardised by.
     pub standardisation: Standardisation,
+    /// The spectrogram that samples, as they are, become; `None`: they stay samples.
+    pub mel: Option<Arc<Mel>>,
 }
 
 impl Form {
     /// Samples that are read of a recording that has `frames`.
-    pub fn frames(self, frames: usize) -> usize {
+    pub fn frames(&self, frames: usize) -> usize {
         let (Extent::Exactly(most) | Extent::AtMost(most)) = self.extent;
         frames.min(most)
     }
 
-    /// Positions of the sequence of a recording that has `frames` samples.
-    pub fn length(self, frames: usize) -> usize {
+    /// Samples of a sequence, of a recording that has `frames` samples.
+    fn samples(&self, frames: usize) -> usize {
         let frames = match self.extent {
             Extent::Exactly(frames) => frames,
             Extent::AtMost(_) => self.frames(frames),
@@ -121,23 +124,49 @@ impl Form {
         frames.div_ceil(self.every)
     }
 
+    /// Positions of the sequence of a recording that has `frames` samples.
+    pub fn length(&self, frames: usize) -> usize {
+        let samples = self.samples(frames);
+        self.mel.as_ref().map_or(samples, |mel| mel.frames(samples.max(mel.shortest())))
+    }
+
+    /// Values of each position.
+    pub fn features(&self) -> usize {
+        self.mel.as_ref().map_or(1, |mel| mel.bands())
+    }
+
     /// The sequence of a recording, of which the samples are those that are read.
-    pub fn sequence(self, samples: &[f32]) -> Sequences {
-        let kept = samples.iter().step_by(self.every);
-        let mut values: Vec<f32> = kept.map(|&sample| self.standardisation.apply(sample)).collect();
-        values.resize(self.length(samples.len()), self.silence());
-        Sequences::Values { values, features: 1 }
+    ///
+    /// # Errors
+    /// If there is no spectrogram of them.
+    pub fn sequence(&self, samples: &[f32]) -> Result<Sequences> {
+        let kept = samples.iter().step_by(self.every).copied();
+        let length = self.samples(samples.len());
+        let Some(mel) = &self.mel else {
+            let mut values: Vec<f32> = kept.map(|x| self.standardisation.apply(x)).collect();
+            values.resize(length, self.silence());
+            return Ok(Sequences::Values { values, features: 1 });
+        };
+        let mut samples: Vec<f32> = kept.collect();
+        samples.resize(length.max(mel.shortest()), 0.0);
+        let (bands, spectrogram) = (mel.bands(), mel.spectrogram(&samples)?);
+        let frames = spectrogram.len() / bands;
+        let values = (0..frames).flat_map(|frame| {
+            spectrogram[frame..].iter().step_by(frames).take(bands).map(|&x| x as f32)
+        });
+        Ok(Sequences::Values { values: values.collect(), features: bands })
     }
 
     /// What shorter sequences of a batch are filled up with; `None` where all are of one length.
-    pub fn padding(self) -> Option<f32> {
-        match self.extent {
-            Extent::Exactly(_) => None,
-            Extent::AtMost(_) => Some(self.silence()),
+    pub fn padding(&self) -> Option<f32> {
+        match (self.extent, &self.mel) {
+            (Extent::Exactly(_), _) => None,
+            (Extent::AtMost(_), None) => Some(self.silence()),
+            (Extent::AtMost(_), Some(_)) => Some(0.0),
         }
     }
 
-    fn silence(self) -> f32 {
+    fn silence(&self) -> f32 {
         self.standardisation.apply(0.0)
     }
 }
@@ -155,16 +184,27 @@ pub struct Recordings {
     pub form: Form,
 }
 
+impl Recordings {
+    /// The samples that are read of recording `index`.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn samples(&self, index: usize) -> Result<Vec<f32>> {
+        let item = &self.items[index];
+        let mut samples = vec![0.0; self.form.frames(item.frames)];
+        self.corpus.read(item.recording, 0, &mut samples)?;
+        Ok(samples)
+    }
+}
+
 impl Examples for Recordings {
     fn len(&self) -> usize {
         self.items.len()
     }
 
     fn example(&self, index: usize) -> Result<Example> {
-        let item = &self.items[index];
-        let mut samples = vec![0.0; self.form.frames(item.frames)];
-        self.corpus.read(item.recording, 0, &mut samples)?;
-        Ok(Example { sequences: vec![self.form.sequence(&samples)], label: item.label.clone() })
+        let sequence = self.form.sequence(&self.samples(index)?)?;
+        Ok(Example { sequences: vec![sequence], label: self.items[index].label.clone() })
     }
 
     fn label(&self, index: usize) -> Result<Label> {

@@ -1,6 +1,6 @@
 //! What the tasks on audio have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -8,11 +8,13 @@ use audio_data::corpus::{self, Recording};
 use audio_data::layout::Listing;
 use audio_data::part::Part;
 use audio_data::read::{is_audio_name, resampled};
+use dsp::mel::{Mel, MelConfig};
 use s4_config::Input;
 use toml::Table;
 
 use super::Splits;
 use crate::batch::Label;
+use crate::examples::augmented::Augmented;
 use crate::examples::recordings::{Extent, Form, Labelled, Recordings, Standardisation};
 use crate::inputs::Inputs;
 use crate::medium::Medium;
@@ -42,13 +44,19 @@ pub(super) struct Reading<'a> {
     pub every: usize,
     /// What samples are standardised by; `None`: measured on the training part.
     pub scale: Option<Standardisation>,
+    /// The spectrogram that they become, if any.
+    pub mel: Option<&'a MelConfig>,
+    /// Variants of each training recording; 0: the recordings as they are.
+    pub augment: usize,
+    /// Sounds that are mixed into variants.
+    pub noise: &'a [PathBuf],
     /// Whether to show a bar while recordings are decoded.
     pub progress: bool,
 }
 
 /// The splits, with an empty `config`, and what samples are standardised by.
 pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standardisation)> {
-    let &Reading { cache, sample_rate, extent, every, scale, progress } = reading;
+    let &Reading { cache, sample_rate, extent, every, scale, mel, augment, noise, progress } = reading;
     ensure!(every > 0, "data.every is 0; it must be at least 1");
     let Labels { listing, entries, target } = labels;
     let mut findings = listing.findings.clone();
@@ -94,20 +102,37 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         val.len(),
         test.len()
     );
-    let form = Form { extent, every, standardisation };
-    let split = |items| {
+    let mel = spectrogram(mel, sample_rate, every)?;
+    let medium = match mel {
+        None => Medium::Sound { rate: (sample_rate / every as u32).max(1), scale: standardisation },
+        Some(_) => Medium::Series,
+    };
+    let form = Form { extent, every, standardisation, mel };
+    let features = form.features();
+    let recordings = |items| {
         let (corpus, dir) = (corpus.clone(), listing.dir.clone());
-        Split::new(Recordings { corpus, dir, items, form })
+        Recordings { corpus, dir, items, form: form.clone() }
+    };
+    let train = recordings(train);
+    let (val, test) = (Split::new(recordings(val)), Split::new(recordings(test)));
+    let train = match augment {
+        0 => Split::new(train),
+        _ => {
+            let noise = noise.iter().map(|path| samples(path, sample_rate, usize::MAX));
+            let noise = noise.filter(|noise| !noise.as_ref().is_ok_and(Vec::is_empty));
+            let noise = Arc::new(noise.collect::<Result<_>>()?);
+            Split::new(Augmented::new(train, augment, sample_rate, noise))
+        }
     };
     let splits = Splits {
-        shape: shape(target),
-        medium: Medium::Sound { rate: (sample_rate / every as u32).max(1), scale: standardisation },
+        shape: shape(target, features),
+        medium,
         config: Table::new(),
         origin,
         findings,
-        train: split(train),
-        val: split(val),
-        test: split(test),
+        train,
+        val,
+        test,
     };
     Ok((splits, standardisation))
 }
@@ -125,17 +150,15 @@ pub(super) fn inputs(target: Target, sample_rate: u32, form: Form) -> Result<Inp
     ensure!(form.every > 0, "data.every is 0; it must be at least 1");
     form.standardisation.validate().context("data.scale")?;
     let most = form.frames(usize::MAX);
+    let (features, padding) = (form.features(), form.padding());
     let read = move |path: &Path| {
-        let mut samples = Vec::new();
-        resampled(path, sample_rate, |block| {
-            samples.extend_from_slice(&block[..block.len().min(most - samples.len())]);
-        })?;
+        let samples = samples(path, sample_rate, most)?;
         ensure!(!samples.is_empty(), "it is too short for a single sample at {sample_rate} Hz");
-        Ok(vec![form.sequence(&samples)])
+        Ok(vec![form.sequence(&samples)?])
     };
     Ok(Inputs {
-        shape: shape(target),
-        padding: form.padding(),
+        shape: shape(target, features),
+        padding,
         about: format!("sound files ({})", audio_data::read::READ),
         takes: is_audio_name,
         file: Some(Box::new(read)),
@@ -143,8 +166,27 @@ pub(super) fn inputs(target: Target, sample_rate: u32, form: Form) -> Result<Inp
     })
 }
 
-fn shape(target: Target) -> Shape {
-    Shape { input: Input::Values { features: 1 }, target }
+/// At most `most` samples of the file, at `sample_rate`.
+fn samples(path: &Path, sample_rate: u32, most: usize) -> Result<Vec<f32>> {
+    let mut samples = Vec::new();
+    resampled(path, sample_rate, |block| {
+        samples.extend_from_slice(&block[..block.len().min(most - samples.len())]);
+    })?;
+    Ok(samples)
+}
+
+/// The spectrograms that `data.mel` describes, if it is there.
+pub(super) fn spectrogram(
+    mel: Option<&MelConfig>,
+    sample_rate: u32,
+    every: usize,
+) -> Result<Option<Arc<Mel>>> {
+    let mel = mel.map(|mel| Mel::new(mel, sample_rate / every.max(1) as u32).map(Arc::new));
+    mel.transpose().context("data.mel")
+}
+
+fn shape(target: Target, features: usize) -> Shape {
+    Shape { input: Input::Values { features: features as i64 }, target }
 }
 
 /// No class may have lost all of its recordings.

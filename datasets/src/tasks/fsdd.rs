@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use audio_data::layout::{self, Listing};
 use audio_data::part::Part;
+use dsp::mel::MelConfig;
 use program::config::to_table;
 use program::files::CACHE;
 use program::names::composed;
@@ -76,11 +77,18 @@ struct Data {
     /// Keep every n-th sample, without a filter.
     #[default(1)]
     every: usize,
-    /// Samples that are kept of a recording; all where it is missing.
+    /// Samples that are kept of a recording; all where it is missing. With `mel` all recordings are
+    /// that long, or else a second.
     max_length: Option<usize>,
     /// What samples are standardised by; measured on the training recordings where it is missing.
     /// Kept with a run.
     scale: Option<Standardisation>,
+    /// Make log-mel spectrograms of recordings, and train on those; samples where it is missing.
+    /// Their samples are not standardised.
+    mel: Option<MelConfig>,
+    /// Variants of each training recording in an epoch, all classes as often: changed at random in
+    /// level, speed and place. 0: the recordings as they are.
+    augment: usize,
     /// Folder that decoded recordings are kept in, as `audio`.
     #[default(CACHE.into())]
     cache: PathBuf,
@@ -152,6 +160,9 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         extent: extent(&settings),
         every: settings.every,
         scale: settings.scale,
+        mel: settings.mel.as_ref(),
+        augment: settings.augment,
+        noise: &[],
         progress,
     };
     let (mut splits, scale) = audio::open(labels, &reading)?;
@@ -177,12 +188,16 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
         extent: extent(&settings),
         every: settings.every,
         standardisation: decided(settings.scale, "scale", SCALE)?,
+        mel: audio::spectrogram(settings.mel.as_ref(), settings.sample_rate, settings.every)?,
     };
     audio::inputs(Target::numbered(CLASSES), settings.sample_rate, form)
 }
 
 fn extent(settings: &Data) -> Extent {
-    Extent::AtMost(settings.max_length.unwrap_or(usize::MAX))
+    match (&settings.mel, settings.max_length) {
+        (Some(_), length) => Extent::Exactly(length.unwrap_or(settings.sample_rate as usize)),
+        (None, length) => Extent::AtMost(length.unwrap_or(usize::MAX)),
+    }
 }
 
 fn part(speaker: &String, held_out: &HeldOut) -> Part {

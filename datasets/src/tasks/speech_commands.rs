@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use audio_data::layout::{self, Entry};
+use audio_data::read::is_audio_name;
+use dsp::mel::MelConfig;
 use program::config::to_table;
 use program::files::CACHE;
 use schemars::JsonSchema;
@@ -79,6 +81,12 @@ struct Data {
     /// What samples are standardised by; measured on the training recordings where it is missing.
     /// Kept with a run.
     scale: Option<Standardisation>,
+    /// Make log-mel spectrograms of recordings, and train on those; samples where it is missing.
+    /// Their samples are not standardised.
+    mel: Option<MelConfig>,
+    /// Variants of each training recording in an epoch, all classes as often: changed at random in
+    /// level, speed and place and, where there are files in `_background_noise_`, with noise. 0: the recordings as they are.
+    augment: usize,
     /// Folder that decoded recordings are kept in, as `audio`.
     #[default(CACHE.into())]
     cache: PathBuf,
@@ -129,6 +137,15 @@ fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
     Ok(Provenance::official(as_published).with(&format!("{words} words")).with(&rate))
 }
 
+/// The recordings of noise in `_background_noise_`, in the order of their names.
+fn noise(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir.join("_background_noise_")).into_iter().flatten();
+    let files = files.filter_map(|file| Some(file.ok()?.path()));
+    let mut files: Vec<_> = files.filter(|path| is_audio_name(path)).collect();
+    files.sort();
+    files
+}
+
 fn extent(settings: &Data) -> Extent {
     Extent::Exactly(settings.sample_rate as usize)
 }
@@ -139,6 +156,7 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
         extent: extent(&settings),
         every: settings.every,
         standardisation: decided(settings.scale, "scale", SCALE)?,
+        mel: audio::spectrogram(settings.mel.as_ref(), settings.sample_rate, settings.every)?,
     };
     let classes = decided(settings.classes, "classes", "[\"yes\", \"no\"]")?;
     audio::inputs(Target::Classes(classes), settings.sample_rate, form)
@@ -196,6 +214,9 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         extent: extent(&settings),
         every: settings.every,
         scale: settings.scale,
+        mel: settings.mel.as_ref(),
+        augment: settings.augment,
+        noise: &noise(&dir),
         progress,
     };
     let (mut splits, scale) = audio::open(labels, &reading)?;

@@ -4,6 +4,8 @@ mod config;
 mod denoise;
 mod evaluate;
 mod generate;
+mod metrics;
+mod page;
 mod score;
 mod stability;
 mod train;
@@ -42,6 +44,11 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Bits per sample of given audio files, so that they can be ranked: fewer are likelier.
     Score(score::Args),
+    /// How good generated sound is, by a classifier's features: FID, IS, mIS, AM, NDB, copies of
+    /// training sounds; between real sound and noise.
+    Metrics(metrics::Args),
+    /// Sounds of runs and folders to listen to, on one HTML page.
+    Page(page::Args),
     /// Spectral radius of the recurrences, and the level of what they generate over a long time.
     Stability(stability::Args),
     /// Print every setting with its meaning and default, as TOML for `train --config`.
@@ -63,6 +70,8 @@ pub fn run() -> Result<Exit> {
         Command::Vocode(args) => vocode::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Metrics(args) => metrics::run(&args),
+        Command::Page(args) => page::run(&args),
         Command::Stability(args) => stability::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(shell) => shell.print::<Cli>().map(Exit::from),

@@ -5,12 +5,15 @@
 //! papers' tables have it. [docs/metrics.md](../../docs/metrics.md) says where and why.
 
 pub mod am;
+pub mod classifier;
 pub mod cut;
 pub mod fid;
 pub mod inception;
 pub mod mis;
 pub mod ndb;
+pub mod nearest;
 mod numpy;
 #[cfg(test)]
 mod parity;
 pub mod probabilities;
+pub mod study;

@@ -1,4 +1,5 @@
-//! AdamW with named, saved state (Loshchilov & Hutter 2019; conventions of `torch.optim.AdamW`).
+//! AdamW with named, saved state (Loshchilov & Hutter 2019; conventions of `torch.optim.AdamW`); by a
+//! setting, stochastic gradient descent with momentum instead.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +38,10 @@ pub struct AdamWConfig {
     /// Added to the root of the second moment, at least 0.
     #[default(1e-8)]
     pub eps: f64,
+    /// Momentum, in [0, 1), of stochastic gradient descent, which then takes AdamW's place: `beta1`,
+    /// `beta2` and `eps` have no effect, and weight decay is added to the gradient, as by
+    /// `torch.optim.SGD`.
+    pub momentum: Option<f64>,
     /// Largest joint L2 norm of the gradients, above 0; nothing is clipped where it is missing.
     pub clip_norm: Option<f64>,
     /// Largest magnitude of an entry of a gradient, above 0; nothing is clipped where it is missing.
@@ -54,7 +59,10 @@ impl AdamWConfig {
         {
             ensure!(value.is_finite() && value >= 0.0, "{name} is {value}; it must be at least 0");
         }
-        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+        let momentum = self.momentum.unwrap_or(0.0);
+        for (name, value) in
+            [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", momentum)]
+        {
             ensure!(
                 (0.0..1.0).contains(&value),
                 "{name} is {value}; it must be at least 0 and below 1"
@@ -246,7 +254,7 @@ impl AdamW {
                 beta2: self.config.beta2,
                 eps: self.config.eps,
             };
-            updated += group.step(&update, self.backend)?;
+            updated += group.step(&update, self.config.momentum, self.backend)?;
         }
         ensure!(
             updated > 0 || self.trained.is_empty(),
@@ -307,11 +315,13 @@ impl AdamW {
 impl fmt::Display for AdamW {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AdamWConfig { beta1, beta2, eps, clip_norm, clip_value, .. } = &self.config;
-        f.write_str(match self.backend {
-            Backend::Fused => "AdamW, fused",
-            Backend::Plain => "AdamW, plain",
-        })?;
-        write!(f, ", betas ({beta1}, {beta2}), eps {eps:e}")?;
+        match (self.config.momentum, self.backend) {
+            (Some(momentum), _) => write!(f, "SGD, momentum {momentum}")?,
+            (None, backend) => {
+                write!(f, "AdamW, {}", if backend == Backend::Fused { "fused" } else { "plain" })?;
+                write!(f, ", betas ({beta1}, {beta2}), eps {eps:e}")?;
+            }
+        }
         if let Some(norm) = clip_norm {
             write!(f, ", gradient norm at most {norm}")?;
         }
@@ -324,7 +334,12 @@ impl fmt::Display for AdamW {
 
 impl TrainedGroup {
     /// Updates the parameters that have a gradient; returns how many.
-    fn step(&mut self, update: &foreach::AdamW, backend: Backend) -> Result<usize> {
+    fn step(
+        &mut self,
+        update: &foreach::AdamW,
+        momentum: Option<f64>,
+        backend: Backend,
+    ) -> Result<usize> {
         // A fused call takes one step count, so parameters go by theirs: as a rule one bucket.
         let mut by_step: BTreeMap<i64, Vec<(&Slot, Tensor)>> = BTreeMap::new();
         let mut updated = 0;
@@ -337,8 +352,14 @@ impl TrainedGroup {
             }
         }
         for (step, members) in by_step {
-            match backend {
-                Backend::Fused => {
+            match (momentum, backend) {
+                (Some(momentum), _) => {
+                    for (slot, grad) in &members {
+                        plain::sgd(&slot.param, grad, &slot.exp_avg, momentum, update)
+                            .with_context(|| format!("updating {}", slot.name))?;
+                    }
+                }
+                (None, Backend::Fused) => {
                     let mut lists = AdamWLists::default();
                     for (slot, grad) in &members {
                         lists.params.push(&slot.param);
@@ -348,7 +369,7 @@ impl TrainedGroup {
                     }
                     foreach::adamw(&lists, step, update)?;
                 }
-                Backend::Plain => {
+                (None, Backend::Plain) => {
                     for (slot, grad) in &members {
                         let Slot { param, exp_avg, exp_avg_sq, .. } = slot;
                         plain::adamw(param, grad, exp_avg, exp_avg_sq, step, update)

@@ -1,5 +1,5 @@
-//! AdamW in plain tensor operations: the oracle of the fused step, and its stand-in on devices
-//! that have none.
+//! Steps in plain tensor operations: AdamW's, the oracle of the fused step and its stand-in on devices
+//! that have none, and that of stochastic gradient descent.
 
 use anyhow::Result;
 use s4_core::foreach::AdamW;
@@ -36,5 +36,25 @@ pub(super) fn adamw(
     let correction2 = 1.0 - beta2.powf(step as f64);
     let denom = exp_avg_sq.f_sqrt()?.f_div_scalar(correction2.sqrt())?.f_add_scalar(eps)?;
     let _ = param.f_sub_(&exp_avg.f_div(&denom)?.f_mul_scalar(lr / correction1)?)?;
+    Ok(())
+}
+
+/// One update of stochastic gradient descent with momentum, as `torch.optim.SGD` without dampening:
+///
+/// ```text
+/// b <- momentum b + (g + wd p)        p <- p - lr b
+/// ```
+pub(super) fn sgd(
+    param: &Tensor,
+    grad: &Tensor,
+    buffer: &Tensor,
+    momentum: f64,
+    by: &AdamW,
+) -> Result<()> {
+    let mut param = param.detach();
+    let mut buffer = buffer.shallow_clone();
+    let decayed = grad.f_add(&param.f_mul_scalar(by.weight_decay)?)?;
+    let _ = buffer.f_mul_scalar_(momentum)?.f_add_(&decayed)?;
+    let _ = param.f_sub_(&buffer.f_mul_scalar(by.lr)?)?;
     Ok(())
 }

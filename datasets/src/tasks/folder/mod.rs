@@ -426,6 +426,9 @@ fn audio(
         extent: Extent::AtMost(max_length),
         every: settings.every.unwrap_or(1),
         scale: settings.scale,
+        mel: None,
+        augment: 0,
+        noise: &[],
         progress,
     };
     let (splits, scale) = audio::open(labels, &reading)?;
@@ -546,6 +549,7 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
                 extent: Extent::AtMost(max_length),
                 every: settings.every.unwrap_or(1),
                 standardisation: decided(settings.scale, "scale", SCALE)?,
+                mel: None,
             };
             audio::inputs(target, decided(settings.sample_rate, "sample_rate", "8000")?, form)
         }
