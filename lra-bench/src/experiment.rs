@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn every_preset_is_an_experiment() {
+        for (name, text) in Experiment::presets() {
+            let read: Loaded<Experiment> = run::Experiment::parse(&name, text, &[]).unwrap();
+            read.value.commented().unwrap();
+        }
+    }
+
+    #[test]
     fn presets_read_back_with_their_comments() {
         for task in TASKS {
             for preset in [Preset::Paper, Preset::Small] {

@@ -1,6 +1,6 @@
 //! How sure a figure is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Confidence of intervals where no other is asked for.
 pub const LEVEL: f64 = 0.95;
@@ -9,7 +9,7 @@ pub const LEVEL: f64 = 0.95;
 const Z: f64 = 1.959_963_984_540_054;
 
 /// What a figure may be, at the confidence [`LEVEL`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Lower end.
     pub low: f64,

@@ -56,7 +56,8 @@ pub(super) struct Reading<'a> {
 
 /// The splits, with an empty `config`, and what samples are standardised by.
 pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standardisation)> {
-    let &Reading { cache, sample_rate, extent, every, scale, mel, augment, noise, progress } = reading;
+    let &Reading { cache, sample_rate, extent, every, scale, mel, augment, noise, progress } =
+        reading;
     ensure!(every > 0, "data.every is 0; it must be at least 1");
     let Labels { listing, entries, target } = labels;
     let mut findings = listing.findings.clone();

@@ -20,7 +20,7 @@ use training::device::DeviceRequest;
 
 use crate::metrics::classifier::{Classifier, Heard, Reduction, sounds};
 use crate::metrics::nearest::{self, Neighbour};
-use crate::metrics::study::{Figure, Reference, Scores};
+use crate::metrics::study::{Reference, Scores};
 
 /// Arguments of `metrics`.
 #[derive(Debug, ClapArgs)]
@@ -255,20 +255,14 @@ fn print(report: &Report) -> Result<()> {
     ))?;
     let width = sets.iter().map(|set| set.name.chars().count()).max().unwrap_or(0).max(4);
     say(format_args!(
-        "{:<width$} {:>6}  {:<25} {:<22} {:<25} {:<22} {:<20} official IS, mIS",
+        "{:<width$} {:>6}  {:<20} {:<18} {:<20} {:<18} {:<18} official IS, mIS",
         "set", "count", "FID", "IS", "mIS", "AM", "NDB"
     ))?;
     for Set { name, count, scores, .. } in sets {
         let Scores { fid, is, mis, am, ndb, official } = scores;
         say(format_args!(
-            "{name:<width$} {count:>6}  {:<25} {:<22} {:<25} {:<22} {:<20} {:.2}, {:.2}",
-            cell(fid),
-            cell(is),
-            cell(mis),
-            cell(am),
-            cell(ndb),
-            official.is,
-            official.mis
+            "{name:<width$} {count:>6}  {fid:<20} {is:<18} {mis:<20} {am:<18} {ndb:<18} {:.2}, {:.2}",
+            official.is, official.mis
         ))?;
     }
     for (set, nearest) in sets.iter().filter_map(|set| Some((set, set.nearest.as_ref()?))) {
@@ -279,8 +273,4 @@ fn print(report: &Report) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn cell(Figure { value, interval }: &Figure) -> String {
-    format!("{value:.3} [{:.3}, {:.3}]", interval.low, interval.high)
 }

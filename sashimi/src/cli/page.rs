@@ -13,13 +13,13 @@ use program::findings::tell_skipped;
 use program::names::shown;
 use program::output::{note, say};
 use report::bars::{Bar, Bars};
-use report::interval::Interval;
 use report::page::{Clip, Page, Part};
 use report::picture::{png, waveform};
 use serde_json::Value;
 use training::run_dir;
 
 use crate::metrics::classifier::sounds;
+use crate::metrics::study::Figure;
 
 /// Arguments of `page`.
 #[derive(Debug, ClapArgs)]
@@ -67,9 +67,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         clips(&mut page, dir, files.into_iter().step_by(step), args, &mut skipped);
     }
     for source in &args.sources {
-        let run = [source.clone(), run_dir::root().join(source)].into_iter().find(|run| {
-            run_dir::config_file(run).is_file()
-        });
+        let run = [source.clone(), run_dir::root().join(source)]
+            .into_iter()
+            .find(|run| run_dir::config_file(run).is_file());
         let dir = run.as_ref().map_or_else(|| source.clone(), |run| run.join("samples"));
         let files = sounds(&dir).with_context(|| {
             format!("nothing to hear of {}; `sashimi generate` writes samples", shown(source))
@@ -130,7 +130,8 @@ fn clip(file: &Path, dir: &Path, seconds: f64) -> Result<Clip> {
 /// Adds the scores of a file that `metrics --json` wrote: a table, and the distances as bars.
 fn scores(page: &mut Page, file: &Path) -> Result<()> {
     let text = std::fs::read_to_string(file).map_err(files::cannot("read", file))?;
-    let value: Value = serde_json::from_str(&text).context("it is not what `metrics --json` prints")?;
+    let value: Value =
+        serde_json::from_str(&text).context("it is not what `metrics --json` prints")?;
     let sets = value["sets"].as_array().context("it is not what `metrics --json` prints")?;
     const FIGURES: [(&str, &str); 5] = [
         ("fid", "FID (lower is better)"),
@@ -141,36 +142,28 @@ fn scores(page: &mut Page, file: &Path) -> Result<()> {
     ];
     let names = ["set", "sounds"].into_iter().chain(FIGURES.map(|(_, name)| name));
     let names = names.chain(["copied"]).map(str::to_owned).collect();
-    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let name = |set: &Value| set["name"].as_str().unwrap_or_default().to_owned();
-    let row = |set: &Value| {
-        let figures = FIGURES.map(|(key, _)| {
-            let [value, low, high] = ["value", "low", "high"].map(|end| number(&set[key][end]));
-            format!("{value:.3} [{low:.3}, {high:.3}]")
-        });
-        let copied = set["nearest"]["copied"].as_u64().map_or(String::new(), |n| n.to_string());
-        [name(set), set["count"].to_string()].into_iter().chain(figures).chain([copied]).collect()
-    };
-    let bar = |set: &Value| Bar {
-        name: name(set),
-        value: number(&set["fid"]["value"]),
-        interval: Some(Interval {
-            low: number(&set["fid"]["low"]),
-            high: number(&set["fid"]["high"]),
-        }),
-    };
+    let figure = |set: &Value, key: &str| serde_json::from_value::<Figure>(set[key].clone());
+    let (mut rows, mut bars) = (Vec::new(), Vec::new());
+    for set in sets {
+        let mut row = vec![name(set), set["count"].to_string()];
+        for (key, _) in FIGURES {
+            row.push(figure(set, key).with_context(|| format!("the score {key}"))?.to_string());
+        }
+        row.push(set["nearest"]["copied"].as_u64().map_or(String::new(), |n| n.to_string()));
+        rows.push(row);
+        let Figure { value, interval } = figure(set, "fid")?;
+        bars.push(Bar { name: name(set), value, interval: Some(interval) });
+    }
     page.add(Part::Heading("Scores".to_owned()));
-    page.add(Part::Table(names, sets.iter().map(row).collect()));
+    page.add(Part::Table(names, rows));
     page.add(Part::Text(
         "With 95 % bootstrap intervals. \u{201c}real\u{201d} is held-out real sound, the best that can be \
          had; \u{201c}noise\u{201d} is as loud as that."
             .to_owned(),
     ));
-    let bars = Bars {
-        title: "Fréchet distance".to_owned(),
-        label: "lower is better".to_owned(),
-        bars: sets.iter().map(bar).collect(),
-    };
+    let bars =
+        Bars { title: "Fréchet distance".to_owned(), label: "lower is better".to_owned(), bars };
     page.add(Part::Figure(bars.to_svg()?));
     Ok(())
 }

@@ -166,12 +166,7 @@ pub fn sounds(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = program::files::walk(dir)?.files;
     files.retain(|path| is_audio_name(path));
     files.sort();
-    ensure!(
-        !files.is_empty(),
-        "{} has no sound files ({})",
-        dir.display(),
-        audio_data::read::READ
-    );
+    ensure!(!files.is_empty(), "{} has no sound files ({})", dir.display(), audio_data::read::READ);
     Ok(files.into_iter().map(|path| dir.join(path)).collect())
 }
 

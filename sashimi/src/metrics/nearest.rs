@@ -58,10 +58,8 @@ pub fn spectrograms(files: &[PathBuf], frames: usize) -> Result<Tensor> {
 /// If a file cannot be read.
 pub fn frames(files: &[PathBuf]) -> Result<usize> {
     let mel = mel()?;
-    let lengths: Vec<usize> = files
-        .par_iter()
-        .map(|file| Ok(mel.frames(samples(file)?.len())))
-        .collect::<Result<_>>()?;
+    let lengths: Vec<usize> =
+        files.par_iter().map(|file| Ok(mel.frames(samples(file)?.len()))).collect::<Result<_>>()?;
     Ok(lengths.into_iter().max().unwrap_or(1))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context, Result, bail, ensure};
+use dsp::mel::{Mel, MelConfig, Padding, Scale, Sum};
 use parity::{Case, for_each_case};
 use serde_json::Value;
 use tch::Tensor;
@@ -92,11 +93,32 @@ fn cut((lower, upper): (f64, f64)) -> Cut {
     Cut { lower, upper }
 }
 
+/// What the official classifier hears.
+fn logmel(case: &Case) -> Result<()> {
+    let samples: Vec<f32> = Vec::try_from(case.tensor("in/audio")?)?;
+    for (name, padding) in [("zero", Padding::Zeros), ("reflect", Padding::Reflect)] {
+        let config = MelConfig {
+            n_fft: case.int("n_fft", 0) as usize,
+            hop: case.int("hop_length", 0) as usize,
+            bands: case.int("n_mels", 0) as usize,
+            sum: Sum::Power,
+            scale: Scale::Decibels,
+            padding,
+            ..MelConfig::default()
+        };
+        let mel = Mel::new(&config, case.int("sr", 0) as u32)?;
+        let found = Tensor::from_slice(&mel.spectrogram(&samples)?).view([config.bands as i64, -1]);
+        case.expect_f64(&format!("out64/logmel_{name}"), &found, 1e-8)?;
+        case.expect_f32(&format!("out/logmel_{name}"), &found)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn parity_scores_float64() {
     let mut seen = HashSet::new();
     for_each_case("audio_metrics", |case| {
-        let kind = ["fid", "scores", "ndb", "thresholds"]
+        let kind = ["fid", "scores", "ndb", "thresholds", "logmel"]
             .into_iter()
             .find(|kind| case.json["id"].as_str().is_some_and(|id| id.starts_with(kind)));
         seen.extend(kind);
@@ -104,11 +126,12 @@ fn parity_scores_float64() {
             Some("fid") => fid(case),
             Some("scores") => scores(case),
             Some("ndb") => ndb(case),
-            Some(_) => thresholds(case),
-            None => Ok(()), // The classifier's, which are tested where it is.
+            Some("thresholds") => thresholds(case),
+            Some(_) => logmel(case),
+            None => Ok(()), // The classifier, which is tested where it is.
         }
     });
-    assert_eq!(seen.len(), 4, "{seen:?}");
+    assert_eq!(seen.len(), 5, "{seen:?}");
 }
 
 #[test]

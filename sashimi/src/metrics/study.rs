@@ -1,9 +1,11 @@
 //! Every score of sets of sounds, with intervals: what `sashimi metrics` prints and writes.
 
+use std::fmt;
+
 use anyhow::Result;
 use report::bootstrap::{Bootstrap, Units};
 use report::interval::Interval;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::fid::Moments;
@@ -12,13 +14,22 @@ use super::probabilities::Probabilities;
 use super::{am, inception, mis};
 
 /// A figure and how sure it is.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Figure {
     /// The figure.
     pub value: f64,
     /// Its 95 % bootstrap interval.
     #[serde(flatten)]
     pub interval: Interval,
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Interval { low, high } = self.interval;
+        let digits = if self.value < 10.0 { 2 } else { 0 };
+        let text = format!("{:.digits$} [{low:.digits$}, {high:.digits$}]", self.value);
+        f.pad(&text)
+    }
 }
 
 /// The scores of a set of sounds.
@@ -111,8 +122,10 @@ impl<'a> Reference<'a> {
     }
 
     /// Sounds that are drawn twice make every score worse or better than it is: intervals are centred.
+    /// No score is negative.
     fn figure(value: f64, replicates: &[f64]) -> Figure {
-        Figure { value, interval: Interval::centred(value, replicates) }
+        let Interval { low, high } = Interval::centred(value, replicates);
+        Figure { value, interval: Interval { low: low.max(0.0), high } }
     }
 }
 

@@ -60,8 +60,7 @@ impl AdamWConfig {
             ensure!(value.is_finite() && value >= 0.0, "{name} is {value}; it must be at least 0");
         }
         let momentum = self.momentum.unwrap_or(0.0);
-        for (name, value) in
-            [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", momentum)]
+        for (name, value) in [("beta1", self.beta1), ("beta2", self.beta2), ("momentum", momentum)]
         {
             ensure!(
                 (0.0..1.0).contains(&value),

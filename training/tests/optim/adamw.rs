@@ -102,6 +102,29 @@ fn two_steps_by_hand() -> Result<()> {
     Ok(())
 }
 
+/// Stochastic gradient descent by hand, as `torch.optim.SGD` has it.
+#[test]
+fn momentum_by_hand() -> Result<()> {
+    let (lr, weight_decay, momentum) = (0.1, 0.5, 0.9);
+    let mut store = ParamStore::new(parity::device(), Kind::Double);
+    let _ = store.root().parameter("p", &Tensor::from_slice(&[2.0f64]), Hyper::GLOBAL)?;
+    let config =
+        AdamWConfig { lr, weight_decay, momentum: Some(momentum), ..AdamWConfig::default() };
+    let mut optimizer = AdamW::new(&store, config)?;
+    assert!(optimizer.to_string().starts_with("SGD, momentum 0.9"), "{optimizer}");
+    let (mut p, mut b) = (2.0f64, 0.0f64);
+    for (g, factor) in [(3.0, 1.0), (-0.5, 0.25)] {
+        store.zero_grad();
+        set_grad(store.get("p").unwrap(), &Tensor::from_slice(&[g]));
+        optimizer.step(factor)?;
+        b = momentum * b + g + weight_decay * p;
+        p -= lr * factor * b;
+        let actual = store.get("p").unwrap().double_value(&[0]);
+        assert!((actual - p).abs() < 1e-14, "{actual}, not {p}");
+    }
+    Ok(())
+}
+
 /// After one step without decay, eps aside, every element has moved by the rate.
 #[test]
 fn first_step_moves_by_the_rate() -> Result<()> {
