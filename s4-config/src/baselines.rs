@@ -169,10 +169,6 @@ impl ResnextConfig {
             depth >= 11 && (depth - 2) % 9 == 0,
             "depth must be 2 and a multiple of 9 (11, 20, 29, ...), got {depth}"
         );
-        crate::check_sizes(&[
-            ("cardinality", cardinality),
-            ("base_width", base_width),
-            ("widen", widen),
-        ])
+        check_sizes(&[("cardinality", cardinality), ("base_width", base_width), ("widen", widen)])
     }
 }

@@ -221,60 +221,44 @@ impl NetworkConfig {
     /// The same with every default of its backbone spelt out, which is `default` where none is given,
     /// and without what is not for it.
     pub fn complete(mut self, default: Backbone) -> Self {
+        use Backbone::*;
         let backbone = *self.backbone.get_or_insert(default);
-        self.tie_dropout = Some(self.stack().tie_dropout);
-        if backbone == Backbone::Sashimi {
-            let config = self.sashimi();
-            self.d_model = Some(config.d_model);
-            self.n_layers = Some(config.n_layers);
-            self.pool = Some(config.pool);
-            self.expand = Some(config.expand);
-            self.ff = Some(config.ff);
-            self.unet = Some(config.unet);
-            self.variant = Some(config.variant);
-            (self.norm, self.prenorm) = (None, None);
-            return self;
-        }
-        let config = self.stack();
-        self.d_model = Some(config.d_model);
-        (self.pool, self.expand, self.ff, self.unet, self.variant) = (None, None, None, None, None);
-        if !backbone.is_stack() {
-            let has_layers = backbone == Backbone::StackedRnn;
-            self.n_layers = has_layers.then_some(config.n_layers);
-            (self.norm, self.prenorm) = (None, None);
-            (self.dropout, self.tie_dropout, self.recompute) = (0.0, None, false);
-            match backbone {
-                Backbone::WaveNet => drop(self.wavenet.get_or_insert_default()),
-                Backbone::StackedRnn => drop(self.stacked_rnn.get_or_insert_default()),
-                Backbone::Resnext => {
-                    self.resnext.get_or_insert_default();
-                    (self.d_model, self.encoder) = (None, None);
-                }
-                _ => {
-                    self.samplernn.get_or_insert_default();
-                    self.encoder = None;
-                }
-            }
-            return self;
-        }
-        self.n_layers = Some(config.n_layers);
-        self.norm = Some(config.norm);
-        self.prenorm = Some(config.prenorm);
         match backbone {
-            Backbone::Transformer | Backbone::LinearAttention => {
-                self.attention.get_or_insert_default();
-            }
-            Backbone::Lstm | Backbone::Gru => {
-                self.recurrent.get_or_insert_default();
-            }
-            Backbone::Dilated => {
-                self.dilated.get_or_insert_default();
-            }
-            Backbone::S4
-            | Backbone::Sashimi
-            | Backbone::WaveNet
-            | Backbone::SampleRnn
-            | Backbone::StackedRnn => {}
+            S4 | Sashimi => {}
+            Transformer | LinearAttention => drop(self.attention.get_or_insert_default()),
+            Lstm | Gru => drop(self.recurrent.get_or_insert_default()),
+            Dilated => drop(self.dilated.get_or_insert_default()),
+            WaveNet => drop(self.wavenet.get_or_insert_default()),
+            SampleRnn => drop(self.samplernn.get_or_insert_default()),
+            StackedRnn => drop(self.stacked_rnn.get_or_insert_default()),
+            Resnext => drop(self.resnext.get_or_insert_default()),
+        }
+        let (stack, sashimi) = (self.stack(), self.sashimi());
+        let (is_stack, is_sashimi) = (backbone.is_stack(), backbone == Sashimi);
+        self.d_model = match backbone {
+            Sashimi => Some(sashimi.d_model),
+            Resnext => None,
+            _ => Some(stack.d_model),
+        };
+        self.n_layers = match backbone {
+            Sashimi => Some(sashimi.n_layers),
+            WaveNet | SampleRnn | Resnext => None,
+            _ => Some(stack.n_layers),
+        };
+        self.norm = is_stack.then_some(stack.norm);
+        self.prenorm = is_stack.then_some(stack.prenorm);
+        self.pool = is_sashimi.then_some(sashimi.pool);
+        self.expand = is_sashimi.then_some(sashimi.expand);
+        self.ff = is_sashimi.then_some(sashimi.ff);
+        self.unet = is_sashimi.then_some(sashimi.unet);
+        self.variant = is_sashimi.then_some(sashimi.variant);
+        if is_stack || is_sashimi {
+            self.tie_dropout = Some(stack.tie_dropout);
+        } else {
+            (self.dropout, self.tie_dropout, self.recompute) = (0.0, None, false);
+        }
+        if matches!(backbone, SampleRnn | Resnext) {
+            self.encoder = None;
         }
         self
     }
@@ -352,7 +336,8 @@ impl NetworkConfig {
         let is_stack = backbone.is_stack();
         let has_blocks = is_sashimi || is_stack;
         let is_resnext = backbone == Backbone::Resnext;
-        let has_layers = !is_resnext && !matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn);
+        let has_layers =
+            !is_resnext && !matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn);
         let has_embedding = !is_resnext && backbone != Backbone::SampleRnn;
         let keys = [
             ("d_model", self.d_model.is_some() && is_resnext),

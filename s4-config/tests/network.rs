@@ -2,7 +2,8 @@
 
 use s4_config::{
     AttentionConfig, Backbone, DilatedConfig, EncoderInit, Mode, NetworkConfig, NormKind, Pooling,
-    RecurrentConfig, ResnextConfig, SampleRnnConfig, SsmRate, StackedRnnConfig, Variant, WaveNetConfig,
+    RecurrentConfig, ResnextConfig, SampleRnnConfig, SsmRate, StackedRnnConfig, Variant,
+    WaveNetConfig,
 };
 use serde::Deserialize;
 

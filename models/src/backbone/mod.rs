@@ -98,8 +98,10 @@ fn layer(
         Backbone::Lstm => Box::new(Baseline(Recurrent::new(scope, width, Cell::Lstm, &recurrent)?)),
         Backbone::Gru => Box::new(Baseline(Recurrent::new(scope, width, Cell::Gru, &recurrent)?)),
         Backbone::Dilated => Box::new(Baseline(Dilated::new(scope, width, i, &dilated)?)),
-        Backbone::Sashimi | Backbone::WaveNet | Backbone::SampleRnn | Backbone::StackedRnn => {
-            unreachable!("no plain stack")
-        }
+        Backbone::Sashimi
+        | Backbone::WaveNet
+        | Backbone::SampleRnn
+        | Backbone::StackedRnn
+        | Backbone::Resnext => unreachable!("no plain stack"),
     })
 }

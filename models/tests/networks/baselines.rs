@@ -42,7 +42,7 @@ fn config(backbone: Backbone, bidirectional: bool) -> NetworkConfig {
     let attention = AttentionConfig { heads: 2, expand: 2, bidirectional };
     match backbone {
         Backbone::S4 | Backbone::Sashimi => config.layer.bidirectional = bidirectional,
-        Backbone::WaveNet | Backbone::SampleRnn | Backbone::StackedRnn => {}
+        Backbone::WaveNet | Backbone::SampleRnn | Backbone::StackedRnn | Backbone::Resnext => {}
         Backbone::Transformer | Backbone::LinearAttention => config.attention = Some(attention),
         Backbone::Lstm | Backbone::Gru => {
             config.recurrent = Some(RecurrentConfig { bidirectional });
