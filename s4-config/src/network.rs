@@ -191,10 +191,8 @@ impl NetworkConfig {
     pub fn depth(&self) -> i64 {
         match self.backbone() {
             Backbone::Sashimi => self.sashimi().n_layers,
-            Backbone::WaveNet => self.wavenet.clone().unwrap_or_default().dilations().len() as i64,
-            Backbone::SampleRnn => {
-                self.samplernn.clone().unwrap_or_default().frame_sizes.len() as i64 + 1
-            }
+            Backbone::WaveNet => self.wavenet().dilations().len() as i64,
+            Backbone::SampleRnn => self.samplernn().frame_sizes.len() as i64 + 1,
             Backbone::Resnext => self.resnext().depth,
             _ => self.stack().n_layers,
         }
@@ -300,6 +298,21 @@ impl NetworkConfig {
         self.resnext.clone().unwrap_or_default()
     }
 
+    /// Settings of WaveNet.
+    pub fn wavenet(&self) -> WaveNetConfig {
+        self.wavenet.clone().unwrap_or_default()
+    }
+
+    /// Settings of SampleRNN.
+    pub fn samplernn(&self) -> SampleRnnConfig {
+        self.samplernn.clone().unwrap_or_default()
+    }
+
+    /// Settings of a stack of recurrences.
+    pub fn stacked_rnn(&self) -> StackedRnnConfig {
+        self.stacked_rnn.clone().unwrap_or_default()
+    }
+
     /// The key of `[model]` that makes it look ahead, if it does: such a network cannot predict what
     /// comes next, nor be stepped.
     pub fn looks_ahead(&self) -> Option<&'static str> {
@@ -323,7 +336,7 @@ impl NetworkConfig {
     pub fn stride(&self) -> i64 {
         match self.backbone() {
             Backbone::Sashimi => self.sashimi().stride(),
-            Backbone::SampleRnn => self.samplernn.clone().unwrap_or_default().stride(),
+            Backbone::SampleRnn => self.samplernn().stride(),
             _ => 1,
         }
     }
@@ -426,15 +439,10 @@ impl NetworkConfig {
             Backbone::Dilated => {
                 self.dilated.clone().unwrap_or_default().validate().context("model.dilated")
             }
-            Backbone::WaveNet => {
-                self.wavenet.clone().unwrap_or_default().validate().context("model.wavenet")
-            }
-            Backbone::SampleRnn => {
-                self.samplernn.clone().unwrap_or_default().validate().context("model.samplernn")
-            }
+            Backbone::WaveNet => self.wavenet().validate().context("model.wavenet"),
+            Backbone::SampleRnn => self.samplernn().validate().context("model.samplernn"),
             Backbone::StackedRnn => {
-                let stacked = self.stacked_rnn.clone().unwrap_or_default();
-                stacked.validate(stack.d_model).context("model.stacked_rnn")
+                self.stacked_rnn().validate(stack.d_model).context("model.stacked_rnn")
             }
             Backbone::Resnext => self.resnext().validate().context("model.resnext"),
         }

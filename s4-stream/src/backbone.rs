@@ -44,13 +44,11 @@ impl Backbone {
                 (Backbone::Stage(stage), norm, width)
             }
             s4_config::Backbone::WaveNet => {
-                let wavenet = config.wavenet.clone().unwrap_or_default();
-                let wavenet = WaveNet::read(place, width, &wavenet)?;
+                let wavenet = WaveNet::read(place, width, &config.wavenet())?;
                 (Backbone::WaveNet(wavenet), Norm::identity(width), width)
             }
             s4_config::Backbone::SampleRnn => {
-                let samplernn = config.samplernn.clone().unwrap_or_default();
-                let samplernn = SampleRnn::read(place, width, &samplernn)?;
+                let samplernn = SampleRnn::read(place, width, &config.samplernn())?;
                 let levels = samplernn.levels();
                 (Backbone::SampleRnn(samplernn), Norm::identity(levels), levels)
             }

@@ -49,19 +49,17 @@ pub fn new(
     config: &NetworkConfig,
     shape: Shape,
 ) -> Result<Box<dyn SequenceLayer>> {
+    let width = config.width();
     match config.backbone() {
         Backbone::Sashimi => return Ok(Box::new(Sashimi::new(scope, &config.sashimi())?)),
         Backbone::WaveNet => {
-            let wavenet = config.wavenet.clone().unwrap_or_default();
-            return Ok(Box::new(Baseline(WaveNet::new(scope, config.width(), &wavenet)?)));
+            return Ok(Box::new(Baseline(WaveNet::new(scope, width, &config.wavenet())?)));
         }
         Backbone::SampleRnn => {
-            let samplernn = config.samplernn.clone().unwrap_or_default();
-            return Ok(Box::new(SampleRnn::new(scope, config.width(), &samplernn, shape)?));
+            return Ok(Box::new(SampleRnn::new(scope, width, &config.samplernn(), shape)?));
         }
         Backbone::StackedRnn => {
-            let stacked = config.stacked_rnn.clone().unwrap_or_default();
-            let stacked = StackedRnn::new(scope, config.width(), config.depth(), &stacked)?;
+            let stacked = StackedRnn::new(scope, width, config.depth(), &config.stacked_rnn())?;
             return Ok(Box::new(Baseline(stacked)));
         }
         Backbone::Resnext => return Ok(Box::new(Resnext::new(scope, &config.resnext())?)),
