@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::thread;
-use std::time::Duration;
 
-use crate::binary::{self, DIGITS, TINY, clip, fail, run, sashimi, set, train_tiny, train_with};
+use crate::binary::{
+    self, DIGITS, TINY, clip, fail, interrupt, run, sashimi, set, train_tiny, train_with,
+    wait_until,
+};
 use audio_data::wav_out::wav_bytes;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use program::findings::Findings;
@@ -446,23 +447,6 @@ fn stability_is_told_as_text_json_and_chart() {
 
 fn load(run: &Path, name: &str) -> Checkpoint {
     Checkpoint::load(&run.join("checkpoints").join(name)).unwrap()
-}
-
-/// Waits until `happened`, at most until the process ends.
-fn wait_until(child: &mut Child, happened: impl Fn() -> bool) {
-    while !happened() && child.try_wait().unwrap().is_none() {
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Sends Ctrl-C; the exit code, standard output and standard error.
-#[cfg(unix)]
-fn interrupt(child: Child) -> (Option<i32>, String, String) {
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
 }
 
 #[cfg(unix)]

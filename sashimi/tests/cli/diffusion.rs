@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::binary::{DIGITS, clip, fail, sashimi, set, succeed};
+use crate::binary::{DIGITS, clip, fail, interrupt, sashimi, set, succeed, wait_until};
 use crate::events::Events;
 use sashimi::experiment::Experiment;
 use sashimi::objective::Diffusion;
@@ -187,6 +187,26 @@ fn a_sample_is_the_same_whatever_is_made_beside_it() {
     assert_ne!(samples(&fast), samples(&few));
     // Any length, not only whole groups of pooled positions.
     assert_eq!(samples(&other(&["--seconds", "0.1001", "--seed", "5"])).len(), 801);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_the_samples_that_are_finished() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = sashimi(trained());
+    command.args(["generate", "run", "--device", "cpu", "--count", "100000", "--out"]);
+    command.arg(out.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let first = out.path().join("step10-seed0-000.wav");
+    wait_until(&mut child, || first.exists());
+    let (code, stdout, stderr) = interrupt(child);
+    assert_eq!(code, Some(130), "{stderr}");
+    assert!(stderr.contains("finished before is written"), "{stderr}");
+    let written: Vec<&str> = stdout.lines().collect();
+    assert!(!written.is_empty() && written.len() < 100_000);
+    assert!(written.iter().all(|file| samples(Path::new(file)).len() == 256));
+    // Nothing half made is left beside them.
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), written.len());
 }
 
 #[test]

@@ -5,7 +5,9 @@
 mod outcome;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 pub use outcome::{fail, run, succeed};
 
@@ -60,4 +62,21 @@ pub fn set<'a>(command: &'a mut Command, settings: &[&str]) -> &'a mut Command {
         command.args(["--set", setting]);
     }
     command
+}
+
+/// Waits until `happened`, at most until the process ends.
+pub fn wait_until(child: &mut Child, happened: impl Fn() -> bool) {
+    while !happened() && child.try_wait().unwrap().is_none() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends Ctrl-C; the exit code, standard output and standard error.
+#[cfg(unix)]
+pub fn interrupt(child: Child) -> (Option<i32>, String, String) {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
 }
