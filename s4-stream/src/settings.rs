@@ -1,7 +1,9 @@
 //! The settings of a network, and which of them have no steps.
 
 use anyhow::{Result, bail, ensure};
-use s4_config::{Backbone, Discretisation, Mode, NetworkConfig, S4BlockConfig, SsmConfig};
+use s4_config::{
+    Backbone, DiffusionConfig, Discretisation, Mode, NetworkConfig, S4BlockConfig, SsmConfig,
+};
 use serde::Deserialize;
 
 /// A run's `config.toml`, of which nothing else is read.
@@ -11,6 +13,7 @@ struct File {
     model: NetworkConfig,
     #[serde(default)]
     data: Data,
+    diffusion: Option<DiffusionConfig>,
 }
 
 #[derive(Default, Deserialize)]
@@ -34,7 +37,12 @@ pub(crate) struct Quantity {
 /// # Errors
 /// If a key is unknown or its value is not allowed, or if the network has no steps.
 pub(crate) fn read(text: &str, default: Backbone) -> Result<(NetworkConfig, Vec<Quantity>)> {
-    let File { model, data } = toml::from_str(text)?;
+    let File { model, data, diffusion } = toml::from_str(text)?;
+    ensure!(
+        diffusion.is_none(),
+        "the run is of diffusion, which makes whole sounds out of noise and has no steps along them; \
+         `sashimi generate` makes them"
+    );
     let is_named = model.backbone.is_some();
     let model = check(model, default).map_err(|error| {
         let taken = || format!("without model.backbone this is read as \"{}\"", default.key());

@@ -7,29 +7,30 @@ use tch::{Kind, Tensor};
 use super::NoiseNetwork;
 use super::schedule::Schedule;
 
-/// √ᾱ x + √(1 - ᾱ) ε: sounds (B, 1, L) after the steps (B) int64 of `schedule`, with noise (B, 1, L).
-pub fn diffuse(x: &Tensor, noise: &Tensor, steps: &Tensor, schedule: &Schedule) -> Tensor {
-    let alpha_bar = Tensor::from_slice(&schedule.alpha_bar).to_device(x.device());
+/// √ᾱ x + √(1 - ᾱ) ε: sounds (B, 1, L) after `steps` (B) int64 of those with `alpha_bar` (T) float64,
+/// with noise (B, 1, L).
+pub fn diffuse(x: &Tensor, noise: &Tensor, steps: &Tensor, alpha_bar: &Tensor) -> Tensor {
     let alpha_bar = alpha_bar.index_select(0, steps).view([-1, 1, 1]);
     let sound = alpha_bar.sqrt().to_kind(x.kind());
     let noisy = (-alpha_bar + 1.0).sqrt().to_kind(x.kind());
     x * sound + noise * noisy
 }
 
-/// Mean square error of the noise that the network finds in each sound, (B).
+/// Mean square error of the noise that the network finds in each sound, (B); the rest as in
+/// [`diffuse`].
 ///
 /// # Errors
 /// If the input does not fit the network.
 pub fn errors(
     network: &NoiseNetwork,
-    schedule: &Schedule,
+    alpha_bar: &Tensor,
     x: &Tensor,
     noise: &Tensor,
     steps: &Tensor,
     mel: Option<&Tensor>,
     pass: &Pass,
 ) -> Result<Tensor> {
-    let found = network.forward(&diffuse(x, noise, steps, schedule), steps, mel, pass)?;
+    let found = network.forward(&diffuse(x, noise, steps, alpha_bar), steps, mel, pass)?;
     Ok((found - noise).square().mean_dim([1i64, 2].as_slice(), false, None))
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use s4_config::DiffusionConfig;
+use tch::{Device, Tensor};
 
 /// Steps from sound to noise, or a few of them for the way back. Steps count from 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +88,14 @@ impl Schedule {
                 (self.beta[t] * (1.0 - before) / (1.0 - now)).sqrt()
             }
         }
+    }
+
+    /// ᾱ as a tensor (T) float64 on `device`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn to_device(&self, device: Device) -> Result<Tensor> {
+        Ok(Tensor::f_from_slice(&self.alpha_bar)?.f_to_device(device)?)
     }
 
     /// Number of steps.

@@ -159,8 +159,9 @@ fn bfloat16_is_near_float32_and_learns() {
         let error = parity::relative_error(&rounded, &full);
         assert!(error > 0.0 && error < 0.05, "{backbone:?}: {error}");
         let schedule = Schedule::training(&DiffusionConfig::default());
+        let alpha_bar = schedule.to_device(Device::Cpu).unwrap();
         let steps = Tensor::from_slice(&[0i64, 199]);
-        let loss = errors(&network, &schedule, &x, &noise, &steps, Some(&mel), &pass).unwrap();
+        let loss = errors(&network, &alpha_bar, &x, &noise, &steps, Some(&mel), &pass).unwrap();
         loss.mean(Kind::Float).backward();
         for (name, tensor, _) in store.parameters() {
             // Nothing comes of the last layer's residual path.

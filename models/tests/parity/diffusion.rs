@@ -128,8 +128,8 @@ fn network(kind: Kind) {
         };
         let (audio, noise, mel) = (input("audio")?, input("noise")?, optional("mel")?);
         let steps = case.tensor("in/steps")?.to_device(device);
-        let schedule = Schedule::training(&config);
-        let x = diffuse(&audio, &noise, &steps, &schedule);
+        let alpha_bar = Schedule::training(&config).to_device(device)?;
+        let x = diffuse(&audio, &noise, &steps, &alpha_bar);
         expect("x_t", &x)?;
         expect("step_embedding", &sinusoids(&steps, config.network.embedding, kind))?;
         let guard = tch::no_grad_guard();
@@ -139,7 +139,7 @@ fn network(kind: Kind) {
         let len = audio.size()[2];
         store.load_state_dict(&with_c_tilde(&config.network, &dict, len)?)?;
         let errors =
-            errors(&network, &schedule, &audio, &noise, &steps, mel.as_ref(), &Pass::eval())?;
+            errors(&network, &alpha_bar, &audio, &noise, &steps, mel.as_ref(), &Pass::eval())?;
         let loss = errors.mean(kind);
         expect("loss", &loss)?;
         if kind != Kind::Double {

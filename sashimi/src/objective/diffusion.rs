@@ -30,6 +30,8 @@ pub struct Diffusion {
     network: NoiseNetwork,
     config: DiffusionConfig,
     schedule: Schedule,
+    /// Its ᾱ, on the device.
+    alpha_bar: Tensor,
     /// How linear maps multiply while training.
     dense: DenseKind,
     /// Samples L that are learned from at once.
@@ -60,8 +62,10 @@ impl Diffusion {
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);
         let network = NoiseNetwork::new(&mut store.root(), &config.network).context("diffusion")?;
+        let schedule = Schedule::training(&config);
         Ok(Self {
-            schedule: Schedule::training(&config),
+            alpha_bar: schedule.to_device(device)?,
+            schedule,
             config,
             store,
             network,
@@ -178,7 +182,7 @@ impl Objective for Diffusion {
         let (sound, mel) = self.cut(batch, &offset);
         let noise = noise.to_kind(sound.kind());
         let errors =
-            errors(&self.network, &self.schedule, &sound, &noise, &steps, mel.as_ref(), &pass)?;
+            errors(&self.network, &self.alpha_bar, &sound, &noise, &steps, mel.as_ref(), &pass)?;
         let outputs = (phase == Phase::Eval).then(|| {
             Tensor::stack(&[steps.to_kind(Kind::Double), errors.to_kind(Kind::Double)], 1)
         });
