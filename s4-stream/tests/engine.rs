@@ -197,6 +197,9 @@ fn runs_of_the_other_kind_are_refused() {
     let error = Model::new(&config, &stack.weights(0)).unwrap_err();
     let expected = "model.norm means nothing to model.backbone = \"sashimi\"";
     assert!(format!("{error:#}").contains(expected), "{error:#}");
+
+    let error = Model::new("[diffusion]\nsteps = 50", &sashimi.weights(0)).unwrap_err();
+    assert!(format!("{error:#}").contains("of diffusion"), "{error:#}");
 }
 
 #[test]
