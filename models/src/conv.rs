@@ -6,7 +6,7 @@ use s4_core::layer::weight::{Weight, uniform};
 use s4_core::params::{Hyper, Scope};
 use tch::{Kind, Tensor};
 
-/// y[t] = Σₖ W[k] x[stride·t + dilation·k] + b.
+/// `y[t] = Σₖ W[k] x[stride·t + dilation·k] + b`.
 #[derive(Debug)]
 pub struct Conv {
     /// (out, in, K), or (out, in) for K = 1.
