@@ -32,7 +32,7 @@ use tch::Device;
 use training::device::DeviceRequest;
 use training::memory;
 use training::objective::Objective;
-use training::optim::{AdamW, clip_grad_norm};
+use training::optim::{Optimizer, clip_grad_norm};
 use work::{BlockSize, forward_flop};
 
 const DEVICE: &str = "--device";
@@ -196,7 +196,7 @@ fn time(
     let mut objective = Supervised::new(&experiment, &shape, device)?;
     let config = experiment.train.optimizer;
     let clip_norm = config.clip_norm.unwrap_or(CLIP_NORM);
-    let mut optimizer = AdamW::new(objective.params(), config)?;
+    let mut optimizer = Optimizer::new(objective.params(), config)?;
     let data = random(case, batch);
     let on_device = || memory::peak_mib(device).unwrap_or(0.0) * f64::from(1 << 20);
     let before = on_device();

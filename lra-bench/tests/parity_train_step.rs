@@ -13,7 +13,7 @@ use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, ParamStore};
 use s4_core::state_dict::StateDict;
 use tch::{Kind, Reduction, Tensor};
-use training::optim::{AdamW, AdamWConfig};
+use training::optim::{Optimizer, OptimizerConfig};
 
 struct Example {
     store: ParamStore,
@@ -67,12 +67,12 @@ fn train(kind: Kind) {
     for_each_case("train_step", |case| {
         let model = Example::new(case, kind)?;
         ensure!(case.real("dropout", 0.0) == 0.0, "dropout draws differ from torch's");
-        let config = AdamWConfig {
+        let config = OptimizerConfig {
             lr: case.real("lr", 0.0),
             weight_decay: case.real("weight_decay", 0.0),
-            ..AdamWConfig::default()
+            ..OptimizerConfig::default()
         };
-        let mut optimizer = AdamW::new(&model.store, config)?;
+        let mut optimizer = Optimizer::new(&model.store, config)?;
         let device = parity::device();
         let x = case.tensor("in/x")?.to_device(device).to_kind(kind);
         let labels = case.tensor("in/labels")?.to_device(device);

@@ -7,7 +7,7 @@ use s4_config::{Input, NetworkConfig, Output, Shape};
 use s4_core::layer::Pass;
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Tensor};
-use training::optim::{AdamW, AdamWConfig};
+use training::optim::{Optimizer, OptimizerConfig};
 
 const BATCH: i64 = 16;
 const HALF: i64 = 64;
@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     let network = Network::new(&mut params.root(), &config, shape)?;
     say(format_args!("{} parameters on {:?}", params.num_parameters(), params.device()))?;
 
-    let mut optimizer = AdamW::new(&params, AdamWConfig { lr: 1e-2, ..Default::default() })?;
+    let mut optimizer = Optimizer::new(&params, OptimizerConfig { lr: 1e-2, ..Default::default() })?;
     for step in 0..=100 {
         let (x, labels) = batch(params.device());
         params.zero_grad();

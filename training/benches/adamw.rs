@@ -12,10 +12,10 @@ use std::cell::RefCell;
 use anyhow::{Context, Result, bail};
 use measure::{Bound, Entry, Figure, Measured, Role, Session, Table, Task, Work, significant};
 use s4_core::params::{Hyper, ParamStore};
-use tch::nn::{self, OptimizerConfig};
+use tch::nn::{self, OptimizerConfig as _};
 use tch::{Device, Kind, Tensor};
 use training::guard::Guard;
-use training::optim::{AdamW, AdamWConfig, Backend, clip_grad_norm};
+use training::optim::{Backend, Optimizer, OptimizerConfig, clip_grad_norm};
 
 /// Tensors, elements of each, and calls in a run.
 const SIZES: [(usize, i64, usize); 2] = [(100, 1_000, 100), (1, 10_000_000, 1)];
@@ -63,7 +63,7 @@ fn child(task: &Task) -> Result<Measured> {
     let calls = known.context("there is no such size")?.2;
     let store = store(device, tensors, size)?;
     let update = |backend| -> Result<Box<dyn Fn() -> Result<()>>> {
-        let optimizer = AdamW::with_backend(&store, AdamWConfig::default(), backend)?;
+        let optimizer = Optimizer::with_backend(&store, OptimizerConfig::default(), backend)?;
         let optimizer = RefCell::new(optimizer);
         Ok(Box::new(move || optimizer.borrow_mut().step(1.0)))
     };

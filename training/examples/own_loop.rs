@@ -15,7 +15,7 @@ use s4_core::layer::s4_block::S4Block;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, ParamStore, Scope};
 use tch::{Device, Kind, Tensor};
-use training::optim::{AdamW, AdamWConfig, clip_grad_norm};
+use training::optim::{Optimizer, OptimizerConfig, clip_grad_norm};
 
 const WIDTH: i64 = 16;
 const BATCH: i64 = 32;
@@ -57,7 +57,8 @@ fn main() -> Result<()> {
     tch::manual_seed(0);
     let mut params = ParamStore::new(Device::cuda_if_available(), Kind::Float);
     let model = Model::new(&mut params.root())?;
-    let mut optimizer = AdamW::new(&params, AdamWConfig { lr: 5e-3, ..AdamWConfig::default() })?;
+    let mut optimizer =
+        Optimizer::new(&params, OptimizerConfig { lr: 5e-3, ..OptimizerConfig::default() })?;
     for step in 0..STEPS {
         let (x, labels) = batch(params.device());
         params.zero_grad();

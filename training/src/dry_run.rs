@@ -13,7 +13,7 @@ use tch::Device;
 
 use crate::memory;
 use crate::objective::Objective;
-use crate::optim::AdamW;
+use crate::optim::Optimizer;
 use crate::train_config::TrainConfig;
 use crate::trainer::Splits;
 
@@ -50,7 +50,7 @@ pub fn dry_run<O: Objective>(
         note(init.load_into(objective.params())?);
     }
     let mut optimizer =
-        AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
+        Optimizer::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
     note(&optimizer);
     let mut step = |number: u64| -> Result<()> {
         objective.params().zero_grad();

@@ -9,7 +9,7 @@ use smart_default::SmartDefault;
 
 use crate::guard::OnDivergence;
 use crate::init::InitConfig;
-use crate::optim::{AdamWConfig, GroupConfig};
+use crate::optim::{GroupConfig, OptimizerConfig};
 use crate::precision::Precision;
 use crate::schedule::{Goal, Schedule};
 
@@ -82,7 +82,7 @@ pub struct TrainConfig {
     /// What to do when the loss or a gradient is NaN or infinite.
     pub on_divergence: OnDivergence,
     /// The optimiser.
-    pub optimizer: AdamWConfig,
+    pub optimizer: OptimizerConfig,
     /// The learning rate's course.
     #[default(Schedule::Constant {})]
     pub schedule: Schedule,

@@ -31,7 +31,7 @@ use crate::evaluate::Evaluation;
 use crate::guard::{Decision, Divergence, Guard};
 use crate::meters::Meters;
 use crate::objective::Objective;
-use crate::optim::AdamW;
+use crate::optim::Optimizer;
 use crate::record::{Data, Record, Session};
 use crate::run_dir::{self, RunDir};
 use crate::schedule::{Schedule, ScheduleState};
@@ -119,7 +119,7 @@ pub struct Trainer<O: Objective> {
     config_toml: String,
     /// What is not as it was in the checkpoint.
     changes: Vec<String>,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     ema: Option<Ema>,
     guard: Guard,
     recordings: Recordings<O::OnDevice>,
@@ -164,7 +164,7 @@ impl<O: Objective> Trainer<O> {
             note(init.load_into(objective.params())?);
         }
         let mut optimizer =
-            AdamW::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
+            Optimizer::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
         let mut ema = config.ema.map(|decay| Ema::new(objective.params(), decay)).transpose()?;
 
         let mut state = TrainState {

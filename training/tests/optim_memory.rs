@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Device, Kind, Tensor};
 use training::guard::Guard;
-use training::optim::{AdamW, AdamWConfig, Backend, clip_grad_norm};
+use training::optim::{Backend, Optimizer, OptimizerConfig, clip_grad_norm};
 
 /// Every handle given to libtorch must be freed: 3,000 steps of 50 tensors pass on a million, and
 /// one tensor leaked in each step would cost 12 MB.
@@ -20,7 +20,8 @@ fn memory_stays_flat() -> Result<()> {
         let param = store.root().parameter(&format!("p{i}"), &value.copy(), Hyper::GLOBAL)?;
         (param * 0.5).sum(Kind::Float).backward();
     }
-    let mut optimizer = AdamW::with_backend(&store, AdamWConfig::default(), Backend::Fused)?;
+    let mut optimizer =
+        Optimizer::with_backend(&store, OptimizerConfig::default(), Backend::Fused)?;
     let mut guard = Guard::new(10)?;
     let loss = Tensor::zeros([], (Kind::Float, store.device()));
     let mut run = |steps| -> Result<f64> {

@@ -15,7 +15,7 @@ use sashimi::data::batch::CodeBatch;
 use sashimi::experiment::Preset as AudioPreset;
 use sashimi::objective::NextCode;
 use training::objective::Objective;
-use training::optim::{AdamW, AdamWConfig, clip_grad_norm};
+use training::optim::{Optimizer, OptimizerConfig, clip_grad_norm};
 use training::recorded::Recorded;
 
 use super::{Setting, row};
@@ -90,12 +90,12 @@ fn experiment(setting: &Setting, task: &Task, precision: &str) -> Result<Experim
 fn time<O: Objective>(
     setting: &Setting,
     mut objective: O,
-    config: AdamWConfig,
+    config: OptimizerConfig,
     data: &O::Batch,
     row: Row,
 ) -> Result<Row> {
     let clip_norm = config.clip_norm;
-    let mut optimizer = AdamW::new(objective.params(), config)?;
+    let mut optimizer = Optimizer::new(objective.params(), config)?;
     // As the trainer does, the next batch is uploaded while the device computes.
     let mut next = Some(objective.upload(data)?);
     let mut step = || {

@@ -12,7 +12,7 @@ use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use serde::Serialize;
 use tch::{Cuda, Device, Kind, Reduction, Tensor};
-use training::optim::{AdamW, AdamWConfig};
+use training::optim::{Optimizer, OptimizerConfig};
 use training::seed;
 
 use super::entry::{Entry, Measured};
@@ -41,7 +41,7 @@ pub fn measure(entry: &Entry, device: Device) -> Result<Measured> {
     let config = entry.model.config(entry.d_model, entry.n_layers);
     let mut store = ParamStore::new(device, Kind::Float);
     let model = Network::new(&mut store.root(), &config, SHAPE).context("model")?;
-    let optimizer = AdamW::new(&store, AdamWConfig::default())?;
+    let optimizer = Optimizer::new(&store, OptimizerConfig::default())?;
     let mut training = Training { entry, device, model: &model, store: &store, optimizer };
 
     training.step(&training.noise(WARM_UP.min(entry.length))?)?;
@@ -73,7 +73,7 @@ struct Training<'a> {
     device: Device,
     model: &'a Network,
     store: &'a ParamStore,
-    optimizer: AdamW,
+    optimizer: Optimizer,
 }
 
 impl Training<'_> {

@@ -82,7 +82,7 @@ pub(super) struct Lap {
     pub(super) means: Means,
     /// Learning rate of the parameters without one of their own.
     pub(super) lr: f64,
-    /// Learning rates of the other groups ([`AdamW::own_rates`](crate::optim::AdamW::own_rates)).
+    /// Learning rates of the other groups ([`Optimizer::own_rates`](crate::optim::Optimizer::own_rates)).
     pub(super) own_rates: Vec<(String, f64)>,
     pub(super) norms: Norms,
     pub(super) throughput: Throughput,

@@ -11,7 +11,7 @@ use crate::checkpoint::{Checkpoint, Meta, TrainState};
 use crate::ema::Ema;
 use crate::meters::Meters;
 use crate::objective::Objective;
-use crate::optim::AdamW;
+use crate::optim::Optimizer;
 use crate::run_dir::{self, RunDir};
 use crate::schedule::ScheduleState;
 use program::config;
@@ -34,7 +34,7 @@ impl Resumed {
         run: &RunDir,
         config_toml: &str,
         objective: &mut O,
-        optimizer: &mut AdamW,
+        optimizer: &mut Optimizer,
         ema: Option<&mut Ema>,
         fresh: &TrainState,
         accumulate: usize,
@@ -96,7 +96,7 @@ fn differences(saved: &str, now: &str) -> Vec<String> {
 fn restore<O: Objective>(
     checkpoint: &Checkpoint,
     objective: &mut O,
-    optimizer: &mut AdamW,
+    optimizer: &mut Optimizer,
     ema: Option<&mut Ema>,
     config_toml: &str,
 ) -> Result<Meters> {

@@ -4,7 +4,8 @@ use anyhow::Result;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Kind, Tensor};
 use training::optim::{
-    AdamW, AdamWConfig, GroupConfig, Summary, clip_grad_norm, clip_grad_value, group_parameters,
+    GroupConfig, Optimizer, OptimizerConfig, Summary, clip_grad_norm, clip_grad_value,
+    group_parameters,
 };
 use training::train_config::TrainConfig;
 
@@ -63,7 +64,7 @@ frozen        1 tensor            64 scalars
   lr 0.01     weight decay 0          1 tensor            16 scalars
   lr 0        weight decay 0.05       1 tensor            64 scalars  frozen: B";
     assert_eq!(Summary(&groups).to_string(), expected);
-    let optimizer = AdamW::new(&store(), AdamWConfig { lr: 0.01, ..Default::default() })?;
+    let optimizer = Optimizer::new(&store(), OptimizerConfig { lr: 0.01, ..Default::default() })?;
     let text = optimizer.to_string();
     assert!(text.starts_with("AdamW, fused, betas (0.9, 0.999), eps 1e-8\ndecayed "), "{text}");
     Ok(())
@@ -90,8 +91,11 @@ fn names_go_before_layers_and_the_last_match_counts() -> Result<()> {
         "#,
     );
     let store = store();
-    let optimizer =
-        AdamW::with_groups(&store, AdamWConfig { lr: 0.01, ..Default::default() }, &by_name)?;
+    let optimizer = Optimizer::with_groups(
+        &store,
+        OptimizerConfig { lr: 0.01, ..Default::default() },
+        &by_name,
+    )?;
     let seen: Vec<_> =
         optimizer.groups().iter().map(|g| (g.lr, g.weight_decay, g.names.join(" "))).collect();
     let expected = [
@@ -125,7 +129,7 @@ fn groups_that_mean_nothing_are_errors() {
         assert!(message.contains("needs lr, weight_decay or both"), "{message}");
     }
     let all = by_name("[[groups]]\nnames = \"*\"\nfrozen = true");
-    let error = AdamW::with_groups(&store(), AdamWConfig::default(), &all).unwrap_err();
+    let error = Optimizer::with_groups(&store(), OptimizerConfig::default(), &all).unwrap_err();
     assert!(error.to_string().contains("all parameters are frozen"), "{error}");
 }
 

@@ -1,8 +1,8 @@
 //! The optimiser, what guards its steps, and its learning rates.
 
-mod adamw;
 mod groups;
 mod guard;
+mod optimizer;
 mod parity;
 mod precision;
 mod schedule;

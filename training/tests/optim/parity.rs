@@ -6,21 +6,21 @@ use anyhow::{Context, Result, ensure};
 use parity::{Case, relative_error};
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Kind, Tensor};
-use training::optim::{AdamW, AdamWConfig, Backend};
+use training::optim::{Backend, Optimizer, OptimizerConfig};
 
 /// The model's initial parameters in the fixture's groups. The first group is the global one.
-fn store(case: &Case, kind: Kind) -> Result<(ParamStore, AdamWConfig)> {
+fn store(case: &Case, kind: Kind) -> Result<(ParamStore, OptimizerConfig)> {
     // Tensors this small are faster on one thread, by far where other programs are running.
     tch::set_num_threads(1);
     let groups = case.json["facts"]["param_groups"].as_array().context("param_groups")?;
     let mut store = ParamStore::new(parity::device(), kind);
-    let mut config = AdamWConfig::default();
+    let mut config = OptimizerConfig::default();
     for (i, group) in groups.iter().enumerate() {
         let lr = group["lr"].as_f64().context("lr")?;
         let weight_decay = group["weight_decay"].as_f64().context("weight_decay")?;
         let mut hyper = Hyper { lr: Some(lr), weight_decay: Some(weight_decay) };
         if i == 0 {
-            config = AdamWConfig { lr, weight_decay, ..config };
+            config = OptimizerConfig { lr, weight_decay, ..config };
             hyper = Hyper::GLOBAL;
         }
         for name in group["params"].as_array().context("params")? {
@@ -40,7 +40,7 @@ fn parity_first_step_from_stored_gradients() {
         for (kind, suffix, tolerance) in [(Kind::Float, "", 1e-6), (Kind::Double, "64", 1e-12)] {
             for backend in [Backend::Fused, Backend::Plain] {
                 let (store, config) = store(case, kind)?;
-                let mut optimizer = AdamW::with_backend(&store, config, backend)?;
+                let mut optimizer = Optimizer::with_backend(&store, config, backend)?;
                 for (name, param, _) in store.parameters() {
                     let grad = case.tensor(&format!("grad{suffix}/{name}"))?;
                     let grad = grad.to_device(param.device());
@@ -64,7 +64,7 @@ fn parity_five_steps() {
     parity::for_each_case("train_step", |case| {
         for backend in [Backend::Fused, Backend::Plain] {
             let (store, config) = store(case, Kind::Double)?;
-            let mut optimizer = AdamW::with_backend(&store, config, backend)?;
+            let mut optimizer = Optimizer::with_backend(&store, config, backend)?;
             let x = case.tensor("in/x")?.to_kind(Kind::Double).to_device(store.device());
             let labels = case.tensor("in/labels")?.to_device(store.device());
             let losses = case.tensor("out64/losses")?;

@@ -10,7 +10,7 @@ use s4_core::layer::stack::Stack;
 use s4_core::layer::{Pass, SequenceLayer};
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Kind, Tensor};
-use training::optim::{AdamW, AdamWConfig};
+use training::optim::{Optimizer, OptimizerConfig};
 use training::precision::Precision;
 
 const STEPS: usize = 25;
@@ -32,7 +32,8 @@ fn losses(precision: Precision) -> Result<Vec<f64>> {
     let x = (frequency * Tensor::arange(32, (Kind::Float, device))).sin();
     let x = &x + x.randn_like() * 0.3;
 
-    let mut optimizer = AdamW::new(&store, AdamWConfig { lr: 0.01, ..AdamWConfig::default() })?;
+    let mut optimizer =
+        Optimizer::new(&store, OptimizerConfig { lr: 0.01, ..OptimizerConfig::default() })?;
     let pass = Pass { dense: precision.dense(), ..Pass::train() };
     let mut losses = Vec::new();
     for _ in 0..STEPS {

@@ -1,5 +1,5 @@
-//! AdamW with named, saved state (Loshchilov & Hutter 2019; conventions of `torch.optim.AdamW`); by a
-//! setting, stochastic gradient descent with momentum instead.
+//! AdamW (Loshchilov & Hutter 2019; conventions of `torch.optim.AdamW`) or, by a setting, stochastic
+//! gradient descent with momentum, with named, saved state.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use super::plain;
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, SmartDefault, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct AdamWConfig {
+pub struct OptimizerConfig {
     /// Learning rate of the parameters without one of their own, at least 0.
     #[default(1e-3)]
     pub lr: f64,
@@ -48,7 +48,7 @@ pub struct AdamWConfig {
     pub clip_value: Option<f64>,
 }
 
-impl AdamWConfig {
+impl OptimizerConfig {
     /// Checks the ranges.
     ///
     /// # Errors
@@ -90,8 +90,8 @@ pub enum Backend {
 
 /// The optimiser of one model.
 #[derive(Debug)]
-pub struct AdamW {
-    config: AdamWConfig,
+pub struct Optimizer {
+    config: OptimizerConfig,
     backend: Backend,
     groups: Vec<Group>,
     /// The state of every group that is not frozen.
@@ -117,24 +117,24 @@ struct Slot {
     step: i64,
 }
 
-impl AdamW {
+impl Optimizer {
     /// An optimiser for the parameters of `store`. Those that are frozen require no gradient from
     /// then on.
     ///
     /// # Errors
     /// If a setting is out of range, the parameters are neither Float nor Double, or all are
     /// frozen.
-    pub fn new(store: &ParamStore, config: AdamWConfig) -> Result<Self> {
+    pub fn new(store: &ParamStore, config: OptimizerConfig) -> Result<Self> {
         Self::with_groups(store, config, &[])
     }
 
-    /// As [`AdamW::new`] with settings by name.
+    /// As [`Optimizer::new`] with settings by name.
     ///
     /// # Errors
     /// Also if no parameter has a name of `by_name`.
     pub fn with_groups(
         store: &ParamStore,
-        config: AdamWConfig,
+        config: OptimizerConfig,
         by_name: &[GroupConfig],
     ) -> Result<Self> {
         let has_fused = matches!(store.device(), Device::Cpu | Device::Cuda(_));
@@ -142,17 +142,21 @@ impl AdamW {
         Self::build(store, config, by_name, backend)
     }
 
-    /// As [`AdamW::new`] with a backend of the caller's choice.
+    /// As [`Optimizer::new`] with a backend of the caller's choice.
     ///
     /// # Errors
-    /// As [`AdamW::new`].
-    pub fn with_backend(store: &ParamStore, config: AdamWConfig, backend: Backend) -> Result<Self> {
+    /// As [`Optimizer::new`].
+    pub fn with_backend(
+        store: &ParamStore,
+        config: OptimizerConfig,
+        backend: Backend,
+    ) -> Result<Self> {
         Self::build(store, config, &[], backend)
     }
 
     fn build(
         store: &ParamStore,
-        config: AdamWConfig,
+        config: OptimizerConfig,
         by_name: &[GroupConfig],
         backend: Backend,
     ) -> Result<Self> {
@@ -188,7 +192,7 @@ impl AdamW {
     }
 
     /// The settings it was made with.
-    pub fn config(&self) -> &AdamWConfig {
+    pub fn config(&self) -> &OptimizerConfig {
         &self.config
     }
 
@@ -270,7 +274,7 @@ impl AdamW {
         self.slots().flat_map(|slot| slot.entries()).collect()
     }
 
-    /// Continues from a state that [`AdamW::state_dict`] returned. Names, shapes and kinds must all
+    /// Continues from a state that [`Optimizer::state_dict`] returned. Names, shapes and kinds must all
     /// match; otherwise nothing is changed. Devices may differ.
     ///
     /// # Errors
@@ -311,9 +315,9 @@ impl AdamW {
 }
 
 /// The optimiser in a few lines for the start of a run.
-impl fmt::Display for AdamW {
+impl fmt::Display for Optimizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AdamWConfig { beta1, beta2, eps, clip_norm, clip_value, .. } = &self.config;
+        let OptimizerConfig { beta1, beta2, eps, clip_norm, clip_value, .. } = &self.config;
         match (self.config.momentum, self.backend) {
             (Some(momentum), _) => write!(f, "SGD, momentum {momentum}")?,
             (None, backend) => {

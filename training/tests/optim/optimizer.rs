@@ -4,7 +4,7 @@ use anyhow::Result;
 use s4_core::params::{Hyper, ParamStore};
 use s4_core::state_dict::StateDict;
 use tch::{Device, Kind, Tensor};
-use training::optim::{AdamW, AdamWConfig, Backend};
+use training::optim::{Backend, Optimizer, OptimizerConfig};
 
 /// Shapes of several ranks, one of a single element, and one that is long enough for the fused
 /// kernels' vector loops and their remainders. `LONG` is worth several threads.
@@ -56,8 +56,8 @@ fn set_grads(store: &mut ParamStore, t: usize) {
     }
 }
 
-fn config() -> AdamWConfig {
-    AdamWConfig { lr: 0.01, weight_decay: 0.05, ..Default::default() }
+fn config() -> OptimizerConfig {
+    OptimizerConfig { lr: 0.01, weight_decay: 0.05, ..Default::default() }
 }
 
 /// Relative L2 distance over all tensors together.
@@ -79,9 +79,9 @@ fn two_steps_by_hand() -> Result<()> {
         let (lr, wd, b1, b2, eps) = (0.1, 0.5, 0.8, 0.9, 1e-3);
         let mut store = ParamStore::new(parity::device(), Kind::Double);
         let _ = store.root().parameter("p", &Tensor::from_slice(&[2.0f64]), Hyper::GLOBAL)?;
-        let betas = AdamWConfig { beta1: b1, beta2: b2, ..AdamWConfig::default() };
-        let config = AdamWConfig { lr, weight_decay: wd, eps, ..betas };
-        let mut optimizer = AdamW::with_backend(&store, config, backend)?;
+        let betas = OptimizerConfig { beta1: b1, beta2: b2, ..OptimizerConfig::default() };
+        let config = OptimizerConfig { lr, weight_decay: wd, eps, ..betas };
+        let mut optimizer = Optimizer::with_backend(&store, config, backend)?;
         let (mut p, mut m, mut v) = (2.0f64, 0.0f64, 0.0f64);
         for (t, g, factor) in [(1, 3.0, 1.0), (2, -0.5, 0.25)] {
             store.zero_grad();
@@ -108,9 +108,13 @@ fn momentum_by_hand() -> Result<()> {
     let (lr, weight_decay, momentum) = (0.1, 0.5, 0.9);
     let mut store = ParamStore::new(parity::device(), Kind::Double);
     let _ = store.root().parameter("p", &Tensor::from_slice(&[2.0f64]), Hyper::GLOBAL)?;
-    let config =
-        AdamWConfig { lr, weight_decay, momentum: Some(momentum), ..AdamWConfig::default() };
-    let mut optimizer = AdamW::new(&store, config)?;
+    let config = OptimizerConfig {
+        lr,
+        weight_decay,
+        momentum: Some(momentum),
+        ..OptimizerConfig::default()
+    };
+    let mut optimizer = Optimizer::new(&store, config)?;
     assert!(optimizer.to_string().starts_with("SGD, momentum 0.9"), "{optimizer}");
     let (mut p, mut b) = (2.0f64, 0.0f64);
     for (g, factor) in [(3.0, 1.0), (-0.5, 0.25)] {
@@ -133,8 +137,8 @@ fn first_step_moves_by_the_rate() -> Result<()> {
     let _ = store.root().parameter("a", &wave(&[5], 0.2), Hyper::GLOBAL)?;
     let _ = store.root().parameter("b", &wave(&[5], 0.4), own)?;
     let before: Vec<Tensor> = store.parameters().map(|(_, p, _)| p.detach().copy()).collect();
-    let config = AdamWConfig { lr: 0.1, weight_decay: 0.0, ..Default::default() };
-    let mut optimizer = AdamW::new(&store, config)?;
+    let config = OptimizerConfig { lr: 0.1, weight_decay: 0.0, ..Default::default() };
+    let mut optimizer = Optimizer::new(&store, config)?;
     set_grads_all(&store);
     optimizer.step(0.5)?;
     for (((_, after, _), before), rate) in store.parameters().zip(&before).zip([0.05, 0.001]) {
@@ -160,7 +164,7 @@ fn fused_equals_plain() -> Result<()> {
     {
         let run = |backend| -> Result<(StateDict, StateDict)> {
             let mut store = store(kind);
-            let mut optimizer = AdamW::with_backend(&store, config(), backend)?;
+            let mut optimizer = Optimizer::with_backend(&store, config(), backend)?;
             for t in 0..100 {
                 set_grads(&mut store, t);
                 optimizer.step(1.0 - t as f64 / 200.0)?;
@@ -183,7 +187,7 @@ fn frozen_and_gradless_parameters_stay() -> Result<()> {
     for backend in [Backend::Fused, Backend::Plain] {
         let mut store = store(Kind::Float);
         let before: Vec<Tensor> = store.parameters().map(|(_, p, _)| p.detach().copy()).collect();
-        let mut optimizer = AdamW::with_backend(&store, config(), backend)?;
+        let mut optimizer = Optimizer::with_backend(&store, config(), backend)?;
         set_grads(&mut store, 0);
         optimizer.step(1.0)?;
         let moved: Vec<bool> =
@@ -207,7 +211,7 @@ fn strided_gradient() -> Result<()> {
     let run = |backend| -> Result<Tensor> {
         let mut store = ParamStore::new(parity::device(), Kind::Double);
         let w = store.root().parameter("w", &wave(&[4, 6], 0.0), Hyper::GLOBAL)?;
-        let mut optimizer = AdamW::with_backend(&store, config(), backend)?;
+        let mut optimizer = Optimizer::with_backend(&store, config(), backend)?;
         for t in 0..3 {
             store.zero_grad();
             let x = wave(&[6, 4], t as f64).to_device(w.device());
@@ -224,7 +228,7 @@ fn strided_gradient() -> Result<()> {
 fn a_saved_run_continues_bit_for_bit() -> Result<()> {
     for backend in [Backend::Fused, Backend::Plain] {
         let mut whole = store(Kind::Float);
-        let mut optimizer = AdamW::with_backend(&whole, config(), backend)?;
+        let mut optimizer = Optimizer::with_backend(&whole, config(), backend)?;
         let mut saved = None;
         for t in 0..20 {
             if t == 9 {
@@ -237,7 +241,7 @@ fn a_saved_run_continues_bit_for_bit() -> Result<()> {
         let (model, state) = saved.expect("step 9 was reached");
         let mut half = store(Kind::Float);
         half.load_state_dict(&StateDict::from_safetensors(&model)?)?;
-        let mut optimizer = AdamW::with_backend(&half, config(), backend)?;
+        let mut optimizer = Optimizer::with_backend(&half, config(), backend)?;
         optimizer.load_state_dict(&StateDict::from_safetensors(&state)?)?;
         for t in 9..20 {
             set_grads(&mut half, t);
@@ -253,7 +257,7 @@ fn a_saved_run_continues_bit_for_bit() -> Result<()> {
 #[test]
 fn state_of_another_model_is_refused() -> Result<()> {
     let mut store = store(Kind::Float);
-    let mut optimizer = AdamW::new(&store, config())?;
+    let mut optimizer = Optimizer::new(&store, config())?;
     set_grads(&mut store, 2);
     optimizer.step(1.0)?;
     let good = optimizer.state_dict();
@@ -281,18 +285,18 @@ fn state_of_another_model_is_refused() -> Result<()> {
 #[test]
 fn misuse_is_reported() -> Result<()> {
     let store = store(Kind::Float);
-    let mut optimizer = AdamW::new(&store, config())?;
+    let mut optimizer = Optimizer::new(&store, config())?;
     let error = optimizer.step(1.0).expect_err("no gradients").to_string();
     assert!(error.contains("no parameter has a gradient"), "{error}");
     let error = optimizer.step(f64::NAN).expect_err("NaN factor").to_string();
     assert!(error.contains("NaN"), "{error}");
     for bad in [
-        AdamWConfig { lr: -1.0, ..config() },
-        AdamWConfig { beta2: 1.0, ..config() },
-        AdamWConfig { clip_norm: Some(0.0), ..config() },
-        AdamWConfig { clip_value: Some(-1.0), ..config() },
+        OptimizerConfig { lr: -1.0, ..config() },
+        OptimizerConfig { beta2: 1.0, ..config() },
+        OptimizerConfig { clip_norm: Some(0.0), ..config() },
+        OptimizerConfig { clip_value: Some(-1.0), ..config() },
     ] {
-        AdamW::new(&store, bad).expect_err("out of range");
+        Optimizer::new(&store, bad).expect_err("out of range");
     }
     Ok(())
 }
