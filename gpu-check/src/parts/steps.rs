@@ -12,8 +12,9 @@ use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use s4_config::Input;
 use sashimi::data::batch::CodeBatch;
-use sashimi::experiment::Preset as AudioPreset;
-use sashimi::objective::NextCode;
+use sashimi::data::sound::SoundBatch;
+use sashimi::experiment::{Experiment as AudioExperiment, Preset as AudioPreset};
+use sashimi::objective::{Diffusion, NextCode};
 use training::objective::Objective;
 use training::optim::{Optimizer, OptimizerConfig, clip_grad_norm};
 use training::recorded::Recorded;
@@ -46,8 +47,20 @@ const TASKS: [Task; 4] = [
     Task { name: "smnist", input: VALUES, classes: 10, batch: 50, length: 784 },
 ];
 
-/// Sequences and codes of SaShiMi's.
-const AUDIO: (usize, usize) = (8, 16_384);
+/// Models of sound: a preset, a quick one in its place, sequences and samples.
+type Audio = (&'static str, &'static str, (usize, usize));
+
+/// Of codes, as many as WaveNet is trained on at once in the SaShiMi paper.
+const CODES: [Audio; 3] = [
+    ("sc09", "small", (8, 16_384)),
+    ("sc09-wavenet", "small-wavenet", (8, 16_384)),
+    ("sc09-samplernn", "small-samplernn", (8, 16_384)),
+];
+/// Of samples, as many as DiffWave is trained on at once on a GPU.
+const SOUNDS: [Audio; 2] = [
+    ("sc09-diffwave", "small-diffwave", (4, 16_000)),
+    ("sc09-diffwave-wavenet", "small-diffwave-wavenet", (4, 16_000)),
+];
 
 pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
     for prepared in precision::all(setting.device) {
@@ -64,15 +77,22 @@ pub(super) fn run(setting: &Setting, found: &mut dyn FnMut(Row)) -> Result<()> {
                 time(setting, objective, experiment.train.optimizer, &data, row)
             }));
         }
-        let (batch, length) = size(setting, AUDIO);
-        let preset = if setting.quick { "small" } else { "sc09" };
-        found(row(format!("sashimi, {batch} x {length}, {kind}"), |row| {
-            let preset = AudioPreset::find(preset)?;
-            let rate = "data.sample_rate=16000".to_owned();
-            let experiment = preset.load(&[precision.clone(), rate])?.value;
-            let objective = NextCode::new(&experiment, setting.device)?;
-            time(setting, objective, experiment.train.optimizer, &codes(batch, length), row)
-        }));
+        for audio in CODES {
+            let (batch, length) = size(setting, audio.2);
+            found(row(format!("{}, {batch} x {length}, {kind}", audio.0), |row| {
+                let experiment = sound(setting, audio, &precision)?;
+                let objective = NextCode::new(&experiment, setting.device)?;
+                time(setting, objective, experiment.train.optimizer, &codes(batch, length), row)
+            }));
+        }
+        for audio in SOUNDS {
+            let (batch, length) = size(setting, audio.2);
+            found(row(format!("{}, {batch} x {length}, {kind}", audio.0), |row| {
+                let experiment = sound(setting, audio, &precision)?;
+                let objective = Diffusion::new(&experiment, setting.device)?;
+                time(setting, objective, experiment.train.optimizer, &noise(batch, length), row)
+            }));
+        }
     }
     Ok(())
 }
@@ -85,6 +105,14 @@ fn experiment(setting: &Setting, task: &Task, precision: &str) -> Result<Experim
     let preset = if setting.quick { experiment::Preset::Small } else { experiment::Preset::Paper };
     let overrides = [precision.to_owned()];
     Ok(Experiment::preset(tasks::find(task.name)?, preset, &overrides)?.value)
+}
+
+fn sound(setting: &Setting, audio: Audio, precision: &str) -> Result<AudioExperiment> {
+    let (paper, quick, size) = audio;
+    let preset = AudioPreset::find(if setting.quick { quick } else { paper })?;
+    let length = format!("data.length={}", self::size(setting, size).1);
+    let overrides = [precision.to_owned(), "data.sample_rate=16000".to_owned(), length];
+    Ok(preset.load(&overrides)?.value)
 }
 
 fn time<O: Objective>(
@@ -173,4 +201,11 @@ fn codes(batch: usize, length: usize) -> CodeBatch {
     let mut sequence = || (0..length).map(|_| rng.random_range(0..256)).collect();
     let sequences: Vec<Vec<u16>> = (0..batch).map(|_| sequence()).collect();
     CodeBatch::new(&sequences)
+}
+
+fn noise(batch: usize, length: usize) -> SoundBatch {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let mut sound = || (0..length).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let sounds: Vec<Vec<f32>> = (0..batch).map(|_| sound()).collect();
+    SoundBatch::new(&sounds)
 }

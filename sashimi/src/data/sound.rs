@@ -26,6 +26,17 @@ pub struct SoundBatch {
 }
 
 impl SoundBatch {
+    /// `sounds` of one length, as they are.
+    pub fn new(sounds: &[Vec<f32>]) -> Self {
+        Self {
+            samples: sounds.concat(),
+            mel: Vec::new(),
+            frames: 0,
+            slack: vec![0; sounds.len()],
+            numbers: (0..sounds.len() as i64).collect(),
+        }
+    }
+
     /// All of it as bytes, for a fingerprint.
     pub fn bytes(&self) -> Vec<u8> {
         self.samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()

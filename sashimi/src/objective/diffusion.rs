@@ -14,7 +14,7 @@ use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Tensor};
-use training::objective::{Objective, Phase, StepOutput};
+use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
 use training::show::Show;
 
@@ -187,6 +187,11 @@ impl Objective for Diffusion {
             Tensor::stack(&[steps.to_kind(Kind::Double), errors.to_kind(Kind::Double)], 1)
         });
         Ok(StepOutput { loss: errors.mean(None), metrics: Vec::new(), samples: size, outputs })
+    }
+
+    fn recipe<'a>(&self, batch: &'a DeviceSounds) -> Option<Recipe<'a>> {
+        let tensors = [Some(&batch.samples), Some(&batch.slack), batch.mel.as_ref()];
+        Some(Recipe { tensors: tensors.into_iter().flatten().collect(), numbers: Vec::new() })
     }
 
     /// The mean loss of each quarter of the steps, where an evaluation has clips in it.
