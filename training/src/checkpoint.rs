@@ -57,6 +57,25 @@ pub struct TrainState {
     pub seconds: f64,
 }
 
+impl TrainState {
+    /// Where a run begins.
+    pub fn new(batches_per_epoch: u64, schedule: ScheduleState) -> Self {
+        Self {
+            step: 0,
+            batches: 0,
+            samples: 0,
+            batches_per_epoch,
+            schedule,
+            rollbacks: 0,
+            evaluated_at: None,
+            best: None,
+            evaluations_since_best: 0,
+            kept: Vec::new(),
+            seconds: 0.0,
+        }
+    }
+}
+
 /// The description of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -167,19 +167,8 @@ impl<O: Objective> Trainer<O> {
             Optimizer::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
         let mut ema = config.ema.map(|decay| Ema::new(objective.params(), decay)).transpose()?;
 
-        let mut state = TrainState {
-            step: 0,
-            batches: 0,
-            samples: 0,
-            batches_per_epoch,
-            schedule: ScheduleState::new(config.schedule.clone(), last_step, steps_per_epoch)?,
-            rollbacks: 0,
-            evaluated_at: None,
-            best: None,
-            kept: Vec::new(),
-            evaluations_since_best: 0,
-            seconds: 0.0,
-        };
+        let schedule = ScheduleState::new(config.schedule.clone(), last_step, steps_per_epoch)?;
+        let mut state = TrainState::new(batches_per_epoch, schedule);
         let mut meters = Meters::default();
         let mut saved = None;
         let mut changes = Vec::new();

@@ -47,7 +47,10 @@ impl Schedule {
     /// If there are not so many.
     pub fn evenly(&self, count: usize) -> Result<Self> {
         let total = self.beta.len();
-        ensure!((1..=total).contains(&count), "--steps must be 1 to {total}, got {count}");
+        ensure!(
+            (1..=total).contains(&count),
+            "of {total} steps 1 to {total} can be taken, got {count}"
+        );
         let chosen: Vec<usize> = (1..=count).map(|k| k * total / count - 1).collect();
         let alpha_bar: Vec<f64> = chosen.iter().map(|&t| self.alpha_bar[t]).collect();
         let before = std::iter::once(1.0).chain(alpha_bar.iter().copied());

@@ -101,6 +101,20 @@ fn with_c_tilde(config: &NoiseNetworkConfig, dict: &StateDict, len: i64) -> Resu
     Ok(changed)
 }
 
+/// The case's network with its weights, and these.
+fn loaded(
+    case: &Case,
+    config: &DiffusionConfig,
+    kind: Kind,
+) -> Result<(ParamStore, NoiseNetwork, StateDict)> {
+    let mut store = ParamStore::new(parity::device(), kind);
+    let network = NoiseNetwork::new(&mut store.root(), &config.network)?;
+    let official = case.group("sd").into_iter().collect::<StateDict>().to_kind(kind);
+    let dict = official::from_official(&official);
+    store.load_state_dict(&dict)?;
+    Ok((store, network, dict))
+}
+
 fn network(kind: Kind) {
     for_each_case("diffwave", |case| {
         if !case.has("in/steps") {
@@ -108,11 +122,7 @@ fn network(kind: Kind) {
         }
         let config = config(case)?;
         let device = parity::device();
-        let mut store = ParamStore::new(device, kind);
-        let network = NoiseNetwork::new(&mut store.root(), &config.network)?;
-        let official = case.group("sd").into_iter().collect::<StateDict>().to_kind(kind);
-        let dict = official::from_official(&official);
-        store.load_state_dict(&dict)?;
+        let (store, network, dict) = loaded(case, &config, kind)?;
         let count = case.json["facts"]["n_params"].as_u64().context("n_params")?;
         ensure!(store.num_parameters() as u64 == count, "{} parameters", store.num_parameters());
 
@@ -186,10 +196,7 @@ fn reverse(kind: Kind) {
         }
         let config = config(case)?;
         let device = parity::device();
-        let mut store = ParamStore::new(device, kind);
-        let network = NoiseNetwork::new(&mut store.root(), &config.network)?;
-        let official = case.group("sd").into_iter().collect::<StateDict>().to_kind(kind);
-        store.load_state_dict(&official::from_official(&official))?;
+        let (_store, network, _) = loaded(case, &config, kind)?;
         let schedule = match listed(case.setting("sampling_beta")) {
             Some(fast) => Schedule::fast(&DiffusionConfig { fast, aligned: false, ..config }),
             None => Schedule::training(&config),

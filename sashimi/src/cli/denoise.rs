@@ -48,7 +48,7 @@ impl Way {
         Ok(match self.steps {
             _ if self.fast => (Schedule::fast(config), "-fast".to_owned()),
             None => (all, String::new()),
-            Some(steps) => (all.evenly(steps)?, format!("-steps{steps}")),
+            Some(steps) => (all.evenly(steps).context("--steps")?, format!("-steps{steps}")),
         })
     }
 }
@@ -95,16 +95,24 @@ pub(super) fn generate(args: &generate::Args, run: &Run<Experiment>) -> Result<E
             write(&paths[*number as usize], &sound, rate, args.overwrite)?;
         }
     }
-    bar.0.finish();
+    bar.finish();
     Ok(Exit::Done)
 }
 
 /// A bar for all steps of some sounds.
-pub(super) struct Bar(Progress, usize, usize, &'static str);
+pub(super) struct Bar {
+    progress: Progress,
+    /// Sounds in all, and steps of each.
+    count: usize,
+    steps: usize,
+    /// What they are called.
+    what: &'static str,
+}
 
 impl Bar {
     pub(super) fn new(wanted: bool, count: usize, steps: usize, what: &'static str) -> Self {
-        Self(Progress::new(wanted, 0, (count * steps) as u64), count, steps, what)
+        let progress = Progress::new(wanted, 0, (count * steps) as u64);
+        Self { progress, count, steps, what }
     }
 
     /// Makes the steps of `sounds`, of which `before` others were made before; none if the user
@@ -114,7 +122,7 @@ impl Bar {
         mut sounds: Sounds,
         before: usize,
     ) -> Result<Option<Vec<Vec<f32>>>> {
-        let Self(progress, count, steps, what) = self;
+        let Self { progress, count, steps, what } = self;
         while sounds.left() > 0 {
             if interrupt::requested() {
                 progress.finish();
@@ -129,7 +137,7 @@ impl Bar {
     }
 
     pub(super) fn finish(&self) {
-        self.0.finish();
+        self.progress.finish();
     }
 }
 

@@ -18,8 +18,10 @@ use report::bootstrap::Bootstrap;
 use serde::Serialize;
 use training::device::DeviceRequest;
 
-use crate::metrics::classifier::{Classifier, Heard, Reduction, sounds};
+use crate::data::file::sounds;
+use crate::metrics::classifier::{Classifier, Heard};
 use crate::metrics::nearest::{self, Neighbour};
+use crate::metrics::reduction::Reduction;
 use crate::metrics::study::{Reference, Scores};
 
 /// Arguments of `metrics`.
@@ -196,15 +198,19 @@ fn report(
     let features = reduction.apply(&reference.features);
     let bootstrap = Bootstrap { replicates: args.bootstrap, seed: args.seed };
     let compared = Reference::new(&features, &reference.probabilities, bootstrap)?;
-    let everything = heard.iter().flat_map(|(_, set)| &set.files).chain(&reference.files);
-    let frames = nearest::frames(&everything.cloned().collect::<Vec<_>>())?;
-    let mels = nearest::spectrograms(&reference.files, frames)?;
-    let distances = |set: &Heard| -> Result<_> {
-        let by_features = nearest::nearest(&reduction.apply(&set.features), &features)?;
-        let by_mel = nearest::nearest(&nearest::spectrograms(&set.files, frames)?, &mels)?;
-        Ok((by_features, by_mel))
+    // Nothing is near to noise, the last set.
+    let sounding =
+        heard[..heard.len() - 1].iter().map(|(_, set)| nearest::spectrograms(&set.files));
+    let spectrograms = sounding.collect::<Result<Vec<_>>>()?;
+    let theirs = nearest::spectrograms(&reference.files)?;
+    let width = spectrograms.iter().flatten().chain(&theirs).map(Vec::len).max().unwrap_or(0);
+    let mels = nearest::rows(&theirs, width);
+    let distances = |number: usize| -> Result<_> {
+        let by_features = reduction.apply(&heard[number].1.features);
+        let by_mel = nearest::rows(&spectrograms[number], width);
+        Ok((nearest::nearest(&by_features, &features)?, nearest::nearest(&by_mel, &mels)?))
     };
-    let (real, real_mel) = distances(&heard[0].1)?;
+    let (real, real_mel) = distances(0)?;
     let (real, real_mel) = (least(&real), least(&real_mel));
     let mut sets = Vec::new();
     for (number, (name, set)) in heard.iter().enumerate() {
@@ -212,7 +218,7 @@ fn report(
         let scores = scores.with_context(|| name.clone())?;
         let is_generated = number > 0 && number + 1 < heard.len();
         let nearest = if is_generated {
-            let (by_features, by_mel) = distances(set)?;
+            let (by_features, by_mel) = distances(number)?;
             let pairs = by_features.into_iter().zip(by_mel);
             let neighbours: Vec<Neighbour> = set
                 .files

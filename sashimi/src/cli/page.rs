@@ -18,7 +18,7 @@ use report::picture::{png, waveform};
 use serde_json::Value;
 use training::run_dir;
 
-use crate::metrics::classifier::sounds;
+use crate::data::file::sounds;
 use crate::metrics::study::Figure;
 
 /// Arguments of `page`.

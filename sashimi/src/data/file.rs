@@ -1,10 +1,11 @@
-//! One audio file as a model hears it.
+//! Audio files as a model hears them, one by one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use audio_data::quantise::Scaling;
-use audio_data::read::resampled;
+use audio_data::read::{READ, is_audio_name, resampled};
+use program::files::walk;
 use program::findings::Findings;
 
 use crate::experiment::DataConfig;
@@ -92,4 +93,16 @@ fn listen(
     }
     ensure!(count > 0, "{} holds no samples", path.display());
     Ok(Level { scaling: config.scaling, min, max })
+}
+
+/// The sound files in `dir` and below, in the order of their names.
+///
+/// # Errors
+/// If there is none, or the folder cannot be read.
+pub fn sounds(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = walk(dir)?.files;
+    files.retain(|path| is_audio_name(path));
+    files.sort();
+    ensure!(!files.is_empty(), "{} has no sound files ({})", dir.display(), READ);
+    Ok(files.into_iter().map(|path| dir.join(path)).collect())
 }

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use audio_data::read::is_audio_name;
 use datasets::batch::{Batch, Example, Sequences};
 use datasets::inputs::Inputs;
 use datasets::shape::Target;
@@ -155,47 +154,5 @@ impl Classifier {
         let (features, logits) = self.network.features(&x, &Pass::eval().with_lengths(lengths))?;
         let host = |x: Tensor| x.to_device(Device::Cpu).to_kind(Kind::Double);
         Ok((host(features), host(logits)))
-    }
-}
-
-/// The sound files in `dir` and below, in the order of their names.
-///
-/// # Errors
-/// If there is none, or the folder cannot be read.
-pub fn sounds(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = program::files::walk(dir)?.files;
-    files.retain(|path| is_audio_name(path));
-    files.sort();
-    ensure!(!files.is_empty(), "{} has no sound files ({})", dir.display(), audio_data::read::READ);
-    Ok(files.into_iter().map(|path| dir.join(path)).collect())
-}
-
-/// Features by their `most` principal components in `reference` (n, d), where there are more: a
-/// covariance of many dimensions needs many sounds.
-pub struct Reduction(Option<(Tensor, Tensor)>);
-
-impl Reduction {
-    /// Of features (n, d).
-    ///
-    /// # Errors
-    /// If they cannot be decomposed.
-    pub fn of(reference: &Tensor, most: i64) -> Result<Self> {
-        let dimensions = reference.size()[1];
-        if dimensions <= most {
-            return Ok(Self(None));
-        }
-        let mean = reference.mean_dim([0i64].as_slice(), true, None);
-        let x = reference - &mean;
-        // Eigenvalues come in ascending order.
-        let (_, vectors) = x.tr().matmul(&x).f_linalg_eigh("L")?;
-        Ok(Self(Some((mean, vectors.narrow(1, dimensions - most, most)))))
-    }
-
-    /// The components of `features` (n, d).
-    pub fn apply(&self, features: &Tensor) -> Tensor {
-        match &self.0 {
-            None => features.shallow_clone(),
-            Some((mean, vectors)) => (features - mean).matmul(vectors),
-        }
     }
 }

@@ -16,4 +16,5 @@ mod numpy;
 #[cfg(test)]
 mod parity;
 pub mod probabilities;
+pub mod reduction;
 pub mod study;

@@ -8,13 +8,15 @@ use audio_data::read::resampled;
 use dsp::mel::{Mel, MelConfig, Scale, Sum};
 use rayon::prelude::*;
 use serde::Serialize;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::ndb::squared_distances;
 
 /// Sounds are compared at this rate, Hz, and up to this many seconds.
 const RATE: u32 = 16_000;
 const SECONDS: usize = 8;
+/// What is not there, in decibels.
+const SILENCE: f32 = -80.0;
 
 /// A generated sound and its nearest training sound.
 #[derive(Debug, Clone, Serialize)]
@@ -39,28 +41,26 @@ pub fn nearest(x: &Tensor, y: &Tensor) -> Result<Vec<(usize, f64)>> {
     Ok(index.into_iter().map(|i| i as usize).zip(least).collect())
 }
 
-/// Log-mel spectrograms of `files` as rows (n, bands · frames), in decibels below each one's loudest
-/// place, with silence behind the shorter ones; divided so that distances are root mean squares.
+/// Log-mel spectrograms of `files`, frame by frame, each as long as its sound, in decibels below its
+/// loudest place.
 ///
 /// # Errors
 /// If a file cannot be read.
-pub fn spectrograms(files: &[PathBuf], frames: usize) -> Result<Tensor> {
+pub fn spectrograms(files: &[PathBuf]) -> Result<Vec<Vec<f32>>> {
     let mel = mel()?;
-    let rows: Vec<Vec<f32>> =
-        files.par_iter().map(|file| row(file, &mel, frames)).collect::<Result<_>>()?;
-    let x = Tensor::from_slice(&rows.concat()).view([files.len() as i64, -1]);
-    Ok(x.to_kind(tch::Kind::Double) / ((mel.bands() * frames) as f64).sqrt())
+    files.par_iter().map(|file| row(file, &mel)).collect()
 }
 
-/// Frames of the longest of `files`, up to the length that is compared.
-///
-/// # Errors
-/// If a file cannot be read.
-pub fn frames(files: &[PathBuf]) -> Result<usize> {
-    let mel = mel()?;
-    let lengths: Vec<usize> =
-        files.par_iter().map(|file| Ok(mel.frames(samples(file)?.len()))).collect::<Result<_>>()?;
-    Ok(lengths.into_iter().max().unwrap_or(1))
+/// Spectrograms as rows (n, `width`) with silence behind the shorter ones, divided so that distances
+/// are root mean squares.
+pub fn rows(spectrograms: &[Vec<f32>], width: usize) -> Tensor {
+    let mut values = Vec::with_capacity(spectrograms.len() * width);
+    for (i, spectrogram) in spectrograms.iter().enumerate() {
+        values.extend_from_slice(spectrogram);
+        values.resize((i + 1) * width, SILENCE);
+    }
+    let x = Tensor::from_slice(&values).view([spectrograms.len() as i64, -1]);
+    x.to_kind(Kind::Double) / (width as f64).sqrt()
 }
 
 fn mel() -> Result<Mel> {
@@ -83,17 +83,11 @@ fn samples(file: &Path) -> Result<Vec<f32>> {
     Ok(samples)
 }
 
-/// Frame by frame, so that what is missing at the end is silence.
-fn row(file: &Path, mel: &Mel, frames: usize) -> Result<Vec<f32>> {
-    const SILENCE: f32 = -80.0;
+fn row(file: &Path, mel: &Mel) -> Result<Vec<f32>> {
     let mut samples = samples(file)?;
     samples.resize(samples.len().max(mel.shortest()), 0.0);
-    let (spectrogram, its) = (mel.spectrogram(&samples)?, mel.frames(samples.len()));
-    let value = |frame: usize, band: usize| spectrogram[band * its + frame] as f32;
-    let mut row = Vec::with_capacity(frames * mel.bands());
-    for frame in 0..its.min(frames) {
-        row.extend((0..mel.bands()).map(|band| value(frame, band)));
-    }
-    row.resize(frames * mel.bands(), SILENCE);
-    Ok(row)
+    let (spectrogram, frames) = (mel.spectrogram(&samples)?, mel.frames(samples.len()));
+    let value = |frame: usize, band: usize| spectrogram[band * frames + frame] as f32;
+    let frame = |frame| (0..mel.bands()).map(move |band| value(frame, band));
+    Ok((0..frames).flat_map(frame).collect())
 }

@@ -29,19 +29,8 @@ fn classifier(run: &Path) {
     let shape = Shape { input: Input::Values { features: 8 }, output: Output::Classes(10) };
     let mut store = ParamStore::new(Device::Cpu, Kind::Float);
     parity::seeded(0, || Network::new(&mut store.root(), &model, shape).unwrap());
-    let state = TrainState {
-        step: 1,
-        batches: 1,
-        samples: 1,
-        batches_per_epoch: 1,
-        schedule: ScheduleState::new(Schedule::Constant {}, 1, 1).unwrap(),
-        rollbacks: 0,
-        evaluated_at: None,
-        best: None,
-        kept: Vec::new(),
-        evaluations_since_best: 0,
-        seconds: 0.0,
-    };
+    let schedule = ScheduleState::new(Schedule::Constant {}, 1, 1).unwrap();
+    let state = TrainState { step: 1, ..TrainState::new(1, schedule) };
     let checkpoint = Checkpoint {
         meta: Meta::new(state, 0, CLASSIFIER.to_owned()),
         model: store.state_dict(),

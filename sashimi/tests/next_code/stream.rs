@@ -356,19 +356,8 @@ fn averaged_weights_of_a_checkpoint_are_taken() {
     let codes = 19;
     let (model, store) = random(&config, codes).unwrap();
     let zeros = |(name, tensor): (&str, &Tensor)| (name.to_owned(), tensor.zeros_like());
-    let state = TrainState {
-        step: 1,
-        batches: 1,
-        samples: 1,
-        batches_per_epoch: 1,
-        schedule: ScheduleState::new(Schedule::Constant {}, 1, 1).unwrap(),
-        rollbacks: 0,
-        evaluated_at: None,
-        best: None,
-        kept: Vec::new(),
-        evaluations_since_best: 0,
-        seconds: 0.0,
-    };
+    let schedule = ScheduleState::new(Schedule::Constant {}, 1, 1).unwrap();
+    let state = TrainState { step: 1, ..TrainState::new(1, schedule) };
     let checkpoint = Checkpoint {
         meta: Meta::new(state, 0, toml(&config)),
         model: store.state_dict().iter().map(zeros).collect(),
