@@ -21,7 +21,8 @@ fn main() -> Result<()> {
     let network = Network::new(&mut params.root(), &config, shape)?;
     say(format_args!("{} parameters on {:?}", params.num_parameters(), params.device()))?;
 
-    let mut optimizer = Optimizer::new(&params, OptimizerConfig { lr: 1e-2, ..Default::default() })?;
+    let mut optimizer =
+        Optimizer::new(&params, OptimizerConfig { lr: 1e-2, ..Default::default() })?;
     for step in 0..=100 {
         let (x, labels) = batch(params.device());
         params.zero_grad();
