@@ -130,7 +130,8 @@ impl Preview {
             }
             _ => headings.extend(["label", "guess", "probability"].map(str::to_owned)),
         }
-        if matches!(self.medium, Medium::Text(_)) {
+        let has_text = self.medium.spell(&[]).is_some();
+        if has_text {
             headings.push("text".to_owned());
         }
         let rule = "---|".repeat(headings.len());
@@ -148,11 +149,12 @@ impl Preview {
                 }
                 None => write!(table, " {guess} |"),
             };
-            if let Medium::Text(spell) = &self.medium {
+            if has_text {
                 let texts = shown.example.sequences.iter().filter_map(|sequence| match sequence {
-                    Sequences::Tokens(tokens) => Some(escaped(&excerpt(&spell(tokens)))),
+                    Sequences::Tokens(tokens) => self.medium.spell(tokens),
                     _ => None,
                 });
+                let texts = texts.map(|text| escaped(&excerpt(&text)));
                 let _ = write!(table, " {} |", texts.collect::<Vec<_>>().join("<br><br>"));
             }
             table.push('\n');

@@ -13,7 +13,7 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::cifar::{self, CLASSES, PIXELS};
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
-use crate::medium::Medium;
+use crate::medium::{Medium, Motif};
 use crate::provenance::{Provenance, Published};
 use crate::split::Split;
 
@@ -83,6 +83,8 @@ pub(super) fn open(
     })?;
     let (train, test) = cifar::read(&dir, colour)?;
     let splits = [train, test].map(|images| Split::new(images.standardised(moments)));
-    let (features, medium) = (moments.len() as i64, Medium::pictures(SIDE));
+    let motif = Motif::Things;
+    let medium = Medium::Pictures { width: SIDE, order: None, moments: moments.to_vec(), motif };
+    let features = moments.len() as i64;
     settings.splits(("CIFAR-10", &dir), features, medium, CLASSES, splits)
 }

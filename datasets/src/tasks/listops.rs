@@ -3,7 +3,6 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use program::config::to_table;
@@ -98,7 +97,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     let [train, val, test] = set.into_parts();
     Ok(Splits {
         shape: shape(),
-        medium: Medium::Text(Arc::new(grammar::plain)),
+        medium: Medium::Expressions,
         config: to_table(&settings)?,
         train,
         val,

@@ -15,7 +15,7 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::idx;
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
-use crate::medium::Medium;
+use crate::medium::{Medium, Motif};
 use crate::split::Split;
 
 pub(super) const PIXELS: usize = SIDE * SIDE;
@@ -136,7 +136,8 @@ pub(super) fn open(
         }))
     };
     let splits = [read(FILES[0], FILES[1])?, read(FILES[2], FILES[3])?];
-    let medium = Medium::Pictures { width: SIDE, order };
+    let motif = Motif::Things;
+    let medium = Medium::Pictures { width: SIDE, order, moments: Vec::new(), motif };
     settings.splits((set.name, &dir), 1, medium, set.classes, splits)
 }
 

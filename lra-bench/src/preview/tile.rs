@@ -26,8 +26,8 @@ const FEATURES: usize = 16;
 /// The example as a picture; none of texts.
 pub(super) fn of(medium: &Medium, example: &Example) -> Option<Canvas> {
     match medium {
-        Medium::Text(_) => None,
-        Medium::Pictures { width, order } => {
+        Medium::Text(_) | Medium::Expressions => None,
+        Medium::Pictures { width, order, .. } => {
             let (values, features) = values(example)?;
             let order = order.as_deref().map(Vec::as_slice);
             Some(picture(&values, features, *width, order))

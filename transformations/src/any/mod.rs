@@ -1,0 +1,4 @@
+//! Changes of any content.
+
+pub(crate) mod padding;
+pub(crate) mod shift;

@@ -1,0 +1,53 @@
+//! Pictures.
+
+/// A picture, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// Pixels a row.
+    pub width: usize,
+    /// 1, grey, or 3, red, green and blue.
+    pub colours: usize,
+    /// Values in [0, 1], (height, width, colours).
+    pub values: Vec<f32>,
+}
+
+impl Picture {
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.values.len() / (self.width * self.colours)
+    }
+
+    /// The value of a colour of the pixel in `column` and `row`.
+    pub fn at(&self, row: usize, column: usize, colour: usize) -> f32 {
+        self.values[(row * self.width + column) * self.colours + colour]
+    }
+
+    /// A picture of the same size, of which `value(row, column, colour)` makes the values, which are then
+    /// kept within [0, 1].
+    pub fn made_of(&self, mut value: impl FnMut(usize, usize, usize) -> f32) -> Self {
+        let (width, colours) = (self.width, self.colours);
+        let values = (0..self.values.len()).map(|index| {
+            let pixel = index / colours;
+            value(pixel / width, pixel % width, index % colours).clamp(0.0, 1.0)
+        });
+        Self { width, colours, values: values.collect() }
+    }
+
+    /// Its bytes: values times 255, truncated, as CIFAR-10-C was made.
+    pub fn bytes(&self) -> Vec<u8> {
+        // A byte that became a value in float32 must stay what it was.
+        self.values.iter().map(|value| (value * 255.0 + 1e-3).clamp(0.0, 255.0) as u8).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_stay_what_they_were() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let values = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        assert_eq!(Picture { width: 16, colours: 1, values }.bytes(), bytes);
+    }
+}

@@ -1,0 +1,41 @@
+//! The table of transformations.
+
+use anyhow::{Result, anyhow};
+
+use crate::content::Kind;
+use crate::{Transformation, any};
+
+/// All of them, in the order in which they are listed. To add one: a file, and a line here.
+pub const ALL: &[&dyn Transformation] = &[&any::padding::Padding, &any::shift::Shift];
+
+/// The transformation called `name`.
+///
+/// # Errors
+/// If there is none; the message has the names that there are.
+pub fn find(name: &str) -> Result<&'static dyn Transformation> {
+    ALL.iter().copied().find(|it| it.name() == name).ok_or_else(|| {
+        let names: Vec<_> = ALL.iter().map(|it| it.name()).collect();
+        anyhow!("there is no transformation `{name}`; there are {}", names.join(", "))
+    })
+}
+
+/// Those that can be applied to `kind`.
+pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static dyn Transformation> {
+    ALL.iter().copied().filter(move |it| it.kinds().contains(&kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for (number, it) in ALL.iter().enumerate() {
+            assert!(ALL[number + 1..].iter().all(|other| other.name() != it.name()));
+            assert_eq!(find(it.name()).unwrap().about(), it.about());
+            assert!(!it.kinds().is_empty(), "{}", it.name());
+        }
+        let message = find("nois").map(|it| it.name()).unwrap_err().to_string();
+        assert!(message.contains("padding"), "{message}");
+    }
+}
