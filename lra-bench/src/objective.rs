@@ -73,12 +73,20 @@ impl Supervised {
     /// # Errors
     /// If the batch does not fit the model.
     pub fn outputs(&self, batch: &DeviceBatch, phase: Phase) -> Result<Tensor> {
+        self.outputs_at(batch, phase, self.rate)
+    }
+
+    /// The same of inputs at another sampling rate: `rate` is their step relative to the training data.
+    ///
+    /// # Errors
+    /// If the batch does not fit the model, or the model has one rate alone.
+    pub fn outputs_at(&self, batch: &DeviceBatch, phase: Phase, rate: f64) -> Result<Tensor> {
         let pass = match phase {
             Phase::Train => Pass { dense: self.dense, ..Pass::train() },
             Phase::Eval => Pass::eval(),
         };
         let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
-        self.model.forward(&batch.x, &Pass { rate: self.rate, lengths, ..pass })
+        self.model.forward(&batch.x, &Pass { rate, lengths, ..pass })
     }
 }
 

@@ -20,6 +20,9 @@
 pub mod bars;
 pub mod bootstrap;
 pub mod chart;
+pub mod fisher;
+pub mod holm;
 pub mod interval;
+pub mod mcnemar;
 pub mod page;
 pub mod picture;

@@ -109,6 +109,9 @@ pub fn write_release(
 fn prepare(folder: &Path, wanted: &Manifest) -> Result<()> {
     create_folder(&folder.join("imgs"))?;
     create_folder(&folder.join("metadata"))?;
+    for folder in [folder, &folder.join("metadata")] {
+        files::remove_partial(folder).map_err(cannot("clear", folder))?;
+    }
     let path = folder.join(MANIFEST);
     match fs::read(&path) {
         Ok(bytes) => {

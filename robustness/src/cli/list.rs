@@ -1,0 +1,72 @@
+//! `list`: what there is.
+
+use anyhow::{Context, Result};
+use clap::Args as ClapArgs;
+use datasets::tasks;
+use program::exit::{Exit, usage};
+use program::output::say_all;
+use transformations::Severity;
+use transformations::content::Kind;
+
+use crate::subpopulation;
+use crate::suite::Preset;
+
+/// Arguments of `list`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Only what is for this task: a name of lra-bench, or audio
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// Print a ready-made suite as TOML, to be changed; needs --task
+    #[arg(long, value_name = "NAME", requires = "task")]
+    suite: Option<String>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    let kinds = match &args.task {
+        None => Kind::ALL.to_vec(),
+        Some(task) => vec![kind(task)?],
+    };
+    if let Some(name) = &args.suite {
+        let preset = Preset::ALL.into_iter().find(|preset| preset.to_string() == *name);
+        let preset = preset.with_context(|| format!("no suite `{name}`: quick, standard, full"));
+        let suite = preset.map_err(usage)?.suite(kinds[0]);
+        say_all(toml::to_string(&suite)?)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for kind in kinds {
+        text += &format!("{kind}\n  transformations, at severities 1 to 5\n");
+        for it in transformations::of_kind(kind) {
+            let (mild, strong) = (it.strength(Severity::ALL[0]), it.strength(Severity::ALL[4]));
+            let strength = if mild == strong { mild } else { format!("{mild} to {strong}") };
+            text +=
+                &format!("    {:<22} {:<12} {}; {strength}\n", it.name(), it.effect(), it.about());
+        }
+        text += "  scores, for subpopulations\n";
+        for score in subpopulation::of_kind(kind) {
+            text += &format!("    {:<22} {}\n", score.name(), score.about());
+        }
+        text.push('\n');
+    }
+    say_all(
+        text + "suites: quick, standard, full, or a TOML file (list --task NAME --suite standard)\n",
+    )?;
+    Ok(Exit::Done)
+}
+
+/// What examples of a task are.
+fn kind(task: &str) -> Result<Kind> {
+    if task == "audio" {
+        return Ok(Kind::Sound);
+    }
+    let found = tasks::find(task)?;
+    Ok(match found.name {
+        "listops" => Kind::Expression,
+        "text" | "retrieval" => Kind::Text,
+        "pathfinder" | "pathfinder64" | "path-x" | "path-256" => Kind::Path,
+        "speech-commands" | "fsdd" => Kind::Sound,
+        "folder" => Kind::Series,
+        _ => Kind::Picture,
+    })
+}

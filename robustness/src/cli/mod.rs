@@ -1,0 +1,63 @@
+//! The command line: one file a command.
+
+mod compare;
+mod list;
+mod report;
+mod run;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use program::arguments::{self, Completions, Everywhere};
+use program::exit::Exit;
+
+/// Say where a trained model breaks: parts of its data, changes of it, attacks.
+#[derive(Debug, Parser)]
+#[command(name = "robustness", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    everywhere: Everywhere,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge a run of lra-bench or sashimi on a suite.
+    Run(run::Args),
+    /// Show results that were kept.
+    Report(report::Args),
+    /// Say on which slices a second model differs from a first.
+    Compare(compare::Args),
+    /// List what there is: transformations, scores, suites.
+    List(list::Args),
+    /// Print what a shell reads to complete command lines.
+    Completions(Completions),
+}
+
+/// Parses the arguments and does what they say.
+///
+/// # Errors
+/// With one message of cause and remedy.
+pub fn run() -> Result<Exit> {
+    let cli = arguments::parse::<Cli>();
+    cli.everywhere.apply();
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Completions(shell) => shell.print::<Cli>().map(Exit::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,356 @@
+//! What came out: one JSON, of which every report is made.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use datasets::metric::{Better, Metric, Unit};
+use report::bootstrap::{Bootstrap, Units};
+use report::interval::Interval;
+use report::{fisher, holm, mcnemar};
+use serde::{Deserialize, Serialize};
+
+use crate::slice::{Idiom, Slice};
+use crate::subject::{About, Verdict};
+use crate::suite::Suite;
+
+/// The layout of the file; a change of it must change the number.
+const VERSION: u32 = 1;
+
+/// As often as the papers of this field resample.
+const BOOTSTRAP: Bootstrap = Bootstrap { replicates: 10_000, seed: 0 };
+
+/// A model's results on a suite.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Results {
+    /// [`VERSION`] of the layout.
+    pub version: u32,
+    /// The model and its data.
+    pub about: About,
+    /// By which figure it is judged.
+    pub metric: Figure,
+    /// What it was judged on.
+    pub suite: Suite,
+    /// How many examples were drawn, of how many, and why.
+    pub drawn: String,
+    /// Seconds that it took, over all sittings.
+    pub seconds: f64,
+    /// A row a slice; the first is the clean one.
+    pub rows: Vec<Row>,
+}
+
+/// A metric, as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Its name.
+    pub name: String,
+    /// Whether higher is better.
+    pub higher_is_better: bool,
+    /// Whether it is a share, shown in percent; each example is then right or wrong.
+    pub share: bool,
+}
+
+/// A slice with what the model made of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Row {
+    /// The slice. Its members are those that were judged.
+    pub slice: Slice,
+    /// The mean of the verdicts; `None` of an empty slice.
+    pub score: Option<Estimate>,
+    /// Against the clean slice: of changed examples, the same ones unchanged; of parts, the rest.
+    pub change: Option<Change>,
+    /// What the model made of each member.
+    pub verdicts: Vec<Verdict>,
+    /// Examples that could not be changed or judged, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub failed: Vec<Failure>,
+    /// Examples in which there was nothing to change, which are no members.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unchanged: Vec<usize>,
+}
+
+/// A figure and how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The figure.
+    pub value: f64,
+    /// Its 95% interval: Wilson's of shares of examples, else the bootstrap's.
+    #[serde(flatten)]
+    pub interval: Interval,
+}
+
+/// A difference, and whether chance explains it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The difference of the means.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+    /// Probability of one as large by chance: exact McNemar of the same examples, Fisher's
+    /// of others; of clusters and of figures that are no shares, by bootstrap.
+    pub p: f64,
+    /// The same after Holm's correction for all slices of the suite.
+    pub p_holm: f64,
+}
+
+/// An example that was left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its number.
+    pub example: usize,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<Metric> for Figure {
+    fn from(metric: Metric) -> Self {
+        Self {
+            name: metric.name.to_owned(),
+            higher_is_better: metric.better == Better::Higher,
+            share: metric.unit == Unit::Percent,
+        }
+    }
+}
+
+impl Figure {
+    /// A value as it is shown.
+    pub fn show(&self, value: f64) -> String {
+        if self.share { format!("{:.1}%", 100.0 * value) } else { format!("{value:.3}") }
+    }
+
+    /// A difference as it is shown, with its sign.
+    pub fn show_change(&self, value: f64) -> String {
+        if self.share { format!("{:+.1}", 100.0 * value) } else { format!("{value:+.3}") }
+    }
+
+    /// Whether a difference is for the worse.
+    pub fn is_worse(&self, change: f64) -> bool {
+        if self.higher_is_better { change < 0.0 } else { change > 0.0 }
+    }
+
+    /// What a value is short of the best possible: an error rate, or the value itself where lower is
+    /// better.
+    pub fn error(&self, value: f64) -> f64 {
+        if self.higher_is_better { 1.0 - value } else { value }
+    }
+}
+
+/// Values of some examples, and which of them belong together.
+pub struct Sample<'a> {
+    /// A value each.
+    pub values: &'a [f64],
+    /// What is resampled whole: a label each. `None`: each example by itself.
+    pub clusters: Option<&'a [String]>,
+}
+
+impl Sample<'_> {
+    fn units(&self) -> Units {
+        match self.clusters {
+            Some(labels) => Units::clusters(labels),
+            None => Units::each(self.values.len()),
+        }
+    }
+
+    fn mean(&self, drawn: &[usize]) -> f64 {
+        drawn.iter().map(|&i| self.values[i]).sum::<f64>() / drawn.len().max(1) as f64
+    }
+
+    /// The mean with its interval; `None` of nothing.
+    pub fn estimate(&self, figure: &Figure) -> Option<Estimate> {
+        let count = self.values.len();
+        (count > 0).then(|| {
+            let value = self.values.iter().sum::<f64>() / count as f64;
+            let interval = if figure.share && self.clusters.is_none() {
+                let successes = self.values.iter().filter(|&&value| value > 0.5).count();
+                Interval::wilson(successes, count)
+            } else {
+                BOOTSTRAP.interval(&self.units(), |drawn| self.mean(drawn))
+            };
+            Estimate { value, interval }
+        })
+    }
+
+    /// What is larger than in `before`, of the same examples.
+    pub fn change_from(&self, before: &[f64], figure: &Figure) -> Option<Change> {
+        let count = self.values.len();
+        (count > 0 && before.len() == count).then(|| {
+            let units = self.units();
+            let differences: Vec<f64> =
+                self.values.iter().zip(before).map(|(after, before)| after - before).collect();
+            let value = differences.iter().sum::<f64>() / count as f64;
+            let differences = Sample { values: &differences, clusters: None };
+            let replicates = BOOTSTRAP.replicates(&units, |drawn| differences.mean(drawn));
+            let interval = Interval::percentile(&replicates);
+            let p = if figure.share && self.clusters.is_none() {
+                let pairs = || self.values.iter().zip(before);
+                let gained = pairs().filter(|(after, before)| after > before).count();
+                let lost = pairs().filter(|(after, before)| after < before).count();
+                mcnemar::exact(gained as u64, lost as u64)
+            } else {
+                two_sided(&replicates)
+            };
+            Change { estimate: Estimate { value, interval }, p, p_holm: p }
+        })
+    }
+
+    /// What is larger than in `others`, which are other examples.
+    pub fn change_against(&self, others: &Sample<'_>, figure: &Figure) -> Option<Change> {
+        (!self.values.is_empty() && !others.values.is_empty()).then(|| {
+            let all = |sample: &Sample<'_>| (0..sample.values.len()).collect::<Vec<_>>();
+            let value = self.mean(&all(self)) - others.mean(&all(others));
+            let units = (self.units(), others.units());
+            let difference = |a: &[usize], b: &[usize]| self.mean(a) - others.mean(b);
+            let replicates = BOOTSTRAP.replicates_of_two((&units.0, &units.1), difference);
+            let interval = Interval::percentile(&replicates);
+            let clustered = self.clusters.is_some() || others.clusters.is_some();
+            let p = if figure.share && !clustered {
+                let right = |of: &Sample<'_>| of.values.iter().filter(|&&it| it > 0.5).count();
+                let table = |of: &Sample<'_>| [right(of), of.values.len() - right(of)];
+                fisher::exact(table(self), table(others))
+            } else {
+                two_sided(&replicates)
+            };
+            Change { estimate: Estimate { value, interval }, p, p_holm: p }
+        })
+    }
+}
+
+/// Twice the share of replicates on the other side of 0, at least one of them.
+fn two_sided(replicates: &[f64]) -> f64 {
+    let count = replicates.len() as f64;
+    let share = |of: &dyn Fn(f64) -> bool| {
+        (replicates.iter().filter(|&&value| of(value)).count() as f64 + 1.0) / (count + 1.0)
+    };
+    (2.0 * share(&|x| x <= 0.0).min(share(&|x| x >= 0.0))).min(1.0)
+}
+
+impl Row {
+    /// The verdicts' values.
+    pub fn values(&self) -> Vec<f64> {
+        self.verdicts.iter().map(|verdict| verdict.value).collect()
+    }
+
+    /// How many members have, and are said to have, each of `classes` classes.
+    pub fn distributions(&self, classes: usize) -> (Vec<usize>, Vec<usize>) {
+        let count = |of: fn(&Verdict) -> Option<usize>| {
+            let mut counts = vec![0; classes];
+            for class in self.verdicts.iter().filter_map(of) {
+                if let Some(count) = counts.get_mut(class) {
+                    *count += 1;
+                }
+            }
+            counts
+        };
+        (count(|verdict| verdict.label), count(|verdict| verdict.predicted))
+    }
+}
+
+impl Results {
+    /// Results of these rows, with Holm's correction made.
+    pub fn new(
+        about: About,
+        metric: Figure,
+        suite: Suite,
+        drawn: String,
+        seconds: f64,
+        mut rows: Vec<Row>,
+    ) -> Self {
+        let p: Vec<f64> = rows.iter().filter_map(|row| row.change.map(|it| it.p)).collect();
+        let changes = rows.iter_mut().filter_map(|row| row.change.as_mut());
+        for (change, p) in changes.zip(holm::adjust(&p)) {
+            change.p_holm = p;
+        }
+        Self { version: VERSION, about, metric, suite, drawn, seconds, rows }
+    }
+
+    /// The results in a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none of results of this version.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = || path.display().to_string();
+        let path = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
+        let bytes = fs::read(&path).map_err(program::files::cannot("read", &path))?;
+        let results: Self = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} holds no results of `robustness run`", name()))?;
+        ensure!(
+            results.version == VERSION,
+            "{} is of version {}, this program reads version {VERSION}; run the suite again",
+            name(),
+            results.version
+        );
+        Ok(results)
+    }
+
+    /// The clean row.
+    pub fn clean(&self) -> Option<&Row> {
+        self.rows.iter().find(|row| row.slice.idiom == Idiom::Clean)
+    }
+
+    /// The subpopulation with the worst score, of those that have members.
+    pub fn worst_group(&self) -> Option<&Row> {
+        let parts = self.rows.iter().filter(|row| row.slice.idiom == Idiom::Subpopulation);
+        let key = |row: &&Row| row.score.map(|score| self.metric.error(score.value));
+        parts
+            .filter(|row| row.score.is_some())
+            .max_by(|a, b| key(a).unwrap_or(0.0).total_cmp(&key(b).unwrap_or(0.0)))
+    }
+
+    /// The mean corruption error: of each transformation the sum of errors over severities, divided by
+    /// that of `reference` where there is one, and its mean; and the same of what is lost against the
+    /// clean examples (Hendrycks and Dietterich 2019). `None` where they have no transformation in common.
+    pub fn mce(&self, reference: Option<&Self>) -> Option<Mce> {
+        let clean = |of: &Self| {
+            let score = of.clean().and_then(|row| row.score);
+            score.map(|score| of.metric.error(score.value))
+        };
+        let sums = |of: &Self, name: &str| -> Option<(f64, f64, usize)> {
+            let base = clean(of)?;
+            let rows = of
+                .rows
+                .iter()
+                .filter(|row| row.slice.idiom == Idiom::Transformation && row.slice.name == name);
+            let errors: Vec<f64> =
+                rows.filter_map(|row| row.score.map(|it| of.metric.error(it.value))).collect();
+            let sum = errors.iter().sum::<f64>();
+            (!errors.is_empty()).then(|| (sum, sum - base * errors.len() as f64, errors.len()))
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if row.slice.idiom == Idiom::Transformation && !names.contains(&row.slice.name.as_str())
+            {
+                names.push(&row.slice.name);
+            }
+        }
+        let mut each = Vec::new();
+        for name in names {
+            let Some((sum, lost, count)) = sums(self, name) else { continue };
+            let ratio = match reference {
+                None => Some((sum / count as f64, lost / count as f64)),
+                Some(reference) => sums(reference, name)
+                    .filter(|&(_, _, its)| its == count)
+                    .map(|(its_sum, its_lost, _)| (sum / its_sum, lost / its_lost)),
+            };
+            each.extend(ratio.filter(|it| it.0.is_finite() && it.1.is_finite()));
+        }
+        let count = each.len() as f64;
+        (!each.is_empty()).then(|| Mce {
+            mce: each.iter().map(|it| it.0).sum::<f64>() / count,
+            relative: each.iter().map(|it| it.1).sum::<f64>() / count,
+            transformations: each.len(),
+        })
+    }
+}
+
+/// Mean corruption errors.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Mce {
+    /// Of the errors.
+    pub mce: f64,
+    /// Of what the errors are above those of clean examples.
+    pub relative: f64,
+    /// How many transformations it is the mean of.
+    pub transformations: usize,
+}
+
+/// What results are called in a folder.
+pub const FILE: &str = "results.json";

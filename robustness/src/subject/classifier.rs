@@ -1,0 +1,182 @@
+//! A run of `lra-bench`: classes, or values, of whole sequences.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use datasets::batch::{Batch, Example, Label};
+use datasets::metric::Metric;
+use datasets::shape::Target;
+use datasets::split::Split;
+use lra_bench::experiment::Experiment;
+use lra_bench::objective::Supervised;
+use tch::{Device, Kind as Float, Tensor};
+use training::objective::{Objective, Phase};
+use training::run::Run;
+use transformations::content::Codec;
+
+use super::{About, Item, Subject, Verdict};
+use crate::fingerprint;
+
+/// A model of labelled sequences with its test examples.
+pub struct Classifier {
+    about: About,
+    model: Supervised,
+    target: Target,
+    test: Split,
+    codec: Codec,
+    batch_size: usize,
+}
+
+impl Classifier {
+    /// The run's model and its data, which is looked for in `data` where that is given.
+    ///
+    /// # Errors
+    /// If the data is missing or the checkpoint of another model.
+    pub fn open(mut run: Run<Experiment>, data: Option<&PathBuf>, device: Device) -> Result<Self> {
+        if let Some(data) = data {
+            run.experiment.set_data_dir(data);
+        }
+        let splits = run.experiment.open(true)?;
+        let inputs = run.experiment.task()?.inputs(&run.experiment.data).ok();
+        let codec = Codec::new(&splits.medium, inputs)?;
+        let model = Supervised::new(&run.experiment, &splits.shape, device)?;
+        let step = run.load_weights(model.params())?;
+        let about = About {
+            run: run.path.clone(),
+            task: run.experiment.task.clone(),
+            data: splits.origin.clone(),
+            step,
+            model: fingerprint::of_model(&run.experiment.model, model.params())?,
+            kind: codec.kind(),
+            classes: splits.shape.target.class_names().to_vec(),
+        };
+        let batch_size = run.experiment.train.eval_batch_size().max(1);
+        let target = splits.shape.target;
+        Ok(Self { about, model, target, test: splits.test, codec, batch_size })
+    }
+
+    /// Example `index` as the model gets it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn example(&self, index: usize) -> Result<Example> {
+        self.test.example(index)
+    }
+
+    /// The item as the model gets it.
+    ///
+    /// # Errors
+    /// If it cannot be an input of the model.
+    pub fn encode(&self, item: &Item) -> Result<Example> {
+        let original = self.test.example(item.index)?;
+        let sequences = self.codec.encode(&item.content, &original)?;
+        Ok(Example { sequences, label: item.label.clone() })
+    }
+
+    /// What examples are to people and to the model.
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Supervised {
+        &self.model
+    }
+
+    /// What the shorter sequences of a batch are filled up with.
+    pub fn padding(&self) -> Option<f32> {
+        self.test.padding()
+    }
+
+    fn outputs(&self, examples: &[Example], rate: f64) -> Result<Vec<Vec<f64>>> {
+        let _guard = tch::no_grad_guard();
+        let lengths =
+            |example: &Example| example.sequences.iter().map(|it| it.len()).sum::<usize>();
+        // Changed lengths are padded where the data's own are all the same.
+        let differ = examples.windows(2).any(|pair| lengths(&pair[0]) != lengths(&pair[1]));
+        let padding = self.test.padding().or(differ.then_some(0.0));
+        let batch = self.model.upload(&Batch::of(examples, padding)?)?;
+        let outputs = self.model.outputs_at(&batch, Phase::Eval, rate)?;
+        let outputs = outputs.to_kind(Float::Double).to_device(Device::Cpu);
+        (0..examples.len() as i64).map(|row| Ok(Vec::<f64>::try_from(outputs.get(row))?)).collect()
+    }
+}
+
+/// The value, classes and confidence of outputs for an example with this label.
+fn verdict(outputs: &[f64], label: &Label, target: &Target) -> Verdict {
+    match label {
+        Label::Class(class) => {
+            let class = *class as usize;
+            let logits = Tensor::from_slice(outputs);
+            let predicted = i64::try_from(logits.argmax(0, false)).unwrap_or(0) as usize;
+            let share = logits.softmax(0, Float::Double).double_value(&[predicted as i64]);
+            Verdict {
+                value: f64::from(u8::from(predicted == class)),
+                label: Some(class),
+                predicted: Some(predicted),
+                confidence: share,
+            }
+        }
+        Label::Values(values) => {
+            let each = outputs.iter().zip(values).zip(target.quantities());
+            let errors =
+                each.map(|((output, value), it)| (output - it.standardise(*value)).powi(2));
+            let value = errors.sum::<f64>() / values.len().max(1) as f64;
+            Verdict { value, label: None, predicted: None, confidence: 0.0 }
+        }
+    }
+}
+
+impl Subject for Classifier {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn metric(&self) -> Metric {
+        match self.target {
+            Target::Values(_) => Metric::LOSS,
+            _ => Metric::ACCURACY,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.test.len()
+    }
+
+    fn item(&self, index: usize) -> Result<Item> {
+        let example = self.test.example(index).with_context(|| format!("test example {index}"))?;
+        let content = self.codec.decode(&example)?;
+        Ok(Item { index, content, label: example.label })
+    }
+
+    fn stratum(&self, index: usize) -> Result<usize> {
+        Ok(match self.test.label(index)? {
+            Label::Class(class) => class as usize,
+            Label::Values(_) => 0,
+        })
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.test.name(index)
+    }
+
+    fn judge(&self, items: &[Item], rate: f64) -> Result<Vec<Verdict>> {
+        let examples: Vec<Example> =
+            items.iter().map(|item| self.encode(item)).collect::<Result<_>>()?;
+        let outputs = self.outputs(&examples, rate)?;
+        ensure!(
+            outputs.iter().flatten().all(|it| it.is_finite()),
+            "the model's output is not finite"
+        );
+        let each = outputs.iter().zip(items);
+        Ok(each.map(|(outputs, item)| verdict(outputs, &item.label, &self.target)).collect())
+    }
+
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    fn as_classifier(&self) -> Option<&Classifier> {
+        matches!(self.target, Target::Classes(_) | Target::Pair(_)).then_some(self)
+    }
+}

@@ -1,0 +1,125 @@
+//! What is put to the test: a trained model with the test part of its data.
+
+mod classifier;
+mod codes;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use datasets::batch::Label;
+use datasets::metric::Metric;
+use serde::{Deserialize, Serialize};
+use tch::Device;
+use transformations::content::{Content, Kind};
+
+/// What a run is about, kept with its results.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// The run's folder.
+    pub run: PathBuf,
+    /// The task, or "audio".
+    pub task: String,
+    /// The data, in a line.
+    pub data: String,
+    /// Step after which the weights were saved.
+    pub step: u64,
+    /// SHA-256 of the settings and weights: predictions of another model are others.
+    pub model: String,
+    /// What examples are.
+    pub kind: Kind,
+    /// Names of the classes; none where there are none.
+    pub classes: Vec<String>,
+}
+
+/// An example of the test part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Its number.
+    pub index: usize,
+    /// What it is to people.
+    pub content: Content,
+    /// What is right of it.
+    pub label: Label,
+}
+
+/// What the model made of an example.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The figure whose mean is the metric: 1 or 0 for right or wrong, bits a sample, an error.
+    pub value: f64,
+    /// The class that it has.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<usize>,
+    /// The class that the model says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub predicted: Option<usize>,
+    /// The probability that the model gives to what it says; of codes, per sample.
+    pub confidence: f64,
+}
+
+/// A trained model with the test part of its data.
+pub trait Subject {
+    /// What it is.
+    fn about(&self) -> &About;
+
+    /// By which figure it is judged. It is the mean of the examples' [`Verdict::value`]s.
+    fn metric(&self) -> Metric;
+
+    /// Number of examples in the test part.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Example `index`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn item(&self, index: usize) -> Result<Item>;
+
+    /// What example `index` is drawn by: its class, 0 where it has none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn stratum(&self, index: usize) -> Result<usize>;
+
+    /// The file that example `index` is, where it is one.
+    fn file(&self, index: usize) -> Option<PathBuf>;
+
+    /// What the model makes of items, each by itself; `rate` is the step of the input relative to the
+    /// training data (2 for half the sampling rate).
+    ///
+    /// # Errors
+    /// If an item cannot be an input of the model, or the device fails.
+    fn judge(&self, items: &[Item], rate: f64) -> Result<Vec<Verdict>>;
+
+    /// Items that are judged at once.
+    fn batch_size(&self) -> usize;
+
+    /// Its gradients, if it has labels to be attacked about.
+    fn as_classifier(&self) -> Option<&Classifier> {
+        None
+    }
+}
+
+pub use classifier::Classifier;
+
+/// The run that `name` means, with the test part of its data, which is looked for in `data` where that
+/// is given.
+///
+/// # Errors
+/// If there is no such run, its data is missing, or the model is of a kind that has no figure per example.
+pub fn open(name: &str, data: Option<&PathBuf>, device: Device) -> Result<Box<dyn Subject>> {
+    let path = training::run::Run::<lra_bench::experiment::Experiment>::open(name);
+    match path {
+        Ok(run) => Ok(Box::new(Classifier::open(run, data, device)?)),
+        Err(error) => {
+            let run = training::run::Run::<sashimi::experiment::Experiment>::open(name);
+            // What is wrong with a run of neither program is said of the first.
+            let run = run.map_err(|_| error).with_context(|| format!("the run {name}"))?;
+            Ok(Box::new(codes::Codes::open(run, data, device)?))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Scores that examples are divided by, and the parts that they make.
+
+mod any;
+mod parts;
+
+use anyhow::{Result, anyhow};
+pub use parts::{Named, combine, divide};
+use transformations::content::Kind;
+
+use crate::subject::{Item, Subject, Verdict};
+
+/// What the name of a score begins with that is a column of metadata.
+pub const COLUMN: &str = "column:";
+
+/// What an example is worth by some score.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A number.
+    Number(f64),
+    /// A name.
+    Name(String),
+}
+
+/// A figure or a name of an example.
+pub trait Score: Sync {
+    /// Its name in suites, in kebab-case.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in half a line.
+    fn about(&self) -> &'static str;
+
+    /// What it can be had of.
+    fn kinds(&self) -> &'static [Kind];
+
+    /// Whether its values are numbers.
+    fn is_number(&self) -> bool {
+        true
+    }
+
+    /// The item's value; `None` where it has none.
+    ///
+    /// # Errors
+    /// If it cannot be told. That is counted.
+    fn of(&self, item: &Item, about: &Known<'_>) -> Result<Option<Value>>;
+}
+
+/// What is known of an item beside itself.
+pub struct Known<'a> {
+    /// The model, and where the item is from.
+    pub subject: &'a dyn Subject,
+    /// What the model makes of it.
+    pub verdict: &'a Verdict,
+}
+
+/// All scores, in the order in which they are listed. To add one: a file, and a line here.
+pub const ALL: &[&dyn Score] = &[&any::Label, &any::Predicted, &any::Confidence, &any::Length];
+
+/// Those that can be had of `kind`.
+pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static dyn Score> {
+    ALL.iter().copied().filter(move |score| score.kinds().contains(&kind))
+}
+
+/// The score called `name`, of `kind`.
+///
+/// # Errors
+/// If there is none; the message has the names that there are.
+pub fn find(name: &str, kind: Kind) -> Result<&'static dyn Score> {
+    of_kind(kind).find(|score| score.name() == name).ok_or_else(|| {
+        let names: Vec<_> = of_kind(kind).map(|score| score.name()).collect();
+        anyhow!(
+            "there is no score `{name}` of {kind}; there are {}, and `column:NAME` of metadata",
+            names.join(", ")
+        )
+    })
+}

@@ -1,0 +1,250 @@
+//! What a model is judged on, as TOML.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use derive_more::Display;
+use program::exit::usage;
+use serde::{Deserialize, Serialize};
+use transformations::content::Kind;
+use transformations::{Severity, of_kind};
+
+use crate::subpopulation;
+
+/// A suite. The same suite, model and data always give the same results.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suite {
+    /// Its name in reports.
+    pub name: String,
+    /// What all its randomness follows from.
+    #[serde(default)]
+    pub seed: u64,
+    /// How many examples of the test part are drawn, all classes by their shares; all where it is
+    /// missing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub examples: Option<usize>,
+    /// A CSV file with a column `example` (numbers in the test part) or `file` (names), whose other
+    /// columns can be scores: `column:NAME`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metadata: Option<PathBuf>,
+    /// The score whose equal values belong together, such as `speaker`: resampled whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clusters: Option<String>,
+    /// Parts of the data.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub subpopulation: Vec<Subpopulation>,
+    /// Changes of the data.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub transformation: Vec<Transformation>,
+}
+
+/// Parts of the data, by a score or made of others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Subpopulation {
+    /// What examples are divided by (`robustness list`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<String>,
+    /// Limits of half-open intervals of the score, ascending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Vec<f64>>,
+    /// Number of parts of equal size, whose limits are quantiles of this data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantiles: Option<usize>,
+    /// What a part that is made of others is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Members of all of these parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub all_of: Vec<String>,
+    /// Members of any of these parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<String>,
+    /// Members of none of these parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub none_of: Vec<String>,
+}
+
+/// A change of the data at some severities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transformation {
+    /// Which (`robustness list`).
+    pub name: String,
+    /// At which severities, 1 to 5; all where it is missing.
+    #[serde(default = "all")]
+    pub severities: Vec<Severity>,
+    /// Tell the model of a changed sampling rate by its `rate`.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub rate: bool,
+}
+
+fn all() -> Vec<Severity> {
+    Severity::ALL.to_vec()
+}
+
+/// A ready-made suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+pub enum Preset {
+    /// One severity, few examples: a minute.
+    #[display("quick")]
+    Quick,
+    /// Three severities: under ten minutes for a small model on two cores.
+    #[display("standard")]
+    Standard,
+    /// All severities, all examples.
+    #[display("full")]
+    Full,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Quick, Self::Standard, Self::Full];
+
+    /// Seconds that it may take, which decide how many examples are drawn; `None`: all of them.
+    pub fn seconds(self) -> Option<f64> {
+        match self {
+            Self::Quick => Some(60.0),
+            Self::Standard => Some(420.0),
+            Self::Full => None,
+        }
+    }
+
+    /// What it is for models of `kind`.
+    pub fn suite(self, kind: Kind) -> Suite {
+        let severities: &[u8] = match self {
+            Self::Quick => &[3],
+            Self::Standard => &[1, 3, 5],
+            Self::Full => &[1, 2, 3, 4, 5],
+        };
+        let severities = || severities.iter().filter_map(|&it| Severity::new(it).ok()).collect();
+        let changes = of_kind(kind).map(|it| Transformation {
+            name: it.name().to_owned(),
+            severities: severities(),
+            rate: false,
+        });
+        let mut transformation: Vec<_> = changes.collect();
+        let told = transformation.iter().position(|it| it.name == "half-rate");
+        if let Some(place) = told {
+            let told = Transformation { rate: true, ..transformation[place].clone() };
+            transformation.insert(place + 1, told);
+        }
+        let parts = subpopulation::of_kind(kind).map(|score| Subpopulation {
+            score: Some(score.name().to_owned()),
+            quantiles: score.is_number().then_some(4),
+            ..Default::default()
+        });
+        Suite {
+            name: self.to_string(),
+            seed: 0,
+            examples: None,
+            metadata: None,
+            clusters: None,
+            subpopulation: parts.collect(),
+            transformation,
+        }
+    }
+}
+
+impl Suite {
+    /// The suite that `name` means for models of `kind`, a preset or a TOML file, and the preset.
+    ///
+    /// # Errors
+    /// If it is neither, or the file contradicts itself.
+    pub fn open(name: &str, kind: Kind) -> Result<(Self, Option<Preset>)> {
+        if let Some(preset) = Preset::ALL.into_iter().find(|preset| preset.to_string() == name) {
+            return Ok((preset.suite(kind), Some(preset)));
+        }
+        let path = Path::new(name);
+        if !path.is_file() {
+            return Err(usage(format!(
+                "there is no suite `{name}`: name quick, standard, full, or a TOML file; `robustness \
+                 list --suite standard` prints one to begin with"
+            )));
+        }
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+        let suite: Self = toml::from_str(&text).with_context(|| name.to_owned())?;
+        suite.validate(kind).with_context(|| name.to_owned())?;
+        Ok((suite, None))
+    }
+
+    /// Checks what the types cannot, for models of `kind`.
+    ///
+    /// # Errors
+    /// With the entry and what is allowed.
+    pub fn validate(&self, kind: Kind) -> Result<()> {
+        ensure!(self.examples != Some(0), "examples = 0: leave it out to take all");
+        for change in &self.transformation {
+            let found = transformations::find(&change.name)?;
+            ensure!(
+                found.kinds().contains(&kind),
+                "the transformation `{}` is not for {kind}; `robustness list` shows what is",
+                change.name
+            );
+            ensure!(!change.severities.is_empty(), "`{}` has no severity", change.name);
+        }
+        for part in &self.subpopulation {
+            let made = part.all_of.len() + part.any_of.len() + part.none_of.len();
+            match (&part.score, &part.name) {
+                (Some(score), None) if made == 0 => {
+                    if !score.starts_with(subpopulation::COLUMN) {
+                        subpopulation::find(score, kind)?;
+                    }
+                    ensure!(
+                        part.limits.is_none() || part.quantiles.is_none(),
+                        "`{score}` has limits and quantiles; leave one of them out"
+                    );
+                    ensure!(part.quantiles != Some(0), "`{score}` in 0 quantiles");
+                    if let Some(limits) = &part.limits {
+                        ensure!(
+                            limits.len() > 1 && limits.windows(2).all(|pair| pair[0] < pair[1]),
+                            "the limits of `{score}` must be two or more, ascending"
+                        );
+                    }
+                }
+                (None, Some(_)) if made > 0 => {}
+                _ => bail!(
+                    "a subpopulation has a `score` (with `limits` or `quantiles`), or a `name` with \
+                     `all_of`, `any_of` or `none_of` other parts"
+                ),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_suites_that_read_back() {
+        for kind in Kind::ALL {
+            for preset in Preset::ALL {
+                let suite = preset.suite(kind);
+                suite.validate(kind).unwrap();
+                let text = toml::to_string(&suite).unwrap();
+                assert_eq!(toml::from_str::<Suite>(&text).unwrap(), suite, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, words) in [
+            ("name = 'a'\nexamples = 0", "examples = 0"),
+            ("name = 'a'\n[[transformation]]\nname = 'gaussian'", "no transformation `gaussian`"),
+            ("name = 'a'\n[[subpopulation]]\nscore = 'label'\nlimits = [2, 1]", "ascending"),
+            ("name = 'a'\n[[subpopulation]]\nname = 'b'", "all_of"),
+        ] {
+            let suite: Suite = toml::from_str(text).unwrap();
+            let error = suite.validate(Kind::Picture).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        let error =
+            toml::from_str::<Suite>("name = 'a'\n[[transformation]]\nname = 'b'\nseverities = [6]");
+        assert!(error.unwrap_err().to_string().contains("there are 1 to 5"));
+    }
+}
