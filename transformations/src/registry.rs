@@ -3,10 +3,29 @@
 use anyhow::{Result, anyhow};
 
 use crate::content::Kind;
-use crate::{Transformation, any};
+use crate::{Transformation, any, sound};
 
 /// All of them, in the order in which they are listed. To add one: a file, and a line here.
-pub const ALL: &[&dyn Transformation] = &[&any::padding::Padding, &any::shift::Shift];
+pub const ALL: &[&dyn Transformation] = &[
+    &any::padding::Padding,
+    &any::shift::Shift,
+    // Sound.
+    &sound::noise::WHITE,
+    &sound::noise::PINK,
+    &sound::noise::BABBLE,
+    &sound::gain::QUIETER,
+    &sound::gain::LOUDER,
+    &sound::clipping::CLIPPING,
+    &sound::dc_offset::DC_OFFSET,
+    &sound::band::LOW_PASS,
+    &sound::band::HIGH_PASS,
+    &sound::telephone::TELEPHONE,
+    &sound::mu_law::MU_LAW,
+    &sound::half_rate::HALF_RATE,
+    &sound::reverberation::REVERBERATION,
+    &sound::speed::SPEED,
+    &sound::dropped_spans::DROPPED_SPANS,
+];
 
 /// The transformation called `name`.
 ///
