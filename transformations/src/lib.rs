@@ -24,7 +24,10 @@ mod severity;
 mod transformation;
 
 mod any;
+mod expression;
+mod series;
 mod sound;
+mod text;
 
 pub use registry::{ALL, find, of_kind};
 pub use severity::Severity;
