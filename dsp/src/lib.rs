@@ -1,5 +1,5 @@
-//! Signal processing of sound, without files and without libtorch: resampling, filters, spectrograms as pictures
-//! and as features, signals that run away.
+//! Signal processing of sound, without files and without libtorch: resampling, filters, spectrograms
+//! as pictures and as features, signals that run away.
 //!
 //! ```
 //! use dsp::resample::Resampler;

@@ -31,7 +31,7 @@ mod tests {
         for (features, by) in added(&SCALE).iter().zip(BY) {
             for (feature, mean) in [0.0, 3.0].into_iter().enumerate() {
                 let value = f64::from(waves().values[2 * 10 + feature]) - mean;
-                assert!((features[feature][10] / value).abs() - by < 1e-3);
+                assert!(((features[feature][10] / value).abs() - by).abs() < 1e-3);
             }
         }
     }
