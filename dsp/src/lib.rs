@@ -1,5 +1,5 @@
-//! Signal processing of sound, without files and without libtorch: resampling, spectrograms as pictures
-//! and as features, signals that run away.
+//! Signal processing of sound, without files and without libtorch: resampling, filters, spectrograms
+//! as pictures and as features, signals that run away.
 //!
 //! ```
 //! use dsp::resample::Resampler;
@@ -14,6 +14,7 @@
 //! ```
 //! FFTs are generic code that each crate compiles for itself, so whatever needs one is here.
 
+pub mod filter;
 pub mod mel;
 pub mod resample;
 pub mod runaway;

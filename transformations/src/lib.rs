@@ -16,6 +16,7 @@
 //! [`content`] is what examples are to people, and how a model's input becomes that and back;
 //! [`Transformation`] one change, a file each; [`ALL`] the table of them.
 
+mod change;
 pub mod content;
 mod registry;
 pub mod seed;
@@ -23,6 +24,10 @@ mod severity;
 mod transformation;
 
 mod any;
+mod expression;
+mod series;
+mod sound;
+mod text;
 
 pub use registry::{ALL, find, of_kind};
 pub use severity::Severity;

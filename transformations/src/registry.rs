@@ -3,10 +3,64 @@
 use anyhow::{Result, anyhow};
 
 use crate::content::Kind;
-use crate::{Transformation, any};
+use crate::{Transformation, any, expression, series, sound, text};
 
 /// All of them, in the order in which they are listed. To add one: a file, and a line here.
-pub const ALL: &[&dyn Transformation] = &[&any::padding::Padding, &any::shift::Shift];
+pub const ALL: &[&dyn Transformation] = &[
+    &any::padding::Padding,
+    &any::shift::Shift,
+    // Sound.
+    &sound::noise::WHITE,
+    &sound::noise::PINK,
+    &sound::noise::BABBLE,
+    &sound::gain::QUIETER,
+    &sound::gain::LOUDER,
+    &sound::clipping::CLIPPING,
+    &sound::dc_offset::DC_OFFSET,
+    &sound::band::LOW_PASS,
+    &sound::band::HIGH_PASS,
+    &sound::telephone::TELEPHONE,
+    &sound::mu_law::MU_LAW,
+    &sound::half_rate::HALF_RATE,
+    &sound::reverberation::REVERBERATION,
+    &sound::speed::SPEED,
+    &sound::dropped_spans::DROPPED_SPANS,
+    // Text.
+    &text::typos::SWAPS,
+    &text::typos::KEYBOARD,
+    &text::letters::MISSING,
+    &text::letters::ADDED,
+    &text::look_alikes::HOMOGLYPHS,
+    &text::look_alikes::OCR,
+    &text::case::UPPER,
+    &text::case::LOWER,
+    &text::case::RANDOM,
+    &text::whitespace::WHITESPACE,
+    &text::punctuation::PUNCTUATION,
+    &text::contractions::CONTRACTED,
+    &text::contractions::EXPANDED,
+    &text::markup::ADDED,
+    &text::markup::REMOVED,
+    &text::distractor::DISTRACTOR,
+    &text::truncation::END,
+    &text::truncation::BEGINNING,
+    &text::numbers::NUMBERS,
+    &text::negation::NEGATION,
+    // Expressions.
+    &expression::permuted::PERMUTED,
+    &expression::longer::NEUTRAL,
+    &expression::wrapped::WRAPPED,
+    &expression::digits::DIGITS,
+    &expression::longer::LONGER,
+    &expression::deeper::DEEPER,
+    // Series.
+    &series::noise::NOISE,
+    &series::spikes::SPIKES,
+    &series::drift::DRIFT,
+    &series::scale::SCALE,
+    &series::quantised::QUANTISED,
+    &series::missing::MISSING,
+];
 
 /// The transformation called `name`.
 ///

@@ -18,6 +18,9 @@ pub const VOCABULARY: usize = FIRST as usize + WORDS.len();
 /// Values of an expression.
 pub const VALUES: u8 = 10;
 
+/// Tokens of the longest expression that sequences have room for, before their end.
+pub const LONGEST: usize = 2047;
+
 /// Ends a list.
 pub const CLOSE: u8 = FIRST + 14;
 

@@ -52,7 +52,7 @@ pub(super) const TASK: Task = Task {
 };
 
 /// Tokens of a sequence, its end token included.
-const MAX_LENGTH: usize = 2048;
+const MAX_LENGTH: usize = grammar::LONGEST + 1;
 /// Folders that the files are in, below the one that is named.
 const FOLDERS: [&str; 3] =
     ["listops-1000", "lra_release/listops-1000", "lra_release/lra_release/listops-1000"];
@@ -173,7 +173,7 @@ fn from_files(dir: &Path, cache: &Path) -> Result<(TokenSet, String)> {
 fn generated(settings: &Data, progress: bool) -> Result<(TokenSet, String)> {
     let &Data { count, eval_count, lengths, seed, ref cache, .. } = settings;
     let recipe = Recipe { seed, counts: [count, eval_count, eval_count], lengths };
-    recipe.validate(MAX_LENGTH - 1)?;
+    recipe.validate(grammar::LONGEST)?;
     let Lengths { shortest, longest } = lengths;
     let name = format!("listops-seed{seed}-{count}-{eval_count}-{shortest}-{longest}.tokens");
     let origin = format!(
@@ -208,7 +208,7 @@ fn make(recipe: &Recipe, progress: bool) -> Result<[Vec<Vec<u8>>; 3]> {
 
 /// An expression as the model sees it: at most 2,048 tokens with the end token.
 fn tokens(expression: &[u8]) -> impl Iterator<Item = u8> {
-    expression.iter().copied().take(MAX_LENGTH - 1).chain([END])
+    expression.iter().copied().take(grammar::LONGEST).chain([END])
 }
 
 fn add(set: &mut TokenSet, expression: &[u8], value: u8) {

@@ -1,5 +1,6 @@
 //! Sounds resampled, shown and listened to.
 
+mod filter;
 mod mel;
 mod resample;
 mod runaway;

@@ -65,6 +65,14 @@ impl Expression {
         }
     }
 
+    /// Calls `change` with every part, those within a part before it, and at last with the whole.
+    pub(crate) fn each(&mut self, change: &mut impl FnMut(&mut Self)) {
+        if let Self::List(_, entries) = self {
+            entries.iter_mut().for_each(|entry| entry.each(change));
+        }
+        change(self);
+    }
+
     /// Lists within each other; a digit alone has none.
     pub fn depth(&self) -> usize {
         match self {

@@ -13,6 +13,7 @@ pub use picture::Picture;
 use serde::{Deserialize, Serialize};
 pub use series::Series;
 pub use sound::Sound;
+pub(crate) use sound::power;
 
 /// An example as people see, hear or read it.
 #[derive(Debug, Clone, PartialEq, From)]
