@@ -23,6 +23,8 @@ mod severity;
 mod transformation;
 
 mod any;
+mod path;
+mod picture;
 
 pub use registry::{ALL, find, of_kind};
 pub use severity::Severity;
