@@ -240,13 +240,14 @@ fn zooms_and_lines_are_as_published() {
         let most = (0..28).map(|row| dotted.at(row, column, 0)).fold(0.0, f32::max);
         assert_eq!(most > 0.5, column / 2 % 2 == 1, "column {column}");
     }
-    let zigzag = changed("zigzag", &black, 3);
-    for column in 3..24 {
-        let most = (0..28).map(|row| zigzag.at(row, column, 0)).fold(0.0, f32::max);
-        // At either end it may be above or below the picture.
-        assert!(most > 0.5 || [0, 27].iter().any(|&row| zigzag.at(row, column, 0) >= 0.0));
-    }
-    assert!((0..28).all(|row| zigzag.at(row, 0, 0) == 0.0 && zigzag.at(row, 27, 0) == 0.0));
+    // Nearly every column has a bright pixel, but where the line leaves the picture.
+    let whole = (0..20).filter(|&example| {
+        let zigzag = apply("zigzag", &black, 3, example).unwrap();
+        let brightest = |column| (0..28).map(|row| zigzag.at(row, column, 0)).fold(0.0, f32::max);
+        assert!([0, 1, 26, 27].into_iter().all(|column| brightest(column) == 0.0));
+        (3..24).all(|column| brightest(column) > 0.3)
+    });
+    assert!(whole.count() >= 10);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use super::line::line;
 use crate::Effect;
 use crate::content::Kind;
 
-/// Lines from the left to the right side, two columns drawn and two left out. MNIST-C has the third strength, the others are ours.
+/// Lines from the left to the right side, two columns drawn and two left out. MNIST-C has the third
+/// strength, the others are ours.
 pub(crate) const DOTTED_LINE: Corruption<(usize, f32)> = Corruption {
     name: "dotted-line",
     about: "dotted lines across it",

@@ -20,7 +20,7 @@ impl Kernel {
     }
 
     /// The picture whose pixels are weighted means of this one's, which goes on beyond its edges as it
-    /// ends there.
+    /// ends there: as scikit-image has it, where OpenCV would mirror it.
     pub fn over(&self, picture: &Picture) -> Picture {
         let (width, colours) = (picture.width, picture.colours);
         let values = (0..picture.values.len()).map(|index| {

@@ -7,8 +7,8 @@ use super::warp::warped_about_centre;
 use crate::Effect;
 use crate::content::Kind;
 
-/// Rows move to the side, the further from the middle the more. The strengths are those of MNIST-C's code,
-/// which published the second.
+/// Rows move to the side, the further from the middle the more. The strengths are those of MNIST-C's
+/// code, which published the second.
 pub(crate) const SHEAR: Corruption<f64> = Corruption {
     name: "shear",
     about: "slanted to either side",

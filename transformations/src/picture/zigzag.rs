@@ -9,7 +9,8 @@ use super::warp::Place;
 use crate::Effect;
 use crate::content::{Kind, Picture};
 
-/// Lines from the left to the right side, in zigzag. MNIST-C has the third strength, the others are ours.
+/// Lines from the left to the right side, in zigzag. MNIST-C has the third
+/// strength, the others are ours.
 pub(crate) const ZIGZAG: Corruption<(usize, f32)> = Corruption {
     name: "zigzag",
     about: "zigzag lines across it",
