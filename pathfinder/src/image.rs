@@ -29,6 +29,8 @@ pub struct Description {
     pub margin: usize,
     /// The two marked points `(y, x)`: the start of a path, and the end of that or the other one.
     pub markers: [Point; 2],
+    /// Where each paddle of the two long paths is, from their starts to their ends.
+    pub paths: [Vec<Point>; 2],
     /// Distractors for which there was room.
     pub distractors: usize,
     /// Times that the target paths were begun.
@@ -128,6 +130,11 @@ impl Generator {
         let (targets, attempts) = self.targets(set, empty, &mut mask, &mut rng)?;
         let Targets { origins, terminals, mut strokes } = targets;
 
+        let paths = [0, 1].map(|path| {
+            let of_path = strokes.iter().skip(path).step_by(2);
+            of_path.map(|stroke| stroke.at).collect()
+        });
+
         let mut room = self.empty.clone();
         // All but the end of the first path, as `target_paths` leaves it.
         let end_of_first = strokes.len() - 2;
@@ -157,7 +164,7 @@ impl Generator {
         let other = if label == 1 { marked } else { 1 - marked };
         let markers = [origins[marked], terminals[other]];
         self.paint(set, &strokes, markers, pixels);
-        Ok(Description { label, margin: set.margin, markers, distractors, attempts })
+        Ok(Description { label, margin: set.margin, markers, paths, distractors, attempts })
     }
 
     fn targets(

@@ -25,6 +25,7 @@
 //! | [`patch`], [`paddle`] | the strokes that paths are made of: one, and all of an image |
 //! | [`mask`], [`room`] | which pixels are taken; where a path can start |
 //! | [`contour`], [`image`] | paths; whole images |
+//! | [`trace`] | what is in an image, read back |
 
 pub mod contour;
 pub mod image;
@@ -35,6 +36,7 @@ pub mod raster;
 pub mod resize;
 pub mod room;
 pub mod spec;
+pub mod trace;
 
 pub use image::{Description, Generator};
 pub use spec::{Difficulty, Spec};

@@ -120,10 +120,13 @@ impl Preset {
             Self::Full => &[1, 2, 3, 4, 5],
         };
         let severities = || severities.iter().filter_map(|&it| Severity::new(it).ok()).collect();
-        let changes = of_kind(kind).map(|it| Transformation {
-            name: it.name().to_owned(),
-            severities: severities(),
-            rate: false,
+        let changes = of_kind(kind).map(|it| {
+            let mut chosen: Vec<Severity> = severities();
+            chosen.retain(|severity| it.severities().contains(severity));
+            if chosen.is_empty() {
+                chosen = it.severities().to_vec();
+            }
+            Transformation { name: it.name().to_owned(), severities: chosen, rate: false }
         });
         let mut transformation: Vec<_> = changes.collect();
         let told = transformation.iter().position(|it| it.name == "half-rate");
@@ -184,6 +187,9 @@ impl Suite {
                 change.name
             );
             ensure!(!change.severities.is_empty(), "`{}` has no severity", change.name);
+            if let Some(other) = change.severities.iter().find(|it| !found.severities().contains(it)) {
+                bail!("`{}` has one strength, severity 1, and none of {other}", change.name);
+            }
         }
         for part in &self.subpopulation {
             let made = part.all_of.len() + part.any_of.len() + part.none_of.len();

@@ -25,6 +25,8 @@ mod transformation;
 
 mod any;
 mod expression;
+mod path;
+mod picture;
 mod series;
 mod sound;
 mod text;

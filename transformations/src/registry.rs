@@ -3,12 +3,47 @@
 use anyhow::{Result, anyhow};
 
 use crate::content::Kind;
-use crate::{Transformation, any, expression, series, sound, text};
+use crate::{Transformation, any, expression, path, picture, series, sound, text};
 
 /// All of them, in the order in which they are listed. To add one: a file, and a line here.
 pub const ALL: &[&dyn Transformation] = &[
     &any::padding::Padding,
     &any::shift::Shift,
+    &any::scan_order::ScanOrder,
+    // Pictures.
+    &picture::gaussian_noise::GAUSSIAN_NOISE,
+    &picture::shot_noise::SHOT_NOISE,
+    &picture::impulse_noise::IMPULSE_NOISE,
+    &picture::speckle_noise::SPECKLE_NOISE,
+    &picture::gaussian_blur::GAUSSIAN_BLUR,
+    &picture::defocus_blur::DEFOCUS_BLUR,
+    &picture::glass_blur::GLASS_BLUR,
+    &picture::motion_blur::MOTION_BLUR,
+    &picture::zoom_blur::ZOOM_BLUR,
+    &picture::brightness::BRIGHTNESS,
+    &picture::contrast::CONTRAST,
+    &picture::saturate::SATURATE,
+    &picture::jpeg::JPEG,
+    &picture::pixelate::PIXELATE,
+    &picture::fog::FOG,
+    &picture::elastic::ELASTIC,
+    &picture::shear::SHEAR,
+    &picture::scale::SCALE,
+    &picture::rotate::ROTATE,
+    &picture::translate::TRANSLATE,
+    &picture::stripe::STRIPE,
+    &picture::spatter::SPATTER,
+    &picture::dotted_line::DOTTED_LINE,
+    &picture::zigzag::ZIGZAG,
+    &picture::canny_edges::CANNY_EDGES,
+    &picture::inverted::INVERTED,
+    // Paths.
+    &path::orientation::FLIP_HORIZONTAL,
+    &path::orientation::FLIP_VERTICAL,
+    &path::orientation::ROTATE_90,
+    &path::orientation::ROTATE_180,
+    &path::orientation::ROTATE_270,
+    &path::cut_path::CutPath,
     // Sound.
     &sound::noise::WHITE,
     &sound::noise::PINK,

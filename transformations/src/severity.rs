@@ -14,6 +14,9 @@ impl Severity {
     /// All five.
     pub const ALL: [Self; 5] = [Self(1), Self(2), Self(3), Self(4), Self(5)];
 
+    /// Those of a change that has one strength only.
+    pub const ONE: &'static [Self] = &[Self(1)];
+
     /// The severity `number`.
     ///
     /// # Errors

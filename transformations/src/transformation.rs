@@ -23,6 +23,11 @@ pub trait Transformation: Send + Sync {
     /// What it does to the label.
     fn effect(&self) -> Effect;
 
+    /// The severities that it has: all, or [`Severity::ONE`].
+    fn severities(&self) -> &'static [Severity] {
+        &Severity::ALL
+    }
+
     /// The strength at a severity in the units of the field, such as "sd 0.08" or "SNR 10 dB".
     fn strength(&self, severity: Severity) -> String;
 

@@ -50,11 +50,8 @@ impl Transformation for Shift {
         let content = match content {
             Content::Picture(picture) => {
                 let (rows, columns) = (by(picture.height()), by(picture.width));
-                let (height, width) = (picture.height() as i64, picture.width as i64);
                 let moved = picture.made_of(|row, column, colour| {
-                    let (row, column) = (row as i64 - rows, column as i64 - columns);
-                    let inside = (0..height).contains(&row) && (0..width).contains(&column);
-                    if inside { picture.at(row as usize, column as usize, colour) } else { 0.0 }
+                    picture.or_black(row as i64 - rows, column as i64 - columns, colour)
                 });
                 moved.into()
             }

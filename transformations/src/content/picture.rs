@@ -22,6 +22,19 @@ impl Picture {
         self.values[(row * self.width + column) * self.colours + colour]
     }
 
+    /// The same of any place: what is outside has the value of the nearest pixel.
+    pub(crate) fn nearest(&self, row: i64, column: i64, colour: usize) -> f32 {
+        let inside = |at: i64, size: usize| at.clamp(0, size as i64 - 1) as usize;
+        self.at(inside(row, self.height()), inside(column, self.width), colour)
+    }
+
+    /// The same of any place: what is outside is black.
+    pub(crate) fn or_black(&self, row: i64, column: i64, colour: usize) -> f32 {
+        let inside =
+            (0..self.height() as i64).contains(&row) && (0..self.width as i64).contains(&column);
+        if inside { self.at(row as usize, column as usize, colour) } else { 0.0 }
+    }
+
     /// A picture of the same size, of which `value(row, column, colour)` makes the values, which are then
     /// kept within [0, 1].
     pub fn made_of(&self, mut value: impl FnMut(usize, usize, usize) -> f32) -> Self {

@@ -1,0 +1,4 @@
+//! Changes of pictures of paths.
+
+pub(crate) mod cut_path;
+pub(crate) mod orientation;
