@@ -2,8 +2,10 @@
 
 use program::config::{self, Problem};
 use schemars::{JsonSchema, Schema};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use serde_with::skip_serializing_none;
 use toml::Table;
 
 /// The type of a `[data]` section.
@@ -18,11 +20,54 @@ pub struct Section {
 impl Section {
     /// Sections of type `T`.
     pub const fn of<T: Serialize + DeserializeOwned + JsonSchema>() -> Self {
-        Self { complete: complete::<T>, schema: config::schema::<T> }
+        Self { complete: complete::<T>, schema: schema::<T> }
     }
 }
 
 fn complete<T: Serialize + DeserializeOwned>(task: &str, data: &Table) -> Result<Table, Problem> {
-    let settings: T = config::section("data", task, data)?;
-    Ok(config::to_table(&settings).expect("what came from a table can be written as one"))
+    let (own, shared) = divided(data);
+    let _: Shared = config::section("data", task, &shared)?;
+    let settings: T = config::section("data", task, &own)?;
+    let mut data =
+        config::to_table(&settings).expect("what came from a table can be written as one");
+    data.extend(shared);
+    Ok(data)
+}
+
+fn schema<T: JsonSchema>() -> Schema {
+    let mut own = config::schema::<T>();
+    let shared = config::schema::<Shared>();
+    if let (Some(Json::Object(own)), Some(Json::Object(shared))) =
+        (own.get_mut("properties"), shared.get("properties"))
+    {
+        own.extend(shared.clone());
+    }
+    own
+}
+
+/// Settings of the data of every task.
+#[skip_serializing_none]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shared {
+    /// Changed copies of all training examples beside them, one for each transformation and severity
+    /// (`robustness list`): `[{ name = "gaussian-noise", severities = [2, 4] }]`. What a transformation
+    /// cannot change stays as it is.
+    pub augment: Option<Vec<Augment>>,
+}
+
+/// A transformation at some severities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Which.
+    pub name: String,
+    /// 1 to 5.
+    pub severities: Vec<u8>,
+}
+
+/// The settings of the task, and those that every task has.
+pub fn divided(data: &Table) -> (Table, Table) {
+    let is_own = |key: &str| key != "augment";
+    data.clone().into_iter().partition(|(key, _)| is_own(key))
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 use datasets::metric::{Better, Metric};
+use datasets::section::{self, Shared};
 use datasets::tasks::{self, Splits, TASKS, Task};
 use program::config::{self, Aliases, Config, Loaded, Problem};
 use program::exit::usage;
@@ -15,6 +16,9 @@ use toml::Table;
 use training::run;
 use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
+use transformations::content::Codec;
+
+use crate::augmented;
 
 /// A complete experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -113,8 +117,17 @@ impl Experiment {
     /// # Errors
     /// If the data is missing, damaged or not what it should be.
     pub fn open(&mut self, progress: bool) -> Result<Splits> {
-        let splits = self.task()?.open(&self.data, progress)?;
+        let mut splits = self.task()?.open(&self.data, progress)?;
+        let (_, shared) = section::divided(&self.data);
+        let Shared { augment } = shared.clone().try_into()?;
+        if let Some(changes) = augment {
+            let inputs = self.task()?.inputs(&splits.config).ok();
+            let codec = Codec::new(&splits.medium, inputs)?;
+            splits.train = augmented::split(splits.train, codec, &changes, self.train.seed)
+                .context("data.augment")?;
+        }
         self.data = splits.config.clone();
+        self.data.extend(shared);
         self.choose_best(self.task()?);
         Ok(splits)
     }

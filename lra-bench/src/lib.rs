@@ -22,6 +22,7 @@
 //! [`objective`] a model with its loss, [`preview`] what is seen of it while it trains; `benchmark` times
 //! models; [`cli`] the command line.
 
+mod augmented;
 mod benchmark;
 pub mod cli;
 mod csv_text;

@@ -109,7 +109,7 @@ impl Tracer {
     }
 
     /// The two places that resemble a marker most, if both do.
-    fn markers(&self, pixels: &[u8]) -> Option<[Point; 2]> {
+    pub fn markers(&self, pixels: &[u8]) -> Option<[Point; 2]> {
         let share = |at| lacking(pixels, self.marker(at));
         let mut places: Vec<(f64, Point)> = self.places().map(|at| (share(at), at)).collect();
         places.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));

@@ -272,7 +272,10 @@ impl<'a> Runner<'a> {
             name,
             lineage: vec![drawn.to_owned(), format!("{} {severity}", change.name)],
             severity: Some(severity),
-            strength: Some(transformation.strength(severity)),
+            strength: self
+                .items
+                .first()
+                .map(|item| transformation.strength_for(severity, &item.content)),
             effect: Some(transformation.effect()),
             seed,
             members: Vec::new(),

@@ -187,7 +187,9 @@ impl Suite {
                 change.name
             );
             ensure!(!change.severities.is_empty(), "`{}` has no severity", change.name);
-            if let Some(other) = change.severities.iter().find(|it| !found.severities().contains(it)) {
+            if let Some(other) =
+                change.severities.iter().find(|it| !found.severities().contains(it))
+            {
                 bail!("`{}` has one strength, severity 1, and none of {other}", change.name);
             }
         }

@@ -31,6 +31,7 @@ mod series;
 mod sound;
 mod text;
 
+pub use path::tracer::tracer;
 pub use registry::{ALL, find, of_kind};
 pub use severity::Severity;
 pub use transformation::{Changed, Effect, Transformation, Unchanged};

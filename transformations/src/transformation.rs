@@ -31,6 +31,12 @@ pub trait Transformation: Send + Sync {
     /// The strength at a severity in the units of the field, such as "sd 0.08" or "SNR 10 dB".
     fn strength(&self, severity: Severity) -> String;
 
+    /// The same for `content`, where that decides between two scales.
+    fn strength_for(&self, severity: Severity, content: &Content) -> String {
+        let _ = content;
+        self.strength(severity)
+    }
+
     /// The example `content` with this `label`, changed. All randomness comes from `random`. `others` are
     /// some examples of the same data that this one is none of, for what mixes several.
     ///

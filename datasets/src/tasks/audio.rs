@@ -47,7 +47,7 @@ pub(super) struct Reading<'a> {
     /// The spectrogram that they become, if any.
     pub mel: Option<&'a MelConfig>,
     /// Variants of each training recording; 0: the recordings as they are.
-    pub augment: usize,
+    pub variants: usize,
     /// Sounds that are mixed into variants.
     pub noise: &'a [PathBuf],
     /// Whether to show a bar while recordings are decoded.
@@ -56,7 +56,7 @@ pub(super) struct Reading<'a> {
 
 /// The splits, with an empty `config`, and what samples are standardised by.
 pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standardisation)> {
-    let &Reading { cache, sample_rate, extent, every, scale, mel, augment, noise, progress } =
+    let &Reading { cache, sample_rate, extent, every, scale, mel, variants, noise, progress } =
         reading;
     ensure!(every > 0, "data.every is 0; it must be at least 1");
     let Labels { listing, entries, target } = labels;
@@ -116,13 +116,13 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
     };
     let train = recordings(train);
     let (val, test) = (Split::new(recordings(val)), Split::new(recordings(test)));
-    let train = match augment {
+    let train = match variants {
         0 => Split::new(train),
         _ => {
             let noise = noise.iter().map(|path| samples(path, sample_rate, usize::MAX));
             let noise = noise.filter(|noise| !noise.as_ref().is_ok_and(Vec::is_empty));
             let noise = Arc::new(noise.collect::<Result<_>>()?);
-            Split::new(Augmented::new(train, augment, sample_rate, noise))
+            Split::new(Augmented::new(train, variants, sample_rate, noise))
         }
     };
     let splits = Splits {

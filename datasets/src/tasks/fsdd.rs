@@ -88,7 +88,7 @@ struct Data {
     mel: Option<MelConfig>,
     /// Variants of each training recording in an epoch, all classes as often: changed at random in
     /// level, speed and place. 0: the recordings as they are.
-    augment: usize,
+    variants: usize,
     /// Folder that decoded recordings are kept in, as `audio`.
     #[default(CACHE.into())]
     cache: PathBuf,
@@ -161,7 +161,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         every: settings.every,
         scale: settings.scale,
         mel: settings.mel.as_ref(),
-        augment: settings.augment,
+        variants: settings.variants,
         noise: &[],
         progress,
     };

@@ -36,7 +36,7 @@ use crate::inputs::Inputs;
 use crate::medium::Medium;
 use crate::metric::Metric;
 use crate::provenance::{Provenance, Published};
-use crate::section::Section;
+use crate::section::{self, Section};
 use crate::shape::Shape;
 use crate::split::Split;
 use generate::Generate;
@@ -161,7 +161,7 @@ impl Task {
     /// # Errors
     /// If it has unknown keys or values of the wrong type.
     pub fn settings<T: DeserializeOwned>(&self, data: &Table) -> Result<T> {
-        Ok(config::section("data", self.name, data)?)
+        Ok(config::section("data", self.name, &section::divided(data).0)?)
     }
 }
 

@@ -86,7 +86,7 @@ struct Data {
     mel: Option<MelConfig>,
     /// Variants of each training recording in an epoch, all classes as often: changed at random in
     /// level, speed and place and, where there are files in `_background_noise_`, with noise. 0: the recordings as they are.
-    augment: usize,
+    variants: usize,
     /// Folder that decoded recordings are kept in, as `audio`.
     #[default(CACHE.into())]
     cache: PathBuf,
@@ -215,7 +215,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         every: settings.every,
         scale: settings.scale,
         mel: settings.mel.as_ref(),
-        augment: settings.augment,
+        variants: settings.variants,
         noise: &noise(&dir),
         progress,
     };

@@ -1,7 +1,13 @@
 //! Scores that examples are divided by, and the parts that they make.
 
 mod any;
+mod expression;
 mod parts;
+mod path;
+mod picture;
+mod series;
+mod sound;
+mod text;
 
 use anyhow::{Result, anyhow};
 pub use parts::{Named, combine, divide};
@@ -44,6 +50,42 @@ pub trait Score: Sync {
     fn of(&self, item: &Item, about: &Known<'_>) -> Result<Option<Value>>;
 }
 
+/// A score that is a function of the item: most are one constant of this type.
+pub struct Measure {
+    /// [`Score::name`].
+    pub name: &'static str,
+    /// [`Score::about`].
+    pub about: &'static str,
+    /// [`Score::kinds`].
+    pub kinds: &'static [Kind],
+    /// [`Score::is_number`].
+    pub is_number: bool,
+    /// [`Score::of`].
+    pub of: fn(&Item, &Known<'_>) -> Result<Option<Value>>,
+}
+
+impl Score for Measure {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        self.kinds
+    }
+
+    fn is_number(&self) -> bool {
+        self.is_number
+    }
+
+    fn of(&self, item: &Item, known: &Known<'_>) -> Result<Option<Value>> {
+        (self.of)(item, known)
+    }
+}
+
 /// What is known of an item beside itself.
 pub struct Known<'a> {
     /// The model, and where the item is from.
@@ -53,7 +95,31 @@ pub struct Known<'a> {
 }
 
 /// All scores, in the order in which they are listed. To add one: a file, and a line here.
-pub const ALL: &[&dyn Score] = &[&any::Label, &any::Predicted, &any::Confidence, &any::Length];
+pub const ALL: &[&dyn Score] = &[
+    &any::LABEL,
+    &any::PREDICTED,
+    &any::CONFIDENCE,
+    &any::LENGTH,
+    &expression::DEPTH,
+    &expression::ROOT,
+    &expression::DECIDING,
+    &text::NEGATIONS,
+    &text::NON_ASCII,
+    &text::DIGITS,
+    &text::MARKUP,
+    &path::DASHES,
+    &path::DISTANCE,
+    &picture::BRIGHTNESS,
+    &picture::CONTRAST,
+    &sound::LEVEL,
+    &sound::SNR,
+    &sound::CLIPPING,
+    &sound::PITCH,
+    &sound::SPEAKER,
+    &series::TREND,
+    &series::SEASON,
+    &series::VOLATILITY,
+];
 
 /// Those that can be had of `kind`.
 pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static dyn Score> {

@@ -1,15 +1,12 @@
 //! What was joined no longer is.
 
-use std::sync::OnceLock;
-
 use anyhow::{Context, Result, bail, ensure};
 use datasets::batch::Label;
-use pathfinder::spec::OFFICIAL_SIZES;
-use pathfinder::trace::Tracer;
-use pathfinder::{Difficulty, Spec};
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::tracer::tracer;
 use crate::content::{Content, Kind, Picture};
 use crate::{Changed, Effect, Severity, Transformation, Unchanged};
 
@@ -68,15 +65,4 @@ impl Transformation for CutPath {
         let values = bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect();
         Ok(Changed { content: Picture { values, ..*picture }.into(), label: APART.into() })
     }
-}
-
-/// What reads pictures of this size, made once.
-fn tracer(picture: &Picture) -> Result<&'static Tracer> {
-    static TRACERS: [OnceLock<Tracer>; OFFICIAL_SIZES.len()] =
-        [const { OnceLock::new() }; OFFICIAL_SIZES.len()];
-    let (width, height) = (picture.width, picture.height());
-    ensure!(width == height && picture.colours == 1, "pictures of paths are square and grey");
-    let spec = Spec::official(width, Difficulty::Hard)?;
-    let number = OFFICIAL_SIZES.iter().position(|&size| size == width).unwrap_or(0);
-    Ok(TRACERS[number].get_or_init(|| Tracer::new(spec)))
 }

@@ -2,3 +2,4 @@
 
 pub(crate) mod cut_path;
 pub(crate) mod orientation;
+pub(crate) mod tracer;

@@ -80,6 +80,15 @@ impl<T: Copy + Send + Sync> Transformation for Corruption<T> {
         }
     }
 
+    fn strength_for(&self, severity: Severity, content: &Content) -> String {
+        match content {
+            Content::Picture(picture) => {
+                (self.strength)(self.constants.of(picture.width, severity))
+            }
+            _ => self.strength(severity),
+        }
+    }
+
     fn apply(
         &self,
         content: &Content,

@@ -427,7 +427,7 @@ fn audio(
         every: settings.every.unwrap_or(1),
         scale: settings.scale,
         mel: None,
-        augment: 0,
+        variants: 0,
         noise: &[],
         progress,
     };
