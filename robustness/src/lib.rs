@@ -23,9 +23,11 @@
 pub mod cli;
 pub mod compare;
 pub mod draw;
+pub mod evaluation_set;
 pub mod fingerprint;
 pub mod metadata;
 pub mod predictions;
+pub mod probe;
 pub mod report;
 pub mod results;
 pub mod runner;

@@ -10,6 +10,7 @@ use report::interval::Interval;
 use report::{fisher, holm, mcnemar};
 use serde::{Deserialize, Serialize};
 
+use crate::probe::Probe;
 use crate::slice::{Idiom, Slice};
 use crate::subject::{About, Verdict};
 use crate::suite::Suite;
@@ -37,6 +38,9 @@ pub struct Results {
     pub seconds: f64,
     /// A row a slice; the first is the clean one.
     pub rows: Vec<Row>,
+    /// What a model of codes does after damage, and on its own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub probes: Vec<Probe>,
 }
 
 /// A metric, as it is kept.
@@ -259,7 +263,7 @@ impl Results {
         for (change, p) in changes.zip(holm::adjust(&p)) {
             change.p_holm = p;
         }
-        Self { version: VERSION, about, metric, suite, drawn, seconds, rows }
+        Self { version: VERSION, about, metric, suite, drawn, seconds, rows, probes: Vec::new() }
     }
 
     /// The results in a file.

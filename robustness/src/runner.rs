@@ -12,6 +12,7 @@ use transformations::content::Content;
 use transformations::{Severity, Unchanged, seed};
 
 use crate::draw;
+use crate::evaluation_set::{Description, EvaluationSet, Member, Test};
 use crate::metadata::Metadata;
 use crate::predictions::{Predictions, key};
 use crate::results::{Failure, Figure, Results, Row, Sample};
@@ -56,7 +57,10 @@ impl<'a> Runner<'a> {
     ) -> Result<(Self, String)> {
         let count = subject.len();
         ensure!(count > 0, "the test part of the data has no examples");
-        let passes = 1 + suite.transformation.iter().map(|it| it.severities.len()).sum::<usize>();
+        let mut passes = 1;
+        for change in &suite.transformation {
+            passes += change.severities()?.len();
+        }
         let why = match (suite.examples, seconds) {
             (None, Some(seconds)) => {
                 let each = seconds_of_one(subject)?;
@@ -115,14 +119,27 @@ impl<'a> Runner<'a> {
         let mut rows = vec![self.clean_row(&drawn)?];
         rows.extend(self.parts(&drawn)?);
         for change in self.suite.transformation.clone() {
-            for &severity in &change.severities {
+            for severity in change.severities()? {
                 rows.push(self.transformed(&change, severity, &drawn)?);
             }
+        }
+        for folder in self.suite.evaluation_sets.clone() {
+            let set = EvaluationSet::open(&folder, self.subject.about(), &self.items[0])?;
+            self.total += set.members.len() as u64;
+            rows.push(self.set(&set)?);
+        }
+        let mut probes = Vec::new();
+        if let Some(wanted) = &self.suite.probes {
+            let codes = self.subject.as_codes();
+            let codes = codes.context("probes are for models of codes: runs of sashimi")?;
+            self.progress.message("probes");
+            probes = wanted.make(codes, &self.items, self.suite.seed)?;
         }
         self.progress.finish();
         let about = self.subject.about().clone();
         let seconds = begin.elapsed().as_secs_f64();
-        Ok(Results::new(about, self.figure, self.suite, drawn, seconds, rows))
+        let results = Results::new(about, self.figure, self.suite, drawn, seconds, rows);
+        Ok(Results { probes, ..results })
     }
 
     fn clean_row(&mut self, drawn: &str) -> Result<Row> {
@@ -233,6 +250,96 @@ impl<'a> Runner<'a> {
         Row { slice, score, change, verdicts, failed, unchanged: Vec::new() }
     }
 
+    /// All examples, changed, in their order.
+    fn change(
+        &self,
+        transformation: &dyn transformations::Transformation,
+        severity: Severity,
+    ) -> Vec<Result<Item>> {
+        let (seed, name) = (self.suite.seed, transformation.name());
+        let others: Vec<Content> =
+            self.items.iter().take(OTHERS + 1).map(|item| item.content.clone()).collect();
+        let each = self.items.par_iter().enumerate().map(|(number, item)| {
+            let mut random = seed::random(seed, name, severity, item.index);
+            let others = others.iter().enumerate().filter(|&(other, _)| other != number);
+            let others: Vec<Content> = others.map(|(_, other)| other.clone()).collect();
+            let apply =
+                || transformation.apply(&item.content, &item.label, severity, &mut random, &others);
+            let changed = panics::as_errors("the transformation", apply)?;
+            Ok(Item { index: item.index, content: changed.content, label: changed.label })
+        });
+        each.collect()
+    }
+
+    /// The drawn examples, changed, beside what they were; and how many could not be changed, and had
+    /// nothing to change.
+    ///
+    /// # Errors
+    /// If there is no such transformation.
+    pub fn changed(
+        &self,
+        name: Option<&str>,
+        severity: Severity,
+    ) -> Result<(Vec<Member>, usize, usize)> {
+        let Some(name) = name else {
+            let as_is = |item: &Item| Member { item: item.clone(), before: None };
+            return Ok((self.items.iter().map(as_is).collect(), 0, 0));
+        };
+        let changed = self.change(transformations::find(name)?, severity);
+        let (mut members, mut failed, mut unchanged) = (Vec::new(), 0, 0);
+        for (changed, item) in changed.into_iter().zip(&self.items) {
+            match changed {
+                Ok(changed) => members.push(Member { item: changed, before: Some(item.clone()) }),
+                Err(error) if error.is::<Unchanged>() => unchanged += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        Ok((members, failed, unchanged))
+    }
+
+    /// A kept set: of tests of invariance and direction, an example is right if it passes.
+    fn set(&mut self, set: &EvaluationSet) -> Result<Row> {
+        let Description { name, test, lineage, .. } = &set.description;
+        ensure!(
+            *test == Test::Mft || self.figure.share,
+            "the set {name} asks {test}, which is for models that say classes"
+        );
+        let mut slice = Slice {
+            idiom: Idiom::EvaluationSet,
+            name: format!("{} ({test})", set.version()),
+            lineage: lineage.clone(),
+            severity: None,
+            strength: None,
+            effect: None,
+            seed: self.suite.seed,
+            members: Vec::new(),
+        };
+        let items: Vec<Item> = set.members.iter().map(|member| member.item.clone()).collect();
+        let after = self.judge(&slice.identifier(), &items, 1.0)?;
+        let before: Vec<Item> = set.members.iter().filter_map(|it| it.before.clone()).collect();
+        let before = match test {
+            Test::Mft => Vec::new(),
+            _ => self.judge(&format!("{} before", slice.identifier()), &before, 1.0)?,
+        };
+        let (mut failed, mut verdicts) = (Vec::new(), Vec::new());
+        let mut before = before.into_iter();
+        for (number, after) in after.into_iter().enumerate() {
+            let before = before.next().transpose();
+            match (after, before) {
+                (Ok(after), Ok(before)) => {
+                    slice.members.push(number);
+                    verdicts.push(test.judge(after, before));
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    failed.push(Failure { example: number, reason: describe(&error) });
+                }
+            }
+        }
+        let values: Vec<f64> = verdicts.iter().map(|verdict| verdict.value).collect();
+        let score = Sample { values: &values, clusters: None }.estimate(&self.figure);
+        Ok(Row { slice, score, change: None, verdicts, failed, unchanged: Vec::new() })
+    }
+
     fn transformed(
         &mut self,
         change: &Transformation,
@@ -240,28 +347,7 @@ impl<'a> Runner<'a> {
         drawn: &str,
     ) -> Result<Row> {
         let transformation = transformations::find(&change.name)?;
-        let seed = self.suite.seed;
-        let others: Vec<Content> =
-            self.items.iter().take(OTHERS + 1).map(|item| item.content.clone()).collect();
-        let changed: Vec<Result<Item>> = self
-            .items
-            .par_iter()
-            .enumerate()
-            .map(|(number, item)| {
-                let mut random = seed::random(seed, &change.name, severity, item.index);
-                let others: Vec<Content> = others
-                    .iter()
-                    .enumerate()
-                    .filter(|&(other, _)| other != number)
-                    .map(|(_, other)| other.clone())
-                    .collect();
-                let apply = || {
-                    transformation.apply(&item.content, &item.label, severity, &mut random, &others)
-                };
-                let changed = panics::as_errors("the transformation", apply)?;
-                Ok(Item { index: item.index, content: changed.content, label: changed.label })
-            })
-            .collect();
+        let changed = self.change(transformation, severity);
         let rate = |item: &Item| match (&item.content, change.rate) {
             (Content::Sound(sound), true) => self.rate_of(item.index) / f64::from(sound.rate),
             _ => 1.0,
@@ -277,7 +363,7 @@ impl<'a> Runner<'a> {
                 .first()
                 .map(|item| transformation.strength_for(severity, &item.content)),
             effect: Some(transformation.effect()),
-            seed,
+            seed: self.suite.seed,
             members: Vec::new(),
         };
         let (mut failed, mut unchanged, mut ready) = (Vec::new(), Vec::new(), Vec::new());

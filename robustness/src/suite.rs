@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use transformations::content::Kind;
 use transformations::{Severity, of_kind};
 
+use crate::probe::Probes;
 use crate::subpopulation;
 
 /// A suite. The same suite, model and data always give the same results.
@@ -38,6 +39,12 @@ pub struct Suite {
     /// Changes of the data.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub transformation: Vec<Transformation>,
+    /// What a model of codes does after damage, and on its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub probes: Option<Probes>,
+    /// Folders of evaluation sets (`robustness freeze`).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub evaluation_sets: Vec<PathBuf>,
 }
 
 /// Parts of the data, by a score or made of others.
@@ -73,16 +80,23 @@ pub struct Subpopulation {
 pub struct Transformation {
     /// Which (`robustness list`).
     pub name: String,
-    /// At which severities, 1 to 5; all where it is missing.
-    #[serde(default = "all")]
+    /// At which severities, 1 to 5; all that it has where it is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub severities: Vec<Severity>,
     /// Tell the model of a changed sampling rate by its `rate`.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub rate: bool,
 }
 
-fn all() -> Vec<Severity> {
-    Severity::ALL.to_vec()
+impl Transformation {
+    /// Its severities.
+    ///
+    /// # Errors
+    /// If there is no such transformation.
+    pub fn severities(&self) -> Result<Vec<Severity>> {
+        let all = transformations::find(&self.name)?.severities();
+        Ok(if self.severities.is_empty() { all.to_vec() } else { self.severities.clone() })
+    }
 }
 
 /// A ready-made suite.
@@ -147,6 +161,8 @@ impl Preset {
             clusters: None,
             subpopulation: parts.collect(),
             transformation,
+            probes: None,
+            evaluation_sets: Vec::new(),
         }
     }
 }
@@ -168,8 +184,13 @@ impl Suite {
             )));
         }
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-        let suite: Self = toml::from_str(&text).with_context(|| name.to_owned())?;
+        let mut suite: Self = toml::from_str(&text).with_context(|| name.to_owned())?;
         suite.validate(kind).with_context(|| name.to_owned())?;
+        // Files that it names are beside it.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for file in suite.evaluation_sets.iter_mut().chain(&mut suite.metadata) {
+            *file = folder.join(&*file);
+        }
         Ok((suite, None))
     }
 
@@ -186,7 +207,6 @@ impl Suite {
                 "the transformation `{}` is not for {kind}; `robustness list` shows what is",
                 change.name
             );
-            ensure!(!change.severities.is_empty(), "`{}` has no severity", change.name);
             if let Some(other) =
                 change.severities.iter().find(|it| !found.severities().contains(it))
             {

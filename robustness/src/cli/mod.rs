@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod compare;
+mod freeze;
 mod list;
 mod report;
 mod run;
@@ -28,6 +29,8 @@ enum Command {
     Report(report::Args),
     /// Say on which slices a second model differs from a first.
     Compare(compare::Args),
+    /// Keep examples, changed or not, as an evaluation set.
+    Freeze(freeze::Args),
     /// List what there is: transformations, scores, suites.
     List(list::Args),
     /// Print what a shell reads to complete command lines.
@@ -45,6 +48,7 @@ pub fn run() -> Result<Exit> {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Freeze(args) => freeze::run(&args),
         Command::List(args) => list::run(&args),
         Command::Completions(shell) => shell.print::<Cli>().map(Exit::from),
     }

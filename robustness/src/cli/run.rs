@@ -11,6 +11,7 @@ use program::output::{note, say, say_all};
 use training::device::DeviceRequest;
 
 use crate::predictions::Predictions;
+use crate::probe::Probes;
 use crate::report::terminal;
 use crate::results::FILE;
 use crate::runner::Runner;
@@ -61,6 +62,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let subject = subject::open(&args.run, args.data.as_ref(), device)?;
     let about = subject.about();
     let (mut suite, preset) = Suite::open(&args.suite, about.kind)?;
+    if preset.is_some() && subject.as_codes().is_some() {
+        suite.probes = Some(Probes::default());
+    }
     suite.examples = args.examples.or(suite.examples);
     suite.seed = args.seed.unwrap_or(suite.seed);
     let out = match &args.out {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::compare::Comparison;
+use crate::probe::Probe;
 use crate::results::{Figure, Results, Row};
 use crate::slice::Idiom;
 
@@ -53,6 +54,15 @@ pub fn table(results: &Results) -> String {
             mce.transformations,
             metric.show(mce.mce),
             metric.show(mce.relative)
+        );
+    }
+    for probe in &results.probes {
+        let Probe { name, strength, figure, estimate, count, note } = probe;
+        let (value, low, high) = (estimate.value, estimate.interval.low, estimate.interval.high);
+        let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+        let _ = writeln!(
+            text,
+            "{name} ({strength}): {value:.3} [{low:.3}, {high:.3}] {figure}, of {count}{note}"
         );
     }
     text

@@ -21,8 +21,9 @@ use super::{About, Item, Subject, Verdict};
 use crate::fingerprint;
 
 /// A model of codes with its test sequences.
-pub(super) struct Codes {
+pub struct Codes {
     about: About,
+    experiment: Experiment,
     model: NextCode,
     test: Windows,
     quantiser: Quantiser,
@@ -34,11 +35,11 @@ const BITS: Metric =
     Metric { name: "bits_per_sample", better: Better::Lower, unit: Unit::Plain("bits") };
 
 impl Codes {
-    pub(super) fn open(
-        mut run: Run<Experiment>,
-        data: Option<&PathBuf>,
-        device: Device,
-    ) -> Result<Self> {
+    /// The run's model and its data, which is looked for in `data` where that is given.
+    ///
+    /// # Errors
+    /// If the data is missing, or the model is of diffusion.
+    pub fn open(mut run: Run<Experiment>, data: Option<&PathBuf>, device: Device) -> Result<Self> {
         ensure!(
             run.experiment.diffusion.is_none(),
             "{} is a run of diffusion, which has no likelihood to be judged by",
@@ -64,7 +65,35 @@ impl Codes {
         let rate = run.experiment.data.sample_rate()?;
         let batch_size = run.experiment.train.eval_batch_size().max(1);
         let model = model.in_segments(&run.experiment);
-        Ok(Self { about, model, test, quantiser, rate, batch_size })
+        let experiment = run.experiment;
+        Ok(Self { about, experiment, model, test, quantiser, rate, batch_size })
+    }
+
+    /// The settings of the run.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// The model.
+    pub fn model(&self) -> &NextCode {
+        &self.model
+    }
+
+    /// The codes of samples.
+    pub fn encode(&self, samples: &[f32]) -> Vec<i64> {
+        samples.iter().map(|&sample| i64::from(self.quantiser.encode(sample))).collect()
+    }
+
+    /// -log p of samples, in nats; 0 of none.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn nats(&self, samples: &[f32]) -> Result<f64> {
+        if samples.is_empty() {
+            return Ok(0.0);
+        }
+        let codes = samples.iter().map(|&sample| self.quantiser.encode(sample)).collect();
+        Ok(f64::try_from(self.model.nll(&CodeBatch::new(&[codes]))?.sum(tch::Kind::Double))?)
     }
 }
 
@@ -117,5 +146,9 @@ impl Subject for Codes {
 
     fn batch_size(&self) -> usize {
         self.batch_size
+    }
+
+    fn as_codes(&self) -> Option<&Codes> {
+        Some(self)
     }
 }

@@ -102,9 +102,15 @@ pub trait Subject {
     fn as_classifier(&self) -> Option<&Classifier> {
         None
     }
+
+    /// Itself as a model of codes, if it is one.
+    fn as_codes(&self) -> Option<&Codes> {
+        None
+    }
 }
 
 pub use classifier::Classifier;
+pub use codes::Codes;
 
 /// The run that `name` means, with the test part of its data, which is looked for in `data` where that
 /// is given.
@@ -119,7 +125,7 @@ pub fn open(name: &str, data: Option<&PathBuf>, device: Device) -> Result<Box<dy
             let run = training::run::Run::<sashimi::experiment::Experiment>::open(name);
             // What is wrong with a run of neither program is said of the first.
             let run = run.map_err(|_| error).with_context(|| format!("the run {name}"))?;
-            Ok(Box::new(codes::Codes::open(run, data, device)?))
+            Ok(Box::new(Codes::open(run, data, device)?))
         }
     }
 }
