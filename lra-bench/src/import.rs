@@ -76,7 +76,7 @@ pub fn experiment(
             {
                 layer.insert("l_max".to_owned(), length.into());
             }
-            settings::lay_over(&mut table, section("model", model));
+            settings::lay_shapes_over(&mut table, model);
             note(format_args!(
                 "the file has no settings: those that its weights do not show (activation, pooling, \
                  dt_transform, l_max, ...) are of the paper preset of {}; --set changes them",

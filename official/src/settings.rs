@@ -351,6 +351,17 @@ pub fn train(hyper: &Json) -> Table {
     table
 }
 
+/// Puts what weights say of a network, [`crate::shapes::model`], in the place of what a preset says.
+pub fn lay_shapes_over(preset: &mut Table, shapes: Table) {
+    let ssm = ["model", "layer", "ssm"]
+        .iter()
+        .try_fold(&mut *preset, |table, key| table.get_mut(*key)?.as_table_mut());
+    if let Some(ssm) = ssm {
+        ssm.remove("n_ssm");
+    }
+    lay_over(preset, [("model".to_owned(), shapes.into())].into_iter().collect());
+}
+
 /// Puts the settings of `upper` in the place of those of `lower`, section by section; a section of
 /// another `name` as a whole.
 pub fn lay_over(lower: &mut Table, upper: Table) {

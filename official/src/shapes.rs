@@ -29,7 +29,8 @@ pub fn ends(weights: &StateDict) -> Result<Ends> {
     Ok(Ends { tokens, outputs: decoder.first().copied().unwrap_or(0) })
 }
 
-/// `[model]` as far as names and shapes tell: sizes, norms, and what kind of SSM it is.
+/// `[model]` as far as names and shapes tell: sizes, norms, and what kind of SSM it is. Where it has no
+/// `n_ssm`, there is one system for each channel.
 ///
 /// # Errors
 /// If they are not those of a stack or of SaShiMi.
@@ -205,7 +206,9 @@ fn layer(weights: &StateDict, (kernel, output): &(String, String)) -> Result<Tab
     let mut set = |key: &str, value: Value| drop(ssm.insert(key.to_owned(), value));
     set("is_real", is_real.into());
     set("d_state", (c[2] * if is_real { 1 } else { 2 }).into());
-    if let Some(shared) = part("A_real").and_then(|size| size.first().copied()) {
+    // One for each channel is no number where layers are of several widths.
+    let shared = part("A_real").and_then(|size| size.first().copied());
+    if let Some(shared) = shared.filter(|&shared| shared != width) {
         set("n_ssm", shared.into());
     }
     match part("P") {

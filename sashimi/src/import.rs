@@ -25,26 +25,26 @@ pub fn experiment(
     preset: Option<&str>,
 ) -> Result<Loaded<Experiment>> {
     let mut overrides = args.overrides.clone();
-    if source.is_version_3 {
-        let place = match source.family() {
-            Family::Network => "model.layer",
-            Family::Diffusion => "diffusion.network.sashimi",
-        };
-        overrides.insert(0, format!("{place}.ssm.dt_transform=exp"));
+    if source.is_version_3 && source.family() == Family::Network {
+        overrides.insert(0, "model.layer.ssm.dt_transform=exp".to_owned());
     }
     if let Some(file) = &args.config {
         return Experiment::read(file, &overrides);
     }
     let named = || source.path.display().to_string();
-    let (preset, upper) = match (source.family(), &source.hyper_parameters) {
+    let (preset, mut upper) = match (source.family(), &source.hyper_parameters) {
         (Family::Diffusion, _) => diffusion(source, preset).with_context(named)?,
         (Family::Network, Some(hyper)) => codes(hyper, preset).with_context(named)?,
         (Family::Network, None) => bare(source, preset).with_context(named)?,
     };
     let mut table = preset.table()?;
+    let model = upper.remove("model");
     if source.hyper_parameters.is_some() {
-        table.remove("model"); // Not a setting of it is the preset's.
+        table.extend(model.map(|model| ("model".to_owned(), model))); // Nothing of it is the preset's.
     } else {
+        if let Some(Value::Table(model)) = model {
+            settings::lay_shapes_over(&mut table, model);
+        }
         note(format_args!(
             "the file has no settings: those that its weights do not show (activation, dt_transform, \
              sampling rate, ...) are of the preset {}; --set changes them",

@@ -56,7 +56,8 @@ impl TensorView {
             stride.len()
         );
         let natural = |numbers: &[i64], what: &str| -> Result<Vec<usize>> {
-            let one = |&n: &i64| usize::try_from(n).with_context(|| format!("its {what} is {n}"));
+            let one =
+                |&n: &i64| usize::try_from(n).ok().with_context(|| format!("its {what} is {n}"));
             numbers.iter().map(one).collect()
         };
         let offset = natural(&[offset], "storage offset")?[0];

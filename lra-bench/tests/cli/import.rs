@@ -303,7 +303,7 @@ fn what_has_to_be_given_is_asked_for() {
     fail(
         import().args(["--vocab", "vocab.txt", "--set", "model.n_layers=5"]),
         1,
-        &["model.layers.4", "is missing", "--set or --config"],
+        &["model.layers.2", "is missing", "--set or --config"],
     );
     succeed(import().args(["--vocab", "vocab.txt"]));
     fail(import().args(["--vocab", "vocab.txt"]), 1, &["run holds a run already"]);

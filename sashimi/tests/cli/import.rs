@@ -15,7 +15,7 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 use training::run::Run;
 
-use crate::binary::{DIGITS, fail, sashimi, succeed};
+use crate::binary::{clip, fail, sashimi, succeed};
 
 fn checkpoints() -> PathBuf {
     parity::folder().canonicalize().unwrap().join("checkpoints")
@@ -156,12 +156,19 @@ fn an_imported_run_generates_is_evaluated_and_trained_further() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     import(path, &of_codes());
+    fs::create_dir(path.join("digits")).unwrap();
+    for name in ["0_george", "0_jackson", "7_george", "7_jackson"] {
+        for index in [0, 5, 10] {
+            let name = format!("{name}_{index}.wav");
+            fs::copy(clip(&name), path.join("digits").join(name)).unwrap();
+        }
+    }
     let mut generate = sashimi(path);
     generate.args(["generate", "run", "--count", "1", "--seconds", "0.05", "--device", "cpu"]);
     succeed(generate.args(["--out", "sounds"]));
     assert!(fs::read_dir(path.join("sounds")).unwrap().count() > 0);
     let mut evaluate = sashimi(path);
-    evaluate.args(["evaluate", "run", "--data", DIGITS, "--json", "--device", "cpu"]);
+    evaluate.args(["evaluate", "run", "--data", "digits", "--json", "--device", "cpu"]);
     let (json, _) = succeed(&mut evaluate);
     assert!(json.contains("bits_per_sample"), "{json}");
     let mut further = sashimi(path);
