@@ -100,7 +100,7 @@ impl TensorView {
     pub(crate) fn gather(&self, storage: &[u8]) -> Result<RawTensor> {
         let dtype = self.dtype();
         let width = dtype.size();
-        if storage.len() / width != self.storage.len || storage.len() % width != 0 {
+        if storage.len() / width != self.storage.len || !storage.len().is_multiple_of(width) {
             bail!(
                 "storage {} has {} bytes and not {} elements of {width}",
                 self.storage.key,

@@ -177,7 +177,7 @@ fn an_imported_run_generates_is_evaluated_and_trained_further() {
         "--resume",
         "run",
         "--data",
-        DIGITS,
+        "digits",
         "--device",
         "cpu",
         "--max-steps",
