@@ -55,3 +55,16 @@ impl Imported {
         Ok(())
     }
 }
+
+/// The weights of the run in `path`, if it was imported. Those of a run that was trained have been
+/// evaluated: a run that ended before its first checkpoint begins anew in spite of them.
+///
+/// # Errors
+/// If they are damaged.
+pub(crate) fn weights(path: &Path) -> Result<Option<Checkpoint>> {
+    let best = run_dir::best_checkpoint(path);
+    if !best.exists() {
+        return Ok(None);
+    }
+    Ok(Some(Checkpoint::load(&best)?).filter(|best| best.meta.state.best.is_none()))
+}

@@ -41,12 +41,10 @@ impl Resumed {
     ) -> Result<Option<Self>> {
         let path = run_dir::last_checkpoint(run.path());
         if !path.exists() {
-            if !run_dir::best_checkpoint(run.path()).exists() {
-                note(format_args!(
-                    "{} has no checkpoint yet: starting from step 0",
-                    run.path().display()
-                ));
-            }
+            note(format_args!(
+                "{} has no checkpoint yet: starting from step 0",
+                run.path().display()
+            ));
             return Ok(None);
         }
         let checkpoint = Checkpoint::load(&path)?;
