@@ -20,7 +20,7 @@ build: tools libtorch ## all programs
 	cargo build --workspace
 
 # Crates that are built and tested where there is no libtorch.
-LEAVES := audio-data datasets dsp loader measure pathfinder program report s4-stream
+LEAVES := audio-data datasets dsp loader measure pathfinder program report s4-stream torch-file transformations
 
 # Tests run side by side, one per core: more threads in each of them would only get in the way.
 test: tools libtorch ## all tests

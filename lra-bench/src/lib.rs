@@ -19,7 +19,7 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 //! The tasks and their data are those of [`datasets`]; [`experiment`] is what one run is made of;
-//! [`objective`] a model with its loss, [`preview`] what is seen of it while it trains; `benchmark` times
+//! [`import`] the one that a checkpoint of the official code is of; [`objective`] a model with its loss, [`preview`] what is seen of it while it trains; `benchmark` times
 //! models; [`cli`] the command line.
 
 mod augmented;
@@ -28,6 +28,7 @@ pub mod cli;
 mod csv_text;
 mod device_batch;
 pub mod experiment;
+pub mod import;
 mod metrics;
 mod number;
 pub mod objective;

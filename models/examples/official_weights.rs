@@ -1,11 +1,7 @@
 //! Weights of the official code (state-spaces/s4) in a network of ours: the same logits.
 //!
-//! A checkpoint becomes safetensors by two lines of Python, where the official code runs:
-//!
-//! ```python
-//! weights = torch.load("model.ckpt", map_location="cpu")["state_dict"]
-//! safetensors.torch.save_file({k: v.contiguous() for k, v in weights.items()}, "model.safetensors")
-//! ```
+//! `lra-bench import` makes a run of a checkpoint as it is (docs/checkpoints.md); this is what it comes
+//! to, with weights in a safetensors file.
 //!
 //! ```sh
 //! cargo run -p models --example official_weights     # with the reference numbers in parity/fixtures

@@ -19,6 +19,7 @@
 //! ```
 
 pub mod backbone;
+mod c_tilde;
 pub mod conv;
 pub mod diffusion;
 pub mod encoder;
@@ -28,5 +29,6 @@ pub mod positions;
 pub mod sashimi;
 mod state;
 
+pub use c_tilde::{c_tilde_lengths, without_c_tilde};
 pub use network::{Network, NetworkStepper};
 pub use state::{level, repeated};

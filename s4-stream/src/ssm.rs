@@ -94,7 +94,7 @@ impl<'a> Parameters<'a> {
                 ensure!(
                     length == 0.0,
                     "C is stored as C̃ for kernels of {length} values, as the official code does; \
-                     undo that first (SsmParameters::undo_c_tilde)"
+                     import the checkpoint with --undo-c-tilde"
                 );
                 complex("P", [size(config.rank), shared, pairs])?
             }

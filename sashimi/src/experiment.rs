@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
+use toml::Table;
 use training::args::DataArgs;
 use training::run;
 use training::schedule::Goal;
@@ -222,6 +223,11 @@ impl Preset {
                 names.join(", ")
             ))
         })
+    }
+
+    /// What its file says.
+    pub(crate) fn table(&self) -> Result<Table> {
+        self.text.parse().context("a preset is TOML")
     }
 
     /// The experiment, as its file was when the program was built.

@@ -22,7 +22,8 @@
 //! }
 //! # Ok::<(), anyhow::Error>(())
 //! ```
-//! [`experiment`] is what one run is made of; [`data`] a folder of audio as sequences of codes;
+//! [`experiment`] is what one run is made of, [`import`] the one that a checkpoint of the official code is
+//! of; [`data`] a folder of audio as sequences of codes;
 //! [`objective`] the loss of a network that predicts the next code; [`generate`] new audio;
 //! `baseline` what simple predictors reach; [`cli`] the command line.
 
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod data;
 pub mod experiment;
 pub mod generate;
+pub mod import;
 pub mod metrics;
 pub mod objective;
 mod preview;

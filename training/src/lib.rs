@@ -75,6 +75,7 @@ mod dry_run;
 mod ema;
 pub mod evaluate;
 pub mod guard;
+pub mod imported;
 pub mod init;
 pub mod memory;
 mod meters;

@@ -129,16 +129,24 @@ impl<E: Experiment> Run<E> {
         Ok(Self { path: path.to_owned(), experiment, checkpoint: None })
     }
 
-    /// Copies the weights of the checkpoint that was named into `params`: else the best, or the last where
-    /// there are no best yet. Returns the step after which they were saved.
+    /// The checkpoint that was named: else the best, or the last where there are no best yet.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        match &self.checkpoint {
+            Some(file) => Checkpoint::load(file),
+            None => Checkpoint::load_best(&self.path),
+        }
+    }
+
+    /// Copies the weights of [`Self::checkpoint`] into `params`. Returns the step after which they were
+    /// saved.
     ///
     /// # Errors
     /// If there is no checkpoint, or `params` are of another model.
     pub fn load_weights(&self, params: &ParamStore) -> Result<u64> {
-        let checkpoint = match &self.checkpoint {
-            Some(file) => Checkpoint::load(file)?,
-            None => Checkpoint::load_best(&self.path)?,
-        };
+        let checkpoint = self.checkpoint()?;
         checkpoint.restore_weights(params, &config::to_toml(&self.experiment)?)?;
         Ok(checkpoint.meta.state.step)
     }

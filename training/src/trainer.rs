@@ -29,6 +29,7 @@ use crate::checkpoint::TrainState;
 use crate::ema::Ema;
 use crate::evaluate::Evaluation;
 use crate::guard::{Decision, Divergence, Guard};
+use crate::imported;
 use crate::meters::Meters;
 use crate::objective::Objective;
 use crate::optim::Optimizer;
@@ -160,7 +161,12 @@ impl<O: Objective> Trainer<O> {
         let steps_per_epoch = batches_per_epoch / config.accumulate as u64;
         let last_step = config.last_step(steps_per_epoch);
         let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
-        if starts && let Some(init) = &config.init {
+        let imported =
+            if starts && run.is_resumed() { imported::weights(run.path())? } else { None };
+        if let Some(checkpoint) = imported {
+            checkpoint.restore_model(objective.params(), &config_toml)?;
+            note(format_args!("{} has weights alone: trained from them on", run.path().display()));
+        } else if starts && let Some(init) = &config.init {
             note(init.load_into(objective.params())?);
         }
         let mut optimizer =

@@ -3,8 +3,9 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use program::config::to_table;
 use program::exit::{self, usage};
 use program::files::CACHE;
@@ -24,14 +25,15 @@ use toml::Table;
 use super::generate::{Outcome, Request};
 use super::{Splits, Task, lra_release};
 use crate::examples::texts::is_text_name;
-use crate::examples::tokens::{END, PAD, TokenSet, sequence};
+use crate::examples::tokens::{END, FIRST, PAD, TokenSet, UNKNOWN, sequence};
 use crate::inputs::Inputs;
-use crate::listops::grammar::{self, VALUES, VOCABULARY};
+use crate::listops::grammar::{self, VALUES, VOCABULARY, WORDS};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
 use crate::medium::Medium;
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
+use crate::text::characters::max_length;
 use crate::text::token_file::{cached, hash_files};
 
 pub(super) const TASK: Task = Task {
@@ -47,7 +49,7 @@ pub(super) const TASK: Task = Task {
     archives: lra_release::ARCHIVES,
     generate: Some(generate),
     is_there: |dir| locate(Some(dir), "listops", &FOLDERS, is_there).is_ok(),
-    read: Some(|_, _| Ok(inputs())),
+    read: Some(inputs),
     ..Task::of::<Data>(load)
 };
 
@@ -79,6 +81,12 @@ struct Data {
     lengths: Lengths,
     /// Seed of generated expressions.
     seed: u64,
+    /// Tokens of an expression that are kept, its end token included.
+    #[default(MAX_LENGTH)]
+    max_length: usize,
+    /// The words in the order of their tokens, divided by spaces, of a model that was trained elsewhere;
+    /// others are unknown. As the program numbers them where it is missing.
+    vocabulary: Option<String>,
     /// Folder that tokens are kept in.
     #[default(CACHE.into())]
     cache: PathBuf,
@@ -94,10 +102,14 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         Some(dir) => from_files(dir, &settings.cache)?,
         None => generated(&settings, progress)?,
     };
-    let [train, val, test] = set.into_parts();
+    let numbering = Numbering::new(&settings)?;
+    let [train, val, test] = numbering.apply(set).into_parts();
     Ok(Splits {
-        shape: shape(),
-        medium: Medium::Expressions,
+        shape: numbering.shape(),
+        medium: match settings.vocabulary {
+            None => Medium::Expressions,
+            Some(_) => Medium::Text(Arc::new(move |tokens| numbering.spell(tokens))),
+        },
         config: to_table(&settings)?,
         train,
         val,
@@ -107,27 +119,92 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
     })
 }
 
-fn shape() -> Shape {
-    Shape {
-        input: Input::Tokens { vocabulary: VOCABULARY as i64 },
-        target: Target::numbered(VALUES as usize),
+/// How expressions become the tokens of a model.
+struct Numbering {
+    /// A token of its own for each of ours.
+    tokens: [u8; VOCABULARY],
+    size: usize,
+    max_length: usize,
+}
+
+impl Numbering {
+    fn new(settings: &Data) -> Result<Self> {
+        let mut tokens = std::array::from_fn(|token| token as u8);
+        let mut size = VOCABULARY;
+        if let Some(vocabulary) = &settings.vocabulary {
+            let words: Vec<&str> = vocabulary.split_whitespace().collect();
+            for (number, word) in words.iter().enumerate() {
+                ensure!(
+                    !words[..number].contains(word) && number < 250,
+                    "data.vocabulary: {word:?} is there twice, or one of too many"
+                );
+            }
+            size = usize::from(FIRST) + words.len();
+            for (token, known) in tokens[usize::from(FIRST)..].iter_mut().zip(WORDS) {
+                let number = words.iter().position(|word| *word == known);
+                *token = number.map_or(UNKNOWN, |number| FIRST + number as u8);
+            }
+        }
+        Ok(Self { tokens, size, max_length: max_length(settings.max_length)? })
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            input: Input::Tokens { vocabulary: self.size as i64 },
+            target: Target::numbered(VALUES as usize),
+        }
+    }
+
+    /// The tokens of an expression, which has no end token, with one.
+    fn number(&self, expression: &[u8]) -> impl Iterator<Item = u8> {
+        let kept = expression.iter().take(self.max_length - 1);
+        kept.map(|&token| self.tokens[usize::from(token)]).chain([END])
+    }
+
+    /// The set with all its expressions numbered.
+    fn apply(&self, set: TokenSet) -> TokenSet {
+        if self.size == VOCABULARY && self.tokens.is_sorted() && self.max_length >= MAX_LENGTH {
+            return set;
+        }
+        let mut numbered = TokenSet::new(1);
+        for part in 0..set.parts.len() {
+            for example in set.part(part) {
+                for sequence in set.sequences(example) {
+                    let expression = sequence.split_last().map_or(sequence, |(_, rest)| rest);
+                    numbered.extend(self.number(expression));
+                    numbered.end_sequence();
+                }
+                numbered.end_example(set.labels[example]);
+            }
+            numbered.end_part();
+        }
+        numbered
+    }
+
+    /// The expression of tokens.
+    fn spell(&self, tokens: &[i64]) -> String {
+        let ours = |token: &i64| self.tokens.iter().position(|own| i64::from(*own) == *token);
+        let ours: Vec<i64> = tokens.iter().filter_map(ours).map(|token| token as i64).collect();
+        grammar::plain(&ours)
     }
 }
 
-fn inputs() -> Inputs {
-    let read = |line: &str| {
+fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
+    let numbering = Numbering::new(&task.settings(data)?)?;
+    let shape = numbering.shape();
+    let read = move |line: &str| {
         let expression = grammar::parse(line)?;
         grammar::evaluate(&expression)?; // it is a whole one
-        Ok(vec![sequence(tokens(&expression))])
+        Ok(vec![sequence(numbering.number(&expression))])
     };
-    Inputs {
-        shape: shape(),
+    Ok(Inputs {
+        shape,
         padding: Some(PAD.into()),
         about: "expressions such as [MAX 4 3 [MIN 2 3 ] 1 ], one a line (.txt)".to_owned(),
         takes: is_text_name,
         file: None,
         line: Some(Box::new(read)),
-    }
+    })
 }
 
 fn provenance(task: &Task, data: &Table) -> Result<Provenance> {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use program::config::to_table;
 use program::files::CACHE;
 use program::findings::Findings;
@@ -27,7 +27,7 @@ use crate::medium::Medium;
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::characters::{Vocabulary, max_length};
-use crate::text::token_file::{cached, hash_files};
+use crate::text::token_file::{cached, hash_files, hash_part};
 
 pub(super) const TASK: Task = Task {
     name: "retrieval",
@@ -68,6 +68,9 @@ struct Data {
     /// Characters of a text that are kept, its end token included.
     #[default(MAX_LENGTH)]
     max_length: usize,
+    /// The characters that are not unknown, in the order of their tokens, of a model that was trained
+    /// elsewhere; those of printable ASCII where it is missing.
+    vocabulary: Option<String>,
     /// Folder that tokens are kept in.
     #[default(CACHE.into())]
     cache: PathBuf,
@@ -90,12 +93,15 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
         )
     })?;
     let max_length = max_length(settings.max_length)?;
-    let vocabulary = Vocabulary::new(&CHARACTERS.collect::<String>())?;
+    let vocabulary = vocabulary(&settings)?;
 
     let paths = FILES.map(|name| folder.join(name));
     let mut hash = Sha256::new_with_prefix("retrieval");
     hash.update(TOKENS_VERSION.to_le_bytes());
     hash.update((max_length as u64).to_le_bytes());
+    if let Some(characters) = &settings.vocabulary {
+        hash_part(&mut hash, characters.as_bytes());
+    }
     hash_files(&mut hash, &paths)?;
     let path = settings.cache.join(format!("retrieval-{max_length}.tokens"));
     let set = cached(&path, &hash.finalize().into(), || {
@@ -134,6 +140,13 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     })
 }
 
+fn vocabulary(settings: &Data) -> Result<Vocabulary> {
+    match &settings.vocabulary {
+        Some(characters) => Vocabulary::new(characters).context("data.vocabulary"),
+        None => Vocabulary::new(&CHARACTERS.collect::<String>()),
+    }
+}
+
 fn shape(vocabulary: &Vocabulary) -> Shape {
     Shape {
         input: Input::Tokens { vocabulary: vocabulary.size() as i64 },
@@ -147,8 +160,9 @@ fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
 }
 
 fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
-    let max_length = max_length(task.settings::<Data>(data)?.max_length)?;
-    let vocabulary = Vocabulary::new(&CHARACTERS.collect::<String>())?;
+    let settings: Data = task.settings(data)?;
+    let max_length = max_length(settings.max_length)?;
+    let vocabulary = vocabulary(&settings)?;
     let shape = shape(&vocabulary);
     let read = move |line: &str| {
         let columns: Vec<&str> = line.split('\t').collect();

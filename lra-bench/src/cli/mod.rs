@@ -4,8 +4,10 @@ mod benchmark;
 mod config;
 mod decimate;
 mod evaluate;
+mod export;
 mod fetch_data;
 mod generate_data;
+mod import;
 mod predict;
 mod report;
 mod tasks;
@@ -13,6 +15,7 @@ mod train;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use official::args::ExportArgs;
 use program::arguments::{self, Completions, Everywhere};
 use program::exit::Exit;
 
@@ -38,6 +41,10 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Say what a run's best weights take files for, or which numbers they give them.
     Predict(predict::Args),
+    /// Make a run of a checkpoint of the official code; nothing in it is run.
+    Import(import::Args),
+    /// Write a run's best weights as a file that the official code loads.
+    Export(ExportArgs),
     /// Write generated data in the official layout.
     GenerateData(generate_data::Args),
     /// Fetch a task's official archives.
@@ -66,6 +73,8 @@ pub fn run() -> Result<Exit> {
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Evaluate(args)) => evaluate::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
         Some(Command::GenerateData(args)) => generate_data::run(&args),
         Some(Command::FetchData(args)) => fetch_data::run(&args),
         Some(Command::Report(args)) => report::run(&args),
@@ -86,6 +95,7 @@ mod tests {
     const PAGES: &[&str] = &[
         include_str!("../../../README.md"),
         include_str!("../../../docs/lra-bench.md"),
+        include_str!("../../../docs/checkpoints.md"),
         include_str!("../../../docs/on-a-gpu.md"),
     ];
 

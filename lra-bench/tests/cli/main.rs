@@ -9,6 +9,7 @@ mod commands;
 mod events;
 mod fetch;
 mod first_runs;
+mod import;
 mod media;
 mod omissions;
 #[cfg(target_os = "linux")]

@@ -128,7 +128,11 @@ fn listops_trains_on_generated_expressions() {
     let _ = fs::remove_dir_all(path.join("run"));
     fail(&mut train(path, "listops", &wrong), 1, &["5 to 9999", "at most 2047"]);
     let _ = fs::remove_dir_all(path.join("run"));
-    fail(&mut train(path, "listops", &["data.max_length=9"]), 2, &["data.max_length", "listops"]);
+    fail(
+        &mut train(path, "listops", &["data.validation=test"]),
+        2,
+        &["data.validation", "listops"],
+    );
 }
 
 #[test]

@@ -34,3 +34,26 @@ pub fn from_official(dict: &StateDict) -> StateDict {
         })
         .collect()
 }
+
+/// Weights of ours under the official code's names: what [`from_official`] takes.
+pub fn to_official(dict: &StateDict) -> StateDict {
+    dict.iter()
+        .map(|(name, tensor)| {
+            let part = PARTS.iter().find_map(|(theirs, ours)| {
+                let at = name.find(ours)?;
+                Some((&name[..at], *theirs, &name[at + ours.len()..]))
+            });
+            let Some((place, part, last)) = part else {
+                return (name.to_owned(), tensor.shallow_clone());
+            };
+            let known = KERNEL.iter().find(|(_, ours)| *ours == last);
+            let tensor = match last {
+                "inv_dt" => tensor.squeeze_dim(-1),
+                "A_imag" => -tensor,
+                "0.weight" => tensor.unsqueeze(-1),
+                _ => tensor.shallow_clone(),
+            };
+            (format!("{place}{part}{}", known.map_or(last, |(theirs, _)| theirs)), tensor)
+        })
+        .collect()
+}

@@ -252,12 +252,28 @@ impl SsmParameters {
     /// # Errors
     /// If the tensors are not those of an S4 layer of this configuration.
     pub fn with_c_tilde(config: &SsmConfig, stored: &StateDict, l: i64) -> Result<StateDict> {
+        Self::changed(config, stored, |parameters| parameters.make_c_tilde(l))
+    }
+
+    /// A layer's tensors `stored` with C in place of C̃: see [`Self::undo_c_tilde`].
+    ///
+    /// # Errors
+    /// If the tensors are not those of an S4 layer of this configuration, or (1 - Āˡ) is singular.
+    pub fn without_c_tilde(config: &SsmConfig, stored: &StateDict) -> Result<StateDict> {
+        Self::changed(config, stored, Self::undo_c_tilde)
+    }
+
+    fn changed(
+        config: &SsmConfig,
+        stored: &StateDict,
+        change: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<StateDict> {
         let c = stored.get("C").context("the layer has no C")?;
         let mut store = ParamStore::new(Device::Cpu, c.kind());
         let (channels, d_model) = (c.size()[0], c.size()[1]);
         let mut parameters = Self::new(&mut store.root(), d_model, channels, config)?;
         store.load_state_dict(stored)?;
-        parameters.make_c_tilde(l)?;
+        change(&mut parameters)?;
         Ok(store.state_dict())
     }
 

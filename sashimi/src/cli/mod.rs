@@ -3,7 +3,9 @@
 mod config;
 mod denoise;
 mod evaluate;
+mod export;
 mod generate;
+mod import;
 mod metrics;
 mod page;
 mod score;
@@ -13,6 +15,7 @@ mod vocode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use official::args::ExportArgs;
 use program::arguments::{self, Completions, Everywhere};
 use program::exit::{Exit, usage};
 use tch::Device;
@@ -42,6 +45,10 @@ enum Command {
     Vocode(vocode::Args),
     /// Bits per sample and accuracy, or the loss of diffusion, on the held-out recordings.
     Evaluate(evaluate::Args),
+    /// Make a run of a checkpoint of the official code; nothing in it is run.
+    Import(import::Args),
+    /// Write a run's best weights as a file that the official code loads.
+    Export(ExportArgs),
     /// Bits per sample of given audio files, so that they can be ranked: fewer are likelier.
     Score(score::Args),
     /// How good generated sound is, by a classifier's features: FID, IS, mIS, AM, NDB, copies of
@@ -69,6 +76,8 @@ pub fn run() -> Result<Exit> {
         Command::Generate(args) => generate::run(&args),
         Command::Vocode(args) => vocode::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Page(args) => page::run(&args),
@@ -115,6 +124,7 @@ mod tests {
         include_str!("../../../README.md"),
         include_str!("../../../docs/sashimi.md"),
         include_str!("../../../docs/diffusion.md"),
+        include_str!("../../../docs/checkpoints.md"),
     ];
 
     #[test]

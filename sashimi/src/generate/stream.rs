@@ -1,7 +1,7 @@
 //! Steps by the streaming engine, on the CPU: many times faster than by libtorch.
 
 use anyhow::Result;
-use models::Network;
+use models::{Network, without_c_tilde};
 use program::config;
 use s4_core::layer::State;
 use s4_core::params::ParamStore;
@@ -21,7 +21,9 @@ pub fn model(experiment: &Experiment, params: &ParamStore) -> Result<Option<Mode
     if params.device() != Device::Cpu {
         return Ok(None);
     }
-    let weights = params.state_dict().to_safetensors(&[])?;
+    // An imported model may have C̃, which a step has no use for.
+    let weights = without_c_tilde(&params.state_dict(), &experiment.model.layer.ssm)?;
+    let weights = weights.to_safetensors(&[])?;
     Model::new(&config::to_toml(experiment)?, &weights).map(Some)
 }
 

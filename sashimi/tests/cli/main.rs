@@ -7,6 +7,7 @@ mod diffusion;
 #[path = "../../../lra-bench/tests/support/events.rs"]
 mod events;
 mod first_runs;
+mod import;
 mod metrics;
 #[path = "../../../lra-bench/tests/support/privileges.rs"]
 mod privileges;
