@@ -54,6 +54,9 @@ pub struct Shared {
     /// (`robustness list`): `[{ name = "gaussian-noise", severities = [2, 4] }]`. What a transformation
     /// cannot change stays as it is.
     pub augment: Option<Vec<Augment>>,
+    /// Share of the training examples that is trained on, above 0 and at most 1, of each class alike. Of
+    /// one seed a smaller share is part of a larger one.
+    pub fraction: Option<f64>,
 }
 
 /// A transformation at some severities.
@@ -68,6 +71,6 @@ pub struct Augment {
 
 /// The settings of the task, and those that every task has.
 pub fn divided(data: &Table) -> (Table, Table) {
-    let is_own = |key: &str| key != "augment";
+    let is_own = |key: &str| !matches!(key, "augment" | "fraction");
     data.clone().into_iter().partition(|(key, _)| is_own(key))
 }

@@ -19,6 +19,7 @@ use training::train_config::{Best, TrainConfig};
 use transformations::content::Codec;
 
 use crate::augmented;
+use crate::pretrain::{self, PretrainConfig};
 
 /// A complete experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,9 @@ pub struct Experiment {
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
+    /// What it is pretrained by, in place of labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrain: Option<PretrainConfig>,
 }
 
 impl Config for Experiment {
@@ -119,7 +123,15 @@ impl Experiment {
     pub fn open(&mut self, progress: bool) -> Result<Splits> {
         let mut splits = self.task()?.open(&self.data, progress)?;
         let (_, shared) = section::divided(&self.data);
-        let Shared { augment } = shared.clone().try_into()?;
+        let Shared { augment, fraction } = shared.clone().try_into()?;
+        if let Some(share) = fraction {
+            let some = splits.train.fraction(share, self.train.seed);
+            splits.train = some.context("data.fraction")?;
+            let train = &mut self.train;
+            train.eval_batch_size.get_or_insert(train.batch_size);
+            train.batch_size =
+                train.batch_size.min((splits.train.len() / train.accumulate.max(1)).max(1));
+        }
         if let Some(changes) = augment {
             let inputs = self.task()?.inputs(&splits.config).ok();
             let codec = Codec::new(&splits.medium, inputs)?;
@@ -128,6 +140,13 @@ impl Experiment {
         }
         self.data = splits.config.clone();
         self.data.extend(shared);
+        if let Some(config) = &mut self.pretrain {
+            config.complete(&splits.medium, splits.shape.input)?;
+            if !config.with.is_empty() {
+                let seed = self.train.seed;
+                splits = pretrain::mixed(&self.task, splits, &mut config.with, seed, progress)?;
+            }
+        }
         self.choose_best(self.task()?);
         Ok(splits)
     }
@@ -135,6 +154,9 @@ impl Experiment {
     /// The best checkpoint is that by the task's metric, where the settings do not say otherwise and the
     /// data has decided which that is.
     fn choose_best(&mut self, task: &Task) {
+        if self.pretrain.is_some() {
+            return; // The lowest loss.
+        }
         if let (None, Some(metric)) = (&self.train.best, (task.metric)(&self.data)) {
             self.train.best = Some(best(&metric));
         }
@@ -175,6 +197,9 @@ impl run::Experiment for Experiment {
         self.task()?;
         self.model.validate()?;
         self.model.refuse_condition()?;
+        if let Some(pretrain) = &self.pretrain {
+            pretrain.validate()?;
+        }
         self.train.validate()
     }
 }

@@ -23,17 +23,21 @@
 //! models; [`cli`] the command line.
 
 mod augmented;
+mod base;
 mod benchmark;
 pub mod cli;
 mod csv_text;
 mod device_batch;
 pub mod experiment;
+mod features;
 pub mod import;
 mod metrics;
 mod number;
 pub mod objective;
+pub mod pretrain;
 pub mod preview;
 mod report;
+mod transfer;
 
 /// What README.md and docs/adding.md show, compiled and run.
 #[cfg(doctest)]

@@ -8,6 +8,7 @@ use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
 use tch::{Device, Kind, Reduction, Tensor};
+use training::adapt;
 use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
 use training::show::{self, Show};
@@ -39,6 +40,12 @@ impl Supervised {
     /// # Errors
     /// If the config is contradictory.
     pub fn new(experiment: &Experiment, shape: &Shape, device: Device) -> Result<Self> {
+        ensure!(
+            experiment.pretrain.is_none(),
+            "this is a run of pretraining, which says nothing of a task: adapt it with `lra-bench train \
+             --task {} --init-from RUN --adapt full`, or look at its features with `lra-bench knn`",
+            experiment.task
+        );
         seed::seed_model(experiment.train.seed);
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);
@@ -82,11 +89,20 @@ impl Supervised {
     /// If the batch does not fit the model, or the model has one rate alone.
     pub fn outputs_at(&self, batch: &DeviceBatch, phase: Phase, rate: f64) -> Result<Tensor> {
         let pass = match phase {
-            Phase::Train => Pass { dense: self.dense, ..Pass::train() },
-            Phase::Eval => Pass::eval(),
+            Phase::Train if self.has_trained_base() => Pass { dense: self.dense, ..Pass::train() },
+            // Features that stay as they are.
+            _ => Pass::eval(),
         };
         let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
         self.model.forward(&batch.x, &Pass { rate, lengths, ..pass })
+    }
+}
+
+impl Supervised {
+    /// Whether encoder or backbone are trained, and not only a head on them.
+    fn has_trained_base(&self) -> bool {
+        let mut entries = self.store.entries().iter();
+        entries.any(|entry| entry.tensor.requires_grad() && adapt::is_base(&entry.name))
     }
 }
 
@@ -96,6 +112,10 @@ impl Objective for Supervised {
 
     fn params(&self) -> &ParamStore {
         &self.store
+    }
+
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.store
     }
 
     fn upload(&self, batch: &Batch) -> Result<DeviceBatch> {

@@ -57,6 +57,7 @@ impl Head {
                     Some(weight) => Linear::from_weight(&mut scope, &weight, Hyper::GLOBAL)?,
                 })
             }
+            Output::Channels => Head::Backbone,
         })
     }
 
@@ -86,14 +87,22 @@ impl Head {
         }
     }
 
+    /// How sequences become vectors; by their mean where they do not.
+    pub fn pooling(&self) -> Pooling {
+        match self {
+            Head::PerSequence(pooling, _) | Head::Pair(pooling, ..) => *pooling,
+            Head::PerPosition(_) | Head::Backbone => Pooling::Mean,
+        }
+    }
+
     /// Whether every position has an output.
     pub fn is_per_position(&self) -> bool {
         matches!(self, Head::PerPosition(_) | Head::Backbone)
     }
 }
 
-/// x (B, H, L) to (B, H), with lengths (B) where sequences are padded.
-fn pool(pooling: Pooling, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {
+/// Sequences x (B, H, L) to vectors (B, H), with lengths (B) where sequences are padded.
+pub(crate) fn pool(pooling: Pooling, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {
     let len = x.size()[2];
     let sum = || match lengths {
         None => x.sum_dim_intlist([2i64].as_slice(), false, None),

@@ -12,7 +12,7 @@ use tch::{Device, Tensor};
 
 use crate::backbone;
 use crate::encoder::Encoder;
-use crate::head::Head;
+use crate::head::{Head, pool};
 use crate::positions::add_positions;
 
 /// A network from sequences to what its head computes of them.
@@ -94,6 +94,18 @@ impl Network {
         let features = self.head.features(&y, pass.lengths.as_ref());
         let features = features.context("the network has no one vector for each sequence")?;
         Ok((features, self.head.forward(&y, pass.lengths.as_ref())))
+    }
+
+    /// One vector for each sequence, (B, H), before the backbone and after each of its layers, pooled as
+    /// the head does.
+    ///
+    /// # Errors
+    /// If the input does not fit the network.
+    pub fn layers(&self, x: &Tensor, pass: &Pass) -> Result<Vec<Tensor>> {
+        let x = self.embed(x)?;
+        let layers = self.backbone.layers(&self.placed(&x, 0), &self.pass(pass))?;
+        let pooled = |x: &Tensor| pool(self.head.pooling(), x, pass.lengths.as_ref());
+        Ok(std::iter::once(&x).chain(&layers).map(pooled).collect())
     }
 
     /// What the backbone makes of embedded sequences.

@@ -41,7 +41,7 @@ pub fn export<E: Experiment>(args: &ExportArgs) -> Result<()> {
     let format = Format::of(&args.out)?;
     let checkpoint = Run::<E>::open(&args.run)?.checkpoint()?;
     let step = checkpoint.meta.state.step;
-    let weights = to_official(checkpoint.weights());
+    let weights = to_official(&checkpoint.whole()?);
     files::write(&args.out, &bytes(&weights, format)?)?;
     note(format_args!("{} tensors, after {step} steps", weights.len()));
     say(args.out.display())?;

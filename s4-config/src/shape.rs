@@ -36,4 +36,6 @@ pub enum Output {
     Values(i64),
     /// This many numbers per position, (B, L, …): logits of a next token, or values.
     PerPosition(i64),
+    /// What the backbone makes of each position, (B, L, H), for whatever builds on it.
+    Channels,
 }

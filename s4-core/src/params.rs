@@ -38,6 +38,8 @@ pub enum Role {
     Parameter(Hyper),
     /// Saved with the model but not trained (running statistics, kernel lengths).
     Buffer,
+    /// Neither trained nor saved: a weight of another model, which this one is built on.
+    Base,
 }
 
 /// One named tensor of a model.
@@ -91,7 +93,7 @@ impl ParamStore {
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor, Hyper)> {
         self.entries.iter().filter_map(|e| match e.role {
             Role::Parameter(hyper) => Some((e.name.as_str(), &e.tensor, hyper)),
-            Role::Buffer => None,
+            Role::Buffer | Role::Base => None,
         })
     }
 
@@ -105,9 +107,24 @@ impl ParamStore {
         self.parameters().map(|(_, t, _)| t.numel()).sum()
     }
 
-    /// All tensors by name; they share storage with the model.
+    /// All tensors that are saved, by name; they share storage with the model.
     pub fn state_dict(&self) -> StateDict {
-        self.entries.iter().map(|e| (e.name.clone(), e.tensor.detach())).collect()
+        self.saved().map(|e| (e.name.clone(), e.tensor.detach())).collect()
+    }
+
+    /// Makes [`Role::Base`] of what `is_base` says: it gets no gradient, and no place in
+    /// [`Self::state_dict`].
+    pub fn keep_apart(&mut self, is_base: impl Fn(&Entry) -> bool) {
+        for entry in &mut self.entries {
+            if is_base(entry) {
+                entry.role = Role::Base;
+                let _ = entry.tensor.set_requires_grad(false);
+            }
+        }
+    }
+
+    fn saved(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.role != Role::Base)
     }
 
     /// Copies `dict` into the model. Names, shapes and kinds must all match; otherwise nothing is
@@ -116,7 +133,7 @@ impl ParamStore {
         dict.check_fits(&self.state_dict())
             .context("the state dict belongs to a model of another configuration")?;
         let _guard = tch::no_grad_guard();
-        for e in &self.entries {
+        for e in self.saved() {
             let source = dict.get(&e.name).expect("checked above");
             // copy_ through a detached alias: the leaf itself keeps requiring gradients.
             let mut alias = e.tensor.detach();

@@ -81,6 +81,10 @@ impl Objective for Forecast {
         &self.params
     }
 
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
     fn upload(&self, batch: &Vec<f32>) -> Result<Tensor> {
         let windows = Tensor::f_from_slice(batch)?.f_view([-1, WINDOW as i64, 1])?;
         upload(&windows, self.params.device())

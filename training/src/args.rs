@@ -49,7 +49,7 @@ pub struct TrainArgs {
     pub resume: Option<String>,
     /// Begin with the weights of this run or file, as far as they have the same names
     #[arg(long, value_name = "RUN|FILE", conflicts_with = "resume")]
-    init_from: Option<String>,
+    pub init_from: Option<String>,
     /// Stop after this many steps in all
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,

@@ -16,6 +16,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::adapt;
 use crate::checksum;
 use crate::run_dir;
 use crate::schedule::ScheduleState;
@@ -207,18 +208,27 @@ impl Checkpoint {
         self.ema.as_ref().unwrap_or(&self.model)
     }
 
+    /// [`Self::weights`] as those of a plain model: what an adapted run took over from its base is put
+    /// in its place, and low-rank changes are added to the weights that they are of.
+    ///
+    /// # Errors
+    /// If the base is gone or has other weights now.
+    pub fn whole(&self) -> Result<StateDict> {
+        adapt::whole(&self.meta.config, self.weights())
+    }
+
     /// As [`Self::weights`], without the rest.
     pub fn into_weights(self) -> StateDict {
         self.ema.unwrap_or(self.model)
     }
 
-    /// Copies [`Self::weights`] into `params`, for a model that is used and not trained further.
+    /// Copies [`Self::whole`] into `params`, for a model that is used and not trained further.
     ///
     /// # Errors
     /// If they belong to another model; the message names what differs between the checkpoint's
     /// configuration and `config` (TOML), the one that `params` was built from.
     pub fn restore_weights(&self, params: &ParamStore, config: &str) -> Result<()> {
-        self.restore(self.weights(), params, config)
+        self.restore(&self.whole()?, params, config)
     }
 
     /// Copies the weights as they are trained into `params`, for a model whose training goes on.

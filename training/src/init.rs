@@ -9,6 +9,7 @@ use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::checkpoint::{Checkpoint, load_weights};
 use crate::pattern::Pattern;
@@ -26,6 +27,10 @@ pub struct InitConfig {
     /// Names that are not taken, although they are included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<Pattern>,
+    /// The SHA-256 of the weights that an adapted run was begun with. Kept with the run, which goes on
+    /// with no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
 }
 
 /// What became of the names of a source and a model. Displayed, it is a few lines.
@@ -44,7 +49,7 @@ pub struct Taken {
 impl InitConfig {
     /// Weights from `from`.
     pub fn new(from: String) -> Self {
-        Self { from, include: Vec::new(), exclude: Vec::new() }
+        Self { from, include: Vec::new(), exclude: Vec::new(), hash: None }
     }
 
     /// Copies the weights that are wanted into `params`, in the model's own kind.
@@ -53,6 +58,15 @@ impl InitConfig {
     /// If the source cannot be read, a pattern matches none of its names, a shape differs, or
     /// nothing is left to take; then `params` are as before.
     pub fn load_into(&self, params: &ParamStore) -> Result<Taken> {
+        self.load_those(params, |_| true)
+    }
+
+    /// [`Self::load_into`] of names that are also `allowed`.
+    pub(crate) fn load_those(
+        &self,
+        params: &ParamStore,
+        allowed: impl Fn(&str) -> bool,
+    ) -> Result<Taken> {
         let source = self.weights().context("train.init.from")?;
         let names: Vec<&str> = source.names().collect();
         for (setting, patterns) in
@@ -62,7 +76,9 @@ impl InitConfig {
         }
         let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|p| p.matches(name));
         let wanted = |name: &str| {
-            (self.include.is_empty() || any(&self.include, name)) && !any(&self.exclude, name)
+            allowed(name)
+                && (self.include.is_empty() || any(&self.include, name))
+                && !any(&self.exclude, name)
         };
         let mut report = Taken { from: self.from.clone(), ..Taken::default() };
         let (mut pairs, mut problems) = (Vec::new(), Vec::new());
@@ -105,14 +121,43 @@ impl InitConfig {
         Ok(report)
     }
 
-    fn weights(&self) -> Result<StateDict> {
-        let file = Path::new(&self.from);
-        if file.is_file() {
-            return load_weights(file);
+    /// Keeps which weights the source has now.
+    ///
+    /// # Errors
+    /// If they cannot be read, or are not those that were kept before.
+    pub fn identify(&mut self) -> Result<()> {
+        let weights = self.weights().context("train.init.from")?;
+        if self.hash.is_none() {
+            self.hash = Some(hash(&weights)?);
         }
-        let run = run_dir::find(run_dir::root(), &self.from)?;
-        Ok(Checkpoint::load_best(&run)?.into_weights())
+        Ok(())
     }
+
+    /// All weights of the source.
+    pub(crate) fn weights(&self) -> Result<StateDict> {
+        let file = Path::new(&self.from);
+        let weights = if file.is_file() {
+            load_weights(file)?
+        } else {
+            Checkpoint::load_best(&run_dir::find(run_dir::root(), &self.from)?)?.whole()?
+        };
+        if let Some(expected) = &self.hash {
+            let found = hash(&weights)?;
+            ensure!(
+                found == *expected,
+                "the weights of {} have changed since a model was adapted from them (SHA-256 {found}, \
+                 expected {expected}): put the old ones back, or adapt the new ones",
+                self.from
+            );
+        }
+        Ok(weights)
+    }
+}
+
+/// The SHA-256 of names, shapes and values.
+fn hash(weights: &StateDict) -> Result<String> {
+    let digest = Sha256::digest(weights.to_safetensors(&[])?);
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl fmt::Display for Taken {

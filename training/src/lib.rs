@@ -41,6 +41,7 @@
 //! #       type Batch = Vec<f32>;
 //! #       type OnDevice = ();
 //! #       fn params(&self) -> &ParamStore { unimplemented!() }
+//! #       fn params_mut(&mut self) -> &mut ParamStore { unimplemented!() }
 //! #       fn upload(&self, _: &Vec<f32>) -> Result<()> { unimplemented!() }
 //! #       fn step(&mut self, _: &(), _: Phase) -> Result<StepOutput> { unimplemented!() }
 //! #   }
@@ -65,6 +66,7 @@
 //! }
 //! ```
 
+pub mod adapt;
 pub mod args;
 pub mod canvas;
 pub mod checkpoint;

@@ -55,6 +55,9 @@ pub trait Objective {
     /// and restored with the parameters.
     fn params(&self) -> &ParamStore;
 
+    /// The same, for whatever adapts the model ([`crate::adapt`]).
+    fn params_mut(&mut self) -> &mut ParamStore;
+
     /// Sends a batch on its way to the model's device ([`crate::upload`]). The trainer does so one
     /// step ahead, while the device is busy; the host must not wait until the batch is there.
     ///

@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
 
+use crate::adapt::Adapt;
 use crate::guard::OnDivergence;
 use crate::init::InitConfig;
 use crate::optim::{GroupConfig, OptimizerConfig};
@@ -75,6 +76,12 @@ pub struct TrainConfig {
     pub keep_best: usize,
     /// Initial weights from another run or a file, at the beginning of a run.
     pub init: Option<InitConfig>,
+    /// What of a base (`train.init`) is adapted: `full`, `probe` (the head alone), `lp-ft` (the head first,
+    /// then everything) or `lp-ft:STEPS`, `lora`, `lora:RANK` or `lora:RANK:ALPHA` (low-rank changes of
+    /// linear maps), `bias`, or `groups:` with some of `dt`, `A`, `B`, `C`, `D`, `norm`. The head is new in
+    /// each, and trained.
+    #[schemars(with = "Option<String>")]
+    pub adapt: Option<Adapt>,
     /// Learning rates and weight decays by name, and what is not trained; of several groups that
     /// match a name the last one counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -145,6 +152,17 @@ impl TrainConfig {
                 plateau.mode == best.mode,
                 "train.schedule.mode and train.best.mode differ, but both are about {}",
                 best.metric
+            );
+        }
+        if let Some(adapt) = &self.adapt {
+            ensure!(
+                self.init.is_some(),
+                "train.adapt is \"{adapt}\", but there is nothing to adapt: name a pretrained run with \
+                 --init-from (train.init.from)"
+            );
+            ensure!(
+                self.ema.is_none() || !adapt.is_low_rank(),
+                "train.ema does not average low-rank changes: leave train.ema or train.adapt out"
             );
         }
         self.optimizer.validate().context("train.optimizer")?;

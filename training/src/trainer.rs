@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 
+use crate::adapt::Adapting;
 use crate::checkpoint::TrainState;
 use crate::ema::Ema;
 use crate::evaluate::Evaluation;
@@ -121,6 +122,7 @@ pub struct Trainer<O: Objective> {
     /// What is not as it was in the checkpoint.
     changes: Vec<String>,
     optimizer: Optimizer,
+    adapting: Option<Adapting>,
     ema: Option<Ema>,
     guard: Guard,
     recordings: Recordings<O::OnDevice>,
@@ -160,13 +162,21 @@ impl<O: Objective> Trainer<O> {
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps_per_epoch = batches_per_epoch / config.accumulate as u64;
         let last_step = config.last_step(steps_per_epoch);
+        let adapting = config.adapt.as_ref().map(|adapt| {
+            let init = config.init.as_ref().context("train.adapt needs train.init")?;
+            Adapting::begin(adapt, init, objective.params_mut(), last_step, seed)
+        });
+        let adapting = adapting.transpose()?;
         let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
         let imported =
             if starts && run.is_resumed() { imported::weights(run.path())? } else { None };
         if let Some(checkpoint) = imported {
             checkpoint.restore_model(objective.params(), &config_toml)?;
             note(format_args!("{} has weights alone: trained from them on", run.path().display()));
-        } else if starts && let Some(init) = &config.init {
+        } else if starts
+            && adapting.is_none()
+            && let Some(init) = &config.init
+        {
             note(init.load_into(objective.params())?);
         }
         let mut optimizer =
@@ -192,6 +202,9 @@ impl<O: Objective> Trainer<O> {
             (state, meters, changes) = (resumed.state, resumed.meters, resumed.changes);
             saved = Some((state.step, Instant::now()));
         }
+        if let Some(adapting) = &adapting {
+            adapting.fold()?;
+        }
         run.write_config(&config_toml)?;
         // A run is worth more than its log.
         if let Err(error) = log_to(&run.path().join("train.log")) {
@@ -200,9 +213,10 @@ impl<O: Objective> Trainer<O> {
         let device = objective.params().device();
         let report = Report::new(run.path(), device, &state, last_step, progress)?;
         Record::begin(run.path(), Session::begin(device, data, changes.clone(), state.step));
-        // Gradients of several batches are added up, which a recording does not.
-        let recordings =
-            Recordings::new(config.cuda_graph && config.accumulate == 1 && device.is_cuda());
+        // Gradients of several batches are added up, and what is adapted may change from step to step,
+        // which a recording does not see.
+        let is_recorded = config.cuda_graph && config.accumulate == 1 && adapting.is_none();
+        let recordings = Recordings::new(is_recorded && device.is_cuda());
         Ok(Self {
             clock: Clock::after(state.seconds),
             config,
@@ -212,6 +226,7 @@ impl<O: Objective> Trainer<O> {
             config_toml,
             changes,
             optimizer,
+            adapting,
             ema,
             // Read when the trainer says so: at reports and before saving.
             guard: Guard::new(usize::MAX)?,

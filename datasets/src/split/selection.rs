@@ -32,12 +32,45 @@ impl Split {
         Ok(Self::selection(vec![self.clone()], picks))
     }
 
+    /// The same, where shorter sequences of a batch may be filled up with zeros.
+    pub fn padded(&self) -> Self {
+        Self::new(Padded(self.clone()))
+    }
+
     /// All examples of the first of `parts`, then those of the next, and so on.
     pub fn concatenation(parts: Vec<Self>) -> Self {
         let numbered = parts.iter().enumerate();
         let picks = numbered.flat_map(|(number, part)| (0..part.len()).map(move |i| (number, i)));
         let picks = picks.collect();
         Self::selection(parts, picks)
+    }
+}
+
+struct Padded(Split);
+
+impl Examples for Padded {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn example(&self, index: usize) -> Result<Example> {
+        self.0.example(index)
+    }
+
+    fn label(&self, index: usize) -> Result<Label> {
+        self.0.label(index)
+    }
+
+    fn name(&self, index: usize) -> Option<PathBuf> {
+        self.0.name(index)
+    }
+
+    fn length(&self, index: usize) -> usize {
+        self.0.length(index)
+    }
+
+    fn padding(&self) -> Option<f32> {
+        Some(self.0.padding().unwrap_or(0.0))
     }
 }
 

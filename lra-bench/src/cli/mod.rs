@@ -8,10 +8,13 @@ mod export;
 mod fetch_data;
 mod generate_data;
 mod import;
+mod knn;
 mod predict;
+mod pretrain;
 mod report;
 mod tasks;
 mod train;
+mod transfer;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -37,6 +40,12 @@ struct Cli {
 enum Command {
     /// Train a model, or go on with a run.
     Train(train::Args),
+    /// Train a model on sequences without their labels, for other runs to start from.
+    Pretrain(pretrain::Args),
+    /// Tell classes apart by the features of a frozen model: neighbours and linear probes.
+    Knn(knn::Args),
+    /// Adapt runs to tasks in several ways, with few examples and many, and from scratch: one table.
+    Transfer(transfer::Args),
     /// Evaluate a run's best weights.
     Evaluate(evaluate::Args),
     /// Say what a run's best weights take files for, or which numbers they give them.
@@ -71,6 +80,9 @@ pub fn run() -> Result<Exit> {
     match cli.command {
         None => train::run(&cli.train),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Pretrain(args)) => pretrain::run(&args),
+        Some(Command::Knn(args)) => knn::run(&args),
+        Some(Command::Transfer(args)) => transfer::run(&args),
         Some(Command::Evaluate(args)) => evaluate::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Import(args)) => import::run(&args),

@@ -104,13 +104,20 @@ impl Audio {
 impl Subject {
     fn of(experiment: &Experiment) -> Result<Self> {
         let task = experiment.task()?;
+        let data = (task.provenance)(task, &experiment.data)?;
+        let (program, task_name) = ("lra-bench", task.name.to_owned());
+        if experiment.pretrain.is_some() {
+            let task = format!("{task_name} (pretraining)");
+            let metric = Metric::LOSS;
+            return Ok(Self { program, task, metric, classes: None, data, published: None });
+        }
         let found = experiment.data.get("classes").and_then(Value::as_array).map(Vec::len);
         Ok(Self {
-            program: "lra-bench",
-            task: task.name.to_owned(),
+            program,
+            task: task_name,
             metric: (task.metric)(&experiment.data).unwrap_or(Metric::ACCURACY),
             classes: found.or(task.classes),
-            data: (task.provenance)(task, &experiment.data)?,
+            data,
             published: task.published,
         })
     }

@@ -15,6 +15,7 @@ mod omissions;
 #[cfg(target_os = "linux")]
 #[path = "../support/orphans.rs"]
 mod orphans;
+mod pretraining;
 #[path = "../support/privileges.rs"]
 mod privileges;
 mod records;

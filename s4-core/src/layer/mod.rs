@@ -135,6 +135,15 @@ pub trait SequenceLayer: std::fmt::Debug {
         false
     }
 
+    /// The sequences after each of the layers that it consists of, of which the last is the output; that
+    /// alone, where it does not consist of layers of one resolution.
+    ///
+    /// # Errors
+    /// If the input does not fit.
+    fn layers(&self, x: &Tensor, pass: &Pass) -> Result<Vec<Tensor>> {
+        Ok(vec![self.forward(x, pass)?])
+    }
+
     /// Number of tensors of a state.
     fn state_len(&self) -> usize;
 

@@ -94,6 +94,15 @@ impl SequenceLayer for Stack {
         Ok(self.finish(y, pass.train).to_kind(x.kind()))
     }
 
+    fn layers(&self, x: &Tensor, pass: &Pass) -> Result<Vec<Tensor>> {
+        let mut layers = vec![self.enter(x, pass)];
+        for block in &self.blocks {
+            layers.push(block.forward(&layers[layers.len() - 1], pass)?);
+        }
+        let last = layers.pop().map(|y| self.finish(y, pass.train));
+        Ok(layers.into_iter().skip(1).chain(last).map(|y| y.to_kind(x.kind())).collect())
+    }
+
     fn forward_with_state(
         &self,
         x: &Tensor,

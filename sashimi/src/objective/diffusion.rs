@@ -155,6 +155,10 @@ impl Objective for Diffusion {
         &self.store
     }
 
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.store
+    }
+
     fn upload(&self, batch: &SoundBatch) -> Result<DeviceSounds> {
         batch.to_device(self.store.device(), self.store.kind())
     }

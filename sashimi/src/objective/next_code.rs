@@ -233,6 +233,10 @@ impl Objective for NextCode {
         &self.store
     }
 
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.store
+    }
+
     fn upload(&self, batch: &CodeBatch) -> Result<DeviceBatch> {
         batch.to_device(self.store.device())
     }

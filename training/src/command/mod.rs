@@ -133,6 +133,23 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
     Ok(told(outcome, &path).into())
 }
 
+/// Trains the run in `folder` as `args` say, which need not name it, or goes on with it where it is
+/// there; for programs that train several and say of all what came of them.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_in<P: Program>(program: &P, args: &TrainArgs, folder: &Path) -> Result<Outcome> {
+    interrupt::install();
+    let device = args.device.choose()?;
+    if run_dir::config_file(folder).is_file() {
+        let Continued { after, .. } = continued(program, args, folder)?;
+        return one(program, args, after.value, RunDir::resume(folder)?, &device);
+    }
+    let NewRun { mut experiment, .. } = program.new_run(args, device.device)?;
+    program.apply(args, &mut experiment)?;
+    one(program, args, experiment, RunDir::create(folder)?, &device)
+}
+
 /// Prints what came of the run in `folder`, for whoever reads results alone.
 fn told(outcome: Outcome, folder: &Path) -> Outcome {
     if let Outcome::Finished(summary) = &outcome {
@@ -159,6 +176,10 @@ fn one<P: Program>(
 ) -> Result<Outcome> {
     let Opened { objective, splits, data } = program.open(args, &mut experiment, device)?;
     let path = dir.path().to_owned();
+    let settings = P::settings(&mut experiment);
+    if let (Some(init), Some(_)) = (&mut settings.init, &settings.adapt) {
+        init.identify()?;
+    }
     let config = config::to_toml(&experiment)?;
     let setup = RunSetup { dir, config, data, progress: !args.no_progress };
     let outcome =

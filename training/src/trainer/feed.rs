@@ -103,6 +103,10 @@ mod tests {
             &self.params
         }
 
+        fn params_mut(&mut self) -> &mut ParamStore {
+            &mut self.params
+        }
+
         fn upload(&self, batch: &usize) -> Result<usize> {
             ensure!(*batch != 2, "2 does not fit");
             self.done.borrow_mut().push(*batch);

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use s4_core::state_dict::StateDict;
 
 use super::Trainer;
+use crate::adapt::Adapting;
 use crate::checkpoint::{Checkpoint, Meta, TrainState};
 use crate::ema::Ema;
 use crate::meters::Meters;
@@ -181,7 +182,7 @@ impl<O: Objective> Trainer<O> {
             &self.config_toml,
         )?;
         self.state = checkpoint.meta.state;
-        Ok(())
+        self.adapting.as_ref().map_or(Ok(()), Adapting::fold)
     }
 
     /// Gives the model the best weights; without an evaluation, the last ones or their average.
@@ -190,6 +191,7 @@ impl<O: Objective> Trainer<O> {
             return self.ema.as_ref().map_or(Ok(()), Ema::copy_to_model);
         }
         let checkpoint = Checkpoint::load(&run_dir::best_checkpoint(self.run.path()))?;
-        checkpoint.restore_weights(self.objective.params(), &self.config_toml)
+        checkpoint.restore_model(self.objective.params(), &self.config_toml)?;
+        self.adapting.as_ref().map_or(Ok(()), Adapting::fold)
     }
 }

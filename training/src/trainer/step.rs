@@ -21,6 +21,9 @@ impl<O: Objective> Trainer<O> {
         let is_reported =
             (step + 1).is_multiple_of(self.config.log_every) || step + 1 == self.last_step;
         self.objective.params().zero_grad();
+        if let Some(adapting) = &self.adapting {
+            adapting.before(step)?;
+        }
         let mut loss = None;
         let mut samples = 0;
         for _ in 0..self.config.accumulate {
@@ -46,6 +49,9 @@ impl<O: Objective> Trainer<O> {
             }
         }
         let loss = loss.context("accumulate is at least 1")?;
+        if let Some(adapting) = &self.adapting {
+            adapting.project()?;
+        }
 
         self.guard.check(step + 1, &loss, self.objective.params())?;
         if is_reported && let Some(divergence) = self.guard.read(self.objective.params())? {
@@ -62,6 +68,9 @@ impl<O: Objective> Trainer<O> {
         let factor = self.lr_factor();
         let before = is_reported.then(|| self.optimizer.flat()).transpose()?;
         self.optimizer.step(factor)?;
+        if let Some(adapting) = &self.adapting {
+            adapting.fold()?;
+        }
         self.state.step += 1;
         self.state.samples += samples;
         if let Some(ema) = &mut self.ema {

@@ -275,6 +275,10 @@ impl Objective for Mlp {
         &self.params
     }
 
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
     fn upload(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
         let inputs = Tensor::from_slice(&batch.inputs).f_view([-1, INPUTS])?;
         let inputs = inputs.f_to_kind(self.params.kind())?;

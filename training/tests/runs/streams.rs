@@ -82,6 +82,10 @@ impl Objective for Recurrent {
         &self.params
     }
 
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
     fn upload(&self, batch: &Vec<f32>) -> Result<Tensor> {
         Ok(Tensor::f_from_slice(batch)?.f_view([-1, PIECE + 1])?)
     }

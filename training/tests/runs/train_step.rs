@@ -66,6 +66,10 @@ impl Objective for NextValue {
         &self.params
     }
 
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.params
+    }
+
     fn upload(&self, batch: &Vec<f64>) -> Result<Tensor> {
         Ok(Tensor::from_slice(batch).view([-1, LENGTH]))
     }

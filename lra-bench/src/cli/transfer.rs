@@ -1,0 +1,214 @@
+//! `transfer`: bases, tasks and ways of adapting in one matrix.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::{Args as ClapArgs, Parser};
+use datasets::metric::Metric;
+use datasets::tasks;
+use program::exit::{Exit, describe, usage};
+use program::output::{note, say, say_all};
+use program::{files, interrupt};
+use serde_json::json;
+use training::adapt::Adapt;
+use training::command::train_in;
+use training::device::DeviceRequest;
+use training::run::Run;
+use training::run_dir;
+use training::trainer::Outcome;
+
+use super::train;
+use crate::base;
+use crate::experiment::Experiment;
+use crate::report::table::Style;
+use crate::transfer::matrix::{Axes, rows};
+use crate::transfer::{Cell, Forgetting, Way, chart, forgetting, outcome, render};
+
+/// Arguments of `transfer`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// Runs to adapt: folders, or names below runs/
+    #[arg(value_name = "RUN", required = true)]
+    bases: Vec<String>,
+    /// What to adapt them to
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
+    tasks: Vec<String>,
+    /// How: ways of `train --adapt`. From scratch, with as many steps and with the base's in addition, is
+    /// in every matrix
+    #[arg(long, value_name = "WAY,...", value_delimiter = ',', default_value = "probe,lora,full")]
+    adapt: Vec<Adapt>,
+    /// Shares of the training examples
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_value = "1")]
+    fractions: Vec<f64>,
+    /// One run with each of these
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,2,3")]
+    seeds: Vec<u64>,
+    /// Steps of each run
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    max_steps: u64,
+    /// Where the runs are kept, and transfer.md, transfer.json and a chart for each task. What is there is
+    /// not trained again
+    #[arg(long, value_name = "DIR", default_value = "runs/transfer")]
+    out: PathBuf,
+    /// Ready-made settings of the tasks: small or paper
+    #[arg(long, value_name = "NAME", default_value = "small")]
+    preset: String,
+    /// Change one setting of every run; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Folder with the tasks' files
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: DeviceRequest,
+    /// The matrix as JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Plain lines instead of a progress bar
+    #[arg(long)]
+    no_progress: bool,
+}
+
+/// A command line of `train`.
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: train::Args,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit> {
+    interrupt::install();
+    let device = args.device.choose()?;
+    for &share in &args.fractions {
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(usage(format!(
+                "--fractions has {share}: shares are above 0 and at most 1"
+            )));
+        }
+    }
+    let mut spent = Vec::new();
+    for base in &args.bases {
+        spent.push((base, base::examples(base)?));
+    }
+    let mut batches = Vec::new();
+    for name in &args.tasks {
+        let preset = Experiment::preset(tasks::find(name)?, args.preset.parse()?, &args.overrides)?;
+        batches
+            .push((name, (preset.value.train.batch_size * preset.value.train.accumulate) as u64));
+    }
+    let adapted = args.adapt.iter().cloned().map(Way::Adapted);
+    let ways: Vec<Way> = adapted.chain([Way::Scratch, Way::EqualCompute]).collect();
+    let axes = Axes {
+        bases: &args.bases,
+        tasks: &args.tasks,
+        ways: &ways,
+        fractions: &args.fractions,
+        seeds: &args.seeds,
+    };
+    let of = |known: &[(&String, u64)], name: &str| {
+        known.iter().find(|(known, _)| *known == name).map_or(0, |(_, number)| *number)
+    };
+    let cells = axes.cells(|base, task, way| match way {
+        Way::EqualCompute => args.max_steps + of(&spent, base).div_ceil(of(&batches, task).max(1)),
+        _ => args.max_steps,
+    });
+    let count = cells.len();
+    let mut found = Vec::new();
+    let mut failed = 0;
+    let mut stopped = None;
+    for (number, cell) in cells.into_iter().enumerate() {
+        let folder = cell.folder(&args.out);
+        let name = format!("{} of {count}: {}", number + 1, folder.display());
+        let metric = |folder: &Path| -> Result<Metric> {
+            let experiment = Run::<Experiment>::read(folder)?.experiment;
+            let metric = (experiment.task()?.metric)(&experiment.data);
+            Ok(metric.unwrap_or(Metric::ACCURACY))
+        };
+        let known = run_dir::config_file(&folder).is_file().then(|| metric(&folder)).transpose()?;
+        let done = match known {
+            Some(metric) => outcome(&folder, cell.seed, metric.name)?,
+            None => None,
+        };
+        if done.is_none() && stopped.is_none() {
+            note(&name);
+            match trained(args, &cell, &folder) {
+                Ok(Outcome::Finished(_)) => {
+                    if matches!(cell.way, Way::Adapted(_)) && Forgetting::read(&folder)?.is_none() {
+                        forgetting(&cell.base, &folder, device.device)?;
+                    }
+                }
+                Ok(Outcome::Interrupted { .. }) => stopped = Some(folder.clone()),
+                Err(error) if interrupt::requested() => return Err(error),
+                // The others need not suffer from one that diverges.
+                Err(error) => {
+                    note(format_args!("error: {name}: {}", describe(&error)));
+                    failed += 1;
+                }
+            }
+        }
+        let is_there = run_dir::config_file(&folder).is_file();
+        let metric = if is_there { metric(&folder)? } else { Metric::ACCURACY };
+        let result = if is_there { outcome(&folder, cell.seed, metric.name)? } else { None };
+        found.push((cell, metric, result));
+    }
+    let rows = rows(&found);
+    files::create_folder(&args.out)?;
+    let object = json!({ "rows": rows });
+    let markdown = render(&rows, Style::Markdown);
+    files::write(&args.out.join("transfer.md"), markdown.as_bytes())?;
+    files::write(&args.out.join("transfer.json"), format!("{object:#}\n").as_bytes())?;
+    for task in &args.tasks {
+        if let Some(svg) = chart(&rows, task)? {
+            files::write(&args.out.join(format!("{task}.svg")), svg.as_bytes())?;
+        }
+    }
+    if args.json {
+        say(object)?;
+    } else {
+        say_all(render(&rows, Style::Terminal))?;
+    }
+    if stopped.is_some() {
+        note("interrupted; the same command goes on");
+        return Ok(Exit::Stopped);
+    }
+    anyhow::ensure!(
+        failed == 0,
+        "{failed} of {count} runs failed, for the reasons above; the same command tries them again"
+    );
+    Ok(Exit::Done)
+}
+
+/// Trains the run of a cell, or goes on with it.
+fn trained(args: &Args, cell: &Cell, folder: &Path) -> Result<Outcome> {
+    let every = (cell.steps / 5).max(1);
+    let mut words = vec!["lra-bench".to_owned(), format!("--task={}", cell.task)];
+    words.push(format!("--preset={}", args.preset));
+    words.push(format!("--device={}", args.device));
+    words.push(format!("--seed={}", cell.seed));
+    words.push(format!("--max-steps={}", cell.steps));
+    if cell.fraction < 1.0 {
+        words.push(format!("--fraction={}", cell.fraction));
+    }
+    match &cell.way {
+        Way::Adapted(adapt) => {
+            words.push(format!("--init-from={}", cell.base));
+            words.push(format!("--adapt={adapt}"));
+        }
+        Way::Scratch | Way::EqualCompute => words.push(format!("--network-of={}", cell.base)),
+    }
+    if let Some(data) = &args.data {
+        words.push(format!("--data={}", data.display()));
+    }
+    // Few examples are many epochs.
+    let of_steps = ["train.epochs=1000000".to_owned(), format!("train.eval_every={every}")];
+    for set in of_steps.iter().chain(&args.overrides) {
+        words.push(format!("--set={set}"));
+    }
+    if args.no_progress {
+        words.push("--no-progress".to_owned());
+    }
+    let Line { args: line } =
+        Line::try_parse_from(words).map_err(|error| usage(error.to_string()))?;
+    train_in(&line, line.training(), folder)
+}

@@ -1,0 +1,227 @@
+//! From pretraining to adapted models, through the program.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use training::checkpoint::{Checkpoint, load_weights};
+
+use crate::binary::{evaluate, fail, lra_bench, mnist, succeed};
+
+/// Sizes that train in a moment.
+const TINY: [&str; 7] = [
+    "model.d_model=8",
+    "model.n_layers=2",
+    "model.layer.ssm.d_state=8",
+    "train.batch_size=10",
+    "train.workers=1",
+    "train.log_every=2",
+    "train.eval_every=3",
+];
+
+fn tiny(folder: &Path, words: &[&str]) -> Command {
+    let mut command = lra_bench(folder);
+    command.args(words).args(["--preset", "small", "--device", "cpu", "--no-progress"]);
+    for setting in TINY {
+        command.args(["--set", setting]);
+    }
+    command
+}
+
+/// A pretrained run `base` on the little MNIST.
+fn pretrain(folder: &Path, run: &str, steps: &str, more: &[&str]) -> String {
+    let mut command = tiny(folder, &["pretrain", "--task", "smnist"]);
+    command.args(["--run-dir", run, "--max-steps", steps, "--data"]).arg(mnist()).args(more);
+    succeed(&mut command).1
+}
+
+/// A run adapted from `base`.
+fn adapt(folder: &Path, way: &str, run: &str, more: &[&str]) -> String {
+    let mut command = tiny(folder, &["train", "--task", "smnist", "--init-from", "base"]);
+    command.args(["--adapt", way, "--run-dir", run, "--max-steps", "6", "--data"]).arg(mnist());
+    succeed(command.args(more)).1
+}
+
+fn last(folder: &Path, run: &str) -> Checkpoint {
+    Checkpoint::load(&folder.join(run).join("checkpoints/last.safetensors")).unwrap()
+}
+
+fn best(folder: &Path, run: &str) -> Checkpoint {
+    Checkpoint::load(&folder.join(run).join("checkpoints/best.safetensors")).unwrap()
+}
+
+#[test]
+fn what_was_pretrained_is_adapted_and_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let said = pretrain(path, "base", "6", &[]);
+    assert!(said.contains("50% of the positions are masked"), "{said}");
+    let file = path.join("base/checkpoints/best.safetensors");
+    let before = fs::read(&file).unwrap();
+    let base = load_weights(&file).unwrap();
+
+    let said = adapt(path, "full", "full", &[]);
+    for words in ["taken: encoder", "left in the source: pretraining", "new here: decoder"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    for way in ["probe", "lora:2", "bias", "groups:dt,C,norm", "lp-ft:3"] {
+        adapt(path, way, &way.replace(':', "-"), &[]);
+    }
+    assert_eq!(fs::read(&file).unwrap(), before, "the base is bit-identical");
+
+    // A probe holds a head and nothing else.
+    let probe = best(path, "probe");
+    assert!(probe.model.names().all(|name| name.starts_with("decoder.")));
+    assert!(probe.optimizer.names().all(|name| name.starts_with("decoder.")));
+    // So does LoRA, with its factors and running statistics.
+    let lora = best(path, "lora-2");
+    assert!(lora.model.names().any(|name| name.ends_with(".lora_A")));
+    assert!(lora.model.get("model.layers.0.layer.output_linear.0.weight").is_none());
+
+    // Both are evaluated and exported as plain models.
+    for (run, changes) in [("probe", false), ("lora-2", true)] {
+        let evaluated = evaluate(path, run, &[]);
+        assert_eq!(evaluated["count"], 100);
+        let out = format!("{run}.safetensors");
+        succeed(lra_bench(path).args(["export", run, "--out", &out]));
+        let exported = load_weights(&path.join(&out)).unwrap();
+        assert!(
+            !exported.names().any(|name| name.contains("lora") || name.contains("pretraining"))
+        );
+        let name = "model.layers.0.layer.output_linear.0.weight";
+        assert_eq!(!exported.get(name).unwrap().equal(base.get(name).unwrap()), changes, "{run}");
+        let name = "encoder.weight";
+        assert!(exported.get(name).unwrap().equal(base.get(name).unwrap()));
+    }
+
+    // An adapted run goes on to the same bits.
+    let mut command = tiny(path, &["train", "--task", "smnist", "--init-from", "base"]);
+    command.args(["--adapt", "lora:2", "--run-dir", "parts", "--max-steps", "3", "--data"]);
+    succeed(command.arg(mnist()));
+    succeed(lra_bench(path).args([
+        "train",
+        "--resume",
+        "parts",
+        "--max-steps",
+        "6",
+        "--device",
+        "cpu",
+    ]));
+    let (whole, parts) = (last(path, "lora-2"), last(path, "parts"));
+    for (name, tensor) in whole.model.iter() {
+        assert!(tensor.equal(parts.model.get(name).unwrap()), "{name}");
+    }
+
+    // Another base in its place is refused.
+    pretrain(path, "other", "3", &["--seed", "5"]);
+    fs::copy(path.join("other/checkpoints/best.safetensors"), &file).unwrap();
+    fail(lra_bench(path).args(["evaluate", "probe", "--device", "cpu"]), 1, &["base", "changed"]);
+}
+
+#[test]
+fn pretraining_goes_on_to_the_same_bits_and_mixes_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    pretrain(path, "whole", "8", &[]);
+    pretrain(path, "parts", "5", &[]);
+    let resume = ["pretrain", "--resume", "parts", "--max-steps", "8", "--device", "cpu"];
+    succeed(lra_bench(path).args(resume));
+    let (whole, parts) = (last(path, "whole"), last(path, "parts"));
+    for (name, tensor) in whole.model.iter() {
+        assert!(tensor.equal(parts.model.get(name).unwrap()), "{name}");
+    }
+    assert!(whole.model.get("pretraining.hidden").is_some());
+
+    let causal = ["--objective", "causal", "--set", "model.layer.bidirectional=false"];
+    let said = pretrain(path, "causal", "3", &causal);
+    assert!(said.contains("from those before it"), "{said}");
+
+    let mut command = tiny(path, &["pretrain", "--task", "smnist,psmnist", "--run-dir", "mixed"]);
+    let (_, said) = succeed(command.args(["--max-steps", "2", "--data"]).arg(mnist()));
+    assert!(said.contains("1800 training samples") || said.contains("training samples"), "{said}");
+
+    fail(lra_bench(path).args(["train", "--resume", "parts"]), 2, &["lra-bench pretrain"]);
+    fail(lra_bench(path).args(["evaluate", "parts"]), 1, &["--init-from"]);
+}
+
+#[test]
+fn wrong_usage_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let smnist = ["--task", "smnist"];
+    fail(lra_bench(path).args(smnist).args(["--adapt", "probe"]), 2, &["--init-from"]);
+    let way = ["--init-from", "x", "--adapt", "half"];
+    fail(lra_bench(path).args(smnist).args(way), 2, &["half", "lp-ft", "lora"]);
+    let groups = ["--init-from", "x", "--adapt", "groups:E"];
+    fail(lra_bench(path).args(smnist).args(groups), 2, &["`E`", "dt", "norm"]);
+    let mut pretrain = |words: &[&str]| {
+        let mut command = lra_bench(path);
+        command.args(["pretrain", "--preset", "small", "--device", "cpu"]).args(words);
+        command.args(["--data"]).arg(mnist());
+        command
+    };
+    let causal = ["--task", "smnist", "--set", "model.layer.bidirectional=false"];
+    let masked = [&causal[..], &["--objective", "masked"]].concat();
+    fail(&mut pretrain(&masked), 2, &["look ahead", "causal"]);
+    let ahead = ["--task", "smnist", "--objective", "causal"];
+    fail(&mut pretrain(&ahead), 2, &["model.layer.bidirectional=false"]);
+    fail(&mut pretrain(&["--task", "smnist", "--objective", "next"]), 2, &["next", "masked"]);
+    fail(&mut pretrain(&["--task", "smnist,smnist"]), 2, &["twice"]);
+    let listops = ["--set", "data.count=20", "--set", "data.eval_count=5"];
+    let mixed = [&["--task", "listops,smnist"][..], &listops].concat();
+    fail(&mut pretrain(&mixed), 2, &["one kind"]);
+    fail(lra_bench(path).args(["transfer", "x", "--tasks", "smnist"]), 1, &["no run x"]);
+    fail(lra_bench(path).args(["knn", "x", "--task", "smnist"]), 1, &["no run x"]);
+}
+
+#[test]
+fn features_are_compared_with_controls_and_bases_with_scratch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    pretrain(path, "base", "4", &[]);
+    let mut knn = lra_bench(path);
+    knn.args([
+        "knn", "base", "--task", "smnist", "--k", "5", "--device", "cpu", "--json", "--data",
+    ]);
+    let (json, _) = succeed(knn.arg(mnist()));
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let rows = found["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["features"].as_str().unwrap()).collect();
+    let layers = ["embedding", "layer 1 of 2", "layer 2 of 2"];
+    assert_eq!(names, [&["raw input", "untrained, layer 2 of 2"][..], &layers].concat());
+    for row in rows {
+        assert!((0.0..=1.0).contains(&row["knn"].as_f64().unwrap()), "{row}");
+    }
+    assert!(rows[0]["knn"].as_f64().unwrap() > 0.5, "pixels tell digits apart: {}", rows[0]);
+
+    let transfer = || {
+        let words = ["transfer", "base", "--tasks", "smnist", "--adapt", "probe,lora:2"];
+        let mut command = tiny(path, &words);
+        command.args(["--fractions", "0.1,1", "--seeds", "1", "--max-steps", "3", "--out", "out"]);
+        command.arg("--json").arg("--data").arg(mnist());
+        let (json, said) = succeed(&mut command);
+        let matrix: serde_json::Value = serde_json::from_str(&json).unwrap();
+        (matrix, said)
+    };
+    let (matrix, _) = transfer();
+    let rows = matrix["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2 * 4, "{matrix}");
+    for row in rows {
+        let seed = &row["seeds"][0];
+        assert!(row["test"]["mean"].as_f64().is_some(), "{row}");
+        let way = row["way"].as_str().unwrap();
+        let steps = if way == "scratch, equal compute" { 7 } else { 3 };
+        assert_eq!(seed["steps"], steps, "{row}");
+        let loss = &seed["forgetting"];
+        assert_eq!(loss.is_null(), way.starts_with("scratch"));
+        if way == "probe" {
+            assert_eq!(loss["before"], loss["after"], "the backbone is as it was");
+        }
+    }
+    for file in ["transfer.md", "transfer.json", "smnist.svg"] {
+        assert!(path.join("out").join(file).is_file(), "{file}");
+    }
+    let (again, said) = transfer();
+    assert_eq!(again, matrix);
+    assert!(!said.contains("steps an epoch"), "nothing is trained again: {said}");
+}
