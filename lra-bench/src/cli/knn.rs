@@ -111,16 +111,15 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     for (name, weights) in [("untrained", None), ("", Some(&weights))] {
         let seed = experiment.train.seed;
         let frozen = Frozen::new(&network, shape.input, weights, seed, device)?;
-        let mut layers = Vec::new();
-        for split in splits {
-            let Some(found) = frozen.layers(split, batch_size, !args.no_progress)? else {
-                note("interrupted; the same command starts again");
-                return Ok(Exit::Stopped);
-            };
-            layers.push(found);
-        }
-        let last = layers[0].len() - 1;
-        for layer in 0..=last {
+        let [Some(known), Some(val), Some(test)] =
+            splits.map(|split| frozen.layers(split, batch_size, !args.no_progress).transpose())
+        else {
+            note("interrupted; the same command starts again");
+            return Ok(Exit::Stopped);
+        };
+        let (known, val, test) = (known?, val?, test?);
+        let last = known.len() - 1;
+        for (layer, ((known, val), test)) in known.iter().zip(&val).zip(&test).enumerate() {
             let place = match layer {
                 0 => "embedding".to_owned(),
                 _ => format!("layer {layer} of {last}"),
@@ -128,7 +127,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             // Of the control the end is enough.
             if name.is_empty() || layer == last {
                 let title = if name.is_empty() { place } else { format!("{name}, {place}") };
-                rows.push(row(title, [&layers[0][layer], &layers[1][layer], &layers[2][layer]])?);
+                rows.push(row(title, [known, val, test])?);
             }
         }
     }

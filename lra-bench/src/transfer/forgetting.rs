@@ -1,7 +1,7 @@
 //! What a base knows of its own task after it was adapted to another.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -54,7 +54,7 @@ impl Forgetting {
 ///
 /// # Errors
 /// If the base's data cannot be read.
-pub fn forgetting(base: &str, folder: &PathBuf, device: Device) -> Result<Option<Forgetting>> {
+pub fn forgetting(base: &str, folder: &Path, device: Device) -> Result<Option<Forgetting>> {
     let Ok(mut run) = Run::<Experiment>::open(base) else { return Ok(None) };
     let splits = run.experiment.open(false)?;
     let few = splits.val.subset(0..splits.val.len().min(MOST))?;
@@ -65,11 +65,11 @@ pub fn forgetting(base: &str, folder: &PathBuf, device: Device) -> Result<Option
         Some(config) => {
             let data = MaskedSplit::new(&few, config, Draw::PerExample, seed);
             let model = Pretraining::new(&run.experiment, shape, device)?;
-            both(model, Arc::new(data), &own, &adapted, &run.experiment)?
+            both(model, &(Arc::new(data) as Arc<_>), &own, &adapted, &run.experiment)?
         }
         None => {
             let model = Supervised::new(&run.experiment, shape, device)?;
-            both(model, Arc::new(few), &own, &adapted, &run.experiment)?
+            both(model, &(Arc::new(few) as Arc<_>), &own, &adapted, &run.experiment)?
         }
     };
     if let Some(found) = found {
@@ -80,7 +80,7 @@ pub fn forgetting(base: &str, folder: &PathBuf, device: Device) -> Result<Option
 
 fn both<O: Objective>(
     mut model: O,
-    data: Arc<dyn Dataset<Batch = O::Batch>>,
+    data: &Arc<dyn Dataset<Batch = O::Batch>>,
     own: &StateDict,
     adapted: &StateDict,
     experiment: &Experiment,

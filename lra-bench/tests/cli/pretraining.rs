@@ -154,7 +154,7 @@ fn wrong_usage_is_named() {
     fail(lra_bench(path).args(smnist).args(way), 2, &["half", "lp-ft", "lora"]);
     let groups = ["--init-from", "x", "--adapt", "groups:E"];
     fail(lra_bench(path).args(smnist).args(groups), 2, &["`E`", "dt", "norm"]);
-    let mut pretrain = |words: &[&str]| {
+    let pretrain = |words: &[&str]| {
         let mut command = lra_bench(path);
         command.args(["pretrain", "--preset", "small", "--device", "cpu"]).args(words);
         command.args(["--data"]).arg(mnist());
