@@ -108,6 +108,7 @@ mod tests {
         include_str!("../../../README.md"),
         include_str!("../../../docs/lra-bench.md"),
         include_str!("../../../docs/checkpoints.md"),
+        include_str!("../../../docs/pretraining.md"),
         include_str!("../../../docs/on-a-gpu.md"),
     ];
 
