@@ -65,6 +65,8 @@ impl Config for Audio {
 }
 
 impl run::Experiment for Audio {
+    const PROGRAM: Option<&str> = Some("sashimi");
+
     fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
         let (model, line) = self.model.clone().settle(Backbone::Sashimi, set)?;
         self.model = model;
