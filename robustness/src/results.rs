@@ -10,6 +10,7 @@ use report::interval::Interval;
 use report::{fisher, holm, mcnemar};
 use serde::{Deserialize, Serialize};
 
+use crate::attack::Outcome;
 use crate::slice::{Idiom, Slice};
 use crate::subject::{About, Verdict};
 use crate::suite::Suite;
@@ -37,6 +38,9 @@ pub struct Results {
     pub seconds: f64,
     /// A row a slice; the first is the clean one.
     pub rows: Vec<Row>,
+    /// What makes some of it doubtful.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
 }
 
 /// A metric, as it is kept.
@@ -67,6 +71,9 @@ pub struct Row {
     /// Examples in which there was nothing to change, which are no members.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unchanged: Vec<usize>,
+    /// What came of it, where the slice is an attack.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attack: Option<Outcome>,
 }
 
 /// A figure and how sure it is.
@@ -259,7 +266,7 @@ impl Results {
         for (change, p) in changes.zip(holm::adjust(&p)) {
             change.p_holm = p;
         }
-        Self { version: VERSION, about, metric, suite, drawn, seconds, rows }
+        Self { version: VERSION, about, metric, suite, drawn, seconds, rows, warnings: Vec::new() }
     }
 
     /// The results in a file.

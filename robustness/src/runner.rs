@@ -1,5 +1,7 @@
 //! A suite, run on a model.
 
+mod attacked;
+
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -22,6 +24,8 @@ use crate::suite::{Suite, Transformation};
 
 /// Other examples that a transformation may mix in.
 const OTHERS: usize = 16;
+/// Share of the time that attacks may take.
+const ATTACKS: f64 = 0.5;
 /// Sizes that are drawn of data that is larger.
 const SIZES: [usize; 9] = [50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000];
 
@@ -60,7 +64,8 @@ impl<'a> Runner<'a> {
         let why = match (suite.examples, seconds) {
             (None, Some(seconds)) => {
                 let each = seconds_of_one(subject)?;
-                let most = (seconds / each / passes as f64) as usize;
+                let attacks = suite.fit_attacks(seconds * ATTACKS, each);
+                let most = ((seconds - attacks) / each / passes as f64).max(0.0) as usize;
                 let size = SIZES.iter().rev().find(|&&size| size <= most).copied();
                 suite.examples = Some(size.unwrap_or(SIZES[0])).filter(|&size| size < count);
                 format!(", as many as about {:.0} minutes allow", (seconds / 60.0).max(1.0))
@@ -90,7 +95,7 @@ impl<'a> Runner<'a> {
         let total = (items.len() * passes) as u64;
         let progress = Progress::new(bar, 0, total);
         let figure = subject.metric().into();
-        let runner = Self {
+        let mut runner = Self {
             subject,
             suite,
             predictions,
@@ -103,6 +108,7 @@ impl<'a> Runner<'a> {
             done: 0,
             total,
         };
+        runner.total += runner.passes_of_attacks();
         Ok((runner, drawn))
     }
 
@@ -119,10 +125,13 @@ impl<'a> Runner<'a> {
                 rows.push(self.transformed(&change, severity, &drawn)?);
             }
         }
+        let (attacks, warnings) = self.attacks(&drawn)?;
+        rows.extend(attacks);
         self.progress.finish();
         let about = self.subject.about().clone();
         let seconds = begin.elapsed().as_secs_f64();
-        Ok(Results::new(about, self.figure, self.suite, drawn, seconds, rows))
+        let results = Results::new(about, self.figure, self.suite, drawn, seconds, rows);
+        Ok(Results { warnings, ..results })
     }
 
     fn clean_row(&mut self, drawn: &str) -> Result<Row> {
@@ -151,7 +160,15 @@ impl<'a> Runner<'a> {
         let sample = Sample { values: &values, clusters: self.clusters.as_deref() };
         let score = sample.estimate(&self.figure);
         let (failed, unchanged) = (Vec::new(), Vec::new());
-        Ok(Row { slice, score, change: None, verdicts: self.clean.clone(), failed, unchanged })
+        Ok(Row {
+            slice,
+            score,
+            change: None,
+            verdicts: self.clean.clone(),
+            failed,
+            unchanged,
+            attack: None,
+        })
     }
 
     /// The value of every item by a score, and those that cannot be told.
@@ -230,7 +247,7 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_against(&outside.sample(self.clusters.is_some()), &self.figure);
         let verdicts = inside.verdicts.clone();
-        Row { slice, score, change, verdicts, failed, unchanged: Vec::new() }
+        Row { slice, score, change, verdicts, failed, unchanged: Vec::new(), attack: None }
     }
 
     fn transformed(
@@ -313,7 +330,7 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_from(&before, &self.figure);
         let verdicts = after.verdicts.clone();
-        Ok(Row { slice, score, change, verdicts, failed, unchanged })
+        Ok(Row { slice, score, change, verdicts, failed, unchanged, attack: None })
     }
 
     /// Samples in a second of a clean example.

@@ -28,7 +28,7 @@ enum Command {
     Report(report::Args),
     /// Say on which slices a second model differs from a first.
     Compare(compare::Args),
-    /// List what there is: transformations, scores, suites.
+    /// List what there is: transformations, attacks, scores, suites.
     List(list::Args),
     /// Print what a shell reads to complete command lines.
     Completions(Completions),

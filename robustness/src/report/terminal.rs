@@ -55,6 +55,9 @@ pub fn table(results: &Results) -> String {
             metric.show(mce.relative)
         );
     }
+    for warning in &results.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     text
 }
 
@@ -77,6 +80,7 @@ pub fn notes(row: &Row) -> String {
     if let Some(first) = row.failed.first() {
         notes.push(format!("{} failed: {}", row.failed.len(), first.reason));
     }
+    notes.extend(row.attack.as_ref().map(ToString::to_string));
     notes.join("; ")
 }
 
