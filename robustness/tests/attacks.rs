@@ -1,13 +1,18 @@
 //! Attacks on models whose best perturbation is known, and on a small trained network.
 
+use std::f64::consts::TAU;
+
 use anyhow::Result;
 use models::Network;
 use parity::seeded;
 use rand::Rng;
 use robustness::attack::{
-    ALL, Attack, Budget, Domain, Fgsm, Flips, HotFlip, Inputs, Loss, Model, Pgd, Signs, Square,
-    Victim, find,
+    ALL, Attack, Budget, Domain, Fgsm, Flips, HotFlip, Inputs, Loss, Model, Outcome, Pgd, Share,
+    Signs, Square, Victim, find, sanity,
 };
+use robustness::results::Row;
+use robustness::slice::{Idiom, Slice};
+use robustness::subject::Verdict;
 use s4_config::{Input, NetworkConfig, Output, Shape};
 use s4_core::layer::{Pass, mask};
 use s4_core::params::ParamStore;
@@ -50,7 +55,7 @@ impl Model for Linear {
         Ok(x.transpose(1, 2))
     }
 
-    fn from_embedded(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
+    fn logits(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
         let x = match lengths {
             Some(lengths) => mask::zero_padding(x, lengths),
             None => x.shallow_clone(),
@@ -64,7 +69,7 @@ impl Model for Linear {
 /// Examples that the model is right about: their labels are what it says.
 fn right(model: &dyn Model, x: Tensor, lengths: Option<&[i64]>) -> Inputs {
     let lengths = lengths.map(Tensor::from_slice);
-    let logits = tch::no_grad(|| model.from_embedded(&model.embed(&x).unwrap(), lengths.as_ref()));
+    let logits = tch::no_grad(|| model.logits(&model.embed(&x).unwrap(), lengths.as_ref()));
     let labels = logits.unwrap().argmax(1, false);
     let examples = (0..x.size()[0] as usize).map(|row| 10 + row).collect();
     Inputs { x, second: None, lengths, labels, examples }
@@ -313,7 +318,7 @@ impl Model for Trained {
         self.network.embed(&centred(x))
     }
 
-    fn from_embedded(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
+    fn logits(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
         let lengths = lengths.map(Tensor::shallow_clone);
         self.network.from_embedded(x, &Pass::eval().with_lengths(lengths))
     }
@@ -322,7 +327,7 @@ impl Model for Trained {
 /// Waves in noise, in [0, 1], and their frequencies' numbers.
 fn waves(count: i64, number: u64) -> (Tensor, Tensor) {
     let labels = (numbers(&[count], number) * 4.0).floor();
-    let phase = numbers(&[count, 1], number + 100) * 6.28;
+    let phase = numbers(&[count, 1], number + 100) * TAU;
     let time = Tensor::arange(48, CPU).unsqueeze(0);
     let wave = (time * (labels.unsqueeze(1) + 1.0) * 0.2 + phase).sin() * 0.15;
     let noise = (numbers(&[count, 48], number + 200) - 0.5) * 0.2;
@@ -387,10 +392,10 @@ fn stronger_attacks_find_more_in_a_trained_network() {
         mean_loss(&at("4/255", 100), attack("apgd-ce")),
     ];
     assert!(losses[1] > losses[0] && losses[2] > losses[1] - 1e-4, "{losses:?}");
-    for budget in ["4/255", "8/255", "16/255"] {
+    for budget in ["8/255", "16/255"] {
         let (fgsm, pgd) = (fooled(&at(budget, 1), &Fgsm), fooled(&at(budget, 20), &Pgd));
-        let ce = fooled(&at(budget, 100), attack("apgd-ce"));
-        let dlr = fooled(&at(budget, 100), attack("apgd-dlr"));
+        let ce = fooled(&at(budget, 60), attack("apgd-ce"));
+        let dlr = fooled(&at(budget, 60), attack("apgd-dlr"));
         let (square, chance) = (fooled(&at(budget, 200), &Square), fooled(&at(budget, 1), &Signs));
         let all = format!(
             "{budget} of {count}: fgsm {fgsm}, pgd {pgd}, apgd {ce} {dlr}, square {square}, chance {chance}"
@@ -399,4 +404,86 @@ fn stronger_attacks_find_more_in_a_trained_network() {
         assert!(square <= ce.max(dlr) + 1 && chance <= fgsm, "{all}");
     }
     assert_eq!(fooled(&at("64/255", 40), attack("apgd-ce")), count);
+}
+
+fn verdicts(right: &[bool]) -> Vec<Verdict> {
+    let of = |&right: &bool| Verdict {
+        value: f64::from(u8::from(right)),
+        label: Some(0),
+        predicted: Some(usize::from(!right)),
+        confidence: 1.0,
+    };
+    right.iter().map(of).collect()
+}
+
+#[test]
+fn success_is_counted_over_the_examples_that_were_right() {
+    let before = verdicts(&[true, true, false, true, false]);
+    let after = verdicts(&[false, true, false, false, true]);
+    let share = Share::misled(&before, &after);
+    assert_eq!((share.count, share.of), (2, 3));
+    assert!(share.interval.low < share.value() && share.value() < share.interval.high);
+    assert_eq!(Share::misled(&[], &[]).value(), 0.0);
+}
+
+/// A row of an attack on 100 examples, all right before, of which `fooled` are wrong.
+fn row(attack: &str, budget: &str, fooled: usize, zero_gradients: Option<usize>) -> Row {
+    let right: Vec<bool> = (0..100).map(|example| example >= fooled).collect();
+    let (before, after) = (verdicts(&[true; 100]), verdicts(&right));
+    let outcome = Outcome {
+        attack: attack.to_owned(),
+        budget: budget.parse().unwrap(),
+        steps: None,
+        success: Share::misled(&before, &after),
+        control: Share::misled(&before, &before),
+        zero_gradients,
+    };
+    let slice = Slice {
+        idiom: Idiom::Attack,
+        name: format!("{attack} {budget}"),
+        lineage: Vec::new(),
+        severity: None,
+        strength: None,
+        effect: None,
+        seed: 0,
+        members: (0..100).collect(),
+    };
+    Row {
+        slice,
+        score: None,
+        change: None,
+        verdicts: after,
+        failed: Vec::new(),
+        unchanged: Vec::new(),
+        attack: Some(outcome),
+    }
+}
+
+#[test]
+fn weak_attacks_are_warned_of() {
+    let of = |rows: &[Row]| sanity::of_rows(rows, Content::Picture).join("\n");
+    let sound = [
+        row("fgsm", "8/255", 40, Some(0)),
+        row("pgd", "8/255", 60, Some(0)),
+        row("pgd", "32/255", 100, Some(0)),
+        row("square", "8/255", 50, None),
+    ];
+    assert_eq!(of(&sound), "");
+    for (rows, words) in [
+        (vec![row("pgd", "8/255", 60, Some(3))], "of 3 of 100 examples are zero"),
+        (
+            vec![row("fgsm", "8/255", 60, None), row("fgsm", "4/255", 70, None)],
+            "less at 8/255 than at 4/255",
+        ),
+        (vec![row("apgd-ce", "32/255", 80, None)], "too weak"),
+        (vec![row("pgd", "8/255", 40, None), row("square", "8/255", 41, None)], "1.0 points more"),
+    ] {
+        let warnings = of(&rows);
+        assert!(warnings.contains(words) && warnings.lines().count() == 1, "{warnings}");
+    }
+    let outputs = Tensor::from_slice(&[0.2f32, 0.8]).view([1, 2]);
+    assert!(sanity::of_outputs(&outputs, &outputs)[0].contains("probabilities"));
+    let logits = &outputs * 3.0;
+    assert!(sanity::of_outputs(&logits, &logits).is_empty());
+    assert!(sanity::of_outputs(&logits, &(&logits + 1.0))[0].contains("random"));
 }

@@ -110,7 +110,10 @@ impl FromStr for Budget {
             Some(_) => bail!(unknown()),
             None => number(text)?,
         };
-        ensure!(level > 0.0 && level <= 1.0, "budget `{text}`; more than 0, up to 1 (or 255/255)");
+        ensure!(
+            level > 0.0 && level <= 1.0,
+            "budget `{text}`; more than 0, up to 1, or in levels of 255, as in \"8/255\""
+        );
         Ok(Self::Level(level))
     }
 }

@@ -81,7 +81,7 @@ impl Model for Attackable<'_> {
         }
     }
 
-    fn from_embedded(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
+    fn logits(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
         let lengths = lengths.map(Tensor::shallow_clone);
         self.classifier.model().model().from_embedded(x, &Pass::eval().with_lengths(lengths))
     }

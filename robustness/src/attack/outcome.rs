@@ -6,6 +6,7 @@ use report::interval::Interval;
 use serde::{Deserialize, Serialize};
 
 use super::Budget;
+use crate::subject::Verdict;
 
 /// What came of an attack on the examples that were right. A success is an example that is wrong now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,15 @@ impl Share {
     /// `count` of `of`.
     pub fn new(count: usize, of: usize) -> Self {
         Self { count, of, interval: Interval::wilson(count, of) }
+    }
+
+    /// Of the examples that were right before, those that are wrong after.
+    pub fn misled(before: &[Verdict], after: &[Verdict]) -> Self {
+        let right = before.iter().zip(after).filter(|(before, _)| before.value > 0.5);
+        let (count, of) = right.fold((0, 0), |(count, of), (_, after)| {
+            (count + usize::from(after.value < 0.5), of + 1)
+        });
+        Self::new(count, of)
     }
 
     /// The share; 0 of none.

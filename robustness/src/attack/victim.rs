@@ -22,7 +22,7 @@ pub trait Model {
     ///
     /// # Errors
     /// If the input does not fit the model.
-    fn from_embedded(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor>;
+    fn logits(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor>;
 }
 
 /// Labelled examples, in one batch.
@@ -153,7 +153,7 @@ impl Victim<'_> {
     pub(super) fn slope_of_tokens(&self, inputs: &Inputs, x: &Tensor, loss: Loss) -> Result<Slope> {
         interrupt::check()?;
         let embedded = self.model.embed(&joined(inputs, x))?.detach().set_requires_grad(true);
-        let logits = self.model.from_embedded(&embedded, inputs.lengths.as_ref())?;
+        let logits = self.model.logits(&embedded, inputs.lengths.as_ref())?;
         let slope = slope(&logits, inputs, &embedded, loss);
         Ok(Slope { gradient: slope.gradient.narrow(0, 0, x.size()[0]), ..slope })
     }
@@ -161,7 +161,7 @@ impl Victim<'_> {
     fn forward(&self, inputs: &Inputs, x: &Tensor) -> Result<Tensor> {
         interrupt::check()?;
         let embedded = self.model.embed(&joined(inputs, x))?;
-        self.model.from_embedded(&embedded, inputs.lengths.as_ref())
+        self.model.logits(&embedded, inputs.lengths.as_ref())
     }
 }
 

@@ -187,30 +187,29 @@ impl Runner<'_> {
             return Err(interrupted());
         }
         let (mut after, mut before, mut failed) = (Chosen::default(), Vec::new(), Vec::new());
-        let (mut success, mut control, mut flat, mut of) = (0, 0, None, 0);
+        let (mut clean_verdicts, mut controls, mut flat) = (Vec::new(), Vec::new(), None);
         for place in chosen {
             let (item, clean) = (&self.items[place], self.clean[place]);
-            let verdict = if clean.value > 0.5 {
+            let (verdict, control) = if clean.value > 0.5 {
                 let Some(tried) = known.get(&key(item, 1.0)) else {
                     let error = errors.remove(&item.index).unwrap_or_else(interrupted);
                     failed.push(Failure { example: item.index, reason: describe(&error) });
                     continue;
                 };
-                of += 1;
-                success += usize::from(tried.verdict.value < 0.5);
-                control += usize::from(tried.control.value < 0.5);
                 if let Some(is_flat) = tried.flat {
                     *flat.get_or_insert(0) += usize::from(is_flat);
                 }
-                tried.verdict
+                (tried.verdict, tried.control)
             } else {
-                clean
+                (clean, clean)
             };
             slice.members.push(item.index);
             after.verdicts.push(verdict);
             after.values.push(verdict.value);
             after.clusters.extend(self.clusters.as_ref().map(|them| them[place].clone()));
             before.push(clean.value);
+            clean_verdicts.push(clean);
+            controls.push(control);
         }
         let sample = after.sample(self.clusters.is_some());
         let score = sample.estimate(&self.figure);
@@ -219,8 +218,8 @@ impl Runner<'_> {
             attack: entry.name.clone(),
             budget,
             steps,
-            success: Share::new(success, of),
-            control: Share::new(control, of),
+            success: Share::misled(&clean_verdicts, &after.verdicts),
+            control: Share::misled(&clean_verdicts, &controls),
             zero_gradients: flat,
         });
         let verdicts = after.verdicts.clone();
@@ -279,7 +278,7 @@ fn outputs_twice(model: &Attackable<'_>, items: &[Item]) -> Result<Vec<String>> 
         };
         let logits = || {
             use crate::attack::Model;
-            model.from_embedded(&model.embed(&x)?, inputs.lengths.as_ref())
+            model.logits(&model.embed(&x)?, inputs.lengths.as_ref())
         };
         for warning in sanity::of_outputs(&logits()?, &logits()?) {
             if !warnings.contains(&warning) {
