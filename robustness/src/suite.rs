@@ -182,7 +182,7 @@ impl Preset {
             Self::Standard => &[
                 ("fgsm", &usual, None),
                 ("pgd", &three, None),
-                ("square", &two, Some(200)),
+                ("square", &two, Some(100)),
                 ("hotflip", &usual, None),
             ],
             Self::Full => &[

@@ -21,6 +21,8 @@ use crate::suite::{self, Suite};
 const POSITIONS: usize = 1 << 16;
 /// Examples that are drawn for attacks where time is short.
 const SIZES: [usize; 7] = [10, 20, 50, 100, 200, 500, 1000];
+/// Share of its passes that an attack takes, about: most examples fall before the last step.
+const TAKEN: f64 = 0.5;
 /// Examples whose outputs are looked at for what makes attacks meaningless.
 const LOOKED_AT: usize = 8;
 
@@ -45,7 +47,9 @@ impl Suite {
     pub(super) fn fit_attacks(&mut self, seconds: f64, each: f64) -> f64 {
         let cost = |attack: &suite::Attack| {
             let found = attack::ALL.iter().find(|it| it.name() == attack.name);
-            found.map_or(0, |found| passes(attack, *found) * attack.budgets.len()) as f64 * each
+            found.map_or(0, |found| passes(attack, *found) * attack.budgets.len()) as f64
+                * each
+                * TAKEN
         };
         let all: f64 = self.attack.iter().map(cost).sum();
         let most = (seconds / all.max(1e-9)) as usize;
