@@ -18,8 +18,9 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 //! [`subject`] is what is put to the test; [`slice`] what it is judged on; [`subpopulation`] parts of the
-//! data; [`transformations`] its changes; [`results`] what came out; [`report`](mod@report) how it is told.
+//! data; [`transformations`] its changes; [`attack`] what is found against it; [`results`] what came out; [`report`](mod@report) how it is told.
 
+pub mod attack;
 pub mod cli;
 pub mod compare;
 pub mod draw;

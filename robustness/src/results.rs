@@ -10,6 +10,7 @@ use report::interval::Interval;
 use report::{fisher, holm, mcnemar};
 use serde::{Deserialize, Serialize};
 
+use crate::attack::Outcome;
 use crate::probe::Probe;
 use crate::slice::{Idiom, Slice};
 use crate::subject::{About, Verdict};
@@ -41,6 +42,9 @@ pub struct Results {
     /// What a model of codes does after damage, and on its own.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub probes: Vec<Probe>,
+    /// What makes some of it doubtful.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
 }
 
 /// A metric, as it is kept.
@@ -71,6 +75,9 @@ pub struct Row {
     /// Examples in which there was nothing to change, which are no members.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unchanged: Vec<usize>,
+    /// What came of it, where the slice is an attack.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attack: Option<Outcome>,
 }
 
 /// A figure and how sure it is.
@@ -263,7 +270,8 @@ impl Results {
         for (change, p) in changes.zip(holm::adjust(&p)) {
             change.p_holm = p;
         }
-        Self { version: VERSION, about, metric, suite, drawn, seconds, rows, probes: Vec::new() }
+        let (probes, warnings) = (Vec::new(), Vec::new());
+        Self { version: VERSION, about, metric, suite, drawn, seconds, rows, probes, warnings }
     }
 
     /// The results in a file.
@@ -316,7 +324,7 @@ impl Results {
             let errors: Vec<f64> =
                 rows.filter_map(|row| row.score.map(|it| of.metric.error(it.value))).collect();
             let sum = errors.iter().sum::<f64>();
-            (!errors.is_empty()).then(|| (sum, sum - base * errors.len() as f64, errors.len()))
+            (!errors.is_empty()).then_some((sum, sum - base * errors.len() as f64, errors.len()))
         };
         let mut names: Vec<&str> = Vec::new();
         for row in &self.rows {

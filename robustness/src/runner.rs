@@ -1,5 +1,7 @@
 //! A suite, run on a model.
 
+mod attacked;
+
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -23,6 +25,8 @@ use crate::suite::{Suite, Transformation};
 
 /// Other examples that a transformation may mix in.
 const OTHERS: usize = 16;
+/// Share of the time that attacks may take.
+const ATTACKS: f64 = 0.5;
 /// Sizes that are drawn of data that is larger.
 const SIZES: [usize; 9] = [50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000];
 
@@ -64,7 +68,8 @@ impl<'a> Runner<'a> {
         let why = match (suite.examples, seconds) {
             (None, Some(seconds)) => {
                 let each = seconds_of_one(subject)?;
-                let most = (seconds / each / passes as f64) as usize;
+                let attacks = suite.fit_attacks(seconds * ATTACKS, each);
+                let most = ((seconds - attacks) / each / passes as f64).max(0.0) as usize;
                 let size = SIZES.iter().rev().find(|&&size| size <= most).copied();
                 suite.examples = Some(size.unwrap_or(SIZES[0])).filter(|&size| size < count);
                 format!(", as many as about {:.0} minutes allow", (seconds / 60.0).max(1.0))
@@ -94,7 +99,7 @@ impl<'a> Runner<'a> {
         let total = (items.len() * passes) as u64;
         let progress = Progress::new(bar, 0, total);
         let figure = subject.metric().into();
-        let runner = Self {
+        let mut runner = Self {
             subject,
             suite,
             predictions,
@@ -107,6 +112,7 @@ impl<'a> Runner<'a> {
             done: 0,
             total,
         };
+        runner.total += runner.passes_of_attacks();
         Ok((runner, drawn))
     }
 
@@ -123,6 +129,8 @@ impl<'a> Runner<'a> {
                 rows.push(self.transformed(&change, severity, &drawn)?);
             }
         }
+        let (attacks, warnings) = self.attacks(&drawn)?;
+        rows.extend(attacks);
         for folder in self.suite.evaluation_sets.clone() {
             let set = EvaluationSet::open(&folder, self.subject.about(), &self.items[0])?;
             self.total += set.members.len() as u64;
@@ -139,7 +147,7 @@ impl<'a> Runner<'a> {
         let about = self.subject.about().clone();
         let seconds = begin.elapsed().as_secs_f64();
         let results = Results::new(about, self.figure, self.suite, drawn, seconds, rows);
-        Ok(Results { probes, ..results })
+        Ok(Results { probes, warnings, ..results })
     }
 
     fn clean_row(&mut self, drawn: &str) -> Result<Row> {
@@ -168,7 +176,15 @@ impl<'a> Runner<'a> {
         let sample = Sample { values: &values, clusters: self.clusters.as_deref() };
         let score = sample.estimate(&self.figure);
         let (failed, unchanged) = (Vec::new(), Vec::new());
-        Ok(Row { slice, score, change: None, verdicts: self.clean.clone(), failed, unchanged })
+        Ok(Row {
+            slice,
+            score,
+            change: None,
+            verdicts: self.clean.clone(),
+            failed,
+            unchanged,
+            attack: None,
+        })
     }
 
     /// The value of every item by a score, and those that cannot be told.
@@ -247,7 +263,7 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_against(&outside.sample(self.clusters.is_some()), &self.figure);
         let verdicts = inside.verdicts.clone();
-        Row { slice, score, change, verdicts, failed, unchanged: Vec::new() }
+        Row { slice, score, change, verdicts, failed, unchanged: Vec::new(), attack: None }
     }
 
     /// All examples, changed, in their order.
@@ -337,7 +353,15 @@ impl<'a> Runner<'a> {
         }
         let values: Vec<f64> = verdicts.iter().map(|verdict| verdict.value).collect();
         let score = Sample { values: &values, clusters: None }.estimate(&self.figure);
-        Ok(Row { slice, score, change: None, verdicts, failed, unchanged: Vec::new() })
+        Ok(Row {
+            slice,
+            score,
+            change: None,
+            verdicts,
+            failed,
+            unchanged: Vec::new(),
+            attack: None,
+        })
     }
 
     fn transformed(
@@ -402,7 +426,7 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_from(&before, &self.figure);
         let verdicts = after.verdicts.clone();
-        Ok(Row { slice, score, change, verdicts, failed, unchanged })
+        Ok(Row { slice, score, change, verdicts, failed, unchanged, attack: None })
     }
 
     /// Samples in a second of a clean example.

@@ -69,6 +69,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     suite.examples = Some(args.examples);
     suite.subpopulation.clear();
     suite.transformation.clear();
+    suite.attack.clear();
     if let Some(name) = &args.transformation {
         let severities = vec![severity];
         suite.transformation.push(Transformation { name: name.clone(), severities, rate: false });

@@ -8,6 +8,7 @@ use program::output::say_all;
 use transformations::Severity;
 use transformations::content::Kind;
 
+use crate::attack::{self, Budget};
 use crate::subpopulation;
 use crate::suite::Preset;
 
@@ -42,6 +43,15 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             let strength = if mild == strong { mild } else { format!("{mild} to {strong}") };
             text +=
                 &format!("    {:<22} {:<12} {}; {strength}\n", it.name(), it.effect(), it.about());
+        }
+        let budgets: Vec<String> = Budget::usual(kind).iter().map(ToString::to_string).collect();
+        let mut attacks = attack::of_kind(kind).peekable();
+        if attacks.peek().is_some() {
+            text += &format!("  attacks, with budgets such as {}\n", budgets.join(", "));
+        }
+        for it in attacks {
+            let steps = it.steps().map(|steps| format!("; {steps} steps"));
+            text += &format!("    {:<22} {}{}\n", it.name(), it.about(), steps.unwrap_or_default());
         }
         text += "  scores, for subpopulations\n";
         for score in subpopulation::of_kind(kind) {

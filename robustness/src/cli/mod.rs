@@ -31,7 +31,7 @@ enum Command {
     Compare(compare::Args),
     /// Keep examples, changed or not, as an evaluation set.
     Freeze(freeze::Args),
-    /// List what there is: transformations, scores, suites.
+    /// List what there is: transformations, attacks, scores, suites.
     List(list::Args),
     /// Print what a shell reads to complete command lines.
     Completions(Completions),

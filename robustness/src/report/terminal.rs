@@ -65,6 +65,9 @@ pub fn table(results: &Results) -> String {
             "{name} ({strength}): {value:.3} [{low:.3}, {high:.3}] {figure}, of {count}{note}"
         );
     }
+    for warning in &results.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     text
 }
 
@@ -87,6 +90,7 @@ pub fn notes(row: &Row) -> String {
     if let Some(first) = row.failed.first() {
         notes.push(format!("{} failed: {}", row.failed.len(), first.reason));
     }
+    notes.extend(row.attack.as_ref().map(ToString::to_string));
     notes.join("; ")
 }
 

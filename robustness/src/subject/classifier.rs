@@ -9,6 +9,7 @@ use datasets::shape::Target;
 use datasets::split::Split;
 use lra_bench::experiment::Experiment;
 use lra_bench::objective::Supervised;
+use s4_config::Input;
 use tch::{Device, Kind as Float, Tensor};
 use training::objective::{Objective, Phase};
 use training::run::Run;
@@ -22,6 +23,7 @@ pub struct Classifier {
     about: About,
     model: Supervised,
     target: Target,
+    input: Input,
     test: Split,
     codec: Codec,
     batch_size: usize,
@@ -52,7 +54,8 @@ impl Classifier {
         };
         let batch_size = run.experiment.train.eval_batch_size().max(1);
         let target = splits.shape.target;
-        Ok(Self { about, model, target, test: splits.test, codec, batch_size })
+        let input = splits.shape.input;
+        Ok(Self { about, model, target, input, test: splits.test, codec, batch_size })
     }
 
     /// Example `index` as the model gets it.
@@ -86,6 +89,19 @@ impl Classifier {
     /// What the shorter sequences of a batch are filled up with.
     pub fn padding(&self) -> Option<f32> {
         self.test.padding()
+    }
+
+    /// Number of different tokens, where inputs are those.
+    pub fn vocabulary(&self) -> Option<i64> {
+        match self.input {
+            Input::Tokens { vocabulary } => Some(vocabulary),
+            Input::Values { .. } => None,
+        }
+    }
+
+    /// What its outputs for one example with this label come to.
+    pub fn verdict(&self, outputs: &[f64], label: &Label) -> Verdict {
+        verdict(outputs, label, &self.target)
     }
 
     fn outputs(&self, examples: &[Example], rate: f64) -> Result<Vec<Vec<f64>>> {

@@ -1,5 +1,6 @@
 //! From a model's input to what it is to people, and back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,6 +17,17 @@ use super::{Content, Expression, Kind, Picture, Series, Sound};
 pub struct Codec {
     form: Form,
     kind: Kind,
+}
+
+/// How values of a model's input are values to people: input · std + mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Units {
+    /// Mean of each feature.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each feature.
+    pub std: Vec<f64>,
+    /// What values can be to people.
+    pub range: Range<f64>,
 }
 
 enum Form {
@@ -55,6 +67,29 @@ impl Codec {
     /// What all examples are.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What the values of these sequences, which are no tokens, are to people: pixels in [0, 1], samples in
+    /// [-1, 1]; series as they are. Bytes are value / 255 to the model.
+    pub fn units(&self, of: &Sequences) -> Units {
+        let features = match of {
+            Sequences::Values { features, .. } => *features,
+            Sequences::Bytes(_) | Sequences::Tokens(_) => 1,
+        };
+        let plain = |range| Units { mean: vec![0.0; features], std: vec![1.0; features], range };
+        match &self.form {
+            Form::Pictures { moments, .. } if !moments.is_empty() => Units {
+                mean: moments.iter().map(|it| it.mean).collect(),
+                std: moments.iter().map(|it| it.std).collect(),
+                range: 0.0..1.0,
+            },
+            Form::Sound { scale, .. } => {
+                let (zero, one) = (f64::from(scale.undo(0.0)), f64::from(scale.undo(1.0)));
+                Units { mean: vec![zero], std: vec![one - zero], range: -1.0..1.0 }
+            }
+            _ if matches!(of, Sequences::Bytes(_)) => plain(0.0..1.0),
+            _ => plain(f64::NEG_INFINITY..f64::INFINITY),
+        }
     }
 
     /// The example as it is to people; of a pair, the first of the two.

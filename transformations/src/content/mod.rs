@@ -6,7 +6,7 @@ mod picture;
 mod series;
 mod sound;
 
-pub use codec::Codec;
+pub use codec::{Codec, Units};
 use derive_more::{Display, From};
 pub use expression::Expression;
 pub use picture::Picture;
