@@ -20,7 +20,9 @@ mod search;
 mod square;
 mod victim;
 
-use anyhow::{Result, anyhow};
+use std::sync::{PoisonError, RwLock};
+
+use anyhow::{Result, anyhow, ensure};
 use tch::Tensor;
 use transformations::content::Kind;
 
@@ -94,9 +96,26 @@ const VALUES: &[Kind] = &[Kind::Picture, Kind::Path, Kind::Sound, Kind::Series];
 pub const ALL: &[&dyn Attack] =
     &[&Fgsm, &Pgd, &Apgd(Loss::CrossEntropy), &Apgd(Loss::Dlr), &Square, &HotFlip];
 
+/// Those of other crates.
+static OTHERS: RwLock<Vec<&'static dyn Attack>> = RwLock::new(Vec::new());
+
+/// Adds an attack of another crate; from then on it is found by its name.
+///
+/// # Errors
+/// If there is one of that name.
+pub fn register(attack: &'static dyn Attack) -> Result<()> {
+    let name = attack.name();
+    let is_new = Kind::ALL.into_iter().all(|kind| of_kind(kind).all(|other| other.name() != name));
+    ensure!(is_new, "there is an attack `{name}` already");
+    OTHERS.write().unwrap_or_else(PoisonError::into_inner).push(attack);
+    Ok(())
+}
+
 /// Those of `kind`.
 pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static dyn Attack> {
-    ALL.iter().copied().filter(move |attack| attack.kinds().contains(&kind))
+    let others = OTHERS.read().unwrap_or_else(PoisonError::into_inner);
+    let all: Vec<&'static dyn Attack> = ALL.iter().chain(&*others).copied().collect();
+    all.into_iter().filter(move |attack| attack.kinds().contains(&kind))
 }
 
 /// The attack called `name`, of `kind`.
