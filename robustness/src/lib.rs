@@ -24,6 +24,7 @@ pub mod cli;
 pub mod compare;
 pub mod draw;
 pub mod fingerprint;
+pub mod flip;
 pub mod metadata;
 pub mod predictions;
 pub mod report;

@@ -1,15 +1,19 @@
 //! What came out: one JSON, of which every report is made.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use datasets::metric::{Better, Metric, Unit};
+use program::files;
 use report::bootstrap::{Bootstrap, Units};
+use report::cell::Judgement;
 use report::interval::Interval;
 use report::{fisher, holm, mcnemar};
 use serde::{Deserialize, Serialize};
 
+use crate::compare::LEVEL;
+use crate::flip::{Flip, Side};
 use crate::slice::{Idiom, Slice};
 use crate::subject::{About, Verdict};
 use crate::suite::Suite;
@@ -37,6 +41,9 @@ pub struct Results {
     pub seconds: f64,
     /// A row a slice; the first is the clean one.
     pub rows: Vec<Row>,
+    /// Where they were read from.
+    #[serde(skip)]
+    pub folder: PathBuf,
 }
 
 /// A metric, as it is kept.
@@ -67,6 +74,9 @@ pub struct Row {
     /// Examples in which there was nothing to change, which are no members.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unchanged: Vec<usize>,
+    /// Some of the members that the change made wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub flips: Vec<Flip>,
 }
 
 /// A figure and how sure it is.
@@ -223,6 +233,15 @@ fn two_sided(replicates: &[f64]) -> f64 {
     (2.0 * share(&|x| x <= 0.0).min(share(&|x| x >= 0.0))).min(1.0)
 }
 
+impl Change {
+    /// What it means, if it is significant.
+    pub fn judgement(&self, figure: &Figure) -> Option<Judgement> {
+        let value = self.estimate.value;
+        (self.p_holm < LEVEL && value != 0.0)
+            .then(|| if figure.is_worse(value) { Judgement::Worse } else { Judgement::Better })
+    }
+}
+
 impl Row {
     /// The verdicts' values.
     pub fn values(&self) -> Vec<f64> {
@@ -259,7 +278,8 @@ impl Results {
         for (change, p) in changes.zip(holm::adjust(&p)) {
             change.p_holm = p;
         }
-        Self { version: VERSION, about, metric, suite, drawn, seconds, rows }
+        let folder = PathBuf::new();
+        Self { version: VERSION, about, metric, suite, drawn, seconds, rows, folder }
     }
 
     /// The results in a file.
@@ -269,8 +289,8 @@ impl Results {
     pub fn read(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let path = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
-        let bytes = fs::read(&path).map_err(program::files::cannot("read", &path))?;
-        let results: Self = serde_json::from_slice(&bytes)
+        let bytes = fs::read(&path).map_err(files::cannot("read", &path))?;
+        let mut results: Self = serde_json::from_slice(&bytes)
             .with_context(|| format!("{} holds no results of `robustness run`", name()))?;
         ensure!(
             results.version == VERSION,
@@ -278,7 +298,26 @@ impl Results {
             name(),
             results.version
         );
+        results.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(results)
+    }
+
+    /// Writes them to `folder`, with the examples that flipped beside them, in place of those that are
+    /// there.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let sides = |results: &Self| -> Vec<Side> {
+            let flips = results.rows.iter().flat_map(|row| row.flips.clone());
+            flips.flat_map(|flip| [flip.before, flip.after]).collect()
+        };
+        if let Ok(old) = Self::read(folder) {
+            // One that stays is clutter, no error.
+            sides(&old).iter().for_each(|side| drop(fs::remove_file(folder.join(&side.file))));
+        }
+        sides(self).iter().try_for_each(|side| side.write(folder))?;
+        files::write(&folder.join(FILE), &serde_json::to_vec(self)?)
     }
 
     /// The clean row.

@@ -12,6 +12,7 @@ use transformations::content::Content;
 use transformations::{Severity, Unchanged, seed};
 
 use crate::draw;
+use crate::flip;
 use crate::metadata::Metadata;
 use crate::predictions::{Predictions, key};
 use crate::results::{Failure, Figure, Results, Row, Sample};
@@ -151,7 +152,15 @@ impl<'a> Runner<'a> {
         let sample = Sample { values: &values, clusters: self.clusters.as_deref() };
         let score = sample.estimate(&self.figure);
         let (failed, unchanged) = (Vec::new(), Vec::new());
-        Ok(Row { slice, score, change: None, verdicts: self.clean.clone(), failed, unchanged })
+        Ok(Row {
+            slice,
+            score,
+            change: None,
+            verdicts: self.clean.clone(),
+            failed,
+            unchanged,
+            flips: Vec::new(),
+        })
     }
 
     /// The value of every item by a score, and those that cannot be told.
@@ -230,7 +239,7 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_against(&outside.sample(self.clusters.is_some()), &self.figure);
         let verdicts = inside.verdicts.clone();
-        Row { slice, score, change, verdicts, failed, unchanged: Vec::new() }
+        Row { slice, score, change, verdicts, failed, unchanged: Vec::new(), flips: Vec::new() }
     }
 
     fn transformed(
@@ -294,10 +303,11 @@ impl<'a> Runner<'a> {
         self.done += (self.items.len() - ready.len()) as u64;
         let (numbers, items): (Vec<usize>, Vec<Item>) = ready.into_iter().unzip();
         let judged = self.judge(&slice.identifier(), &items, told)?;
-        let (mut after, mut before) = (Chosen::default(), Vec::new());
+        let (mut after, mut before, mut pairs) = (Chosen::default(), Vec::new(), Vec::new());
         for ((number, item), verdict) in numbers.into_iter().zip(&items).zip(judged) {
             match verdict {
                 Ok(verdict) => {
+                    pairs.push(([&self.items[number], item], [self.clean[number], verdict]));
                     slice.members.push(item.index);
                     after.verdicts.push(verdict);
                     after.values.push(verdict.value);
@@ -313,7 +323,11 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_from(&before, &self.figure);
         let verdicts = after.verdicts.clone();
-        Ok(Row { slice, score, change, verdicts, failed, unchanged })
+        let pairs = pairs
+            .iter()
+            .map(|(items, verdicts)| [(items[0], &verdicts[0]), (items[1], &verdicts[1])]);
+        let flips = flip::first(&slice.identifier(), pairs);
+        Ok(Row { slice, score, change, verdicts, failed, unchanged, flips })
     }
 
     /// Samples in a second of a clean example.
