@@ -39,6 +39,11 @@ impl From<String> for Cell {
 }
 
 impl Cell {
+    /// Whether it stands to the right.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self, Self::Number(_) | Self::Difference(..) | Self::Heat(..))
+    }
+
     pub(crate) fn to_html(&self) -> String {
         let number =
             |class: &str, text: &str| format!("<td class=\"{class}\">{}</td>", escaped(text));

@@ -81,6 +81,18 @@ impl Chart {
         x.is_finite() && y.is_finite() && (y > 0.0 || !self.log)
     }
 
+    /// How many numbers the horizontal axis has at most: a few whole ones have one each.
+    fn x_labels(&self) -> usize {
+        const MOST: usize = 11;
+        let places = || self.series.iter().flat_map(|it| &it.points).map(|point| point.0);
+        match range(places()) {
+            Some((low, high)) if places().all(|x| x.fract() == 0.0) && high - low < MOST as f64 => {
+                (high - low) as usize + 1
+            }
+            _ => MOST,
+        }
+    }
+
     fn draw<Y>(&self, x: Range<f64>, y: Y) -> Result<String>
     where
         Y: AsRangedCoord<Value = f64>,
@@ -101,6 +113,8 @@ impl Chart {
             .configure_mesh()
             .light_line_style(WHITE)
             .label_style(("sans-serif", text))
+            .x_labels(self.x_labels())
+            .x_label_formatter(&|x| ((x * 1e6).round() / 1e6).to_string())
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .draw()?;
@@ -122,12 +136,14 @@ impl Chart {
                 }
             }
         }
-        chart
-            .configure_series_labels()
-            .label_font(("sans-serif", text))
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK)
-            .draw()?;
+        if self.series.iter().any(|series| !series.name.is_empty()) {
+            chart
+                .configure_series_labels()
+                .label_font(("sans-serif", text))
+                .background_style(WHITE.mix(0.8))
+                .border_style(BLACK)
+                .draw()?;
+        }
         area.present()?;
         drop((chart, area));
         Ok(svg)

@@ -31,8 +31,17 @@ pub enum Part {
     Pairs(Vec<Pair>),
     /// Text that is shown as it is.
     Code(String),
-    /// Details that are folded up: a summary, and what is behind it.
-    Details(String, Vec<Part>),
+    /// Details: a summary, and what is behind it.
+    Details(String, Fold, Vec<Part>),
+}
+
+/// Whether details are seen at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// They are.
+    Open,
+    /// They are folded up.
+    Closed,
 }
 
 /// Something before and after a change.
@@ -103,8 +112,12 @@ impl Part {
             Self::Heading(text) => format!("<h2>{}</h2>\n", escaped(text)),
             Self::Text(text) => format!("<p>{}</p>\n", escaped(text)),
             Self::Table(names, rows) => {
-                let head: String =
-                    names.iter().map(|name| format!("<th>{}</th>", escaped(name))).collect();
+                let head = names.iter().enumerate().map(|(place, name)| {
+                    let is_number = |row: &Vec<Cell>| row.get(place).is_some_and(Cell::is_number);
+                    let class = if rows.iter().any(is_number) { " class=\"number\"" } else { "" };
+                    format!("<th{class}>{}</th>", escaped(name))
+                });
+                let head: String = head.collect();
                 let row = |cells: &Vec<Cell>| {
                     format!("<tr>{}</tr>\n", cells.iter().map(Cell::to_html).collect::<String>())
                 };
@@ -125,8 +138,9 @@ impl Part {
                 format!("<div class=\"pairs\">\n{pairs}</div>\n")
             }
             Self::Code(text) => format!("<pre>{}</pre>\n", escaped(text)),
-            Self::Details(summary, parts) => format!(
-                "<details><summary>{}</summary>\n{}</details>\n",
+            Self::Details(summary, fold, parts) => format!(
+                "<details{}><summary>{}</summary>\n{}</details>\n",
+                if *fold == Fold::Open { " open" } else { "" },
                 escaped(summary),
                 parts.iter().map(Self::to_html).collect::<String>()
             ),
@@ -207,7 +221,7 @@ mod tests {
         let clip = Clip { title, note, wav, png, ..Clip::default() };
         page.add(Part::Clips(vec![clip]));
         let code = Part::Code("a = \"b\"".into());
-        page.add(Part::Details("settings".into(), vec![code]));
+        page.add(Part::Details("settings".into(), Fold::Closed, vec![code]));
         let text = ["2 ", "<"].map(|text| Span { text: text.into(), marked: text == "<" });
         let after = Clip { text: text.to_vec(), ..Clip::default() };
         page.add(Part::Pairs(vec![Pair { title: "7".into(), before: Clip::default(), after }]));

@@ -177,7 +177,7 @@ fn several_models_stand_side_by_side() {
 fn names_of_runs_differ() {
     let all = [results("runs/a", true, "b"), results("runs/a", true, "b")];
     assert_eq!(names(&all), ["1 runs/a", "2 runs/a"]);
-    assert_eq!(names(&all[..1]), ["a"]);
+    assert_eq!(names(&all[..1]), ["runs/a"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use report::cell;
 use report::interval::Interval;
-use report::page::{Page, Part};
+use report::page::{Fold, Page, Part};
 
 use super::table::{Cell, Table, What};
 use super::{Report, curves, examples, names};
@@ -100,15 +100,18 @@ fn classes(results: &Results) -> Vec<Part> {
         });
         vec![Part::Table(headings.collect(), rows.collect())]
     };
+    let (says, right) = ("What the model says, as shares of each slice", "What is right, likewise");
     vec![
-        Part::Details("What the model says, as shares of each slice".to_owned(), table(|it| &it.1)),
-        Part::Details("What is right, as shares of each slice".to_owned(), table(|it| &it.0)),
+        Part::Details(says.to_owned(), Fold::Open, table(|it| &it.1)),
+        Part::Details(right.to_owned(), Fold::Closed, table(|it| &it.0)),
     ]
 }
 
+/// The first kind of change open, the others to be opened.
 fn flips(results: &Results) -> Vec<Part> {
-    let flipped = examples::flipped(results).into_iter();
-    flipped.map(|it| Part::Details(it.slice, vec![Part::Pairs(it.pairs)])).collect()
+    let folds = [Fold::Open].into_iter().chain(std::iter::repeat(Fold::Closed));
+    let each = examples::flipped(results).into_iter().zip(folds);
+    each.map(|(it, fold)| Part::Details(it.slice, fold, vec![Part::Pairs(it.pairs)])).collect()
 }
 
 /// What could not be changed or judged.
@@ -128,5 +131,5 @@ fn left_out(results: &Results) -> Vec<Part> {
     }
     let headings = ["slice", "example", "reason"].map(str::to_owned).to_vec();
     let summary = format!("{} examples failed", rows.len());
-    vec![Part::Details(summary, vec![Part::Table(headings, rows)])]
+    vec![Part::Details(summary, Fold::Closed, vec![Part::Table(headings, rows)])]
 }

@@ -69,24 +69,24 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A name for each, as short as it can be: the end of the run's path, and where that is the same, the
-/// suite or a number.
+/// A name for each, the end of its run's path, and where that is the same, the step, the suite or a
+/// number.
 pub fn names(results: &[Results]) -> Vec<String> {
     let tail = |path: &Path, count: usize| {
         let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
         parts[parts.len().saturating_sub(count)..].join("/")
     };
     let named = |results: &Results, form: usize| match form {
-        0 | 1 => tail(&results.about.run, form + 1),
-        2 => format!("{} step {}", tail(&results.about.run, 2), results.about.step),
+        0 => tail(&results.about.run, 2),
+        1 => format!("{} step {}", tail(&results.about.run, 2), results.about.step),
         _ => format!("{} {}", tail(&results.about.run, 2), results.suite.name),
     };
     let unique =
         |names: &[String]| names.iter().enumerate().all(|(i, name)| !names[i + 1..].contains(name));
     let each = |form| results.iter().map(|it| named(it, form)).collect::<Vec<_>>();
-    let found = (0..4).map(each).find(|names| unique(names));
+    let found = (0..3).map(each).find(|names| unique(names));
     found.unwrap_or_else(|| {
-        let each = each(1).into_iter().enumerate();
+        let each = each(0).into_iter().enumerate();
         each.map(|(number, name)| format!("{} {name}", number + 1)).collect()
     })
 }

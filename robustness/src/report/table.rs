@@ -185,9 +185,9 @@ impl<'a> Table<'a> {
 }
 
 impl What {
-    /// Whether cells are numbers, which stand to the right.
+    /// Whether cells are numbers alone, which stand to the right.
     pub fn is_number(self) -> bool {
-        !matches!(self, Self::Slice | Self::Notes)
+        !matches!(self, Self::Slice | Self::P | Self::Notes)
     }
 }
 
@@ -203,7 +203,7 @@ impl Cell<'_> {
             Self::Score(it) => it.map_or_else(String::new, |it| score(figure, &it)),
             Self::Mean(value) => figure.show(*value),
             Self::Change(it) => it.map_or_else(String::new, |it| change(figure, &it)),
-            Self::P(it) => it.map_or_else(String::new, |it| format!("{:.3}", it.p_holm)),
+            Self::P(it) => it.map_or_else(String::new, |it| p(figure, &it)),
             Self::Notes(row) => row.map_or_else(String::new, notes),
         }
     }
@@ -226,16 +226,22 @@ pub fn score(figure: &Figure, score: &Estimate) -> String {
     format!("{value} [{low}, {high}]")
 }
 
-/// A difference with its interval, and what it means if it is significant.
+/// A difference with its interval.
 fn change(figure: &Figure, change: &Change) -> String {
     let Estimate { value, interval } = change.estimate;
     let [value, low, high] = [value, interval.low, interval.high].map(|it| figure.show_change(it));
-    let mark = match change.judgement(figure) {
-        Some(Judgement::Worse) => " worse",
-        Some(Judgement::Better) => " better",
-        None => "",
-    };
-    format!("{value} [{low}, {high}]{mark}")
+    format!("{value} [{low}, {high}]")
+}
+
+/// The probability of a difference by chance, and what it means if it is significant.
+fn p(figure: &Figure, change: &Change) -> String {
+    let p = change.p_holm;
+    let p = if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") };
+    match change.judgement(figure) {
+        Some(Judgement::Worse) => p + " worse",
+        Some(Judgement::Better) => p + " better",
+        None => p,
+    }
 }
 
 /// What is to be said of a row beside its figures.

@@ -14,7 +14,7 @@ use program::names::shown;
 use program::output::{note, say};
 use report::bars::{Bar, Bars};
 use report::cell::Cell;
-use report::page::{Clip, Page, Part};
+use report::page::{Clip, Fold, Page, Part};
 use report::picture::{png, waveform};
 use serde_json::Value;
 use training::run_dir;
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         if let Some(run) = run {
             let file = run_dir::config_file(&run);
             let text = std::fs::read_to_string(&file).map_err(files::cannot("read", &file))?;
-            page.add(Part::Details("Settings".to_owned(), vec![Part::Code(text)]));
+            page.add(Part::Details("Settings".to_owned(), Fold::Closed, vec![Part::Code(text)]));
         }
     }
     tell_skipped(&skipped, "");
