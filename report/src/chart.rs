@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use anyhow::Result;
+use plotters::chart::SeriesLabelPosition::{LowerLeft, MiddleRight};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
@@ -139,6 +140,7 @@ impl Chart {
         if self.series.iter().any(|series| !series.name.is_empty()) {
             chart
                 .configure_series_labels()
+                .position(if self.small { LowerLeft } else { MiddleRight })
                 .label_font(("sans-serif", text))
                 .background_style(WHITE.mix(0.8))
                 .border_style(BLACK)

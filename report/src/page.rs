@@ -19,6 +19,8 @@ pub enum Part {
     Heading(String),
     /// A paragraph.
     Text(String),
+    /// Things one below the other.
+    List(Vec<String>),
     /// A row of names, and rows below it.
     Table(Vec<String>, Vec<Vec<Cell>>),
     /// A figure, by its SVG document.
@@ -111,6 +113,10 @@ impl Part {
         match self {
             Self::Heading(text) => format!("<h2>{}</h2>\n", escaped(text)),
             Self::Text(text) => format!("<p>{}</p>\n", escaped(text)),
+            Self::List(items) => {
+                let items = items.iter().map(|item| format!("<li>{}</li>\n", escaped(item)));
+                format!("<ul>\n{}</ul>\n", items.collect::<String>())
+            }
             Self::Table(names, rows) => {
                 let head = names.iter().enumerate().map(|(place, name)| {
                     let is_number = |row: &Vec<Cell>| row.get(place).is_some_and(Cell::is_number);
@@ -215,6 +221,7 @@ mod tests {
     fn everything_is_in_the_file_and_text_stays_text() {
         let mut page = Page::new("a < b");
         page.add(Part::Heading("Scores & such".into()));
+        page.add(Part::List(vec!["1 < 2".into()]));
         page.add(Part::Table(vec!["FID".into()], vec![vec![Cell::Text("<script>".into())]]));
         let (title, note) = ("\"x\".wav".to_owned(), "seed 0".to_owned());
         let (wav, png) = (Some(b"RIFF".to_vec()), Some(b"PNG".to_vec()));
@@ -229,6 +236,7 @@ mod tests {
         for expected in [
             "<title>a &lt; b</title>",
             "<h2>Scores &amp; such</h2>",
+            "<li>1 &lt; 2</li>",
             "<td>&lt;script&gt;</td>",
             "src=\"data:audio/wav;base64,UklGRg==\"",
             "alt=\"picture of &quot;x&quot;.wav\"",

@@ -156,6 +156,7 @@ fn several_models_stand_side_by_side() {
     let all = [results("runs/x/a", true, "shift"), results("runs/y/a", true, "padding")];
     assert_eq!(names(&all), ["x/a", "y/a"]);
     let report = Report::new(&all).unwrap();
+    assert!(report.table.rows.iter().all(|row| row.len() == report.table.columns.len()));
     let only = "transformation/padding/5".to_owned();
     let slices: Vec<String> = identifiers(&all[0]).into_iter().chain([only]).collect();
     every_slice_is_in_order(&report, &all, &slices);

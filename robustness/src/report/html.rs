@@ -15,8 +15,8 @@ use crate::results::Results;
 /// If a chart cannot be laid out.
 pub fn page(report: &Report<'_>, results: &[Results]) -> Result<String> {
     let mut page = Page::new(&report.title);
-    for line in report.about.iter().chain(&report.findings) {
-        page.add(Part::Text(line.clone()));
+    for lines in [&report.about, &report.findings].into_iter().filter(|it| !it.is_empty()) {
+        page.add(Part::List(lines.clone()));
     }
     page.add(Part::Heading("Slices".to_owned()));
     page.add(slices(&report.table));
@@ -44,10 +44,10 @@ pub fn page(report: &Report<'_>, results: &[Results]) -> Result<String> {
     Ok(page.to_html())
 }
 
-/// The table, with a bar beside each figure that has an interval.
+/// The table, with bars beside the figures of one model.
 fn slices(table: &Table<'_>) -> Part {
     let scale = table.scale();
-    let has_bar = |what: What| what == What::Score && scale > 0.0;
+    let has_bar = |what: What| what == What::Score && table.has_bars();
     let headings = table.columns.iter().zip(table.headings()).flat_map(|(column, heading)| {
         [Some(heading), has_bar(column.what).then(String::new)].into_iter().flatten()
     });

@@ -115,8 +115,9 @@ fn findings(results: &Results, reference: Option<&Results>) -> Vec<String> {
     }
     if let Some(mce) = results.mce(None) {
         lines.push(format!(
-            "mean error over {} transformations: {}, {} of it beyond the clean error",
+            "mean error over {} transformation{}: {}, {} of it beyond the clean error",
             mce.transformations,
+            if mce.transformations == 1 { "" } else { "s" },
             metric.show(mce.mce),
             metric.show(mce.relative)
         ));

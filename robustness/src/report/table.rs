@@ -65,6 +65,7 @@ pub enum Cell<'a> {
     Notes(Option<&'a Row>),
 }
 
+/// What there is of a model.
 const OF_MODEL: [What; 5] = [What::Count, What::Score, What::Change, What::P, What::Notes];
 
 impl<'a> Table<'a> {
@@ -80,17 +81,20 @@ impl<'a> Table<'a> {
         Self { figure: &results.metric, columns, rows }
     }
 
-    /// All slices of all results, in the order of the first that has them. Changes of the first are its
-    /// own; those of the others are `comparisons` with the first.
+    /// All slices of all results, in the order of the first that has them. Changes are `comparisons` of
+    /// the others with the first.
     pub fn of_several(
         results: &'a [Results],
         names: &[String],
         comparisons: &[Comparison],
     ) -> Self {
         let mut columns = vec![Column { model: String::new(), what: What::Slice }];
-        for model in names {
-            columns.extend(OF_MODEL.map(|what| Column { model: model.clone(), what }));
+        for (number, model) in names.iter().enumerate() {
+            let of_model = of_one_of_several(number);
+            columns.extend(of_model.iter().map(|&what| Column { model: model.clone(), what }));
         }
+        let notes = names.iter().cloned();
+        columns.extend(notes.map(|model| Column { model, what: What::Notes }));
         let by_name: Vec<HashMap<String, &Row>> = results
             .iter()
             .map(|it| it.rows.iter().map(|row| (row.slice.identifier(), row)).collect())
@@ -109,12 +113,12 @@ impl<'a> Table<'a> {
                 let mut line = vec![Cell::Slice(&row.slice)];
                 for (model, its) in by_name.iter().enumerate() {
                     let its = its.get(&name).copied();
-                    let change = match model.checked_sub(1) {
-                        None => its.and_then(|row| row.change),
-                        Some(other) => differences[other].get(&name).copied(),
-                    };
-                    line.extend(cells(its, change));
+                    let other = model.checked_sub(1);
+                    let change = other.and_then(|other| differences[other].get(&name).copied());
+                    let all = cells(its, change).into_iter();
+                    line.extend(all.take(of_one_of_several(model).len()));
                 }
+                line.extend(by_name.iter().map(|its| Cell::Notes(its.get(&name).copied())));
                 rows.push(line);
             }
         }
@@ -170,6 +174,12 @@ impl<'a> Table<'a> {
         self.rows.iter().map(row).collect()
     }
 
+    /// Whether figures have bars beside them: several models would take too much room.
+    pub fn has_bars(&self) -> bool {
+        let scores = self.columns.iter().filter(|column| column.what == What::Score).count();
+        scores == 1 && self.scale() > 0.0
+    }
+
     /// The highest end of an interval: what bars are drawn to the scale of. 1 of shares.
     pub fn scale(&self) -> f64 {
         let high = |cell: &Cell<'_>| match cell {
@@ -207,6 +217,11 @@ impl Cell<'_> {
             Self::Notes(row) => row.map_or_else(String::new, notes),
         }
     }
+}
+
+/// What there is beside its notes of one of several models, of which the first has nothing to differ from.
+fn of_one_of_several(number: usize) -> &'static [What] {
+    if number == 0 { &OF_MODEL[..2] } else { &OF_MODEL[..4] }
 }
 
 fn cells(row: Option<&Row>, change: Option<Change>) -> [Cell<'_>; 5] {

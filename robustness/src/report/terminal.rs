@@ -1,7 +1,7 @@
 //! A report as text in columns.
 
 use super::Report;
-use super::table::{Cell, What};
+use super::table::Cell;
 
 /// Cells of the widest bar.
 const BAR: usize = 16;
@@ -9,10 +9,9 @@ const BAR: usize = 16;
 /// The report as text in columns, with bars beside the figures of one model.
 pub fn text(report: &Report<'_>) -> String {
     let table = &report.table;
-    let scores = table.columns.iter().filter(|column| column.what == What::Score).count();
     let scale = table.scale();
     let bar = |cell: &Cell<'_>| match cell {
-        Cell::Score(score) if scores == 1 && scale > 0.0 => {
+        Cell::Score(score) if table.has_bars() => {
             let share = score.map_or(0.0, |score| (score.value / scale).clamp(0.0, 1.0));
             let cells = (share * BAR as f64).round() as usize;
             Some(format!("{:BAR$}", "█".repeat(cells)))
