@@ -92,7 +92,7 @@ impl Side {
     /// If it cannot be read.
     pub fn read(&self, folder: &Path) -> Result<Vec<u8>> {
         let file = folder.join(&self.file);
-        Ok(fs::read(&file).map_err(files::cannot("read", &file))?)
+        fs::read(&file).map_err(files::cannot("read", &file))
     }
 }
 

@@ -351,7 +351,7 @@ impl Results {
             let errors: Vec<f64> =
                 rows.filter_map(|row| row.score.map(|it| of.metric.error(it.value))).collect();
             let sum = errors.iter().sum::<f64>();
-            (!errors.is_empty()).then(|| (sum, sum - base * errors.len() as f64, errors.len()))
+            (!errors.is_empty()).then_some((sum, sum - base * errors.len() as f64, errors.len()))
         };
         let mut names: Vec<&str> = Vec::new();
         for row in &self.rows {

@@ -82,28 +82,26 @@ fn classes(results: &Results) -> Vec<Part> {
     if classes.is_empty() {
         return Vec::new();
     }
-    let each: Vec<_> = results
-        .rows
-        .iter()
-        .map(|row| (row.slice.identifier(), row.distributions(classes.len())))
-        .collect();
-    let table = |which: fn(&(Vec<usize>, Vec<usize>)) -> &Vec<usize>| {
+    let table = |each: &[Vec<usize>]| {
         let headings = ["slice".to_owned()].into_iter().chain(classes.iter().cloned());
-        let rows = each.iter().map(|(slice, distributions)| {
-            let counts = which(distributions);
-            let total = counts.iter().sum::<usize>().max(1) as f64;
+        let rows = results.rows.iter().zip(each).map(|(row, counts)| {
+            let total = counts.iter().sum::<usize>() as f64;
             let heat = counts.iter().map(|&count| {
                 let share = count as f64 / total;
-                cell::Cell::Heat(share, format!("{:.0}%", 100.0 * share))
+                let text =
+                    if total > 0.0 { format!("{:.0}%", 100.0 * share) } else { String::new() };
+                cell::Cell::Heat(share, text)
             });
-            [cell::Cell::Text(slice.clone())].into_iter().chain(heat).collect()
+            [cell::Cell::Text(row.slice.identifier())].into_iter().chain(heat).collect()
         });
         vec![Part::Table(headings.collect(), rows.collect())]
     };
-    let (says, right) = ("What the model says, as shares of each slice", "What is right, likewise");
+    let each = results.rows.iter().map(|row| row.distributions(classes.len()));
+    let (right, says): (Vec<_>, Vec<_>) = each.unzip();
+    let says_heading = "What the model says, as shares of each slice".to_owned();
     vec![
-        Part::Details(says.to_owned(), Fold::Open, table(|it| &it.1)),
-        Part::Details(right.to_owned(), Fold::Closed, table(|it| &it.0)),
+        Part::Details(says_heading, Fold::Open, table(&says)),
+        Part::Details("What is right, likewise".to_owned(), Fold::Closed, table(&right)),
     ]
 }
 
