@@ -31,7 +31,7 @@ fn words(text: &str) -> Vec<&str> {
         }
         last = Some(space);
     }
-    words.push(&text[begin..]);
+    words.extend(Some(&text[begin..]).filter(|word| !word.is_empty()));
     words
 }
 
