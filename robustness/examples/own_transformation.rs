@@ -51,7 +51,9 @@ impl Transformation for Stuck {
         _: &mut ChaCha8Rng,
         _: &[Content],
     ) -> Result<Changed> {
-        let Content::Series(series) = content else { return Ok(Changed::same(content.clone(), label)) };
+        let Content::Series(series) = content else {
+            return Ok(Changed::same(content.clone(), label));
+        };
         let mut values = series.values.clone();
         let from = values.len() - values.len() * 15 * usize::from(severity.number()) / 100;
         let last = values[from - 1];

@@ -26,6 +26,7 @@ pub mod compare;
 pub mod draw;
 pub mod evaluation_set;
 pub mod fingerprint;
+pub mod flip;
 pub mod metadata;
 pub mod predictions;
 pub mod probe;

@@ -1,16 +1,20 @@
 //! What came out: one JSON, of which every report is made.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use datasets::metric::{Better, Metric, Unit};
+use program::files;
 use report::bootstrap::{Bootstrap, Units};
+use report::cell::Judgement;
 use report::interval::Interval;
 use report::{fisher, holm, mcnemar};
 use serde::{Deserialize, Serialize};
 
 use crate::attack::Outcome;
+use crate::compare::LEVEL;
+use crate::flip::{Flip, Side};
 use crate::probe::Probe;
 use crate::slice::{Idiom, Slice};
 use crate::subject::{About, Verdict};
@@ -45,6 +49,9 @@ pub struct Results {
     /// What makes some of it doubtful.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+    /// Where they were read from.
+    #[serde(skip)]
+    pub folder: PathBuf,
 }
 
 /// A metric, as it is kept.
@@ -78,6 +85,9 @@ pub struct Row {
     /// What came of it, where the slice is an attack.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attack: Option<Outcome>,
+    /// Some of the members that the change made wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub flips: Vec<Flip>,
 }
 
 /// A figure and how sure it is.
@@ -234,6 +244,15 @@ fn two_sided(replicates: &[f64]) -> f64 {
     (2.0 * share(&|x| x <= 0.0).min(share(&|x| x >= 0.0))).min(1.0)
 }
 
+impl Change {
+    /// What it means, if it is significant.
+    pub fn judgement(&self, figure: &Figure) -> Option<Judgement> {
+        let value = self.estimate.value;
+        (self.p_holm < LEVEL && value != 0.0)
+            .then(|| if figure.is_worse(value) { Judgement::Worse } else { Judgement::Better })
+    }
+}
+
 impl Row {
     /// The verdicts' values.
     pub fn values(&self) -> Vec<f64> {
@@ -270,8 +289,9 @@ impl Results {
         for (change, p) in changes.zip(holm::adjust(&p)) {
             change.p_holm = p;
         }
-        let (probes, warnings) = (Vec::new(), Vec::new());
-        Self { version: VERSION, about, metric, suite, drawn, seconds, rows, probes, warnings }
+        let (probes, warnings, folder) = (Vec::new(), Vec::new(), PathBuf::new());
+        let version = VERSION;
+        Self { version, about, metric, suite, drawn, seconds, rows, probes, warnings, folder }
     }
 
     /// The results in a file.
@@ -281,8 +301,8 @@ impl Results {
     pub fn read(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let path = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
-        let bytes = fs::read(&path).map_err(program::files::cannot("read", &path))?;
-        let results: Self = serde_json::from_slice(&bytes)
+        let bytes = fs::read(&path).map_err(files::cannot("read", &path))?;
+        let mut results: Self = serde_json::from_slice(&bytes)
             .with_context(|| format!("{} holds no results of `robustness run`", name()))?;
         ensure!(
             results.version == VERSION,
@@ -290,7 +310,26 @@ impl Results {
             name(),
             results.version
         );
+        results.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(results)
+    }
+
+    /// Writes them to `folder`, with the examples that flipped beside them, in place of those that are
+    /// there.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let sides = |results: &Self| -> Vec<Side> {
+            let flips = results.rows.iter().flat_map(|row| row.flips.clone());
+            flips.flat_map(|flip| [flip.before, flip.after]).collect()
+        };
+        if let Ok(old) = Self::read(folder) {
+            // One that stays is clutter, no error.
+            sides(&old).iter().for_each(|side| drop(fs::remove_file(folder.join(&side.file))));
+        }
+        sides(self).iter().try_for_each(|side| side.write(folder))?;
+        files::write(&folder.join(FILE), &serde_json::to_vec(self)?)
     }
 
     /// The clean row.

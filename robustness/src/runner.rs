@@ -15,6 +15,7 @@ use transformations::{Severity, Unchanged, seed};
 
 use crate::draw;
 use crate::evaluation_set::{Description, EvaluationSet, Member, Test};
+use crate::flip;
 use crate::metadata::Metadata;
 use crate::predictions::{Predictions, key};
 use crate::results::{Failure, Figure, Results, Row, Sample};
@@ -184,6 +185,7 @@ impl<'a> Runner<'a> {
             failed,
             unchanged,
             attack: None,
+            flips: Vec::new(),
         })
     }
 
@@ -263,7 +265,16 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_against(&outside.sample(self.clusters.is_some()), &self.figure);
         let verdicts = inside.verdicts.clone();
-        Row { slice, score, change, verdicts, failed, unchanged: Vec::new(), attack: None }
+        Row {
+            slice,
+            score,
+            change,
+            verdicts,
+            failed,
+            unchanged: Vec::new(),
+            attack: None,
+            flips: Vec::new(),
+        }
     }
 
     /// All examples, changed, in their order.
@@ -361,6 +372,7 @@ impl<'a> Runner<'a> {
             failed,
             unchanged: Vec::new(),
             attack: None,
+            flips: Vec::new(),
         })
     }
 
@@ -407,10 +419,11 @@ impl<'a> Runner<'a> {
         self.done += (self.items.len() - ready.len()) as u64;
         let (numbers, items): (Vec<usize>, Vec<Item>) = ready.into_iter().unzip();
         let judged = self.judge(&slice.identifier(), &items, told)?;
-        let (mut after, mut before) = (Chosen::default(), Vec::new());
+        let (mut after, mut before, mut pairs) = (Chosen::default(), Vec::new(), Vec::new());
         for ((number, item), verdict) in numbers.into_iter().zip(&items).zip(judged) {
             match verdict {
                 Ok(verdict) => {
+                    pairs.push(([&self.items[number], item], [self.clean[number], verdict]));
                     slice.members.push(item.index);
                     after.verdicts.push(verdict);
                     after.values.push(verdict.value);
@@ -426,7 +439,11 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_from(&before, &self.figure);
         let verdicts = after.verdicts.clone();
-        Ok(Row { slice, score, change, verdicts, failed, unchanged, attack: None })
+        let pairs = pairs
+            .iter()
+            .map(|(items, verdicts)| [(items[0], &verdicts[0]), (items[1], &verdicts[1])]);
+        let flips = flip::first(&slice.identifier(), pairs);
+        Ok(Row { slice, score, change, verdicts, failed, unchanged, attack: None, flips })
     }
 
     /// Samples in a second of a clean example.

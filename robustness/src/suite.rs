@@ -15,7 +15,7 @@ use crate::probe::Probes;
 use crate::subpopulation;
 
 /// A suite. The same suite, model and data always give the same results.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     /// Its name in reports.
@@ -175,15 +175,10 @@ impl Preset {
         });
         Suite {
             name: self.to_string(),
-            seed: 0,
-            examples: None,
-            metadata: None,
-            clusters: None,
             subpopulation: parts.collect(),
             transformation,
-            probes: None,
-            evaluation_sets: Vec::new(),
             attack: self.attacks(kind),
+            ..Suite::default()
         }
     }
 

@@ -455,6 +455,7 @@ fn row(attack: &str, budget: &str, fooled: usize, zero_gradients: Option<usize>)
         verdicts: after,
         failed: Vec::new(),
         unchanged: Vec::new(),
+        flips: Vec::new(),
         attack: Some(outcome),
     }
 }

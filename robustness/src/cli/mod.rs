@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod compare;
+mod format;
 mod freeze;
 mod list;
 mod report;

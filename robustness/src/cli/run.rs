@@ -12,7 +12,7 @@ use training::device::DeviceRequest;
 
 use crate::predictions::Predictions;
 use crate::probe::Probes;
-use crate::report::terminal;
+use crate::report::{Report, terminal};
 use crate::results::FILE;
 use crate::runner::Runner;
 use crate::subject;
@@ -86,11 +86,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         results => results?,
     };
-    files::write(&file, &serde_json::to_vec(&results)?)?;
+    results.write(&out)?;
     if args.json {
         say(serde_json::to_string(&results)?)?;
     } else {
-        say_all(terminal::table(&results))?;
+        say_all(terminal::text(&Report::new(std::slice::from_ref(&results))?))?;
     }
     note(format_args!("kept: {}", shown(&file)));
     Ok(Exit::Done)

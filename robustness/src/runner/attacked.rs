@@ -227,7 +227,16 @@ impl Runner<'_> {
             zero_gradients: flat,
         });
         let verdicts = after.verdicts.clone();
-        Ok(Row { slice, score, change, verdicts, failed, unchanged: Vec::new(), attack })
+        Ok(Row {
+            slice,
+            score,
+            change,
+            verdicts,
+            failed,
+            unchanged: Vec::new(),
+            attack,
+            flips: Vec::new(),
+        })
     }
 
     /// Forward passes of all attacks.
