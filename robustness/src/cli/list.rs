@@ -26,12 +26,18 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let kinds = match &args.task {
         None => Kind::ALL.to_vec(),
-        Some(task) => vec![kind(task)?],
+        Some(task) => kinds(task)?,
     };
     if let Some(name) = &args.suite {
         let preset = Preset::ALL.into_iter().find(|preset| preset.to_string() == *name);
         let preset = preset.with_context(|| format!("no suite `{name}`: quick, standard, full"));
-        let suite = preset.map_err(usage)?.suite(kinds[0]);
+        let preset = preset.map_err(usage)?;
+        let [kind] = kinds[..] else {
+            return Err(usage(
+                "what examples are is decided by the data: name a task that is about one kind",
+            ));
+        };
+        let suite = preset.suite(kind);
         say_all(toml::to_string(&suite)?)?;
         return Ok(Exit::Done);
     }
@@ -66,17 +72,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 }
 
 /// What examples of a task are.
-fn kind(task: &str) -> Result<Kind> {
+fn kinds(task: &str) -> Result<Vec<Kind>> {
     if task == "audio" {
-        return Ok(Kind::Sound);
+        return Ok(vec![Kind::Sound]);
     }
-    let found = tasks::find(task)?;
-    Ok(match found.name {
-        "listops" => Kind::Expression,
-        "text" | "retrieval" => Kind::Text,
-        "pathfinder" | "pathfinder64" | "path-x" | "path-256" => Kind::Path,
-        "speech-commands" | "fsdd" => Kind::Sound,
-        "folder" => Kind::Series,
-        _ => Kind::Picture,
-    })
+    Ok(tasks::find(task)?.kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]))
 }

@@ -62,6 +62,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn commands_that_are_shown_exist() {
+        let page = include_str!("../../../docs/robustness.md");
+        let commands = page.lines().filter_map(|line| {
+            line.split('#').next()?.trim().strip_prefix("cargo run -p robustness -- ")
+        });
+        let mut parsed = 0;
+        for command in commands {
+            let words = std::iter::once("robustness").chain(command.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("`{command}`: {error}");
+            }
+            parsed += 1;
+        }
+        assert!(parsed >= 6, "{parsed} commands are shown");
+    }
+
+    #[test]
     fn arguments_do_not_contradict_each_other() {
         Cli::command().debug_assert();
     }

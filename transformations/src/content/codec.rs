@@ -9,7 +9,7 @@ use datasets::examples::images::Moments;
 use datasets::examples::recordings::Standardisation;
 use datasets::examples::tokens::{END, sequence};
 use datasets::inputs::{Inputs, ReadLine};
-use datasets::medium::{Medium, Motif, Spell};
+use datasets::medium::{Medium, Spell};
 
 use super::{Content, Expression, Kind, Picture, Series, Sound};
 
@@ -44,24 +44,20 @@ impl Codec {
     /// # Errors
     /// If it is text, and there is no way to read any.
     pub fn new(medium: &Medium, inputs: Option<Inputs>) -> Result<Self> {
-        let (form, kind) = match medium.clone() {
-            Medium::Pictures { width, order, moments, motif } => {
-                let kind = match motif {
-                    Motif::Things => Kind::Picture,
-                    Motif::Paths => Kind::Path,
-                };
-                (Form::Pictures { width, order, moments }, kind)
+        let form = match medium.clone() {
+            Medium::Pictures { width, order, moments, .. } => {
+                Form::Pictures { width, order, moments }
             }
-            Medium::Sound { rate, scale } => (Form::Sound { rate, scale }, Kind::Sound),
+            Medium::Sound { rate, scale } => Form::Sound { rate, scale },
             Medium::Text(spell) => {
                 let read = inputs.and_then(|inputs| inputs.line);
                 let read = read.context("changed texts cannot be read as this data is")?;
-                (Form::Text { spell, read }, Kind::Text)
+                Form::Text { spell, read }
             }
-            Medium::Expressions => (Form::Expressions, Kind::Expression),
-            Medium::Series => (Form::Series, Kind::Series),
+            Medium::Expressions => Form::Expressions,
+            Medium::Series => Form::Series,
         };
-        Ok(Self { form, kind })
+        Ok(Self { form, kind: medium.kind() })
     }
 
     /// What all examples are.
