@@ -18,7 +18,8 @@ fn project() -> PathBuf {
 
 /// A run of `lra-bench` in `folder`, of a tiny model.
 fn classifier(folder: &Path, task: &str, settings: &[&str]) -> PathBuf {
-    let text = format!("task = \"{task}\"\n[model]\nd_model = 8\nn_layers = 1\n");
+    let text =
+        format!("task = \"{task}\"\n[model]\nd_model = 8\nn_layers = 1\n[train]\nsteps = 1\n");
     let settings: Vec<String> = settings.iter().map(|it| (*it).to_owned()).collect();
     let read = lra_bench::experiment::Experiment::parse("a.toml", &text, &settings).unwrap();
     let mut experiment = read.value;
@@ -85,7 +86,7 @@ fn mnist(folder: &Path) -> PathBuf {
 
 fn listops(folder: &Path) -> PathBuf {
     let cache = format!("data.cache={:?}", folder.join("cache"));
-    let lengths = "data.lengths={ shortest = 10, longest = 60 }";
+    let lengths = "data.lengths=[10, 60]";
     classifier(folder, "listops", &[&cache, lengths, "data.count=50", "data.eval_count=60"])
 }
 

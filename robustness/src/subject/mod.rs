@@ -119,10 +119,11 @@ pub use codes::Codes;
 /// # Errors
 /// If there is no such run, its data is missing, or the model is of a kind that has no figure per example.
 pub fn open(name: &str, data: Option<&PathBuf>, device: Device) -> Result<Box<dyn Subject>> {
-    // A run that was imported says not by which program.
-    let is_of_sashimi = match run::program(name) {
-        Some(theirs) => theirs == "sashimi",
-        None => Run::<sashimi::experiment::Experiment>::open(name).is_ok(),
+    let is_of_sashimi = match run::program(name).as_deref() {
+        Some("sashimi") => true,
+        Some("lra-bench") => false,
+        // It was made by another program, on the libraries, or that is not known.
+        _ => Run::<sashimi::experiment::Experiment>::open(name).is_ok(),
     };
     if is_of_sashimi {
         let run: Run<sashimi::experiment::Experiment> = Run::open(name)?;
