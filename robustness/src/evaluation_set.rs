@@ -81,7 +81,7 @@ impl std::str::FromStr for Test {
 pub struct Description {
     /// Its name in reports.
     pub name: String,
-    /// [`FORMAT`] of the files.
+    /// The layout of the files.
     pub format: u32,
     /// The version of its content, for whoever changes it.
     pub version: u32,

@@ -17,7 +17,7 @@
 //! assert!(results.worst_group().is_some());
 //! # Ok::<(), anyhow::Error>(())
 //! ```
-//! [`subject`] is what is put to the test; [`slice`] what it is judged on; [`subpopulation`] parts of the
+//! [`subject`] is what is put to the test; [`slice`](mod@slice) what it is judged on; [`subpopulation`] parts of the
 //! data; [`transformations`] its changes; [`attack`] what is found against it; [`results`] what came out; [`report`](mod@report) how it is told.
 
 pub mod attack;

@@ -29,7 +29,7 @@ const BOOTSTRAP: Bootstrap = Bootstrap { replicates: 10_000, seed: 0 };
 /// A model's results on a suite.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Results {
-    /// [`VERSION`] of the layout.
+    /// Which layout the file has.
     pub version: u32,
     /// The model and its data.
     pub about: About,
