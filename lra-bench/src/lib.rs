@@ -29,7 +29,7 @@ mod csv_text;
 mod device_batch;
 pub mod experiment;
 pub mod import;
-mod metrics;
+pub mod metrics;
 mod number;
 pub mod objective;
 pub mod preview;

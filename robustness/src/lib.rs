@@ -21,6 +21,7 @@
 //! data; [`transformations`] its changes; [`attack`] what is found against it; [`results`] what came out; [`report`](mod@report) how it is told.
 
 pub mod attack;
+pub mod checklist;
 pub mod cli;
 pub mod compare;
 pub mod draw;

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use transformations::content::Content;
 
+use crate::fingerprint::digits;
 use crate::subject::Item;
 
 /// What a model said, a file a slice.
@@ -43,8 +44,7 @@ impl Predictions {
     }
 
     fn file(&self, slice: &str) -> PathBuf {
-        let name: String =
-            Sha256::digest(slice)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = digits(Sha256::new().chain_update(slice));
         self.folder.join(name + ".json")
     }
 }
@@ -65,5 +65,5 @@ pub fn key(item: &Item, rate: f64) -> Key {
         Content::Text(text) => hash.update(text),
         Content::Expression(expression) => hash.update(expression.tokens()),
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    digits(hash)
 }

@@ -179,15 +179,19 @@ impl Sample<'_> {
     pub fn estimate(&self, figure: &Figure) -> Option<Estimate> {
         let count = self.values.len();
         (count > 0).then(|| {
+            if !figure.share || self.clusters.is_some() {
+                return self.bootstrapped();
+            }
             let value = self.values.iter().sum::<f64>() / count as f64;
-            let interval = if figure.share && self.clusters.is_none() {
-                let successes = self.values.iter().filter(|&&value| value > 0.5).count();
-                Interval::wilson(successes, count)
-            } else {
-                BOOTSTRAP.interval(&self.units(), |drawn| self.mean(drawn))
-            };
-            Estimate { value, interval }
+            let successes = self.values.iter().filter(|&&value| value > 0.5).count();
+            Estimate { value, interval: Interval::wilson(successes, count) }
         })
+    }
+
+    /// The mean with the bootstrap's interval; there is at least one value.
+    pub fn bootstrapped(&self) -> Estimate {
+        let value = self.values.iter().sum::<f64>() / self.values.len() as f64;
+        Estimate { value, interval: BOOTSTRAP.interval(&self.units(), |drawn| self.mean(drawn)) }
     }
 
     /// What is larger than in `before`, of the same examples.
@@ -254,6 +258,20 @@ impl Change {
 }
 
 impl Row {
+    /// A slice with a verdict on each of its members, and nothing else to say.
+    pub fn new(slice: Slice, score: Option<Estimate>, verdicts: Vec<Verdict>) -> Self {
+        Self {
+            slice,
+            score,
+            verdicts,
+            change: None,
+            failed: Vec::new(),
+            unchanged: Vec::new(),
+            attack: None,
+            flips: Vec::new(),
+        }
+    }
+
     /// The verdicts' values.
     pub fn values(&self) -> Vec<f64> {
         self.verdicts.iter().map(|verdict| verdict.value).collect()

@@ -209,9 +209,10 @@ fn eight_and_nine_order_is_the_suites_and_empty_slices_stay() {
     assert!(results.rows[1].score.is_none());
     let results = [results];
     let table = csv::text(&Report::new(&results).unwrap()).unwrap();
-    let widths: Vec<usize> = table.lines().map(|line| line.matches(',').count()).collect();
-    assert_eq!(table.lines().count(), 6, "{table}");
-    assert!(widths.len() == 6 && table.contains("length [0, 5)"), "{table}");
+    // The reader refuses a row of another length than the heading's.
+    let read = ::csv::Reader::from_reader(table.as_bytes()).into_records().collect();
+    let records: Vec<::csv::StringRecord> = Result::<_, ::csv::Error>::unwrap(read);
+    assert!(records.len() == 5 && table.contains("length [0, 5)"), "{table}");
     // An example in several slices is judged once.
     assert_eq!(subject.asked.load(Ordering::Relaxed), 40);
 }

@@ -11,7 +11,8 @@ use program::output::note;
 use training::device::DeviceRequest;
 use transformations::Severity;
 
-use crate::evaluation_set::{EvaluationSet, Test, describe};
+use crate::checklist::Test;
+use crate::evaluation_set::{EvaluationSet, describe};
 use crate::predictions::Predictions;
 use crate::runner::Runner;
 use crate::subject;

@@ -1,12 +1,13 @@
 //! `run`: a model on a suite.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, usage};
 use program::files::{self, CACHE};
 use program::interrupt;
+use program::names::shown;
 use program::output::{note, say, say_all};
 use training::device::DeviceRequest;
 
@@ -94,8 +95,4 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     note(format_args!("kept: {}", shown(&file)));
     Ok(Exit::Done)
-}
-
-fn shown(path: &Path) -> String {
-    program::names::shown(path)
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Error, Result, ensure};
+use lra_bench::metrics::gather;
 use program::exit::{describe, interrupted};
 use program::{interrupt, panics};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind as Float, Tensor};
+use tch::Tensor;
 
 use super::{Chosen, Runner, size};
 use crate::attack::{self, Attack, Attackable, Budget, Outcome, Share, Victim, sanity};
@@ -115,19 +116,15 @@ impl Runner<'_> {
             Some(steps) => format!("{}, {steps} steps", budget.norm()),
             None => budget.norm().to_owned(),
         };
+        let lineage = vec![
+            drawn.to_owned(),
+            format!("{} of them, classes by their shares", chosen.len()),
+            format!("{} {budget}: {how}", entry.name),
+        ];
+        let name = format!("{} {budget}", entry.name);
         let mut slice = Slice {
-            idiom: Idiom::Attack,
-            name: format!("{} {budget}", entry.name),
-            lineage: vec![
-                drawn.to_owned(),
-                format!("{} of them, classes by their shares", chosen.len()),
-                format!("{} {budget}: {how}", entry.name),
-            ],
-            severity: None,
             strength: Some(how.clone()),
-            effect: None,
-            seed: self.suite.seed,
-            members: Vec::new(),
+            ..Slice::new(Idiom::Attack, name, lineage, self.suite.seed)
         };
         let attempt = |items: &[Item]| -> Result<Vec<Tried>> {
             let victim = Victim {
@@ -227,16 +224,7 @@ impl Runner<'_> {
             zero_gradients: flat,
         });
         let verdicts = after.verdicts.clone();
-        Ok(Row {
-            slice,
-            score,
-            change,
-            verdicts,
-            failed,
-            unchanged: Vec::new(),
-            attack,
-            flips: Vec::new(),
-        })
+        Ok(Row { change, failed, attack, ..Row::new(slice, score, verdicts) })
     }
 
     /// Forward passes of all attacks.
@@ -260,13 +248,11 @@ fn tried(
 ) -> Result<Vec<Tried>> {
     let verdicts = |x: &Tensor| -> Result<Vec<Verdict>> {
         let logits = victim.logits(&victim.inputs, x)?;
-        let logits = logits.to_kind(Float::Double).to_device(Device::Cpu);
-        let of = |(row, item): (usize, &Item)| {
-            let outputs = Vec::<f64>::try_from(logits.get(row as i64))?;
+        let of = |(outputs, item): (Vec<f64>, &Item)| {
             ensure!(outputs.iter().all(|it| it.is_finite()), "the model's output is not finite");
             Ok(classifier.verdict(&outputs, &item.label))
         };
-        items.iter().enumerate().map(of).collect()
+        gather::host(&logits)?.into_iter().zip(items).map(of).collect()
     };
     let control = verdicts(&attack.control().run(victim)?.x).context("the control")?;
     let attacked = attack.run(victim)?;

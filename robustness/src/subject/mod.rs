@@ -24,7 +24,7 @@ pub struct About {
     pub data: String,
     /// Step after which the weights were saved.
     pub step: u64,
-    /// SHA-256 of the settings and weights: predictions of another model are others.
+    /// SHA-256 of the settings of model and data, and of the weights: with others, predictions are others.
     pub model: String,
     /// What examples are.
     pub kind: Kind,
