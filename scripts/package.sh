@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-programs=(lra-bench sashimi audio-data gpu-check)
+programs=(lra-bench sashimi robustness audio-data gpu-check)
 folder=target/package/s4
 archive=target/s4-package.tar.xz
 

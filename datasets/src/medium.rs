@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use strum::Display;
+
 use crate::examples::images::Moments;
 use crate::examples::recordings::Standardisation;
 use crate::listops::grammar;
@@ -64,6 +67,50 @@ impl Medium {
             _ => None,
         }
     }
+}
+
+impl Medium {
+    /// What examples are.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Series => Kind::Series,
+            Self::Pictures { motif: Motif::Things, .. } => Kind::Picture,
+            Self::Pictures { motif: Motif::Paths, .. } => Kind::Path,
+            Self::Sound { .. } => Kind::Sound,
+            Self::Text(_) => Kind::Text,
+            Self::Expressions => Kind::Expression,
+        }
+    }
+}
+
+/// What examples are, as far as it decides what can be done with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Pictures of things.
+    #[strum(to_string = "pictures")]
+    Picture,
+    /// Pictures of paths, whose label says whether two dots are joined.
+    #[strum(to_string = "paths")]
+    Path,
+    /// Recordings.
+    #[strum(to_string = "sound")]
+    Sound,
+    /// Texts.
+    #[strum(to_string = "text")]
+    Text,
+    /// Expressions of ListOps.
+    #[strum(to_string = "expressions")]
+    Expression,
+    /// Numbers over time.
+    #[strum(to_string = "series")]
+    Series,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Picture, Self::Path, Self::Sound, Self::Text, Self::Expression, Self::Series];
 }
 
 impl fmt::Debug for Medium {

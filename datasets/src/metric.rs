@@ -38,6 +38,10 @@ impl Metric {
     pub const ACCURACY: Self =
         Self { name: "accuracy", better: Better::Higher, unit: Unit::Percent };
 
+    /// What a code of audio costs, log2 of its probability.
+    pub const BITS_PER_SAMPLE: Self =
+        Self { name: "bits_per_sample", better: Better::Lower, unit: Unit::Plain("bits") };
+
     /// The root of the mean squared error, in the unit of what is asked for.
     pub const RMSE: Self = Self { name: "rmse", better: Better::Lower, unit: Unit::Plain("") };
 

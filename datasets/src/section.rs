@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use serde_with::skip_serializing_none;
-use toml::Table;
+use toml::{Table, Value};
 
 /// The type of a `[data]` section.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +71,15 @@ pub struct Augment {
 
 /// The settings of the task, and those that every task has.
 pub fn divided(data: &Table) -> (Table, Table) {
-    let is_own = |key: &str| !matches!(key, "augment" | "fraction");
-    data.clone().into_iter().partition(|(key, _)| is_own(key))
+    let (mut own, mut shared): (Table, Table) = data
+        .clone()
+        .into_iter()
+        .partition(|(key, _)| !matches!(key.as_str(), "augment" | "fraction"));
+    // What `variants` was called.
+    if shared.get("augment").is_some_and(Value::is_integer)
+        && let Some(count) = shared.remove("augment")
+    {
+        own.entry("variants").or_insert(count);
+    }
+    (own, shared)
 }

@@ -7,7 +7,7 @@ use datasets::batch::{Example, Label};
 use datasets::section::Augment;
 use datasets::split::{Examples, Split};
 use transformations::content::{Codec, Content};
-use transformations::{Severity, Transformation, seed};
+use transformations::{Effect, Severity, Transformation, seed};
 
 /// Other examples that a transformation may mix in.
 const OTHERS: usize = 16;
@@ -72,10 +72,11 @@ impl Examples for Augmented {
     }
 
     fn label(&self, index: usize) -> Result<Label> {
-        // A copy's may have been computed anew.
         match self.place(index) {
-            (None, index) => self.of.label(index),
-            _ => Ok(self.example(index)?.label),
+            (Some((change, _)), _) if change.effect() == Effect::Recomputed => {
+                Ok(self.example(index)?.label)
+            }
+            (_, index) => self.of.label(index),
         }
     }
 

@@ -186,6 +186,8 @@ impl Experiment {
 }
 
 impl run::Experiment for Experiment {
+    const PROGRAM: Option<&str> = Some("lra-bench");
+
     fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
         let (mut model, line) = self.model.clone().settle(Backbone::S4, set)?;
         model.pooling.get_or_insert_default();

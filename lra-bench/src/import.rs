@@ -60,12 +60,7 @@ pub fn experiment(
             table.insert("model".to_owned(), settings::model(hyper).with_context(context)?.into());
             settings::lay_over(&mut table, section("train", settings::train(hyper)));
             settings::lay_over(&mut table, section("data", data(hyper, task)?));
-            if hyper["train"]["ema"].as_f64().is_some_and(|decay| decay > 0.0) {
-                note(
-                    "its training averaged weights, which are not in its state dict: these are the \
-                      last ones, not the averages",
-                );
-            }
+            settings::tell_of_averages(hyper);
         }
         None => {
             let mut model = shapes::model(&source.weights)

@@ -31,7 +31,7 @@ mod device_batch;
 pub mod experiment;
 mod features;
 pub mod import;
-mod metrics;
+pub mod metrics;
 mod number;
 pub mod objective;
 pub mod pretrain;

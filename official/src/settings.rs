@@ -4,6 +4,7 @@
 //! is guessed. What matters to training alone is taken over where there is the same here.
 
 use anyhow::{Context, Result, bail, ensure};
+use program::output::note;
 use serde_json::{Map, Value as Json};
 use toml::{Table, Value};
 
@@ -310,6 +311,16 @@ fn pooling(hyper: &Json) -> Result<Option<String>> {
     decoder.pass_over(&["l_output"]);
     decoder.finish()?;
     Ok(pooling)
+}
+
+/// Says so where there were averages of weights, which a state dict has not.
+pub fn tell_of_averages(hyper: &Json) {
+    if hyper["train"]["ema"].as_f64().is_some_and(|decay| decay > 0.0) {
+        note(
+            "its training averaged weights, which are not in its state dict: these are the last ones, \
+             not the averages",
+        );
+    }
 }
 
 /// `[train]`, as far as it is the same here: rate, decay, batch size, schedule, seed.

@@ -3,11 +3,16 @@
 use std::ops::Range;
 
 use anyhow::Result;
+use plotters::chart::SeriesLabelPosition::{LowerLeft, MiddleRight};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
+use crate::interval::Interval;
+
 pub(crate) const WIDTH: u32 = 760;
 const HEIGHT: u32 = 440;
+/// Width and height of a small chart.
+const SMALL: (u32, u32) = (380, 270);
 /// Okabe and Ito's colours, which colour-blind people can tell apart.
 pub(crate) const COLOURS: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xb2),
@@ -29,18 +34,24 @@ pub struct Chart {
     pub y_label: String,
     /// Whether the vertical axis is logarithmic.
     pub log: bool,
+    /// Whether it is half as wide, to stand beside others.
+    pub small: bool,
+    /// The ends of the vertical axis, where they do not follow from the lines.
+    pub y_range: Option<Interval>,
     /// The lines, in the order of the legend.
     pub series: Vec<Series>,
 }
 
 /// One line.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Series {
-    /// What the legend says.
+    /// What the legend says; empty: nothing.
     pub name: String,
     /// (x, y), joined in this order. A point that is not finite, or on a logarithmic axis not
     /// positive, leaves a gap.
     pub points: Vec<(f64, f64)>,
+    /// How sure each y is, drawn as a vertical line; fewer than there are points: no more are known.
+    pub intervals: Vec<Interval>,
 }
 
 impl Chart {
@@ -50,12 +61,17 @@ impl Chart {
     /// If it cannot be laid out.
     pub fn to_svg(&self) -> Result<String> {
         let points = || self.series.iter().flat_map(|series| &series.points).copied();
-        let points = || points().filter(|point| self.is_shown(*point));
+        let ends = || self.series.iter().flat_map(Series::ends);
+        let points = || points().chain(ends()).filter(|point| self.is_shown(*point));
         let (left, right) = range(points().map(|(x, _)| x)).unwrap_or((0.0, 1.0));
         let x = left..right + f64::EPSILON * right.abs().max(1.0);
         if self.log {
             let (low, high) = range(points().map(|(_, y)| y)).unwrap_or((0.1, 1.0));
+            let Interval { low, high } = self.y_range.unwrap_or(Interval { low, high });
             return self.draw(x, (low / 1.1..high * 1.1).log_scale());
+        }
+        if let Some(Interval { low, high }) = self.y_range {
+            return self.draw(x, low..high);
         }
         let (low, high) = range(points().map(|(_, y)| y)).unwrap_or((0.0, 1.0));
         let margin = (0.05 * (high - low)).max(1e-9 * high.abs().max(low.abs())).max(1e-300);
@@ -66,16 +82,30 @@ impl Chart {
         x.is_finite() && y.is_finite() && (y > 0.0 || !self.log)
     }
 
+    /// How many numbers the horizontal axis has at most: a few whole ones have one each.
+    fn x_labels(&self) -> usize {
+        const MOST: usize = 11;
+        let places = || self.series.iter().flat_map(|it| &it.points).map(|point| point.0);
+        match range(places()) {
+            Some((low, high)) if places().all(|x| x.fract() == 0.0) && high - low < MOST as f64 => {
+                (high - low) as usize + 1
+            }
+            _ => MOST,
+        }
+    }
+
     fn draw<Y>(&self, x: Range<f64>, y: Y) -> Result<String>
     where
         Y: AsRangedCoord<Value = f64>,
         Y::CoordDescType: ValueFormatter<f64> + Ranged<ValueType = f64>,
     {
         let mut svg = String::new();
-        let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
+        let (size, title, text) =
+            if self.small { (SMALL, 16, 13) } else { ((WIDTH, HEIGHT), 22, 16) };
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
-            .caption(&self.title, ("sans-serif", 22))
+            .caption(&self.title, ("sans-serif", title))
             .margin(12)
             .x_label_area_size(40)
             .y_label_area_size(60)
@@ -83,7 +113,9 @@ impl Chart {
         chart
             .configure_mesh()
             .light_line_style(WHITE)
-            .label_style(("sans-serif", 16))
+            .label_style(("sans-serif", text))
+            .x_labels(self.x_labels())
+            .x_label_formatter(&|x| ((x * 1e6).round() / 1e6).to_string())
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .draw()?;
@@ -92,22 +124,39 @@ impl Chart {
             for (number, run) in runs.filter(|run| !run.is_empty()).enumerate() {
                 let line = chart
                     .draw_series(LineSeries::new(run.iter().copied(), colour.stroke_width(2)))?;
-                if number == 0 {
+                if number == 0 && !series.name.is_empty() {
                     line.label(&series.name).legend(|(x, y)| {
                         PathElement::new([(x, y), (x + 20, y)], colour.stroke_width(2))
                     });
                 }
             }
+            for pair in series.ends().collect::<Vec<_>>().chunks(2) {
+                if pair.iter().all(|end| self.is_shown(*end)) {
+                    let whisker = PathElement::new(pair.to_vec(), colour.stroke_width(1));
+                    chart.draw_series([whisker])?;
+                }
+            }
         }
-        chart
-            .configure_series_labels()
-            .label_font(("sans-serif", 16))
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK)
-            .draw()?;
+        if self.series.iter().any(|series| !series.name.is_empty()) {
+            chart
+                .configure_series_labels()
+                .position(if self.small { LowerLeft } else { MiddleRight })
+                .label_font(("sans-serif", text))
+                .background_style(WHITE.mix(0.8))
+                .border_style(BLACK)
+                .draw()?;
+        }
         area.present()?;
         drop((chart, area));
         Ok(svg)
+    }
+}
+
+impl Series {
+    /// The lower and the upper end of each interval, one after the other.
+    fn ends(&self) -> impl Iterator<Item = (f64, f64)> {
+        let each = self.points.iter().zip(&self.intervals);
+        each.flat_map(|((x, _), Interval { low, high })| [(*x, *low), (*x, *high)])
     }
 }
 
@@ -123,9 +172,12 @@ mod tests {
     use super::*;
 
     fn svg(points: Vec<(f64, f64)>, log: bool) -> String {
-        let series = vec![Series { name: "S4".into(), points }];
+        let intervals =
+            points.iter().map(|(_, y)| Interval { low: y / 2.0, high: 2.0 * y }).collect();
+        let series = vec![Series { name: "S4".into(), points, intervals }];
         let (x_label, y_label) = ("step".into(), "bits".into());
-        Chart { title: "Loss & <bits>".into(), x_label, y_label, log, series }.to_svg().unwrap()
+        let (title, small) = ("Loss & <bits>".into(), log);
+        Chart { title, x_label, y_label, log, small, y_range: None, series }.to_svg().unwrap()
     }
 
     #[test]

@@ -14,11 +14,12 @@
 //! assert!(page.to_html().contains("75 %"));
 //! ```
 //! [`bootstrap`] resamples, [`interval`] is what comes of it; [`chart`] draws lines, [`bars`] values
-//! with their intervals; [`page`] is one HTML file with everything in it, [`picture`] what is
-//! looked at there.
+//! with their intervals; [`page`] is one HTML file with everything in it, [`cell`] what its tables
+//! hold, [`picture`] what is looked at there.
 
 pub mod bars;
 pub mod bootstrap;
+pub mod cell;
 pub mod chart;
 pub mod fisher;
 pub mod holm;

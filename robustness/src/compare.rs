@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
+use report::cell::Judgement;
 use report::holm;
 use serde::Serialize;
 
@@ -39,14 +40,7 @@ pub struct Row {
 impl Row {
     /// Whether the second model is significantly worse.
     pub fn is_regression(&self, metric: &Figure) -> bool {
-        self.change.p_holm < LEVEL && metric.is_worse(self.change.estimate.value)
-    }
-
-    /// Whether it is significantly better.
-    pub fn is_improvement(&self, metric: &Figure) -> bool {
-        self.change.p_holm < LEVEL
-            && self.change.estimate.value != 0.0
-            && !metric.is_worse(self.change.estimate.value)
+        self.change.judgement(metric) == Some(Judgement::Worse)
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use audio_data::read::resampled;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,64 +16,19 @@ use datasets::batch::Label;
 use datasets::examples::images::Colour;
 use datasets::examples::pictures;
 use datasets::listops::grammar;
-use derive_more::Display;
 use program::files;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use transformations::content::{Content, Expression, Kind, Picture, Series, Sound};
 
-use crate::subject::{About, Item, Verdict};
+use crate::checklist::Test;
+use crate::subject::{About, Item};
 
 const SET: &str = "set.toml";
 const EXAMPLES: &str = "examples.jsonl";
 /// The layout of the files; a change of it must change the number.
 const FORMAT: u32 = 1;
-
-/// What a test asks (Ribeiro et al. 2020, CheckList).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Test {
-    /// Minimum functionality: the label is right.
-    #[display("mft")]
-    Mft,
-    /// Invariance: what the model says before and after is the same.
-    #[display("inv")]
-    Inv,
-    /// Direction: the model's confidence in the label does not grow.
-    #[display("dir")]
-    Dir,
-}
-
-impl Test {
-    /// The verdict on an example after a change, with the one before it: its value is whether it passes.
-    pub fn judge(self, after: Verdict, before: Option<Verdict>) -> Verdict {
-        let Some(before) = before else { return after };
-        // Confidence is in what is said: in the label only where that is said.
-        let in_label = |it: &Verdict| if it.label == it.predicted { it.confidence } else { 0.0 };
-        let passes = match self {
-            Self::Mft => return after,
-            Self::Inv => after.predicted == before.predicted,
-            Self::Dir => in_label(&after) <= in_label(&before) + MARGIN,
-        };
-        Verdict { value: f64::from(u8::from(passes)), ..after }
-    }
-}
-
-/// What confidence may grow by in a test of direction (CheckList's tolerance).
-const MARGIN: f64 = 0.1;
-
-impl std::str::FromStr for Test {
-    type Err = anyhow::Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let all = [Self::Mft, Self::Inv, Self::Dir];
-        all.into_iter().find(|test| test.to_string() == name).ok_or_else(|| {
-            anyhow!("there is no test `{name}`: mft (the label is right), inv (what is said stays), dir \
-                     (confidence in the label does not grow)")
-        })
-    }
-}
 
 /// What a set is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +36,7 @@ impl std::str::FromStr for Test {
 pub struct Description {
     /// Its name in reports.
     pub name: String,
-    /// [`FORMAT`] of the files.
+    /// The layout of the files.
     pub format: u32,
     /// The version of its content, for whoever changes it.
     pub version: u32,
@@ -292,14 +247,14 @@ impl EvaluationSet {
         files::write(&folder.join(SET), toml::to_string(&description)?.as_bytes())
     }
 
-    /// What tells it from others: the hash of its examples as they are read.
+    /// Its name with the version of its content.
     pub fn version(&self) -> String {
         let Description { name, version, .. } = &self.description;
         format!("{name} v{version}")
     }
 }
 
-/// The format that a new set has.
+/// What a new set is: the first version of its content.
 pub fn describe(name: String, kind: Kind, test: Test, lineage: Vec<String>) -> Description {
     Description { name, format: FORMAT, version: 1, kind, test, lineage, sha256: None }
 }

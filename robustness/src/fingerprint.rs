@@ -23,16 +23,7 @@ pub fn of_model(settings: &impl Serialize, params: &ParamStore) -> Result<String
     Ok(digits(hash))
 }
 
-/// The same of anything that can be written as JSON.
-///
-/// # Errors
-/// If it cannot.
-pub fn of(value: &impl Serialize) -> Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(serde_json::to_vec(value)?);
-    Ok(digits(hash))
-}
-
-fn digits(hash: Sha256) -> String {
+/// The beginning of a hash, as 16 hexadecimal digits.
+pub(crate) fn digits(hash: Sha256) -> String {
     hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -17,14 +17,17 @@
 //! assert!(results.worst_group().is_some());
 //! # Ok::<(), anyhow::Error>(())
 //! ```
-//! [`subject`] is what is put to the test; [`slice`] what it is judged on; [`subpopulation`] parts of the
-//! data; [`transformations`] its changes; [`results`] what came out; [`report`](mod@report) how it is told.
+//! [`subject`] is what is put to the test; [`slice`](mod@slice) what it is judged on; [`subpopulation`] parts of the
+//! data; [`transformations`] its changes; [`attack`] what is found against it; [`results`] what came out; [`report`](mod@report) how it is told.
 
+pub mod attack;
+pub mod checklist;
 pub mod cli;
 pub mod compare;
 pub mod draw;
 pub mod evaluation_set;
 pub mod fingerprint;
+pub mod flip;
 pub mod metadata;
 pub mod predictions;
 pub mod probe;

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use program::files;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use transformations::content::Content;
 
-use crate::subject::{Item, Verdict};
+use crate::fingerprint::digits;
+use crate::subject::Item;
 
 /// What a model said, a file a slice.
 pub struct Predictions {
@@ -26,7 +29,7 @@ impl Predictions {
     }
 
     /// What is known about a slice; nothing where there is none, or what there is cannot be read.
-    pub fn load(&self, slice: &str) -> HashMap<Key, Verdict> {
+    pub fn load<T: DeserializeOwned>(&self, slice: &str) -> HashMap<Key, T> {
         let read = fs::read(self.file(slice)).ok();
         read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
@@ -35,14 +38,13 @@ impl Predictions {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn save(&self, slice: &str, known: &HashMap<Key, Verdict>) -> Result<()> {
+    pub fn save<T: Serialize>(&self, slice: &str, known: &HashMap<Key, T>) -> Result<()> {
         files::create_folder(&self.folder)?;
         files::write(&self.file(slice), &serde_json::to_vec(known)?)
     }
 
     fn file(&self, slice: &str) -> PathBuf {
-        let name: String =
-            Sha256::digest(slice)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = digits(Sha256::new().chain_update(slice));
         self.folder.join(name + ".json")
     }
 }
@@ -63,5 +65,5 @@ pub fn key(item: &Item, rate: f64) -> Key {
         Content::Text(text) => hash.update(text),
         Content::Expression(expression) => hash.update(expression.tokens()),
     }
-    hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    digits(hash)
 }

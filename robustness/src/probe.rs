@@ -6,7 +6,6 @@ use anyhow::{Result, bail};
 use dsp::runaway::Monitor;
 use program::exit::interrupted;
 use program::interrupt;
-use report::bootstrap::{Bootstrap, Units};
 use report::interval::Interval;
 use s4_core::layer::{Pass, State};
 use sashimi::generate::sampling::Sampling;
@@ -17,7 +16,7 @@ use training::objective::Objective;
 use transformations::content::Content;
 use transformations::{Severity, seed};
 
-use crate::results::Estimate;
+use crate::results::{Estimate, Sample};
 use crate::subject::{Codes, Item};
 
 /// One finding.
@@ -107,11 +106,7 @@ impl Probes {
 }
 
 fn estimate(values: &[f64]) -> Estimate {
-    let mean =
-        |drawn: &[usize]| drawn.iter().map(|&i| values[i]).sum::<f64>() / drawn.len().max(1) as f64;
-    let bootstrap = Bootstrap { replicates: 10_000, seed: 0 };
-    let interval = bootstrap.interval(&Units::each(values.len()), mean);
-    Estimate { value: mean(&(0..values.len()).collect::<Vec<_>>()), interval }
+    Sample { values, clusters: None }.bootstrapped()
 }
 
 /// Bits a sample of the second half of each of `items`, after the first half of the same of `before`.
@@ -183,7 +178,8 @@ fn noisy_state(codes: &Codes, items: &[Item], deviations: f64, seed: u64) -> Res
         if first.is_empty() || second.len() < 2 * WINDOW {
             continue;
         }
-        let (first, second) = (codes.encode(first), codes.encode(second));
+        let tokens = |samples| codes.encode(samples).into_iter().map(i64::from).collect::<Vec<_>>();
+        let (first, second) = (tokens(first), tokens(second));
         let batch = |codes: &[i64]| Tensor::from_slice(codes).unsqueeze(0);
         let begin = model.default_state(1)?;
         let (_, state) = model.forward_with_state(&batch(&first), &begin, &Pass::eval())?;

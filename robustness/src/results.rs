@@ -1,15 +1,20 @@
 //! What came out: one JSON, of which every report is made.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use datasets::metric::{Better, Metric, Unit};
+use program::files;
 use report::bootstrap::{Bootstrap, Units};
+use report::cell::Judgement;
 use report::interval::Interval;
 use report::{fisher, holm, mcnemar};
 use serde::{Deserialize, Serialize};
 
+use crate::attack::Outcome;
+use crate::compare::LEVEL;
+use crate::flip::{Flip, Side};
 use crate::probe::Probe;
 use crate::slice::{Idiom, Slice};
 use crate::subject::{About, Verdict};
@@ -24,7 +29,7 @@ const BOOTSTRAP: Bootstrap = Bootstrap { replicates: 10_000, seed: 0 };
 /// A model's results on a suite.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Results {
-    /// [`VERSION`] of the layout.
+    /// Which layout the file has.
     pub version: u32,
     /// The model and its data.
     pub about: About,
@@ -41,6 +46,12 @@ pub struct Results {
     /// What a model of codes does after damage, and on its own.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub probes: Vec<Probe>,
+    /// What makes some of it doubtful.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
+    /// Where they were read from.
+    #[serde(skip)]
+    pub folder: PathBuf,
 }
 
 /// A metric, as it is kept.
@@ -71,6 +82,12 @@ pub struct Row {
     /// Examples in which there was nothing to change, which are no members.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub unchanged: Vec<usize>,
+    /// What came of it, where the slice is an attack.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attack: Option<Outcome>,
+    /// Some of the members that the change made wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub flips: Vec<Flip>,
 }
 
 /// A figure and how sure it is.
@@ -162,15 +179,19 @@ impl Sample<'_> {
     pub fn estimate(&self, figure: &Figure) -> Option<Estimate> {
         let count = self.values.len();
         (count > 0).then(|| {
+            if !figure.share || self.clusters.is_some() {
+                return self.bootstrapped();
+            }
             let value = self.values.iter().sum::<f64>() / count as f64;
-            let interval = if figure.share && self.clusters.is_none() {
-                let successes = self.values.iter().filter(|&&value| value > 0.5).count();
-                Interval::wilson(successes, count)
-            } else {
-                BOOTSTRAP.interval(&self.units(), |drawn| self.mean(drawn))
-            };
-            Estimate { value, interval }
+            let successes = self.values.iter().filter(|&&value| value > 0.5).count();
+            Estimate { value, interval: Interval::wilson(successes, count) }
         })
+    }
+
+    /// The mean with the bootstrap's interval; there is at least one value.
+    pub fn bootstrapped(&self) -> Estimate {
+        let value = self.values.iter().sum::<f64>() / self.values.len() as f64;
+        Estimate { value, interval: BOOTSTRAP.interval(&self.units(), |drawn| self.mean(drawn)) }
     }
 
     /// What is larger than in `before`, of the same examples.
@@ -227,7 +248,30 @@ fn two_sided(replicates: &[f64]) -> f64 {
     (2.0 * share(&|x| x <= 0.0).min(share(&|x| x >= 0.0))).min(1.0)
 }
 
+impl Change {
+    /// What it means, if it is significant.
+    pub fn judgement(&self, figure: &Figure) -> Option<Judgement> {
+        let value = self.estimate.value;
+        (self.p_holm < LEVEL && value != 0.0)
+            .then(|| if figure.is_worse(value) { Judgement::Worse } else { Judgement::Better })
+    }
+}
+
 impl Row {
+    /// A slice with a verdict on each of its members, and nothing else to say.
+    pub fn new(slice: Slice, score: Option<Estimate>, verdicts: Vec<Verdict>) -> Self {
+        Self {
+            slice,
+            score,
+            verdicts,
+            change: None,
+            failed: Vec::new(),
+            unchanged: Vec::new(),
+            attack: None,
+            flips: Vec::new(),
+        }
+    }
+
     /// The verdicts' values.
     pub fn values(&self) -> Vec<f64> {
         self.verdicts.iter().map(|verdict| verdict.value).collect()
@@ -263,7 +307,9 @@ impl Results {
         for (change, p) in changes.zip(holm::adjust(&p)) {
             change.p_holm = p;
         }
-        Self { version: VERSION, about, metric, suite, drawn, seconds, rows, probes: Vec::new() }
+        let (probes, warnings, folder) = (Vec::new(), Vec::new(), PathBuf::new());
+        let version = VERSION;
+        Self { version, about, metric, suite, drawn, seconds, rows, probes, warnings, folder }
     }
 
     /// The results in a file.
@@ -273,8 +319,8 @@ impl Results {
     pub fn read(path: &Path) -> Result<Self> {
         let name = || path.display().to_string();
         let path = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
-        let bytes = fs::read(&path).map_err(program::files::cannot("read", &path))?;
-        let results: Self = serde_json::from_slice(&bytes)
+        let bytes = fs::read(&path).map_err(files::cannot("read", &path))?;
+        let mut results: Self = serde_json::from_slice(&bytes)
             .with_context(|| format!("{} holds no results of `robustness run`", name()))?;
         ensure!(
             results.version == VERSION,
@@ -282,7 +328,26 @@ impl Results {
             name(),
             results.version
         );
+        results.folder = path.parent().unwrap_or(Path::new("")).to_owned();
         Ok(results)
+    }
+
+    /// Writes them to `folder`, with the examples that flipped beside them, in place of those that are
+    /// there.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let sides = |results: &Self| -> Vec<Side> {
+            let flips = results.rows.iter().flat_map(|row| row.flips.clone());
+            flips.flat_map(|flip| [flip.before, flip.after]).collect()
+        };
+        if let Ok(old) = Self::read(folder) {
+            // One that stays is clutter, no error.
+            sides(&old).iter().for_each(|side| drop(fs::remove_file(folder.join(&side.file))));
+        }
+        sides(self).iter().try_for_each(|side| side.write(folder))?;
+        files::write(&folder.join(FILE), &serde_json::to_vec(self)?)
     }
 
     /// The clean row.

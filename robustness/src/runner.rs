@@ -1,5 +1,8 @@
 //! A suite, run on a model.
 
+mod attacked;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -11,18 +14,22 @@ use rayon::prelude::*;
 use transformations::content::Content;
 use transformations::{Severity, Unchanged, seed};
 
+use crate::checklist::Test;
 use crate::draw;
-use crate::evaluation_set::{Description, EvaluationSet, Member, Test};
+use crate::evaluation_set::{Description, EvaluationSet, Member};
+use crate::flip;
 use crate::metadata::Metadata;
 use crate::predictions::{Predictions, key};
 use crate::results::{Failure, Figure, Results, Row, Sample};
 use crate::slice::{Idiom, Slice};
 use crate::subject::{Item, Subject, Verdict};
 use crate::subpopulation::{self, Known, Named, Value};
-use crate::suite::{Suite, Transformation};
+use crate::suite::{Subpopulation, Suite, Transformation};
 
 /// Other examples that a transformation may mix in.
 const OTHERS: usize = 16;
+/// Share of the time that attacks may take.
+const ATTACKS: f64 = 0.5;
 /// Sizes that are drawn of data that is larger.
 const SIZES: [usize; 9] = [50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000];
 
@@ -64,7 +71,8 @@ impl<'a> Runner<'a> {
         let why = match (suite.examples, seconds) {
             (None, Some(seconds)) => {
                 let each = seconds_of_one(subject)?;
-                let most = (seconds / each / passes as f64) as usize;
+                let attacks = suite.fit_attacks(seconds * ATTACKS, each);
+                let most = ((seconds - attacks) / each / passes as f64).max(0.0) as usize;
                 let size = SIZES.iter().rev().find(|&&size| size <= most).copied();
                 suite.examples = Some(size.unwrap_or(SIZES[0])).filter(|&size| size < count);
                 format!(", as many as about {:.0} minutes allow", (seconds / 60.0).max(1.0))
@@ -94,7 +102,7 @@ impl<'a> Runner<'a> {
         let total = (items.len() * passes) as u64;
         let progress = Progress::new(bar, 0, total);
         let figure = subject.metric().into();
-        let runner = Self {
+        let mut runner = Self {
             subject,
             suite,
             predictions,
@@ -107,6 +115,7 @@ impl<'a> Runner<'a> {
             done: 0,
             total,
         };
+        runner.total += runner.passes_of_attacks();
         Ok((runner, drawn))
     }
 
@@ -123,6 +132,8 @@ impl<'a> Runner<'a> {
                 rows.push(self.transformed(&change, severity, &drawn)?);
             }
         }
+        let (attacks, warnings) = self.attacks(&drawn)?;
+        rows.extend(attacks);
         for folder in self.suite.evaluation_sets.clone() {
             let set = EvaluationSet::open(&folder, self.subject.about(), &self.items[0])?;
             self.total += set.members.len() as u64;
@@ -139,20 +150,13 @@ impl<'a> Runner<'a> {
         let about = self.subject.about().clone();
         let seconds = begin.elapsed().as_secs_f64();
         let results = Results::new(about, self.figure, self.suite, drawn, seconds, rows);
-        Ok(Results { probes, ..results })
+        Ok(Results { probes, warnings, ..results })
     }
 
     fn clean_row(&mut self, drawn: &str) -> Result<Row> {
-        let slice = Slice {
-            idiom: Idiom::Clean,
-            name: "all".to_owned(),
-            lineage: vec![drawn.to_owned()],
-            severity: None,
-            strength: None,
-            effect: None,
-            seed: self.suite.seed,
-            members: self.items.iter().map(|item| item.index).collect(),
-        };
+        let (lineage, seed) = (vec![drawn.to_owned()], self.suite.seed);
+        let mut slice = Slice::new(Idiom::Clean, "all".to_owned(), lineage, seed);
+        slice.members = self.items.iter().map(|item| item.index).collect();
         let judged = self.judge("clean", &self.items.clone(), 1.0)?;
         self.clean = judged.into_iter().collect::<Result<_>>().context("the clean examples")?;
         if let Some(score) = self.suite.clusters.clone() {
@@ -166,9 +170,7 @@ impl<'a> Runner<'a> {
         }
         let values: Vec<f64> = self.clean.iter().map(|verdict| verdict.value).collect();
         let sample = Sample { values: &values, clusters: self.clusters.as_deref() };
-        let score = sample.estimate(&self.figure);
-        let (failed, unchanged) = (Vec::new(), Vec::new());
-        Ok(Row { slice, score, change: None, verdicts: self.clean.clone(), failed, unchanged })
+        Ok(Row::new(slice, sample.estimate(&self.figure), self.clean.clone()))
     }
 
     /// The value of every item by a score, and those that cannot be told.
@@ -213,13 +215,7 @@ impl<'a> Runner<'a> {
         Ok(rows)
     }
 
-    fn part(
-        &self,
-        part: &Named,
-        spec: &crate::suite::Subpopulation,
-        failed: Vec<Failure>,
-        drawn: &str,
-    ) -> Row {
+    fn part(&self, part: &Named, spec: &Subpopulation, failed: Vec<Failure>, drawn: &str) -> Row {
         let is_member = |item: &Item| part.members.binary_search(&item.index).is_ok();
         let (mut inside, mut outside) = (Chosen::default(), Chosen::default());
         for (number, (item, verdict)) in self.items.iter().zip(&self.clean).enumerate() {
@@ -233,21 +229,13 @@ impl<'a> Runner<'a> {
         let made_of = made_of.iter().filter(|(_, names)| !names.is_empty());
         let steps = made_of.map(|(how, names)| format!("{how} {}", names.join(", ")));
         let lineage = [drawn.to_owned()].into_iter().chain(steps).chain([part.name.clone()]);
-        let slice = Slice {
-            idiom: Idiom::Subpopulation,
-            name: part.name.clone(),
-            lineage: lineage.collect(),
-            severity: None,
-            strength: None,
-            effect: None,
-            seed: self.suite.seed,
-            members: part.members.clone(),
-        };
+        let (name, seed) = (part.name.clone(), self.suite.seed);
+        let mut slice = Slice::new(Idiom::Subpopulation, name, lineage.collect(), seed);
+        slice.members.clone_from(&part.members);
         let sample = inside.sample(self.clusters.is_some());
         let score = sample.estimate(&self.figure);
         let change = sample.change_against(&outside.sample(self.clusters.is_some()), &self.figure);
-        let verdicts = inside.verdicts.clone();
-        Row { slice, score, change, verdicts, failed, unchanged: Vec::new() }
+        Row { change, failed, ..Row::new(slice, score, inside.verdicts.clone()) }
     }
 
     /// All examples, changed, in their order.
@@ -257,12 +245,14 @@ impl<'a> Runner<'a> {
         severity: Severity,
     ) -> Vec<Result<Item>> {
         let (seed, name) = (self.suite.seed, transformation.name());
-        let others: Vec<Content> =
+        let few: Vec<Content> =
             self.items.iter().take(OTHERS + 1).map(|item| item.content.clone()).collect();
         let each = self.items.par_iter().enumerate().map(|(number, item)| {
             let mut random = seed::random(seed, name, severity, item.index);
-            let others = others.iter().enumerate().filter(|&(other, _)| other != number);
-            let others: Vec<Content> = others.map(|(_, other)| other.clone()).collect();
+            let mut others = Cow::Borrowed(&few[..]);
+            if number < few.len() {
+                others.to_mut().remove(number); // itself
+            }
             let apply =
                 || transformation.apply(&item.content, &item.label, severity, &mut random, &others);
             let changed = panics::as_errors("the transformation", apply)?;
@@ -304,16 +294,8 @@ impl<'a> Runner<'a> {
             *test == Test::Mft || self.figure.share,
             "the set {name} asks {test}, which is for models that say classes"
         );
-        let mut slice = Slice {
-            idiom: Idiom::EvaluationSet,
-            name: format!("{} ({test})", set.version()),
-            lineage: lineage.clone(),
-            severity: None,
-            strength: None,
-            effect: None,
-            seed: self.suite.seed,
-            members: Vec::new(),
-        };
+        let name = format!("{} ({test})", set.version());
+        let mut slice = Slice::new(Idiom::EvaluationSet, name, lineage.clone(), self.suite.seed);
         let items: Vec<Item> = set.members.iter().map(|member| member.item.clone()).collect();
         let after = self.judge(&slice.identifier(), &items, 1.0)?;
         let before: Vec<Item> = set.members.iter().filter_map(|it| it.before.clone()).collect();
@@ -337,7 +319,7 @@ impl<'a> Runner<'a> {
         }
         let values: Vec<f64> = verdicts.iter().map(|verdict| verdict.value).collect();
         let score = Sample { values: &values, clusters: None }.estimate(&self.figure);
-        Ok(Row { slice, score, change: None, verdicts, failed, unchanged: Vec::new() })
+        Ok(Row { failed, ..Row::new(slice, score, verdicts) })
     }
 
     fn transformed(
@@ -348,30 +330,23 @@ impl<'a> Runner<'a> {
     ) -> Result<Row> {
         let transformation = transformations::find(&change.name)?;
         let changed = self.change(transformation, severity);
-        let rate = |item: &Item| match (&item.content, change.rate) {
-            (Content::Sound(sound), true) => self.rate_of(item.index) / f64::from(sound.rate),
-            _ => 1.0,
-        };
         let name = if change.rate { format!("{}, told", change.name) } else { change.name.clone() };
+        let lineage = vec![drawn.to_owned(), format!("{} {severity}", change.name)];
+        let first = self.items.first();
         let mut slice = Slice {
-            idiom: Idiom::Transformation,
-            name,
-            lineage: vec![drawn.to_owned(), format!("{} {severity}", change.name)],
             severity: Some(severity),
-            strength: self
-                .items
-                .first()
-                .map(|item| transformation.strength_for(severity, &item.content)),
+            strength: first.map(|item| transformation.strength_for(severity, &item.content)),
             effect: Some(transformation.effect()),
-            seed: self.suite.seed,
-            members: Vec::new(),
+            ..Slice::new(Idiom::Transformation, name, lineage, self.suite.seed)
         };
         let (mut failed, mut unchanged, mut ready) = (Vec::new(), Vec::new(), Vec::new());
         let mut told = 1.0;
         for (number, (changed, item)) in changed.into_iter().zip(&self.items).enumerate() {
             match changed {
                 Ok(changed) => {
-                    told = rate(&changed);
+                    if change.rate {
+                        told = step(&item.content, &changed.content);
+                    }
                     ready.push((number, changed));
                 }
                 Err(error) if error.is::<Unchanged>() => unchanged.push(item.index),
@@ -383,10 +358,11 @@ impl<'a> Runner<'a> {
         self.done += (self.items.len() - ready.len()) as u64;
         let (numbers, items): (Vec<usize>, Vec<Item>) = ready.into_iter().unzip();
         let judged = self.judge(&slice.identifier(), &items, told)?;
-        let (mut after, mut before) = (Chosen::default(), Vec::new());
+        let (mut after, mut before, mut pairs) = (Chosen::default(), Vec::new(), Vec::new());
         for ((number, item), verdict) in numbers.into_iter().zip(&items).zip(judged) {
             match verdict {
                 Ok(verdict) => {
+                    pairs.push(([&self.items[number], item], [self.clean[number], verdict]));
                     slice.members.push(item.index);
                     after.verdicts.push(verdict);
                     after.values.push(verdict.value);
@@ -402,16 +378,11 @@ impl<'a> Runner<'a> {
         let score = sample.estimate(&self.figure);
         let change = sample.change_from(&before, &self.figure);
         let verdicts = after.verdicts.clone();
-        Ok(Row { slice, score, change, verdicts, failed, unchanged })
-    }
-
-    /// Samples in a second of a clean example.
-    fn rate_of(&self, index: usize) -> f64 {
-        let item = self.items.iter().find(|item| item.index == index);
-        match item.map(|item| &item.content) {
-            Some(Content::Sound(sound)) => f64::from(sound.rate),
-            _ => 1.0,
-        }
+        let pairs = pairs
+            .iter()
+            .map(|(items, verdicts)| [(items[0], &verdicts[0]), (items[1], &verdicts[1])]);
+        let flips = flip::first(&slice.identifier(), pairs);
+        Ok(Row { change, failed, unchanged, flips, ..Row::new(slice, score, verdicts) })
     }
 
     /// What the model makes of the items: what is known already, and what it says now, in batches of
@@ -479,6 +450,16 @@ struct Chosen {
 impl Chosen {
     fn sample(&self, clustered: bool) -> Sample<'_> {
         Sample { values: &self.values, clusters: clustered.then_some(&self.clusters) }
+    }
+}
+
+/// The step of a changed input relative to that before: 2 for half the sampling rate.
+fn step(before: &Content, after: &Content) -> f64 {
+    match (before, after) {
+        (Content::Sound(before), Content::Sound(after)) => {
+            f64::from(before.rate) / f64::from(after.rate)
+        }
+        _ => 1.0,
     }
 }
 

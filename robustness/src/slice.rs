@@ -50,6 +50,12 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// A slice without a change, and no members yet.
+    pub fn new(idiom: Idiom, name: String, lineage: Vec<String>, seed: u64) -> Self {
+        let (severity, strength, effect) = (None, None, None);
+        Self { idiom, name, lineage, severity, strength, effect, seed, members: Vec::new() }
+    }
+
     /// What tells it from the others of a suite: idiom, name and severity.
     pub fn identifier(&self) -> String {
         let severity = self.severity.map(|severity| format!("/{severity}"));

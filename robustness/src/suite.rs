@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use transformations::content::Kind;
 use transformations::{Severity, of_kind};
 
+use crate::attack::{self, Budget};
 use crate::probe::Probes;
 use crate::subpopulation;
 
 /// A suite. The same suite, model and data always give the same results.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
     /// Its name in reports.
@@ -45,6 +46,9 @@ pub struct Suite {
     /// Folders of evaluation sets (`robustness freeze`).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub evaluation_sets: Vec<PathBuf>,
+    /// What is tried against the model.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub attack: Vec<Attack>,
 }
 
 /// Parts of the data, by a score or made of others.
@@ -97,6 +101,22 @@ impl Transformation {
         let all = transformations::find(&self.name)?.severities();
         Ok(if self.severities.is_empty() { all.to_vec() } else { self.severities.clone() })
     }
+}
+
+/// An attack at some budgets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attack {
+    /// Which (`robustness list`).
+    pub name: String,
+    /// How much it may change: of pictures "8/255" or "0.3", of sound and series "30 dB", of text "5%".
+    pub budgets: Vec<Budget>,
+    /// How many of the drawn examples it is made on, classes by their shares; all where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub examples: Option<usize>,
+    /// Steps, or queries; the attack's usual number where it is missing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub steps: Option<usize>,
 }
 
 /// A ready-made suite.
@@ -155,15 +175,52 @@ impl Preset {
         });
         Suite {
             name: self.to_string(),
-            seed: 0,
-            examples: None,
-            metadata: None,
-            clusters: None,
             subpopulation: parts.collect(),
             transformation,
-            probes: None,
-            evaluation_sets: Vec::new(),
+            attack: self.attacks(kind),
+            ..Suite::default()
         }
+    }
+
+    /// The attacks that it has on models of `kind`.
+    fn attacks(self, kind: Kind) -> Vec<Attack> {
+        let usual = Budget::usual(kind);
+        let some = |sizes: &[&str]| -> Vec<Budget> {
+            usual.iter().filter(|it| sizes.contains(&it.to_string().as_str())).copied().collect()
+        };
+        let two = some(&["8/255", "0.1", "30 dB", "20 dB", "2%", "5%"]);
+        let three = some(&["2/255", "8/255", "32/255", "40 dB", "30 dB", "20 dB", "2%", "5%"]);
+        // Square has no gradients to lead it, and takes as many queries as it is given.
+        let entries: &[(&str, &[Budget], Option<usize>)] = match self {
+            Self::Quick => &[("fgsm", &two, None), ("hotflip", &two, None)],
+            Self::Standard => &[
+                ("fgsm", &usual, None),
+                ("pgd", &three, None),
+                ("square", &two, Some(100)),
+                ("hotflip", &usual, None),
+            ],
+            Self::Full => &[
+                ("fgsm", &usual, None),
+                ("pgd", &usual, None),
+                ("apgd-ce", &usual, None),
+                ("apgd-dlr", &usual, None),
+                ("square", &two, None),
+                ("hotflip", &usual, None),
+            ],
+        };
+        let examples = match self {
+            Self::Quick => 50,
+            Self::Standard => 200,
+            Self::Full => 1000,
+        };
+        let entries = entries.iter().filter(|entry| attack::find(entry.0, kind).is_ok());
+        let attack = |&(name, budgets, steps): &(&str, &[Budget], Option<usize>)| Attack {
+            name: name.to_owned(),
+            budgets: budgets.to_vec(),
+            examples: Some(examples),
+            steps,
+        };
+        entries.map(attack).collect()
     }
 }
 
@@ -213,6 +270,9 @@ impl Suite {
                 bail!("`{}` has one strength, severity 1, and none of {other}", change.name);
             }
         }
+        for entry in &self.attack {
+            entry.validate(kind)?;
+        }
         for part in &self.subpopulation {
             let made = part.all_of.len() + part.any_of.len() + part.none_of.len();
             match (&part.score, &part.name) {
@@ -243,6 +303,30 @@ impl Suite {
     }
 }
 
+impl Attack {
+    fn validate(&self, kind: Kind) -> Result<()> {
+        let (name, attack) = (&self.name, attack::find(&self.name, kind)?);
+        ensure!(!self.budgets.is_empty(), "`{name}` has no budget");
+        for budget in &self.budgets {
+            ensure!(
+                budget.fits(kind),
+                "`{name}` with budget \"{budget}\": budgets of {kind} are written as {}",
+                Budget::example(kind)
+            );
+        }
+        ensure!(self.examples != Some(0), "`{name}` with examples = 0: leave it out to take all");
+        ensure!(
+            self.steps != Some(0),
+            "`{name}` with steps = 0: leave it out for the usual number"
+        );
+        ensure!(
+            self.steps.is_none() || attack.steps().is_some(),
+            "`{name}` takes no steps: leave them out"
+        );
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +350,11 @@ mod tests {
             ("name = 'a'\n[[transformation]]\nname = 'gaussian'", "no transformation `gaussian`"),
             ("name = 'a'\n[[subpopulation]]\nscore = 'label'\nlimits = [2, 1]", "ascending"),
             ("name = 'a'\n[[subpopulation]]\nname = 'b'", "all_of"),
+            ("name = 'a'\n[[attack]]\nname = 'pdg'\nbudgets = ['8/255']", "no attack `pdg`"),
+            ("name = 'a'\n[[attack]]\nname = 'hotflip'\nbudgets = ['5%']", "no attack `hotflip`"),
+            ("name = 'a'\n[[attack]]\nname = 'pgd'\nbudgets = []", "no budget"),
+            ("name = 'a'\n[[attack]]\nname = 'pgd'\nbudgets = ['30 dB']", "8/255"),
+            ("name = 'a'\n[[attack]]\nname = 'fgsm'\nbudgets = ['0.1']\nsteps = 3", "no steps"),
         ] {
             let suite: Suite = toml::from_str(text).unwrap();
             let error = suite.validate(Kind::Picture).unwrap_err().to_string();

@@ -320,6 +320,8 @@ impl Experiment {
 }
 
 impl run::Experiment for Experiment {
+    const PROGRAM: Option<&str> = Some("sashimi");
+
     fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
         if let Some(diffusion) = &mut self.diffusion {
             ensure!(

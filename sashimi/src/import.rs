@@ -79,12 +79,7 @@ fn codes(hyper: &Json, preset: Option<&str>) -> Result<(&'static Preset, Table)>
     }
     let companding = dataset["quantization"].as_str();
     data.extend(companding.map(|name| ("companding".to_owned(), name.into())));
-    if hyper["train"]["ema"].as_f64().is_some_and(|decay| decay > 0.0) {
-        note(
-            "its training averaged weights, which are not in its state dict: these are the last ones, \
-             not the averages",
-        );
-    }
+    settings::tell_of_averages(hyper);
     let mut model = settings::model(hyper)?;
     model.remove("pooling"); // Every position has an output.
     Ok((preset, sections([("model", model), ("data", data), ("train", settings::train(hyper))])))

@@ -153,13 +153,11 @@ impl Record {
         Ok(serde_json::from_slice(&fs::read(path)?)?)
     }
 
-    /// The program that trained the run in the folder `run` last, if it is another than this one.
-    pub(crate) fn other_program(run: &Path) -> Option<String> {
-        let name = |path: &Path| Some(path.file_stem()?.to_string_lossy().into_owned());
+    /// The program that trained the run in the folder `run` last, if that is known.
+    pub(crate) fn program(run: &Path) -> Option<String> {
         let record = Self::read(run).ok()?;
-        let theirs = name(Path::new(record.sessions.last()?.command.first()?))?;
-        let ours = name(Path::new(&env::args_os().next()?))?;
-        (theirs != ours).then_some(theirs)
+        let command = record.sessions.last()?.command.first()?;
+        Some(Path::new(command).file_stem()?.to_string_lossy().into_owned())
     }
 
     /// Adds a session to the record of the run in the folder `run`.

@@ -25,6 +25,9 @@ use crate::run_dir;
 
 /// All that a run follows from: what a program's configuration files hold.
 pub trait Experiment: Config + Serialize {
+    /// The program whose runs have these settings; `None`: whichever opens them.
+    const PROGRAM: Option<&str> = None;
+
     /// Spells out what is absent, after `set` (full keys) were changed by the user; as it is,
     /// nothing. Returns a line on what has no effect, if anything has none.
     ///
@@ -74,9 +77,21 @@ fn settled<E: Experiment>(mut loaded: Loaded<E>) -> Result<Loaded<E>> {
 /// If they cannot be read; a run of another program is called that.
 pub(crate) fn settings<E: Experiment>(path: &Path, overrides: &[String]) -> Result<Loaded<E>> {
     let read = E::read(&run_dir::config_file(path), overrides);
-    read.map_err(|error| match Record::other_program(path) {
-        Some(other) => anyhow!("{} is a run of {other}: use that program", path.display()),
-        None => error,
+    read.map_err(|error| match (Record::program(path), E::PROGRAM) {
+        (Some(theirs), Some(ours)) if theirs != ours => {
+            anyhow!("{} is a run of {theirs}: use that program", path.display())
+        }
+        _ => error,
+    })
+}
+
+/// The program that trained the run that `name` means ([`Run::open`]), if there is such a run and that is
+/// known.
+pub fn program(name: &str) -> Option<String> {
+    let folders = [PathBuf::from(name), run_dir::root().join(name)];
+    folders.iter().find_map(|path| {
+        let run = if path.is_file() { run_dir::of_checkpoint(path)? } else { path };
+        Record::program(run)
     })
 }
 

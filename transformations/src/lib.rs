@@ -32,6 +32,6 @@ mod sound;
 mod text;
 
 pub use path::tracer::tracer;
-pub use registry::{ALL, find, of_kind};
+pub use registry::{ALL, find, of_kind, register};
 pub use severity::Severity;
 pub use transformation::{Changed, Effect, Transformation, Unchanged};

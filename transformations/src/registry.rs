@@ -1,6 +1,8 @@
 //! The table of transformations.
 
-use anyhow::{Result, anyhow};
+use std::sync::{PoisonError, RwLock};
+
+use anyhow::{Result, anyhow, ensure};
 
 use crate::content::Kind;
 use crate::{Transformation, any, expression, path, picture, series, sound, text};
@@ -97,20 +99,40 @@ pub const ALL: &[&dyn Transformation] = &[
     &series::missing::MISSING,
 ];
 
+/// Those of other crates.
+static OTHERS: RwLock<Vec<&'static dyn Transformation>> = RwLock::new(Vec::new());
+
+/// Adds a transformation of another crate; from then on it is found by its name.
+///
+/// # Errors
+/// If there is one of that name.
+pub fn register(transformation: &'static dyn Transformation) -> Result<()> {
+    let name = transformation.name();
+    ensure!(find(name).is_err(), "there is a transformation `{name}` already");
+    OTHERS.write().unwrap_or_else(PoisonError::into_inner).push(transformation);
+    Ok(())
+}
+
+fn all() -> Vec<&'static dyn Transformation> {
+    let others = OTHERS.read().unwrap_or_else(PoisonError::into_inner);
+    ALL.iter().chain(&*others).copied().collect()
+}
+
 /// The transformation called `name`.
 ///
 /// # Errors
 /// If there is none; the message has the names that there are.
 pub fn find(name: &str) -> Result<&'static dyn Transformation> {
-    ALL.iter().copied().find(|it| it.name() == name).ok_or_else(|| {
-        let names: Vec<_> = ALL.iter().map(|it| it.name()).collect();
+    let all = all();
+    all.iter().copied().find(|it| it.name() == name).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|it| it.name()).collect();
         anyhow!("there is no transformation `{name}`; there are {}", names.join(", "))
     })
 }
 
 /// Those that can be applied to `kind`.
 pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static dyn Transformation> {
-    ALL.iter().copied().filter(move |it| it.kinds().contains(&kind))
+    all().into_iter().filter(move |it| it.kinds().contains(&kind))
 }
 
 #[cfg(test)]

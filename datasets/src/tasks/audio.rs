@@ -14,8 +14,8 @@ use toml::Table;
 
 use super::Splits;
 use crate::batch::Label;
-use crate::examples::augmented::Augmented;
 use crate::examples::recordings::{Extent, Form, Labelled, Recordings, Standardisation};
+use crate::examples::variants::Variants;
 use crate::inputs::Inputs;
 use crate::medium::Medium;
 use crate::shape::{Shape, Target};
@@ -122,7 +122,7 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
             let noise = noise.iter().map(|path| samples(path, sample_rate, usize::MAX));
             let noise = noise.filter(|noise| !noise.as_ref().is_ok_and(Vec::is_empty));
             let noise = Arc::new(noise.collect::<Result<_>>()?);
-            Split::new(Augmented::new(train, variants, sample_rate, noise))
+            Split::new(Variants::new(train, variants, sample_rate, noise))
         }
     };
     let splits = Splits {

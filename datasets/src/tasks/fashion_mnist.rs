@@ -3,11 +3,13 @@
 use super::Task;
 use super::image_files::ImageFiles;
 use super::mnist_files::{CLASSES, PIXELS, Set, inputs, is_there, open};
+use crate::medium::Kind;
 use crate::provenance::Provenance;
 
 pub(super) const TASK: Task = Task {
     name: "fashion-mnist",
     about: "sequential Fashion-MNIST: clothes, pixel by pixel",
+    kind: Some(Kind::Picture),
     length: Some(PIXELS),
     classes: Some(CLASSES),
     provenance: |_, _| Ok(Provenance::official(true)),

@@ -27,12 +27,14 @@ use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::medium::Kind;
 use crate::provenance::Provenance;
 use crate::shape::Target;
 
 pub(super) const TASK: Task = Task {
     name: "fsdd",
     about: "spoken digits, speakers held out",
+    kind: Some(Kind::Sound),
     classes: Some(CLASSES),
     paper: include_str!("../../../configs/lra/fsdd.toml"),
     small: include_str!("../../../configs/lra/fsdd-small.toml"),

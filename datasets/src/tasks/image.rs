@@ -13,13 +13,14 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::cifar::{self, CLASSES, PIXELS};
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
-use crate::medium::{Medium, Motif};
+use crate::medium::{Kind, Medium, Motif};
 use crate::provenance::{Provenance, Published};
 use crate::split::Split;
 
 pub(super) const TASK: Task = Task {
     name: "image",
     about: "grey CIFAR-10, pixel by pixel",
+    kind: Some(Kind::Picture),
     length: Some(PIXELS),
     classes: Some(CLASSES.len()),
     published: Some(Published { figure: 88.65, train: 45_000 }),

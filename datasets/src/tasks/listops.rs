@@ -30,7 +30,7 @@ use crate::inputs::Inputs;
 use crate::listops::grammar::{self, VALUES, VOCABULARY, WORDS};
 use crate::listops::{Lengths, Recipe, tsv};
 use crate::locate::{listed, locate};
-use crate::medium::Medium;
+use crate::medium::{Kind, Medium};
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::characters::max_length;
@@ -39,6 +39,7 @@ use crate::text::token_file::{cached, hash_files};
 pub(super) const TASK: Task = Task {
     name: "listops",
     about: "what is a nested expression worth?",
+    kind: Some(Kind::Expression),
     length: Some(MAX_LENGTH),
     classes: Some(VALUES as usize),
     published: Some(Published { figure: 59.60, train: PUBLISHED_COUNT }),

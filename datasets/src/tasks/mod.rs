@@ -33,7 +33,7 @@ use toml::Table;
 
 use crate::fetch::Archive;
 use crate::inputs::Inputs;
-use crate::medium::Medium;
+use crate::medium::{Kind, Medium};
 use crate::metric::Metric;
 use crate::provenance::{Provenance, Published};
 use crate::section::{self, Section};
@@ -48,6 +48,8 @@ pub struct Task {
     pub name: &'static str,
     /// What is asked, in half a line.
     pub about: &'static str,
+    /// What its examples are; `None`: its data decides.
+    pub kind: Option<Kind>,
     /// Positions of the longest sequences; `None`: taken from the data.
     pub length: Option<usize>,
     /// Number of classes; `None`: taken from the data.
@@ -118,6 +120,7 @@ impl Task {
         Self {
             name: "",
             about: "",
+            kind: None,
             length: None,
             classes: None,
             metric: |_| Some(Metric::ACCURACY),

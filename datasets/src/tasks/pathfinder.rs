@@ -23,7 +23,7 @@ use crate::batch::Sequences;
 use crate::examples::images::Colour;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
 use crate::inputs::Inputs;
-use crate::medium::{Medium, Motif};
+use crate::medium::{Kind, Medium, Motif};
 use crate::pathfinder::{
     Cached, Difficulty, Generated, ImageSource, Pixels, Release, Spec, write_release,
 };
@@ -45,6 +45,7 @@ const CLASSES: [&str; 2] = ["apart", "joined"];
 /// What tasks on images of this side have in common.
 pub(super) const fn of_side<const SIDE: usize>() -> Task {
     Task {
+        kind: Some(Kind::Path),
         length: Some(SIDE * SIDE),
         classes: Some(CLASSES.len()),
         source: "generated, or the official release",

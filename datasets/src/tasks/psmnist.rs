@@ -5,11 +5,13 @@ use super::Task;
 use super::image_files::ImageFiles;
 use super::mnist_files::{CLASSES, MNIST, PIXELS, inputs, is_there, open};
 use crate::bit_reversal::bit_reversal;
+use crate::medium::Kind;
 use crate::provenance::{Provenance, Published};
 
 pub(super) const TASK: Task = Task {
     name: "psmnist",
     about: "permuted MNIST: digits, pixels out of order",
+    kind: Some(Kind::Picture),
     length: Some(PIXELS),
     classes: Some(CLASSES),
     published: Some(Published { figure: 98.70, train: 54_000 }),

@@ -23,7 +23,7 @@ use crate::examples::tokens::{PAD, TokenSet, sequence};
 use crate::formats::rows;
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
-use crate::medium::Medium;
+use crate::medium::{Kind, Medium};
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::text::characters::{Vocabulary, max_length};
@@ -32,6 +32,7 @@ use crate::text::token_file::{cached, hash_files, hash_part};
 pub(super) const TASK: Task = Task {
     name: "retrieval",
     about: "does one paper cite the other? two texts",
+    kind: Some(Kind::Text),
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
     published: Some(Published { figure: 90.90, train: 147_086 }),

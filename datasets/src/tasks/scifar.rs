@@ -5,11 +5,13 @@ use super::image::{ARCHIVES, SOURCE, inputs, is_there, open};
 use super::image_files::ImageFiles;
 use crate::examples::images::{Colour, Moments};
 use crate::formats::cifar::{CLASSES, PIXELS};
+use crate::medium::Kind;
 use crate::provenance::{Provenance, Published};
 
 pub(super) const TASK: Task = Task {
     name: "scifar",
     about: "sequential CIFAR-10: colour images, pixel by pixel",
+    kind: Some(Kind::Picture),
     length: Some(PIXELS),
     classes: Some(CLASSES.len()),
     published: Some(Published { figure: 91.1, train: 45_000 }),

@@ -3,11 +3,13 @@
 use super::Task;
 use super::image_files::ImageFiles;
 use super::mnist_files::{CLASSES, MNIST, PIXELS, inputs, is_there, open};
+use crate::medium::Kind;
 use crate::provenance::{Provenance, Published};
 
 pub(super) const TASK: Task = Task {
     name: "smnist",
     about: "sequential MNIST: digits, pixel by pixel",
+    kind: Some(Kind::Picture),
     length: Some(PIXELS),
     classes: Some(CLASSES),
     published: Some(Published { figure: 99.63, train: 54_000 }),

@@ -27,12 +27,14 @@ use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
+use crate::medium::Kind;
 use crate::provenance::{Provenance, Published};
 use crate::shape::Target;
 
 pub(super) const TASK: Task = Task {
     name: "speech-commands",
     about: "which of 35 words is said, raw sound at 16 kHz",
+    kind: Some(Kind::Sound),
     length: Some(SECOND as usize),
     classes: Some(ALL.len()),
     published: Some(Published { figure: 96.1, train: 84_843 }),

@@ -29,7 +29,7 @@ use crate::fetch::{Archive, Packing};
 use crate::hold_out::{self, hold_out_tenths};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
-use crate::medium::Medium;
+use crate::medium::{Kind, Medium};
 use crate::provenance::{Provenance, Published};
 use crate::shape::{Shape, Target};
 use crate::split::Split;
@@ -39,6 +39,7 @@ use crate::text::token_file::{Fingerprint, cached, hash_part};
 pub(super) const TASK: Task = Task {
     name: "text",
     about: "is a film review good? letter by letter",
+    kind: Some(Kind::Text),
     length: Some(MAX_LENGTH),
     classes: Some(CLASSES.len()),
     published: Some(Published { figure: 86.82, train: 22_500 }),

@@ -192,3 +192,17 @@ fn data_sets_with_files_of_the_same_names_are_found_in_one_folder() {
         assert!((task.is_there)(dir.path()), "{name}");
     }
 }
+
+/// `robustness list` tells by the table what the data tells when it is opened.
+#[test]
+fn the_table_says_what_examples_are() {
+    let cache = tempfile::tempdir().unwrap();
+    let is_quick =
+        |task: &&Task| task.generate.is_some() && task.length.is_some_and(|it| it < 5000);
+    for task in TASKS.iter().filter(is_quick) {
+        let mut data: Table = "count = 20\neval_count = 20".parse().unwrap();
+        data.insert("cache".to_owned(), cache.path().display().to_string().into());
+        let splits = task.open(&data, false).unwrap();
+        assert_eq!(Some(splits.medium.kind()), task.kind, "{}", task.name);
+    }
+}

@@ -10,7 +10,9 @@ const PARTS: usize = 4;
 /// The examples with lengths in a range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LengthBucket {
+    /// Shortest length in it.
     pub from: usize,
+    /// Longest length in it.
     pub to: usize,
     /// Number of examples.
     pub count: usize,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use datasets::metric::{Better, Metric, Unit};
+use datasets::metric::Metric;
 use datasets::provenance::{Provenance, Published};
 use program::config::{Aliases, Config, to_table};
 use s4_config::{Backbone, NetworkConfig};
@@ -65,6 +65,8 @@ impl Config for Audio {
 }
 
 impl run::Experiment for Audio {
+    const PROGRAM: Option<&str> = Some("sashimi");
+
     fn settle(&mut self, set: &[&str]) -> Result<Option<String>> {
         let (model, line) = self.model.clone().settle(Backbone::Sashimi, set)?;
         self.model = model;
@@ -77,9 +79,6 @@ impl run::Experiment for Audio {
 }
 
 impl Audio {
-    const METRIC: Metric =
-        Metric { name: "bits_per_sample", better: Better::Lower, unit: Unit::Plain("bits") };
-
     fn subject(&self) -> Subject {
         let text = |key: &str| self.data.get(key).and_then(Value::as_str);
         let number = |key: &str| self.data.get(key).and_then(Value::as_integer);
@@ -90,7 +89,7 @@ impl Audio {
         Subject {
             program: "sashimi",
             task: "audio".to_owned(),
-            metric: Self::METRIC,
+            metric: Metric::BITS_PER_SAMPLE,
             classes: None,
             data: Provenance {
                 words: words.into_iter().flatten().collect::<Vec<_>>().join(", "),

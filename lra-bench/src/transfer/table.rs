@@ -92,7 +92,7 @@ pub fn chart(rows: &[Row], task: &str) -> Result<Option<String>> {
         let point = (row.fraction.log10(), test.mean);
         match series.iter_mut().find(|series| series.name == name) {
             Some(series) => series.points.push(point),
-            None => series.push(Series { name, points: vec![point] }),
+            None => series.push(Series { name, points: vec![point], ..Series::default() }),
         }
     }
     if series.iter().all(|series| series.points.len() < 2) {

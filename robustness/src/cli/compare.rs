@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args as ClapArgs;
 use program::exit::Exit;
-use program::output::{say, say_all};
 
+use super::format::Format;
 use crate::compare::Comparison;
-use crate::report::terminal;
+use crate::report::Report;
 use crate::results::Results;
 
 /// Arguments of `compare`.
@@ -23,17 +23,19 @@ pub(super) struct Args {
     /// Exit with 1 if B is significantly worse on a slice
     #[arg(long)]
     fail_on_regression: bool,
+    #[command(flatten)]
+    format: Format,
     /// One JSON object
-    #[arg(long)]
+    #[arg(long, group = "format")]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let comparison = Comparison::of(&Results::read(&args.a)?, &Results::read(&args.b)?)?;
     if args.json {
-        say(serde_json::to_string(&comparison)?)?;
+        args.format.put(&format!("{}\n", serde_json::to_string(&comparison)?))?;
     } else {
-        say_all(terminal::comparison(&comparison))?;
+        args.format.print(&Report::of_comparison(&comparison), &[])?;
     }
     let worse: Vec<String> = comparison.regressions().map(|row| row.slice.identifier()).collect();
     if args.fail_on_regression && !worse.is_empty() {

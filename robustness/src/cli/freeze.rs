@@ -11,7 +11,8 @@ use program::output::note;
 use training::device::DeviceRequest;
 use transformations::Severity;
 
-use crate::evaluation_set::{EvaluationSet, Test, describe};
+use crate::checklist::Test;
+use crate::evaluation_set::{EvaluationSet, describe};
 use crate::predictions::Predictions;
 use crate::runner::Runner;
 use crate::subject;
@@ -69,6 +70,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     suite.examples = Some(args.examples);
     suite.subpopulation.clear();
     suite.transformation.clear();
+    suite.attack.clear();
     if let Some(name) = &args.transformation {
         let severities = vec![severity];
         suite.transformation.push(Transformation { name: name.clone(), severities, rate: false });

@@ -8,6 +8,7 @@ use program::output::say_all;
 use transformations::Severity;
 use transformations::content::Kind;
 
+use crate::attack::{self, Budget};
 use crate::subpopulation;
 use crate::suite::Preset;
 
@@ -25,12 +26,18 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     let kinds = match &args.task {
         None => Kind::ALL.to_vec(),
-        Some(task) => vec![kind(task)?],
+        Some(task) => kinds(task)?,
     };
     if let Some(name) = &args.suite {
         let preset = Preset::ALL.into_iter().find(|preset| preset.to_string() == *name);
         let preset = preset.with_context(|| format!("no suite `{name}`: quick, standard, full"));
-        let suite = preset.map_err(usage)?.suite(kinds[0]);
+        let preset = preset.map_err(usage)?;
+        let [kind] = kinds[..] else {
+            return Err(usage(
+                "what examples are is decided by the data: name a task that is about one kind",
+            ));
+        };
+        let suite = preset.suite(kind);
         say_all(toml::to_string(&suite)?)?;
         return Ok(Exit::Done);
     }
@@ -42,6 +49,15 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             let strength = if mild == strong { mild } else { format!("{mild} to {strong}") };
             text +=
                 &format!("    {:<22} {:<12} {}; {strength}\n", it.name(), it.effect(), it.about());
+        }
+        let budgets: Vec<String> = Budget::usual(kind).iter().map(ToString::to_string).collect();
+        let mut attacks = attack::of_kind(kind).peekable();
+        if attacks.peek().is_some() {
+            text += &format!("  attacks, with budgets such as {}\n", budgets.join(", "));
+        }
+        for it in attacks {
+            let steps = it.steps().map(|steps| format!("; {steps} steps"));
+            text += &format!("    {:<22} {}{}\n", it.name(), it.about(), steps.unwrap_or_default());
         }
         text += "  scores, for subpopulations\n";
         for score in subpopulation::of_kind(kind) {
@@ -56,17 +72,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 }
 
 /// What examples of a task are.
-fn kind(task: &str) -> Result<Kind> {
+fn kinds(task: &str) -> Result<Vec<Kind>> {
     if task == "audio" {
-        return Ok(Kind::Sound);
+        return Ok(vec![Kind::Sound]);
     }
-    let found = tasks::find(task)?;
-    Ok(match found.name {
-        "listops" => Kind::Expression,
-        "text" | "retrieval" => Kind::Text,
-        "pathfinder" | "pathfinder64" | "path-x" | "path-256" => Kind::Path,
-        "speech-commands" | "fsdd" => Kind::Sound,
-        "folder" => Kind::Series,
-        _ => Kind::Picture,
-    })
+    Ok(tasks::find(task)?.kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]))
 }

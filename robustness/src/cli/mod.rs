@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod compare;
+mod format;
 mod freeze;
 mod list;
 mod report;
@@ -31,7 +32,7 @@ enum Command {
     Compare(compare::Args),
     /// Keep examples, changed or not, as an evaluation set.
     Freeze(freeze::Args),
-    /// List what there is: transformations, scores, suites.
+    /// List what there is: transformations, attacks, scores, suites.
     List(list::Args),
     /// Print what a shell reads to complete command lines.
     Completions(Completions),
@@ -59,6 +60,23 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn commands_that_are_shown_exist() {
+        let page = include_str!("../../../docs/robustness.md");
+        let commands = page.lines().filter_map(|line| {
+            line.split('#').next()?.trim().strip_prefix("cargo run -p robustness -- ")
+        });
+        let mut parsed = 0;
+        for command in commands {
+            let words = std::iter::once("robustness").chain(command.split_whitespace());
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("`{command}`: {error}");
+            }
+            parsed += 1;
+        }
+        assert!(parsed >= 6, "{parsed} commands are shown");
+    }
 
     #[test]
     fn arguments_do_not_contradict_each_other() {

@@ -1,18 +1,19 @@
 //! `run`: a model on a suite.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, usage};
 use program::files::{self, CACHE};
 use program::interrupt;
+use program::names::shown;
 use program::output::{note, say, say_all};
 use training::device::DeviceRequest;
 
 use crate::predictions::Predictions;
 use crate::probe::Probes;
-use crate::report::terminal;
+use crate::report::{Report, terminal};
 use crate::results::FILE;
 use crate::runner::Runner;
 use crate::subject;
@@ -86,16 +87,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
         results => results?,
     };
-    files::write(&file, &serde_json::to_vec(&results)?)?;
+    results.write(&out)?;
     if args.json {
         say(serde_json::to_string(&results)?)?;
     } else {
-        say_all(terminal::table(&results))?;
+        say_all(terminal::text(&Report::new(std::slice::from_ref(&results))?))?;
     }
     note(format_args!("kept: {}", shown(&file)));
     Ok(Exit::Done)
-}
-
-fn shown(path: &Path) -> String {
-    program::names::shown(path)
 }

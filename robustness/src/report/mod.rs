@@ -1,3 +1,142 @@
-//! Results as people read them.
+//! Results as people and programs read them: one [`Report`], in many formats.
 
+mod changes;
+pub mod csv;
+mod curves;
+mod examples;
+pub mod html;
+pub mod latex;
+pub mod markdown;
+pub mod table;
+pub mod tensorboard;
 pub mod terminal;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::compare::Comparison;
+use crate::probe::Probe;
+use crate::results::Results;
+use table::Table;
+
+/// What every format tells: of one model, of several side by side, or of two compared.
+pub struct Report<'a> {
+    /// In a few words.
+    pub title: String,
+    /// What was judged on what, a line each.
+    pub about: Vec<String>,
+    /// Every slice.
+    pub table: Table<'a>,
+    /// What stands out, a line each.
+    pub findings: Vec<String>,
+}
+
+impl<'a> Report<'a> {
+    /// The report of results; of several, all are compared with the first.
+    ///
+    /// # Errors
+    /// If there are none, or they are of different tasks or metrics.
+    pub fn new(results: &'a [Results]) -> Result<Self> {
+        let (first, others) = results.split_first().context("a report of no results")?;
+        let names = names(results);
+        let title = format!("Robustness of {}", names.join(", "));
+        let about = names.iter().zip(results).map(|(name, it)| about(name, it)).collect();
+        if others.is_empty() {
+            let (table, findings) = (Table::of(first), findings(first, None));
+            return Ok(Self { title, about, table, findings });
+        }
+        let comparisons = others.iter().map(|other| Comparison::of(first, other));
+        let comparisons: Vec<Comparison> = comparisons.collect::<Result<_>>()?;
+        let each = names.iter().zip(results).flat_map(|(name, results)| {
+            let reference = Some(first).filter(|first| !std::ptr::eq(*first, results));
+            findings(results, reference).into_iter().map(move |line| format!("{name}: {line}"))
+        });
+        let findings = each.collect();
+        let table = Table::of_several(results, &names, &comparisons);
+        Ok(Self { title, about, table, findings })
+    }
+
+    /// The report of a comparison.
+    pub fn of_comparison(comparison: &'a Comparison) -> Self {
+        let (regressions, slices) = (comparison.regressions().count(), comparison.rows.len());
+        let mut findings =
+            vec![format!("B is significantly worse on {regressions} of {slices} slices")];
+        if !comparison.unmatched.is_empty() {
+            findings.push(format!("only one has: {}", comparison.unmatched.join(", ")));
+        }
+        let (title, table) = ("B against A".to_owned(), Table::of_comparison(comparison));
+        Self { title, about: Vec::new(), table, findings }
+    }
+}
+
+/// A name for each, the end of its run's path, and where that is the same, the step, the suite or a
+/// number.
+pub fn names(results: &[Results]) -> Vec<String> {
+    let tail = |path: &Path, count: usize| {
+        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+        parts[parts.len().saturating_sub(count)..].join("/")
+    };
+    let named = |results: &Results, form: usize| match form {
+        0 => tail(&results.about.run, 2),
+        1 => format!("{} step {}", tail(&results.about.run, 2), results.about.step),
+        _ => format!("{} {}", tail(&results.about.run, 2), results.suite.name),
+    };
+    let unique =
+        |names: &[String]| names.iter().enumerate().all(|(i, name)| !names[i + 1..].contains(name));
+    let each = |form| results.iter().map(|it| named(it, form)).collect::<Vec<_>>();
+    let found = (0..3).map(each).find(|names| unique(names));
+    found.unwrap_or_else(|| {
+        let each = each(0).into_iter().enumerate();
+        each.map(|(number, name)| format!("{} {name}", number + 1)).collect()
+    })
+}
+
+fn about(name: &str, results: &Results) -> String {
+    let Results { about, suite, drawn, .. } = results;
+    let (step, data) = (about.step, &about.data);
+    format!("{name}: step {step}, on {data}; suite {}, {drawn}", suite.name)
+}
+
+/// The clean figure, the worst group, and mean errors, which are divided by those of `reference`.
+fn findings(results: &Results, reference: Option<&Results>) -> Vec<String> {
+    let metric = &results.metric;
+    let mut lines = Vec::new();
+    let mut scored = |what: &str, row: &crate::results::Row| {
+        if let Some(score) = row.score {
+            let count = row.slice.members.len();
+            lines.push(format!("{what}: {} of {count} examples", table::score(metric, &score)));
+        }
+    };
+    if let Some(row) = results.clean() {
+        scored(&format!("clean {}", metric.name), row);
+    }
+    if let Some(row) = results.worst_group() {
+        scored(&format!("worst group, {}", row.slice.name), row);
+    }
+    if let Some(mce) = results.mce(None) {
+        lines.push(format!(
+            "mean error over {} transformation{}: {}, {} of it beyond the clean error",
+            mce.transformations,
+            if mce.transformations == 1 { "" } else { "s" },
+            metric.show(mce.mce),
+            metric.show(mce.relative)
+        ));
+    }
+    if let Some(mce) = reference.and_then(|reference| results.mce(Some(reference))) {
+        lines.push(format!(
+            "mean corruption error against the first: {:.1}%, relative {:.1}%",
+            100.0 * mce.mce,
+            100.0 * mce.relative
+        ));
+    }
+    for Probe { name, strength, figure, estimate, count, note } in &results.probes {
+        let (value, low, high) = (estimate.value, estimate.interval.low, estimate.interval.high);
+        let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+        lines.push(format!(
+            "{name} ({strength}): {value:.3} [{low:.3}, {high:.3}] {figure}, of {count}{note}"
+        ));
+    }
+    lines.extend(results.warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines
+}

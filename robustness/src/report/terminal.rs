@@ -1,154 +1,61 @@
-//! Results as text in columns.
+//! A report as text in columns.
 
-use std::fmt::Write;
-
-use crate::compare::Comparison;
-use crate::probe::Probe;
-use crate::results::{Figure, Results, Row};
-use crate::slice::Idiom;
+use super::Report;
+use super::table::Cell;
 
 /// Cells of the widest bar.
 const BAR: usize = 16;
 
-/// A table of all slices.
-pub fn table(results: &Results) -> String {
-    let Results { about, metric, suite, .. } = results;
-    let mut text = format!(
-        "{}  step {}  {}\nsuite {}: {}\n\n",
-        about.run.display(),
-        about.step,
-        about.data,
-        suite.name,
-        results.drawn
-    );
-    let widest = results.rows.iter().map(|row| label(row).chars().count()).max().unwrap_or(0);
-    let heading = format!("{} [95%]", metric.name);
-    let _ = writeln!(
-        text,
-        "{:widest$}  {:>6}  {heading:<23}  {:BAR$}  {:>8}  {:>8}  notes",
-        "slice", "n", "", "change", "p (Holm)"
-    );
-    let mut idiom = None;
-    for row in &results.rows {
-        if idiom.replace(row.slice.idiom).is_some_and(|last| last != row.slice.idiom) {
+/// The report as text in columns, with bars beside the figures of one model.
+pub fn text(report: &Report<'_>) -> String {
+    let table = &report.table;
+    let scale = table.scale();
+    let bar = |cell: &Cell<'_>| match cell {
+        Cell::Score(score) if table.has_bars() => {
+            let share = score.map_or(0.0, |score| (score.value / scale).clamp(0.0, 1.0));
+            let cells = (share * BAR as f64).round() as usize;
+            Some(format!("{:BAR$}", "█".repeat(cells)))
+        }
+        _ => None,
+    };
+    // A column is as wide as its widest cell; bars have one of their own.
+    let mut columns: Vec<(bool, Vec<String>)> = Vec::new();
+    let texts = table.texts();
+    for (place, (column, heading)) in table.columns.iter().zip(table.headings()).enumerate() {
+        let cells = [heading].into_iter().chain(texts.iter().map(|row| line(&row[place])));
+        columns.push((column.what.is_number(), cells.collect()));
+        let bars: Vec<String> = table.rows.iter().filter_map(|row| bar(&row[place])).collect();
+        if !bars.is_empty() {
+            columns.push((false, [String::new()].into_iter().chain(bars).collect()));
+        }
+    }
+    let width = |cells: &[String]| cells.iter().map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = columns.iter().map(|(_, it)| width(it).unwrap_or(0)).collect();
+    let mut text: String = report.about.iter().map(|line| format!("{line}\n")).collect();
+    if !report.about.is_empty() {
+        text.push('\n');
+    }
+    let mut group = None;
+    for row in 0..=table.rows.len() {
+        let idiom = row.checked_sub(1).and_then(|row| match table.rows[row].first() {
+            Some(Cell::Slice(slice)) => Some(slice.idiom),
+            _ => None,
+        });
+        if group.replace(idiom).flatten().is_some_and(|last| Some(last) != idiom) {
             text.push('\n');
         }
-        line(&mut text, row, metric, widest);
+        let cells = columns.iter().zip(&widths).map(|((right, cells), &width)| {
+            let cell = &cells[row];
+            if *right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
     }
     text.push('\n');
-    if let Some((row, score)) = results.worst_group().and_then(|row| Some((row, row.score?))) {
-        let _ = writeln!(
-            text,
-            "worst group: {}, {} [{}, {}] of {}",
-            row.slice.name,
-            metric.show(score.value),
-            metric.show(score.interval.low),
-            metric.show(score.interval.high),
-            row.slice.members.len()
-        );
-    }
-    if let Some(mce) = results.mce(None) {
-        let _ = writeln!(
-            text,
-            "mean error over {} transformations: {}, {} of it beyond the clean error",
-            mce.transformations,
-            metric.show(mce.mce),
-            metric.show(mce.relative)
-        );
-    }
-    for probe in &results.probes {
-        let Probe { name, strength, figure, estimate, count, note } = probe;
-        let (value, low, high) = (estimate.value, estimate.interval.low, estimate.interval.high);
-        let note = if note.is_empty() { String::new() } else { format!("; {note}") };
-        let _ = writeln!(
-            text,
-            "{name} ({strength}): {value:.3} [{low:.3}, {high:.3}] {figure}, of {count}{note}"
-        );
-    }
-    text
+    text + &report.findings.iter().map(|line| format!("{line}\n")).collect::<String>()
 }
 
-/// What a row is called.
-pub fn label(row: &Row) -> String {
-    let severity = row.slice.severity.map(|severity| format!(" {severity}"));
-    let strength = row.slice.strength.as_ref().map(|strength| format!(" ({strength})"));
-    format!("{}{}{}", row.slice.name, severity.unwrap_or_default(), strength.unwrap_or_default())
-}
-
-/// What is to be said of a row beside its figures.
-pub fn notes(row: &Row) -> String {
-    let mut notes = Vec::new();
-    if row.slice.members.is_empty() {
-        notes.push("empty".to_owned());
-    }
-    if !row.unchanged.is_empty() {
-        notes.push(format!("{} unchanged", row.unchanged.len()));
-    }
-    if let Some(first) = row.failed.first() {
-        notes.push(format!("{} failed: {}", row.failed.len(), first.reason));
-    }
-    notes.join("; ")
-}
-
-fn line(text: &mut String, row: &Row, metric: &Figure, widest: usize) {
-    let score = row.score.map_or_else(String::new, |score| {
-        let (low, high) = (metric.show(score.interval.low), metric.show(score.interval.high));
-        format!("{:>7} [{low}, {high}]", metric.show(score.value))
-    });
-    let bar = match row.score {
-        Some(score) if metric.share => "█".repeat((score.value * BAR as f64).round() as usize),
-        _ => String::new(),
-    };
-    let (change, p) = match row.change {
-        Some(change) if row.slice.idiom != Idiom::Clean => {
-            (metric.show_change(change.estimate.value), format!("{:.3}", change.p_holm))
-        }
-        _ => (String::new(), String::new()),
-    };
-    let count = row.slice.members.len();
-    let written = format!(
-        "{:widest$}  {count:>6}  {score:<23}  {bar:BAR$}  {change:>8}  {p:>8}  {}",
-        label(row),
-        notes(row)
-    );
-    text.push_str(written.trim_end());
-    text.push('\n');
-}
-
-/// Two models side by side.
-pub fn comparison(comparison: &Comparison) -> String {
-    let metric = &comparison.metric;
-    let name = |row: &crate::compare::Row| row.slice.identifier();
-    let widest = comparison.rows.iter().map(|row| name(row).chars().count()).max().unwrap_or(0);
-    let mut text = format!(
-        "{:widest$}  {:>6}  {:>8}  {:>8}  {:>8}  {:<18}  {:>8}\n",
-        "slice", "n", "A", "B", "B - A", "95%", "p (Holm)"
-    );
-    for row in &comparison.rows {
-        let estimate = row.change.estimate;
-        let mark = match (row.is_regression(metric), row.is_improvement(metric)) {
-            (true, _) => "  worse",
-            (_, true) => "  better",
-            _ => "",
-        };
-        let interval = format!(
-            "[{}, {}]",
-            metric.show_change(estimate.interval.low),
-            metric.show_change(estimate.interval.high)
-        );
-        let _ = writeln!(
-            text,
-            "{:widest$}  {:>6}  {:>8}  {:>8}  {:>8}  {interval:<18}  {:>8.3}{mark}",
-            name(row),
-            row.slice.members.len(),
-            metric.show(row.a),
-            metric.show(row.b),
-            metric.show_change(estimate.value),
-            row.change.p_holm
-        );
-    }
-    if !comparison.unmatched.is_empty() {
-        let _ = writeln!(text, "\nonly one has: {}", comparison.unmatched.join(", "));
-    }
-    text
+/// Text that is one line.
+fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

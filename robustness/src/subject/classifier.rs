@@ -8,8 +8,10 @@ use datasets::metric::Metric;
 use datasets::shape::Target;
 use datasets::split::Split;
 use lra_bench::experiment::Experiment;
+use lra_bench::metrics::{gather, highest, softmax};
 use lra_bench::objective::Supervised;
-use tch::{Device, Kind as Float, Tensor};
+use s4_config::Input;
+use tch::Device;
 use training::objective::{Objective, Phase};
 use training::run::Run;
 use transformations::content::Codec;
@@ -22,6 +24,7 @@ pub struct Classifier {
     about: About,
     model: Supervised,
     target: Target,
+    input: Input,
     test: Split,
     codec: Codec,
     batch_size: usize,
@@ -46,21 +49,17 @@ impl Classifier {
             task: run.experiment.task.clone(),
             data: splits.origin.clone(),
             step,
-            model: fingerprint::of_model(&run.experiment.model, model.params())?,
+            model: fingerprint::of_model(
+                &(&run.experiment.model, &run.experiment.data),
+                model.params(),
+            )?,
             kind: codec.kind(),
             classes: splits.shape.target.class_names().to_vec(),
         };
         let batch_size = run.experiment.train.eval_batch_size().max(1);
         let target = splits.shape.target;
-        Ok(Self { about, model, target, test: splits.test, codec, batch_size })
-    }
-
-    /// Example `index` as the model gets it.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn example(&self, index: usize) -> Result<Example> {
-        self.test.example(index)
+        let input = splits.shape.input;
+        Ok(Self { about, model, target, input, test: splits.test, codec, batch_size })
     }
 
     /// The item as the model gets it.
@@ -88,6 +87,19 @@ impl Classifier {
         self.test.padding()
     }
 
+    /// Number of different tokens, where inputs are those.
+    pub fn vocabulary(&self) -> Option<i64> {
+        match self.input {
+            Input::Tokens { vocabulary } => Some(vocabulary),
+            Input::Values { .. } => None,
+        }
+    }
+
+    /// What its outputs for one example with this label come to.
+    pub fn verdict(&self, outputs: &[f64], label: &Label) -> Verdict {
+        verdict(outputs, label, &self.target)
+    }
+
     fn outputs(&self, examples: &[Example], rate: f64) -> Result<Vec<Vec<f64>>> {
         let _guard = tch::no_grad_guard();
         let lengths =
@@ -97,8 +109,7 @@ impl Classifier {
         let padding = self.test.padding().or(differ.then_some(0.0));
         let batch = self.model.upload(&Batch::of(examples, padding)?)?;
         let outputs = self.model.outputs_at(&batch, Phase::Eval, rate)?;
-        let outputs = outputs.to_kind(Float::Double).to_device(Device::Cpu);
-        (0..examples.len() as i64).map(|row| Ok(Vec::<f64>::try_from(outputs.get(row))?)).collect()
+        gather::host(&outputs)
     }
 }
 
@@ -107,14 +118,12 @@ fn verdict(outputs: &[f64], label: &Label, target: &Target) -> Verdict {
     match label {
         Label::Class(class) => {
             let class = *class as usize;
-            let logits = Tensor::from_slice(outputs);
-            let predicted = i64::try_from(logits.argmax(0, false)).unwrap_or(0) as usize;
-            let share = logits.softmax(0, Float::Double).double_value(&[predicted as i64]);
+            let predicted = highest(outputs);
             Verdict {
                 value: f64::from(u8::from(predicted == class)),
                 label: Some(class),
                 predicted: Some(predicted),
-                confidence: share,
+                confidence: softmax(outputs)[predicted],
             }
         }
         Label::Values(values) => {

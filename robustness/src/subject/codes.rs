@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use audio_data::part::Part;
 use audio_data::quantise::Quantiser;
 use audio_data::windows::Windows;
-use datasets::metric::{Better, Metric, Unit};
+use datasets::metric::Metric;
 use sashimi::data::Audio;
 use sashimi::data::batch::CodeBatch;
 use sashimi::experiment::Experiment;
@@ -30,9 +30,6 @@ pub struct Codes {
     rate: u32,
     batch_size: usize,
 }
-
-const BITS: Metric =
-    Metric { name: "bits_per_sample", better: Better::Lower, unit: Unit::Plain("bits") };
 
 impl Codes {
     /// The run's model and its data, which is looked for in `data` where that is given.
@@ -57,7 +54,10 @@ impl Codes {
             task: "audio".to_owned(),
             data: audio.origin.clone(),
             step,
-            model: fingerprint::of_model(&run.experiment.model, model.params())?,
+            model: fingerprint::of_model(
+                &(&run.experiment.model, &run.experiment.data),
+                model.params(),
+            )?,
             kind: Kind::Sound,
             classes: Vec::new(),
         };
@@ -80,8 +80,8 @@ impl Codes {
     }
 
     /// The codes of samples.
-    pub fn encode(&self, samples: &[f32]) -> Vec<i64> {
-        samples.iter().map(|&sample| i64::from(self.quantiser.encode(sample))).collect()
+    pub fn encode(&self, samples: &[f32]) -> Vec<u16> {
+        samples.iter().map(|&sample| self.quantiser.encode(sample)).collect()
     }
 
     /// -log p of samples, in nats; 0 of none.
@@ -92,8 +92,8 @@ impl Codes {
         if samples.is_empty() {
             return Ok(0.0);
         }
-        let codes = samples.iter().map(|&sample| self.quantiser.encode(sample)).collect();
-        Ok(f64::try_from(self.model.nll(&CodeBatch::new(&[codes]))?.sum(tch::Kind::Double))?)
+        let batch = CodeBatch::new(&[self.encode(samples)]);
+        Ok(f64::try_from(self.model.nll(&batch)?.sum(tch::Kind::Double))?)
     }
 }
 
@@ -103,7 +103,7 @@ impl Subject for Codes {
     }
 
     fn metric(&self) -> Metric {
-        BITS
+        Metric::BITS_PER_SAMPLE
     }
 
     fn len(&self) -> usize {
@@ -129,9 +129,7 @@ impl Subject for Codes {
     fn judge(&self, items: &[Item], rate: f64) -> Result<Vec<Verdict>> {
         ensure!(rate == 1.0, "a model of codes has one sampling rate");
         let codes = items.iter().map(|item| match &item.content {
-            Content::Sound(sound) if !sound.samples.is_empty() => {
-                Ok(sound.samples.iter().map(|&sample| self.quantiser.encode(sample)).collect())
-            }
+            Content::Sound(sound) if !sound.samples.is_empty() => Ok(self.encode(&sound.samples)),
             _ => bail!("no sound of at least one sample"),
         });
         let codes: Vec<Vec<u16>> = codes.collect::<Result<_>>()?;

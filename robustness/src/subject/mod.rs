@@ -5,11 +5,12 @@ mod codes;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use datasets::batch::Label;
 use datasets::metric::Metric;
 use serde::{Deserialize, Serialize};
 use tch::Device;
+use training::run::{self, Run};
 use transformations::content::{Content, Kind};
 
 /// What a run is about, kept with its results.
@@ -23,7 +24,7 @@ pub struct About {
     pub data: String,
     /// Step after which the weights were saved.
     pub step: u64,
-    /// SHA-256 of the settings and weights: predictions of another model are others.
+    /// SHA-256 of the settings of model and data, and of the weights: with others, predictions are others.
     pub model: String,
     /// What examples are.
     pub kind: Kind,
@@ -118,14 +119,16 @@ pub use codes::Codes;
 /// # Errors
 /// If there is no such run, its data is missing, or the model is of a kind that has no figure per example.
 pub fn open(name: &str, data: Option<&PathBuf>, device: Device) -> Result<Box<dyn Subject>> {
-    let path = training::run::Run::<lra_bench::experiment::Experiment>::open(name);
-    match path {
-        Ok(run) => Ok(Box::new(Classifier::open(run, data, device)?)),
-        Err(error) => {
-            let run = training::run::Run::<sashimi::experiment::Experiment>::open(name);
-            // What is wrong with a run of neither program is said of the first.
-            let run = run.map_err(|_| error).with_context(|| format!("the run {name}"))?;
-            Ok(Box::new(Codes::open(run, data, device)?))
-        }
+    let is_of_sashimi = match run::program(name).as_deref() {
+        Some("sashimi") => true,
+        Some("lra-bench") => false,
+        // It was made by another program, on the libraries, or that is not known.
+        _ => Run::<sashimi::experiment::Experiment>::open(name).is_ok(),
+    };
+    if is_of_sashimi {
+        let run: Run<sashimi::experiment::Experiment> = Run::open(name)?;
+        return Ok(Box::new(Codes::open(run, data, device)?));
     }
+    let run: Run<lra_bench::experiment::Experiment> = Run::open(name)?;
+    Ok(Box::new(Classifier::open(run, data, device)?))
 }

@@ -9,7 +9,9 @@ mod series;
 mod sound;
 mod text;
 
-use anyhow::{Result, anyhow};
+use std::sync::{PoisonError, RwLock};
+
+use anyhow::{Result, anyhow, ensure};
 pub use parts::{Named, combine, divide};
 use transformations::content::Kind;
 
@@ -121,9 +123,26 @@ pub const ALL: &[&dyn Score] = &[
     &series::VOLATILITY,
 ];
 
+/// Those of other crates.
+static OTHERS: RwLock<Vec<&'static dyn Score>> = RwLock::new(Vec::new());
+
+/// Adds a score of another crate; from then on it is found by its name.
+///
+/// # Errors
+/// If there is one of that name.
+pub fn register(score: &'static dyn Score) -> Result<()> {
+    let name = score.name();
+    let is_new = Kind::ALL.into_iter().all(|kind| of_kind(kind).all(|other| other.name() != name));
+    ensure!(is_new, "there is a score `{name}` already");
+    OTHERS.write().unwrap_or_else(PoisonError::into_inner).push(score);
+    Ok(())
+}
+
 /// Those that can be had of `kind`.
 pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static dyn Score> {
-    ALL.iter().copied().filter(move |score| score.kinds().contains(&kind))
+    let others = OTHERS.read().unwrap_or_else(PoisonError::into_inner);
+    let all: Vec<&'static dyn Score> = ALL.iter().chain(&*others).copied().collect();
+    all.into_iter().filter(move |score| score.kinds().contains(&kind))
 }
 
 /// The score called `name`, of `kind`.

@@ -13,7 +13,8 @@ use program::findings::tell_skipped;
 use program::names::shown;
 use program::output::{note, say};
 use report::bars::{Bar, Bars};
-use report::page::{Clip, Page, Part};
+use report::cell::Cell;
+use report::page::{Clip, Fold, Page, Part};
 use report::picture::{png, waveform};
 use serde_json::Value;
 use training::run_dir;
@@ -79,7 +80,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         if let Some(run) = run {
             let file = run_dir::config_file(&run);
             let text = std::fs::read_to_string(&file).map_err(files::cannot("read", &file))?;
-            page.add(Part::Details("Settings".to_owned(), text));
+            page.add(Part::Details("Settings".to_owned(), Fold::Closed, vec![Part::Code(text)]));
         }
     }
     tell_skipped(&skipped, "");
@@ -124,6 +125,7 @@ fn clip(file: &Path, dir: &Path, seconds: f64) -> Result<Clip> {
         wav: Some(wav_bytes(&samples, rate)?),
         png: Some(png(picture.width, picture.height, &picture.pixels)?),
         svg: Some(waveform(&samples)),
+        text: Vec::new(),
     })
 }
 
@@ -151,7 +153,7 @@ fn scores(page: &mut Page, file: &Path) -> Result<()> {
             row.push(figure(set, key).with_context(|| format!("the score {key}"))?.to_string());
         }
         row.push(set["nearest"]["copied"].as_u64().map_or(String::new(), |n| n.to_string()));
-        rows.push(row);
+        rows.push(row.into_iter().map(Cell::from).collect());
         let Figure { value, interval } = figure(set, "fid")?;
         bars.push(Bar { name: name(set), value, interval: Some(interval) });
     }

@@ -194,8 +194,9 @@ fn chart(studies: &[Study]) -> Chart {
     for study in studies {
         let points = |curve: &[(u64, f64)]| curve.iter().map(|&(at, y)| (at as f64, y)).collect();
         let name = format!("{} (Re A: {})", short(&study.run), study.real_transform);
-        series.push(Series { name: format!("output, {name}"), points: points(&study.level) });
-        series.push(Series { name: format!("state, {name}"), points: points(&study.state) });
+        let mut add = |name, points| series.push(Series { name, points, ..Series::default() });
+        add(format!("output, {name}"), points(&study.level));
+        add(format!("state, {name}"), points(&study.state));
     }
     Chart {
         title: "Output and state level of generated audio".to_owned(),
@@ -203,6 +204,7 @@ fn chart(studies: &[Study]) -> Chart {
         y_label: "root mean square".to_owned(),
         log: true,
         series,
+        ..Chart::default()
     }
 }
 

@@ -42,6 +42,8 @@ impl Config for Experiment {
 }
 
 impl run::Experiment for Experiment {
+    const PROGRAM: Option<&str> = Some("lra-bench");
+
     fn validate(&self) -> Result<()> {
         self.model.validate()
     }

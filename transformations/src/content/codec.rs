@@ -1,5 +1,6 @@
 //! From a model's input to what it is to people, and back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -8,7 +9,7 @@ use datasets::examples::images::Moments;
 use datasets::examples::recordings::Standardisation;
 use datasets::examples::tokens::{END, sequence};
 use datasets::inputs::{Inputs, ReadLine};
-use datasets::medium::{Medium, Motif, Spell};
+use datasets::medium::{Medium, Spell};
 
 use super::{Content, Expression, Kind, Picture, Series, Sound};
 
@@ -16,6 +17,17 @@ use super::{Content, Expression, Kind, Picture, Series, Sound};
 pub struct Codec {
     form: Form,
     kind: Kind,
+}
+
+/// How values of a model's input are values to people: input · std + mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Units {
+    /// Mean of each feature.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each feature.
+    pub std: Vec<f64>,
+    /// What values can be to people.
+    pub range: Range<f64>,
 }
 
 enum Form {
@@ -32,29 +44,48 @@ impl Codec {
     /// # Errors
     /// If it is text, and there is no way to read any.
     pub fn new(medium: &Medium, inputs: Option<Inputs>) -> Result<Self> {
-        let (form, kind) = match medium.clone() {
-            Medium::Pictures { width, order, moments, motif } => {
-                let kind = match motif {
-                    Motif::Things => Kind::Picture,
-                    Motif::Paths => Kind::Path,
-                };
-                (Form::Pictures { width, order, moments }, kind)
+        let form = match medium.clone() {
+            Medium::Pictures { width, order, moments, .. } => {
+                Form::Pictures { width, order, moments }
             }
-            Medium::Sound { rate, scale } => (Form::Sound { rate, scale }, Kind::Sound),
+            Medium::Sound { rate, scale } => Form::Sound { rate, scale },
             Medium::Text(spell) => {
                 let read = inputs.and_then(|inputs| inputs.line);
                 let read = read.context("changed texts cannot be read as this data is")?;
-                (Form::Text { spell, read }, Kind::Text)
+                Form::Text { spell, read }
             }
-            Medium::Expressions => (Form::Expressions, Kind::Expression),
-            Medium::Series => (Form::Series, Kind::Series),
+            Medium::Expressions => Form::Expressions,
+            Medium::Series => Form::Series,
         };
-        Ok(Self { form, kind })
+        Ok(Self { form, kind: medium.kind() })
     }
 
     /// What all examples are.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What the values of these sequences, which are no tokens, are to people: pixels in [0, 1], samples in
+    /// [-1, 1]; series as they are. Bytes are value / 255 to the model.
+    pub fn units(&self, of: &Sequences) -> Units {
+        let features = match of {
+            Sequences::Values { features, .. } => *features,
+            Sequences::Bytes(_) | Sequences::Tokens(_) => 1,
+        };
+        let plain = |range| Units { mean: vec![0.0; features], std: vec![1.0; features], range };
+        match &self.form {
+            Form::Pictures { moments, .. } if !moments.is_empty() => Units {
+                mean: moments.iter().map(|it| it.mean).collect(),
+                std: moments.iter().map(|it| it.std).collect(),
+                range: 0.0..1.0,
+            },
+            Form::Sound { scale, .. } => {
+                let (zero, one) = (f64::from(scale.undo(0.0)), f64::from(scale.undo(1.0)));
+                Units { mean: vec![zero], std: vec![one - zero], range: -1.0..1.0 }
+            }
+            _ if matches!(of, Sequences::Bytes(_)) => plain(0.0..1.0),
+            _ => plain(f64::NEG_INFINITY..f64::INFINITY),
+        }
     }
 
     /// The example as it is to people; of a pair, the first of the two.

@@ -23,7 +23,7 @@ const NOISE: f32 = 0.45;
 /// Several variants of every recording, all classes as often. Each change is made with probability
 /// 1/2. The variants are always the same ones: a resumed run meets what it would have met.
 #[derive(Debug)]
-pub(crate) struct Augmented {
+pub(crate) struct Variants {
     recordings: Recordings,
     /// Recording of each example.
     order: Vec<usize>,
@@ -33,7 +33,7 @@ pub(crate) struct Augmented {
     noise: Arc<Vec<Vec<f32>>>,
 }
 
-impl Augmented {
+impl Variants {
     /// `variants` of each of the recordings, of rarer classes more.
     pub(crate) fn new(
         recordings: Recordings,
@@ -59,7 +59,7 @@ fn balanced(recordings: &Recordings) -> Vec<usize> {
     classes.iter().flat_map(|(_, members)| members.iter().copied().cycle().take(most)).collect()
 }
 
-impl Examples for Augmented {
+impl Examples for Variants {
     fn len(&self) -> usize {
         self.order.len()
     }

@@ -1,0 +1,88 @@
+//! A classifier, as attacks see it.
+
+use anyhow::{Context, Result, ensure};
+use datasets::batch::{Batch, Example, Sequences};
+use datasets::examples::tokens::FIRST;
+use s4_core::layer::Pass;
+use tch::Tensor;
+use training::objective::Objective;
+
+use super::{Domain, Inputs, Model};
+use crate::subject::{Classifier, Item};
+
+/// A classifier whose inputs are in the units of the field: pixels in [0, 1], samples in [-1, 1].
+pub struct Attackable<'a> {
+    classifier: &'a Classifier,
+    /// Mean and deviation of each feature, where inputs are values.
+    scale: Option<(Tensor, Tensor)>,
+    domain: Domain,
+}
+
+impl<'a> Attackable<'a> {
+    /// The classifier, for inputs like the item's.
+    ///
+    /// # Errors
+    /// If the item cannot be an input.
+    pub fn new(classifier: &'a Classifier, item: &Item) -> Result<Self> {
+        let example = classifier.encode(item)?;
+        let first = example.sequences.first().context("an example without a sequence")?;
+        let params = classifier.model().params();
+        let (scale, domain) = match first {
+            Sequences::Tokens(_) => {
+                let vocabulary = classifier.vocabulary().context("tokens without a vocabulary")?;
+                (None, Domain::Tokens(i64::from(FIRST)..vocabulary))
+            }
+            values => {
+                let units = classifier.codec().units(values);
+                let tensor = |values: &[f64]| {
+                    Tensor::from_slice(values).to_kind(params.kind()).to_device(params.device())
+                };
+                let scale = (tensor(&units.mean), tensor(&units.std));
+                (Some(scale), Domain::Values(units.range))
+            }
+        };
+        Ok(Self { classifier, scale, domain })
+    }
+
+    /// What its inputs may be.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Items as inputs of an attack.
+    ///
+    /// # Errors
+    /// If they cannot be inputs of the model, or do not fit into one batch.
+    pub fn inputs(&self, items: &[Item]) -> Result<Inputs> {
+        let examples: Vec<Example> =
+            items.iter().map(|item| self.classifier.encode(item)).collect::<Result<_>>()?;
+        let pairs = examples.iter().any(|example| example.sequences.len() > 1);
+        let batch = Batch::of(&examples, self.classifier.padding())?;
+        let batch = self.classifier.model().upload(&batch)?;
+        let rows = items.len() as i64;
+        let second = pairs.then(|| batch.x.narrow(0, rows, rows));
+        ensure!(second.is_none() || self.scale.is_none(), "pairs of values");
+        let x = batch.x.narrow(0, 0, rows);
+        let x = match &self.scale {
+            Some((mean, std)) => x * std + mean,
+            None => x,
+        };
+        let examples = items.iter().map(|item| item.index).collect();
+        Ok(Inputs { x, second, lengths: batch.lengths, labels: batch.labels, examples })
+    }
+}
+
+impl Model for Attackable<'_> {
+    fn embed(&self, x: &Tensor) -> Result<Tensor> {
+        let network = self.classifier.model().model();
+        match &self.scale {
+            Some((mean, std)) => network.embed(&((x - mean) / std)),
+            None => network.embed(x),
+        }
+    }
+
+    fn logits(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
+        let lengths = lengths.map(Tensor::shallow_clone);
+        self.classifier.model().model().from_embedded(x, &Pass::eval().with_lengths(lengths))
+    }
+}
