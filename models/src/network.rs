@@ -111,7 +111,7 @@ impl Network {
     /// What the backbone makes of embedded sequences.
     fn mixed(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         ensure!(
-            pass.rate == 1.0 || self.kind == Backbone::S4,
+            pass.rate == 1.0 || self.has_rate(),
             "only S4 can be taken to another sampling rate (rate {}); model.backbone is \"{}\"",
             pass.rate,
             self.kind.key()
@@ -151,6 +151,11 @@ impl Network {
     /// Parts of sequences that carry a state on are multiples of this many positions long.
     pub fn stride(&self) -> i64 {
         self.backbone.stride()
+    }
+
+    /// Whether it can be taken to another sampling rate: a [`Pass::rate`] other than 1.
+    pub fn has_rate(&self) -> bool {
+        self.kind == Backbone::S4
     }
 
     /// The network as a recurrence with steps of `rate`·Δ, prepared once for many steps.

@@ -1,5 +1,6 @@
 //! The program, on small runs whose weights are as they were drawn.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -172,6 +173,41 @@ fn sets_are_frozen_and_judged() {
     assert!(table.contains("kept v1 (inv)"), "{table}");
     let error = fail(path, &[&freeze[..], &["--out", "kept"]].concat(), 1);
     assert!(error.contains("frozen"), "{error}");
+}
+
+#[test]
+fn attacks_of_one_budget_are_taken_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    mnist(path);
+    let suite = "name = \"mine\"\nexamples = 12\n\
+                 [[attack]]\nname = \"fgsm\"\nbudgets = [\"8/255\", \"32/255\"]\n\
+                 [[attack]]\nname = \"square\"\nbudgets = [\"32/255\"]\nexamples = 8\nsteps = 20\n";
+    fs::write(path.join("mine.toml"), suite).unwrap();
+    let run = ["run", "smnist", "--suite", "mine.toml", "--device", "cpu", "--out", "a"];
+    succeed(path, &run);
+    let rows = rows(&path.join("a"));
+    let of = |name: &str| -> Option<HashMap<u64, f64>> {
+        let row = rows.iter().find(|row| row["slice"]["name"] == name)?;
+        let members = row["slice"]["members"].as_array().unwrap().iter();
+        let values = row["verdicts"].as_array().unwrap().iter();
+        let number = |value: &Value| value.as_f64().unwrap();
+        Some(
+            members
+                .map(|it| it.as_u64().unwrap())
+                .zip(values.map(|it| number(&it["value"])))
+                .collect(),
+        )
+    };
+    let (fgsm, square) = (of("fgsm 32/255").unwrap(), of("square 32/255").unwrap());
+    let together = of("all-attacks 32/255").unwrap();
+    assert_eq!(together.len(), fgsm.keys().filter(|it| square.contains_key(it)).count());
+    assert!(!together.is_empty());
+    for (member, value) in together {
+        assert_eq!(value, fgsm[&member].min(square[&member]));
+    }
+    // One attack alone is what it is.
+    assert!(of("fgsm 8/255").is_some() && of("all-attacks 8/255").is_none());
 }
 
 #[test]

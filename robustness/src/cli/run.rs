@@ -66,6 +66,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if preset.is_some() && subject.as_codes().is_some() {
         suite.probes = Some(Probes::default());
     }
+    if preset.is_some() && !subject.has_rate() {
+        suite.transformation.retain(|change| !change.rate);
+    }
     suite.examples = args.examples.or(suite.examples);
     suite.seed = args.seed.unwrap_or(suite.seed);
     let out = match &args.out {

@@ -27,6 +27,9 @@ const TAKEN: f64 = 0.5;
 /// Examples whose outputs are looked at for what makes attacks meaningless.
 const LOOKED_AT: usize = 8;
 
+/// What attacks of one budget are called together.
+const TOGETHER: &str = "all-attacks";
+
 /// What came of an attack on one example.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Tried {
@@ -34,6 +37,13 @@ struct Tried {
     control: Verdict,
     /// Whether its first gradient was zero everywhere; `None` where none was taken.
     flat: Option<bool>,
+}
+
+/// What came of an attack on the example at a place among those drawn, and of its control.
+struct Attempt {
+    place: usize,
+    after: Verdict,
+    control: Verdict,
 }
 
 /// Forward passes that the attack of a suite costs for one example at one budget: itself, its control, and
@@ -65,7 +75,8 @@ impl Suite {
 impl Runner<'_> {
     /// The rows of all attacks, and what is to be warned of.
     pub(super) fn attacks(&mut self, drawn: &str) -> Result<(Vec<Row>, Vec<String>)> {
-        let (mut rows, attacks) = (Vec::new(), self.suite.attack.clone());
+        let (mut rows, mut controls) = (Vec::new(), Vec::new());
+        let attacks = self.suite.attack.clone();
         if attacks.is_empty() {
             return Ok((rows, Vec::new()));
         }
@@ -89,10 +100,14 @@ impl Runner<'_> {
                 continue;
             }
             for &budget in &entry.budgets {
-                rows.push(self.attacked((classifier, &model), (entry, attack), budget, drawn)?);
+                let (row, of_it) =
+                    self.attacked((classifier, &model), (entry, attack), budget, drawn)?;
+                rows.push(row);
+                controls.push(of_it);
             }
         }
         warnings.extend(sanity::of_rows(&rows, kind));
+        rows.extend(self.together(&rows, &controls, drawn)?);
         Ok((rows, warnings))
     }
 
@@ -109,7 +124,7 @@ impl Runner<'_> {
         (entry, attack): (&suite::Attack, &dyn Attack),
         budget: Budget,
         drawn: &str,
-    ) -> Result<Row> {
+    ) -> Result<(Row, Vec<Verdict>)> {
         let steps = attack.steps().map(|usual| entry.steps.unwrap_or(usual));
         let chosen = self.drawn_for(entry);
         let how = match steps {
@@ -122,7 +137,7 @@ impl Runner<'_> {
             format!("{} {budget}: {how}", entry.name),
         ];
         let name = format!("{} {budget}", entry.name);
-        let mut slice = Slice {
+        let slice = Slice {
             strength: Some(how.clone()),
             ..Slice::new(Idiom::Attack, name, lineage, self.suite.seed)
         };
@@ -187,11 +202,10 @@ impl Runner<'_> {
         if interrupt::requested() {
             return Err(interrupted());
         }
-        let (mut after, mut before, mut failed) = (Chosen::default(), Vec::new(), Vec::new());
-        let (mut clean_verdicts, mut controls, mut flat) = (Vec::new(), Vec::new(), None);
+        let (mut attempts, mut failed, mut flat) = (Vec::new(), Vec::new(), None);
         for place in chosen {
             let (item, clean) = (&self.items[place], self.clean[place]);
-            let (verdict, control) = if clean.value > 0.5 {
+            let (after, control) = if clean.value > 0.5 {
                 let Some(tried) = known.get(&key(item, 1.0)) else {
                     let error = errors.remove(&item.index).unwrap_or_else(interrupted);
                     failed.push(Failure { example: item.index, reason: describe(&error) });
@@ -204,27 +218,107 @@ impl Runner<'_> {
             } else {
                 (clean, clean)
             };
-            slice.members.push(item.index);
-            after.verdicts.push(verdict);
-            after.values.push(verdict.value);
-            after.clusters.extend(self.clusters.as_ref().map(|them| them[place].clone()));
-            before.push(clean.value);
-            clean_verdicts.push(clean);
-            controls.push(control);
+            attempts.push(Attempt { place, after, control });
+        }
+        let controls = attempts.iter().map(|attempt| attempt.control).collect();
+        let row = self.row_of(slice, (&entry.name, budget), &attempts);
+        let attack = row.attack.map(|it| Outcome { steps, zero_gradients: flat, ..it });
+        Ok((Row { failed, attack, ..row }, controls))
+    }
+
+    /// At each budget that several attacks had, what they do together: an example stands if it stands
+    /// against each. Of the rows of attacks, and the verdicts on their controls.
+    fn together(&self, rows: &[Row], controls: &[Vec<Verdict>], drawn: &str) -> Result<Vec<Row>> {
+        let places: HashMap<usize, usize> =
+            self.items.iter().enumerate().map(|(place, item)| (item.index, place)).collect();
+        let mut budgets: Vec<Budget> = Vec::new();
+        for outcome in rows.iter().filter_map(|row| row.attack.as_ref()) {
+            if !budgets.contains(&outcome.budget) {
+                budgets.push(outcome.budget);
+            }
+        }
+        let mut together = Vec::new();
+        for budget in budgets {
+            let of_budget =
+                |(row, _): &(&Row, _)| row.attack.as_ref().is_some_and(|it| it.budget == budget);
+            let those: Vec<_> = rows.iter().zip(controls).filter(of_budget).collect();
+            if those.len() < 2 {
+                continue;
+            }
+            let mut worst: HashMap<usize, (usize, Verdict, Verdict)> = HashMap::new();
+            for (row, controls) in &those {
+                let verdicts = row.slice.members.iter().zip(&row.verdicts).zip(*controls);
+                for ((&member, &after), &control) in verdicts {
+                    let (attacks, worst_after, worst_control) =
+                        worst.entry(member).or_insert((0, after, control));
+                    *attacks += 1;
+                    for (worst, other) in [(worst_after, after), (worst_control, control)] {
+                        if other.value < worst.value {
+                            *worst = other;
+                        }
+                    }
+                }
+            }
+            // Attacks may have been made on different numbers of examples.
+            let mut attempts: Vec<Attempt> = worst
+                .into_iter()
+                .filter(|(_, (attacks, ..))| *attacks == those.len())
+                .map(|(member, (_, after, control))| Attempt {
+                    place: places[&member],
+                    after,
+                    control,
+                })
+                .collect();
+            attempts.sort_by_key(|attempt| attempt.place);
+            let names: Vec<&str> = those
+                .iter()
+                .filter_map(|(row, _)| Some(row.attack.as_ref()?.attack.as_str()))
+                .collect();
+            let lineage = vec![
+                drawn.to_owned(),
+                format!("{} of them that all were made on", attempts.len()),
+                format!("the worst of {} within {budget}", names.join(", ")),
+            ];
+            let name = format!("{TOGETHER} {budget}");
+            let slice = Slice {
+                strength: Some(budget.norm().to_owned()),
+                ..Slice::new(Idiom::Attack, name, lineage, self.suite.seed)
+            };
+            together.push(self.row_of(slice, (TOGETHER, budget), &attempts));
+        }
+        Ok(together)
+    }
+
+    /// The row of an attack whose members, in order, these are.
+    fn row_of(
+        &self,
+        mut slice: Slice,
+        (attack, budget): (&str, Budget),
+        attempts: &[Attempt],
+    ) -> Row {
+        let (mut after, mut before) = (Chosen::default(), Vec::new());
+        let (mut clean, mut controls) = (Vec::new(), Vec::new());
+        for attempt in attempts {
+            slice.members.push(self.items[attempt.place].index);
+            after.verdicts.push(attempt.after);
+            after.values.push(attempt.after.value);
+            after.clusters.extend(self.clusters.as_ref().map(|them| them[attempt.place].clone()));
+            before.push(self.clean[attempt.place].value);
+            clean.push(self.clean[attempt.place]);
+            controls.push(attempt.control);
         }
         let sample = after.sample(self.clusters.is_some());
-        let score = sample.estimate(&self.figure);
-        let change = sample.change_from(&before, &self.figure);
+        let (score, change) =
+            (sample.estimate(&self.figure), sample.change_from(&before, &self.figure));
         let attack = Some(Outcome {
-            attack: entry.name.clone(),
+            attack: attack.to_owned(),
             budget,
-            steps,
-            success: Share::misled(&clean_verdicts, &after.verdicts),
-            control: Share::misled(&clean_verdicts, &controls),
-            zero_gradients: flat,
+            steps: None,
+            success: Share::misled(&clean, &after.verdicts),
+            control: Share::misled(&clean, &controls),
+            zero_gradients: None,
         });
-        let verdicts = after.verdicts.clone();
-        Ok(Row { change, failed, attack, ..Row::new(slice, score, verdicts) })
+        Row { change, attack, ..Row::new(slice, score, after.verdicts.clone()) }
     }
 
     /// Forward passes of all attacks.

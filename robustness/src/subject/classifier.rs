@@ -181,6 +181,10 @@ impl Subject for Classifier {
         Ok(each.map(|(outputs, item)| verdict(outputs, &item.label, &self.target)).collect())
     }
 
+    fn has_rate(&self) -> bool {
+        self.model.model().has_rate()
+    }
+
     fn batch_size(&self) -> usize {
         self.batch_size
     }

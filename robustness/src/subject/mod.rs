@@ -96,6 +96,11 @@ pub trait Subject {
     /// If an item cannot be an input of the model, or the device fails.
     fn judge(&self, items: &[Item], rate: f64) -> Result<Vec<Verdict>>;
 
+    /// Whether it can be told another step of the input than 1.
+    fn has_rate(&self) -> bool {
+        false
+    }
+
     /// Items that are judged at once.
     fn batch_size(&self) -> usize;
 
