@@ -32,6 +32,7 @@ pub mod experiment;
 mod features;
 pub mod import;
 pub mod metrics;
+mod next_token;
 mod number;
 pub mod objective;
 pub mod pretrain;

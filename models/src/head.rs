@@ -1,11 +1,11 @@
 //! From channels to what is asked for.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use s4_config::{Backbone, NetworkConfig, Output, Pooling};
 use s4_core::layer::linear::Linear;
 use s4_core::layer::mask;
 use s4_core::params::{Hyper, Scope};
-use tch::Tensor;
+use tch::{Reduction, Tensor};
 
 use crate::encoder::Encoder;
 
@@ -76,6 +76,18 @@ impl Head {
             Head::PerPosition(linear) => linear.step(&x.transpose(1, 2)),
             Head::Backbone => x.transpose(1, 2),
         }
+    }
+
+    /// -log p of the tokens `next` (B, L) from x (B, H, L): (B, L).
+    ///
+    /// # Errors
+    /// If it has no scores of tokens at every position.
+    pub fn nll(&self, x: &Tensor, next: &Tensor) -> Result<Tensor> {
+        ensure!(self.is_per_position(), "the network does not predict the next token");
+        let scores = self.forward(x, None).flatten(0, 1);
+        let (next, each) = (next.f_flatten(0, 1)?, Reduction::None);
+        let nll = scores.f_cross_entropy_loss::<Tensor>(&next, None, each, -100, 0.0)?;
+        Ok(nll.f_view([x.size()[0], -1])?)
     }
 
     /// What the last linear map is given: one vector for each sequence (B, H); `None` where the head has

@@ -130,13 +130,43 @@ impl Network {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
+        let (y, next) = self.mixed_with_state(x, state, pass)?;
+        Ok((self.head.forward(&y, None), next))
+    }
+
+    /// What the backbone makes of the continuation of sequences, and the next state.
+    fn mixed_with_state(&self, x: &Tensor, state: &State, pass: &Pass) -> Result<(Tensor, State)> {
         let (position, state) = self.split(state)?;
         let x = self.embed(x)?;
         let len = x.size()[2];
         let x = self.placed(&x, position.unwrap_or(0));
         let (y, next) = self.backbone.forward_with_state(&x, &state, &self.pass(pass))?;
-        let y = self.head.forward(&y, None);
         Ok((y, joined(position.map(|position| position + len), next)))
+    }
+
+    /// -log p, in nats, of the tokens `next` (B, L), each of which follows the position of x that it stands
+    /// at: (B, L).
+    ///
+    /// # Errors
+    /// If the input does not fit the network, or it predicts no tokens.
+    pub fn nll(&self, x: &Tensor, next: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.head.nll(&self.mixed(&self.embed(x)?, pass)?, next)
+    }
+
+    /// The same of the continuation of sequences that left the network in `state`, and the next state. The
+    /// length is a multiple of [`Self::stride`].
+    ///
+    /// # Errors
+    /// As [`Self::nll`], or if the network looks ahead.
+    pub fn nll_with_state(
+        &self,
+        x: &Tensor,
+        next: &Tensor,
+        state: &State,
+        pass: &Pass,
+    ) -> Result<(Tensor, State)> {
+        let (y, state) = self.mixed_with_state(x, state, pass)?;
+        Ok((self.head.nll(&y, next)?, state))
     }
 
     /// The state of `batch` sequences before their first input.

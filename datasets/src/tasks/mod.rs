@@ -3,10 +3,12 @@
 mod audio;
 mod fashion_mnist;
 mod folder;
+mod folder_text;
 pub mod fsdd;
 pub mod generate;
 mod image;
 mod image_files;
+pub mod language;
 mod listops;
 mod lra_release;
 mod mnist_files;
@@ -17,9 +19,12 @@ mod pathfinder64;
 mod psmnist;
 mod retrieval;
 mod scifar;
+mod shakespeare;
 mod smnist;
 pub mod speech_commands;
 pub mod text;
+mod wikitext_103;
+mod wikitext_2;
 
 use std::path::Path;
 
@@ -185,6 +190,10 @@ pub const TASKS: &[Task] = &[
     speech_commands::TASK,
     fsdd::TASK,
     folder::TASK,
+    wikitext_103::TASK,
+    wikitext_2::TASK,
+    shakespeare::TASK,
+    folder_text::TASK,
 ];
 
 /// The task called `name`.
