@@ -111,6 +111,23 @@ impl Supervised {
 }
 
 impl Supervised {
+    /// -log p, in nats, of each token that a batch asks for, row by row and without padding. Where a state
+    /// is carried, it goes on from that of the batch before.
+    ///
+    /// # Errors
+    /// If the batch does not fit the model, or no next token is asked for.
+    pub fn nll(&mut self, batch: &Batch) -> Result<Vec<f64>> {
+        let (batch, pass) = (self.upload(batch)?, Pass::eval());
+        let nll = next_token::nll(&self.model, &batch, self.carried.as_mut(), &pass)?;
+        let rows = gather::host(&nll)?;
+        let lengths: Vec<i64> = match &batch.lengths {
+            Some(lengths) => Vec::try_from(lengths)?,
+            None => vec![nll.size()[1]; rows.len()],
+        };
+        let kept = rows.into_iter().zip(lengths);
+        Ok(kept.flat_map(|(row, length)| row.into_iter().take(length as usize)).collect())
+    }
+
     fn pass(&self, phase: Phase) -> Pass {
         match phase {
             Phase::Train if self.has_trained_base() => Pass { dense: self.dense, ..Pass::train() },

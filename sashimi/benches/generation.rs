@@ -30,8 +30,8 @@ use measure::{
 };
 use s4_core::params::ParamStore;
 use s4_stream::Model;
-use sashimi::generate::Scores;
-use sashimi::generate::tensors::Tensors;
+use generation::Scores;
+use generation::tensors::Tensors;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -220,7 +220,7 @@ fn time_steps(
     batch: usize,
     memory: &PeakMemory,
     limit: Duration,
-    mut step: impl FnMut(&[u16]) -> Result<()>,
+    mut step: impl FnMut(&[u32]) -> Result<()>,
 ) -> Result<Measured> {
     let mut codes = vec![0; batch];
     let mut groups = Vec::new();
@@ -229,7 +229,7 @@ fn time_steps(
         let mut group = [0.0; GROUP];
         for (at, seconds) in group.iter_mut().enumerate() {
             for (i, code) in codes.iter_mut().enumerate() {
-                *code = ((groups.len() * 7 + at * 31 + i * 17) % LEVELS as usize) as u16;
+                *code = ((groups.len() * 7 + at * 31 + i * 17) % LEVELS as usize) as u32;
             }
             let before = Instant::now();
             step(&codes)?;

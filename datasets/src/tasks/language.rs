@@ -8,7 +8,6 @@ use anyhow::{Context, Result, ensure};
 use program::config::to_table;
 use program::files;
 use program::findings::Findings;
-use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -20,7 +19,7 @@ use crate::language::vocabulary::{Unit, Vocabulary};
 use crate::language::windows::Windows;
 use crate::medium::{Kind, Medium};
 use crate::metric::Metric;
-use crate::shape::{Shape, Target};
+use crate::shape::Shape;
 use crate::split::Split;
 
 /// Where texts come from, and how they become tokens.
@@ -80,7 +79,7 @@ impl Data {
         let (train, val, test) = (train?, val?, test?);
         let size = vocabulary.size();
         Ok(Splits {
-            shape: shape(size as i64),
+            shape: Shape::next_token(size as i64),
             config: to_table(&Self { vocabulary: vocabulary.kept(), ..self })?,
             medium: Medium::Text(Arc::new(move |tokens| {
                 let tokens: Vec<u32> = tokens.iter().map(|&token| token as u32).collect();
@@ -93,11 +92,6 @@ impl Data {
             findings,
         })
     }
-}
-
-/// Tokens go in, and the next one is asked for.
-pub(super) fn shape(vocabulary: i64) -> Shape {
-    Shape { input: Input::Tokens { vocabulary }, target: Target::PerPosition { vocabulary } }
 }
 
 /// By what models of a task are compared whose tokens are `unit` where the section does not say.

@@ -1,6 +1,8 @@
 //! The tasks, one file each, found in one table.
 
 mod audio;
+mod cifar_density;
+pub mod density;
 mod fashion_mnist;
 mod folder;
 mod folder_text;
@@ -11,6 +13,7 @@ mod image_files;
 pub mod language;
 mod listops;
 mod lra_release;
+mod mnist_density;
 mod mnist_files;
 mod path_256;
 mod path_x;
@@ -194,6 +197,8 @@ pub const TASKS: &[Task] = &[
     wikitext_2::TASK,
     shakespeare::TASK,
     folder_text::TASK,
+    cifar_density::TASK,
+    mnist_density::TASK,
 ];
 
 /// The task called `name`.

@@ -147,7 +147,7 @@ impl Program for Args {
         if !matches!(shape.target, Target::PerPosition { .. }) {
             objective = objective.with_preview(Preview::new(medium, &val)?);
         }
-        if experiment.model.backbone().is_ssm() {
+        if experiment.model.backbone().is_ssm() && !train.is_stream() {
             let length = train.batch(&[0])?.length as i64;
             let plan = plan::summary(&objective.model().explain(length));
             note(format_args!("convolution: {plan}"));

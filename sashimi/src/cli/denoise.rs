@@ -17,7 +17,7 @@ use training::run::Run;
 use super::generate;
 use super::load_diffusion;
 use crate::experiment::Experiment;
-use crate::generate::denoise::Sounds;
+use crate::denoise::Sounds;
 
 /// The way from noise to sound.
 #[derive(Debug, Args)]

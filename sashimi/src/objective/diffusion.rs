@@ -20,7 +20,7 @@ use training::show::Show;
 
 use crate::data::sound::{DeviceSounds, SoundBatch};
 use crate::experiment::Experiment;
-use crate::generate::denoise::{Denoiser, noise};
+use crate::denoise::{Denoiser, noise};
 use crate::preview::Preview;
 
 /// A network trained to find noise.
