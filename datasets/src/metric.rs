@@ -50,15 +50,15 @@ impl Metric {
 
     /// What a character of text costs, log2 of its probability.
     pub const BITS_PER_CHARACTER: Self =
-        Self { name: "bits_per_character", better: Better::Lower, unit: Unit::Plain("bits") };
+        Self { name: "bits_per_character", better: Better::Lower, unit: Unit::Plain("") };
 
     /// What a byte of text costs.
     pub const BITS_PER_BYTE: Self =
-        Self { name: "bits_per_byte", better: Better::Lower, unit: Unit::Plain("bits") };
+        Self { name: "bits_per_byte", better: Better::Lower, unit: Unit::Plain("") };
 
     /// What a colour of a pixel costs.
     pub const BITS_PER_DIM: Self =
-        Self { name: "bits_per_dim", better: Better::Lower, unit: Unit::Plain("bits") };
+        Self { name: "bits_per_dim", better: Better::Lower, unit: Unit::Plain("") };
 
     /// The root of the mean squared error, in the unit of what is asked for.
     pub const RMSE: Self = Self { name: "rmse", better: Better::Lower, unit: Unit::Plain("") };

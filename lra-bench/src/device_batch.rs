@@ -55,7 +55,9 @@ impl DeviceBatch {
             Some(lengths) => Some(upload(&Tensor::f_from_slice(lengths)?, device)?),
         };
         let x = match device {
-            Device::Cuda(_) if lengths.is_some() && batch.labels != Labels::Next => padded(&x, CUDA_LENGTHS)?,
+            Device::Cuda(_) if lengths.is_some() && batch.labels != Labels::Next => {
+                padded(&x, CUDA_LENGTHS)?
+            }
             _ => x,
         };
         let rows = x.size()[0];

@@ -63,7 +63,8 @@ impl AdaptiveEmbedding {
         let width = self.projections[0].size()[0];
         let flat = tokens.f_flatten(0, 1)?;
         let mut x = Tensor::f_zeros([rows * len, width], self.options())?;
-        for (number, (weight, projection)) in self.weights.iter().zip(&self.projections).enumerate() {
+        for (number, (weight, projection)) in self.weights.iter().zip(&self.projections).enumerate()
+        {
             let Some((places, within)) = self.members(&flat, number)? else { continue };
             let vectors = Tensor::f_embedding(weight, &within, -1, false, false)?;
             x = x.f_index_copy(0, &places, &vectors.f_matmul(&projection.tr())?)?;
@@ -127,8 +128,7 @@ impl AdaptiveSoftmax {
         let cluster_bias = zeros("cluster_bias", &[rarer], Hyper::NO_DECAY)?;
         let (mut weights, mut projections, mut biases) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..embedding.weights.len() {
-            let (weight, projection) =
-                (&embedding.weights[number], &embedding.projections[number]);
+            let (weight, projection) = (&embedding.weights[number], &embedding.projections[number]);
             let mut zeros = |name: String, like: &Tensor| {
                 scope.parameter(&name, &Tensor::zeros(like.size(), cpu), Hyper::GLOBAL)
             };

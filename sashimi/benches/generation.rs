@@ -24,14 +24,14 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use generation::Scores;
+use generation::tensors::Tensors;
 use measure::{
     Bound, Entry, Figure, Measured, PeakMemory, Role, Session, Table, Task, Work, duration, median,
     sweep, thousands,
 };
 use s4_core::params::ParamStore;
 use s4_stream::Model;
-use generation::Scores;
-use generation::tensors::Tensors;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 

@@ -30,8 +30,8 @@
 mod baseline;
 pub mod cli;
 pub mod data;
-pub mod experiment;
 pub mod denoise;
+pub mod experiment;
 pub mod import;
 pub mod metrics;
 pub mod objective;

@@ -149,7 +149,8 @@ impl Vocabulary {
 
     /// The text that tokens stand for.
     pub fn decode(&self, tokens: &[u32]) -> String {
-        let spelling = |token: &u32| self.spellings.get(*token as usize).map_or("?", String::as_str);
+        let spelling =
+            |token: &u32| self.spellings.get(*token as usize).map_or("?", String::as_str);
         match self.unit {
             Unit::Bytes => {
                 let bytes: Vec<u8> = tokens.iter().map(|&token| token as u8).collect();

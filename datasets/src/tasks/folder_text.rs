@@ -63,7 +63,8 @@ fn shares(dir: &Path, is_bytes: bool) -> Result<([Vec<u8>; 3], Findings)> {
             (at..bytes.len()).find(|&at| bytes[at] & 0xc0 != 0x80).unwrap_or(bytes.len())
         };
         let (val, test) = (border(8), border(9));
-        for (text, part) in texts.iter_mut().zip([&bytes[..val], &bytes[val..test], &bytes[test..]]) {
+        for (text, part) in texts.iter_mut().zip([&bytes[..val], &bytes[val..test], &bytes[test..]])
+        {
             text.extend_from_slice(part);
         }
     }

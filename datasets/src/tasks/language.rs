@@ -65,9 +65,8 @@ impl Data {
             Some(kept) => Vocabulary::read(unit, kept).context("data.vocabulary")?,
             None => Vocabulary::of(unit, &String::from_utf8_lossy(&train)),
         };
-        let (mut counts, windows) = (Vec::new(), |tokens| {
-            Split::new(Windows::new(tokens, self.length, self.carry))
-        });
+        let (mut counts, windows) =
+            (Vec::new(), |tokens| Split::new(Windows::new(tokens, self.length, self.carry)));
         let [train, val, test] = [("train on", train), ("validate", val), ("test", test)].map(
             |(purpose, text)| -> Result<Split> {
                 let tokens = vocabulary.encode(&text);

@@ -57,7 +57,8 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     let mut train = fs::read(&path).map_err(files::cannot("read", &path))?;
     let val = train.split_off(train.len() * 9 / 10);
     let test = val.clone();
-    let mut splits = settings.splits([train, val, test], &dir.display().to_string(), Findings::default())?;
+    let mut splits =
+        settings.splits([train, val, test], &dir.display().to_string(), Findings::default())?;
     splits.origin += "; what validates also tests";
     Ok(splits)
 }

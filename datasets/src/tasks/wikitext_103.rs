@@ -1,8 +1,8 @@
 //! WikiText-103: a hundred million words of Wikipedia's good articles (Merity et al. 2016).
 
+use super::Task;
 use super::language::{Data, metric};
 use super::wikitext_2::{is_there, open};
-use super::Task;
 use crate::language::vocabulary::Unit;
 use crate::medium::Kind;
 use crate::provenance::{Provenance, Published};

@@ -50,7 +50,8 @@ pub(super) fn is_there(dir: &Path, folder: &str) -> bool {
 /// The three files of a task, in a folder of its name; `remedy` says how to get them.
 pub(super) fn open(task: &Task, data: &Table, remedy: &str) -> Result<Splits> {
     let settings = Data::of(task, data, Unit::Words)?;
-    let found = locate(settings.dir.as_deref(), task.name, &[task.name], |dir| parts(dir).is_some());
+    let found =
+        locate(settings.dir.as_deref(), task.name, &[task.name], |dir| parts(dir).is_some());
     let dir = found.map_err(|looked| {
         anyhow!(
             "no wiki.train.tokens, wiki.valid.tokens and wiki.test.tokens (or train.txt, valid.txt and \

@@ -118,11 +118,8 @@ fn contexts(bytes: &[u8], at: usize, picture: Picture) -> [u64; MODELS] {
     let (left, above, corner) = (known(1, 0, 0), known(0, 1, 0), known(1, 1, 0));
     let (one, two) = if colour > 0 { (known(0, 0, 1), known(0, 0, 2)) } else { (0, 0) };
     // How the colour before differs from its own neighbours tells how this one does.
-    let (change, change_above) = if colour > 0 {
-        (one - known(1, 0, 1), one - known(0, 1, 1))
-    } else {
-        (0, 0)
-    };
+    let (change, change_above) =
+        if colour > 0 { (one - known(1, 0, 1), one - known(0, 1, 1)) } else { (0, 0) };
     let plane = (left + above - corner).clamp(0, 255);
     let (from_left, from_above) =
         ((left + change).clamp(0, 255), (above + change_above).clamp(0, 255));
@@ -167,7 +164,10 @@ mod tests {
 
     fn noise(seed: u64, count: usize) -> Vec<u8> {
         let hash = |i: usize| (seed << 20 | i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (0..count).map(|i| (hash(i) ^ hash(i) >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9)).map(|x| (x >> 56) as u8).collect()
+        (0..count)
+            .map(|i| (hash(i) ^ hash(i) >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9))
+            .map(|x| (x >> 56) as u8)
+            .collect()
     }
 
     #[test]
@@ -175,7 +175,8 @@ mod tests {
         let random = bits((0..200).map(|seed| noise(seed, SMALL.subpixels())));
         assert!((7.99..8.3).contains(&random), "{random}");
         // Grey noise: two of three bytes follow from the one before.
-        let grey = bits((0..400).map(|seed| noise(seed, 64).into_iter().flat_map(|x| [x; 3]).collect()));
+        let grey =
+            bits((0..400).map(|seed| noise(seed, 64).into_iter().flat_map(|x| [x; 3]).collect()));
         assert!((2.6..3.3).contains(&grey), "{grey}");
         let flat = bits((0..200).map(|seed| vec![noise(seed, 1)[0]; SMALL.subpixels()]));
         assert!(flat < 0.2, "{flat}");

@@ -169,7 +169,9 @@ mod tests {
     fn draw(seed: u64, len: usize, vocabulary: u64) -> Vec<u32> {
         let mut state = seed;
         let next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             ((state >> 33) % vocabulary) as u32
         };
         std::iter::repeat_with(next).take(len).collect()

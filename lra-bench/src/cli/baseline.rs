@@ -11,9 +11,9 @@ use datasets::split::Split;
 use datasets::tasks;
 use datasets::tasks::density::Picture;
 use program::exit::{Exit, usage};
+use program::interrupt;
 use program::output::{note, say};
 use program::progress::Progress;
-use program::interrupt;
 use serde_json::json;
 use tch::Device;
 use training::args::EvalSplit;
@@ -83,7 +83,10 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     note(format_args!("data: {}", splits.origin));
     let task = experiment.task()?;
     let Target::PerPosition { vocabulary } = splits.shape.target else {
-        return Err(usage(format!("{} asks for no next token: baselines are of tasks that do", task.name)));
+        return Err(usage(format!(
+            "{} asks for no next token: baselines are of tasks that do",
+            task.name
+        )));
     };
     let metric = (task.metric)(&experiment.data).context("such a task has a metric")?;
     let began = Instant::now();
@@ -93,9 +96,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     };
     let (name, nats, count) = match Picture::of(task) {
         Some(picture) => {
-            ensure!(run.is_none() && args.order.is_none() && args.discount.is_none(),
-                "--with, --order and --discount are for texts");
-            let Some((nats, count)) = of_pictures(args, picture, &splits.train, of_split(&args.split))?
+            ensure!(
+                run.is_none() && args.order.is_none() && args.discount.is_none(),
+                "--with, --order and --discount are for texts"
+            );
+            let Some((nats, count)) =
+                of_pictures(args, picture, &splits.train, of_split(&args.split))?
             else {
                 note("interrupted");
                 return Ok(Exit::Stopped);
@@ -118,7 +124,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
                     let share = best_share(&tune, &of_model(&mut model, &splits.val)?);
                     let nats = mixed(&own, &of_model(&mut model, of_split(&args.split))?, share);
                     let share = 100.0 * share;
-                    (format!("{name}, {share:.0}% of it and the rest of {}", run.path.display()), nats, own.len())
+                    (
+                        format!("{name}, {share:.0}% of it and the rest of {}", run.path.display()),
+                        nats,
+                        own.len(),
+                    )
                 }
             }
         }

@@ -119,7 +119,9 @@ fn texts(args: &Args, run: &Run<Experiment>, vocabulary: &Vocabulary) -> Result<
 /// All pictures in one, as square as they come.
 fn pictures(args: &Args, run: &Run<Experiment>, picture: Picture) -> Result<Exit> {
     if args.prefix.is_some() || args.length.is_some() {
-        return Err(usage("--prefix and --length are for texts; pictures are made as a whole".to_owned()));
+        return Err(usage(
+            "--prefix and --length are for texts; pictures are made as a whole".to_owned(),
+        ));
     }
     let Some(made) = tokens(args, run, density::LEVELS, &[], picture.subpixels())? else {
         return Ok(interrupted());

@@ -117,7 +117,9 @@ fn of_batch(batch: &Batch) -> Result<Vec<i64>> {
             Ok(classes.clone())
         }
         datasets::batch::Labels::Values { .. } | datasets::batch::Labels::Next => {
-            anyhow::bail!("features are looked at by the classes they tell apart; this task has none")
+            anyhow::bail!(
+                "features are looked at by the classes they tell apart; this task has none"
+            )
         }
     }
 }

@@ -51,7 +51,12 @@ fn adaptive(kind: Kind) {
         let gradients = |loss: &tch::Tensor| -> Vec<tch::Tensor> {
             store.zero_grad();
             loss.backward();
-            store.parameters().map(|(_, x, _)| x.grad()).filter(|g| g.defined()).map(|g| g.copy()).collect()
+            store
+                .parameters()
+                .map(|(_, x, _)| x.grad())
+                .filter(|g| g.defined())
+                .map(|g| g.copy())
+                .collect()
         };
         let weights = tch::Tensor::arange(nll.size()[0], (kind, Device::Cpu));
         let (ours, theirs) = ((nll * &weights).sum(kind), (naive * &weights).sum(kind));

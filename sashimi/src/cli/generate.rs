@@ -23,9 +23,9 @@ use super::denoise::{self, Way};
 use super::load;
 use crate::data::file::{self, Heard, Level};
 use crate::experiment::Experiment;
+use dsp::runaway::Monitor;
 use generation::sampling::Sampling;
 use generation::{self, Generator, agreement, stream};
-use dsp::runaway::Monitor;
 
 /// Arguments of `generate`.
 #[derive(Debug, ClapArgs)]

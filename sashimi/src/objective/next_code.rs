@@ -20,9 +20,9 @@ use training::show::{self, Show};
 
 use crate::data::batch::{CodeBatch, DeviceBatch};
 use crate::experiment::Experiment;
+use crate::preview::Preview;
 use generation::sampling::Sampling;
 use generation::{self, Generator, stream};
-use crate::preview::Preview;
 
 /// A model of codes trained by cross-entropy.
 #[derive(Debug)]
@@ -186,7 +186,8 @@ impl NextCode {
             return Ok(Vec::new());
         }
         // What the engine does not know is generated all the same, only slower.
-        let engine = stream::model(&self.experiment, &self.experiment.model, &self.store).unwrap_or(None);
+        let engine =
+            stream::model(&self.experiment, &self.experiment.model, &self.store).unwrap_or(None);
         let first = [self.quantiser.zero().into()];
         let start = generation::after(&self.model, engine.as_ref(), &first, count as usize)?;
         let seed = self.experiment.train.seed;

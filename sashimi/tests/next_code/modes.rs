@@ -2,6 +2,9 @@
 
 use anyhow::Result;
 use audio_data::quantise::{Companding, Quantiser};
+use generation::sampling::Sampling;
+use generation::tensors::Tensors;
+use generation::{Generator, agreement};
 use models::{Network, backbone};
 use parity::seeded;
 use s4_config::{Backbone, Input, NetworkConfig, Output, Shape};
@@ -9,9 +12,6 @@ use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use sashimi::data::batch::CodeBatch;
 use sashimi::experiment::{Experiment, Preset};
-use generation::sampling::Sampling;
-use generation::tensors::Tensors;
-use generation::{Generator, agreement};
 use sashimi::objective::NextCode;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use generation::{agreement, stream};
 use models::Network;
 use parity::{normal, seeded};
 use rand::{Rng, SeedableRng};
@@ -13,7 +14,6 @@ use s4_core::params::{Hyper, ParamStore, Role};
 use s4_core::recurrence::StepMode;
 use s4_core::state_dict::StateDict;
 use s4_stream::Engine;
-use generation::{agreement, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -336,8 +336,9 @@ fn the_check_allows_for_rounded_weights_and_no_more() {
         let _ = tch::no_grad(|| decoder.detach().g_mul_scalar_(spread));
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
         let stream = s4_stream::Model::new(&toml(&config), &weights).unwrap();
-        let check =
-            |stream: &s4_stream::Model| agreement::check(&model, Some(stream), codes as usize, agreement::LENGTH);
+        let check = |stream: &s4_stream::Model| {
+            agreement::check(&model, Some(stream), codes as usize, agreement::LENGTH)
+        };
         check(&stream).unwrap();
         let rounded = stream.int16();
         let difference = agreement::of_engine(&model, &rounded, 2000).unwrap();

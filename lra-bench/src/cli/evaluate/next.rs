@@ -38,7 +38,8 @@ pub(super) fn found(
     let json = [(metric.name, json!(figure(evaluation)?)), ("apart", without)];
     let heading = ["window", "tokens", "nats"].map(str::to_owned).to_vec();
     let rows = gather::host(outputs)?.into_iter().enumerate();
-    let rows = rows.map(|(window, row)| [window as f64, row[1], row[0]].map(|x| x.to_string()).to_vec());
+    let rows =
+        rows.map(|(window, row)| [window as f64, row[1], row[0]].map(|x| x.to_string()).to_vec());
     Ok(Found {
         headline,
         of: "tokens",
