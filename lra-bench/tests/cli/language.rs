@@ -62,7 +62,7 @@ fn texts_are_learned_resumed_judged_and_continued() {
     }
     let loss = whole["loss"].as_f64().unwrap();
     let bits = whole["bits_per_character"].as_f64().unwrap();
-    assert!((bits * std::f64::consts::LN_2 - loss).abs() < 1e-9);
+    assert!((bits * std::f64::consts::LN_2 - loss).abs() < 1e-5);
     assert_ne!(whole["apart"]["loss"], whole["loss"], "a state was carried");
 
     every_token_counts_the_same(path);
