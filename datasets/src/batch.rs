@@ -26,6 +26,8 @@ pub enum Label {
     Class(i64),
     /// A value for each target, in the targets' own units.
     Values(Vec<f64>),
+    /// The next token at every position: the sequence itself, which has one more than is asked for.
+    Next,
 }
 
 impl<C: Into<i64>> From<C> for Label {
@@ -46,6 +48,8 @@ pub enum Labels {
         /// Values per example.
         targets: usize,
     },
+    /// The next token at every position of each.
+    Next,
 }
 
 /// One example.
@@ -126,10 +130,13 @@ impl Labels {
     fn of<'a>(labels: impl Iterator<Item = &'a Label> + Clone) -> Result<Self> {
         let classes = labels.clone().map(|label| match label {
             Label::Class(class) => Some(*class),
-            Label::Values(_) => None,
+            Label::Values(_) | Label::Next => None,
         });
         if let Some(classes) = classes.collect() {
             return Ok(Self::Classes(classes));
+        }
+        if labels.clone().all(|label| *label == Label::Next) {
+            return Ok(Self::Next);
         }
         let (mut values, mut targets) = (Vec::new(), None);
         for label in labels {
@@ -137,7 +144,7 @@ impl Labels {
                 Label::Values(its) if *targets.get_or_insert(its.len()) == its.len() => {
                     values.extend_from_slice(its);
                 }
-                _ => bail!("classes and values of targets do not fit into one batch"),
+                _ => bail!("classes, values of targets and next tokens do not fit into one batch"),
             }
         }
         Ok(Self::Values { values, targets: targets.unwrap_or(0) })
@@ -164,6 +171,7 @@ impl Batch {
             Labels::Values { values, .. } => {
                 bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             }
+            Labels::Next => {}
         }
         bytes
     }

@@ -24,6 +24,7 @@
 //! | [`inputs`] | inputs from outside a task's data, for models that were trained on it |
 //! | [`examples`] | examples from images, texts, tokens, recordings and arrays |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
+//! | [`language`] | texts as windows of tokens, each of which is asked for |
 //! | [`pathfinder`], [`listops`] | what is generated, and its official layout |
 //! | [`provenance`], [`metric`] | which data a run is about, and by what it is judged: for reports |
 //! | [`fetch`] | official archives, on request |
@@ -36,6 +37,7 @@ pub mod fetch;
 pub mod formats;
 pub mod hold_out;
 pub mod inputs;
+pub mod language;
 pub mod listops;
 mod locate;
 pub mod medium;

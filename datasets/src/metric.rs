@@ -1,5 +1,7 @@
 //! By which figure answers are judged.
 
+use std::f64::consts::LN_2;
+
 use serde::Serialize;
 
 /// A figure of merit.
@@ -42,6 +44,22 @@ impl Metric {
     pub const BITS_PER_SAMPLE: Self =
         Self { name: "bits_per_sample", better: Better::Lower, unit: Unit::Plain("bits") };
 
+    /// The exponential of the mean negative log-likelihood of a token.
+    pub const PERPLEXITY: Self =
+        Self { name: "perplexity", better: Better::Lower, unit: Unit::Plain("") };
+
+    /// What a character of text costs, log2 of its probability.
+    pub const BITS_PER_CHARACTER: Self =
+        Self { name: "bits_per_character", better: Better::Lower, unit: Unit::Plain("") };
+
+    /// What a byte of text costs.
+    pub const BITS_PER_BYTE: Self =
+        Self { name: "bits_per_byte", better: Better::Lower, unit: Unit::Plain("") };
+
+    /// What a colour of a pixel costs.
+    pub const BITS_PER_DIM: Self =
+        Self { name: "bits_per_dim", better: Better::Lower, unit: Unit::Plain("") };
+
     /// The root of the mean squared error, in the unit of what is asked for.
     pub const RMSE: Self = Self { name: "rmse", better: Better::Lower, unit: Unit::Plain("") };
 
@@ -55,6 +73,11 @@ impl Metric {
             Unit::Plain("") => format!("{value:.4}"),
             Unit::Plain(unit) => format!("{value:.4} {unit}"),
         }
+    }
+
+    /// What a mean negative log-likelihood, in nats, comes to in it: a perplexity, or bits.
+    pub fn of_nats(&self, nats: f64) -> f64 {
+        if *self == Self::PERPLEXITY { nats.exp() } else { nats / LN_2 }
     }
 
     /// A value from a figure in the metric's unit: 0.9635 from 96.35 percent.

@@ -43,6 +43,11 @@ pub struct Quantity {
 }
 
 impl Shape {
+    /// Tokens go in, and the next one is asked for.
+    pub fn next_token(vocabulary: i64) -> Self {
+        Self { input: Input::Tokens { vocabulary }, target: Target::PerPosition { vocabulary } }
+    }
+
     /// What a network for it takes and returns.
     pub fn network(&self) -> s4_config::Shape {
         let output = match &self.target {

@@ -17,8 +17,11 @@ pub struct DeviceBatch {
     pub x: Tensor,
     /// (B) int64, or none where all positions are valid.
     pub lengths: Option<Tensor>,
-    /// (B) int64 classes or (B, targets) standardised values.
+    /// (B) int64 classes, (B, targets) standardised values, or the token that follows each position of x,
+    /// (B, L) int64.
     pub labels: Tensor,
+    /// Answers that are asked for: examples, or tokens without padding.
+    pub asked: i64,
 }
 
 impl DeviceBatch {
@@ -52,10 +55,14 @@ impl DeviceBatch {
             Some(lengths) => Some(upload(&Tensor::f_from_slice(lengths)?, device)?),
         };
         let x = match device {
-            Device::Cuda(_) if lengths.is_some() => padded(&x, CUDA_LENGTHS)?,
+            Device::Cuda(_) if lengths.is_some() && batch.labels != Labels::Next => {
+                padded(&x, CUDA_LENGTHS)?
+            }
             _ => x,
         };
+        let rows = x.size()[0];
         let labels = match &batch.labels {
+            Labels::Next => return Self::next(&x, lengths, batch.lengths.as_deref()),
             Labels::Classes(classes) => Tensor::f_from_slice(classes)?,
             Labels::Values { values, targets } => {
                 ensure!(
@@ -70,8 +77,20 @@ impl DeviceBatch {
                     .f_view([-1, *targets as i64])?
             }
         };
+        let asked = labels.size().first().copied().unwrap_or(rows);
         let labels = upload(&labels, device)?;
-        Ok(Self { x, lengths, labels })
+        Ok(Self { x, lengths, labels, asked })
+    }
+
+    /// Sequences that have one token more than is asked for.
+    fn next(tokens: &Tensor, lengths: Option<Tensor>, on_host: Option<&[i64]>) -> Result<Self> {
+        let (rows, length) = tokens.size2()?;
+        ensure!(length > 1, "there is no token to ask for");
+        let asked = on_host.map_or(rows * (length - 1), |all| all.iter().sum::<i64>() - rows);
+        // Where no row is shorter, nothing is padding.
+        let lengths = lengths.filter(|_| asked < rows * (length - 1)).map(|all| all - 1);
+        let (x, labels) = (tokens.narrow(1, 0, length - 1), tokens.narrow(1, 1, length - 1));
+        Ok(Self { x, lengths, labels, asked })
     }
 }
 

@@ -211,8 +211,16 @@ mod tests {
     use super::*;
 
     /// Training examples of a preset's data, where they are always as many.
-    fn training_examples(task: &str) -> u64 {
-        match task {
+    fn training_examples(experiment: &Experiment) -> u64 {
+        let length = experiment.data.get("length").and_then(toml::Value::as_integer);
+        let windows = |tokens: u64| tokens.div_ceil(length.unwrap() as u64);
+        match experiment.task.as_str() {
+            "wikitext-103" => windows(103_227_021),
+            "wikitext-2" => windows(2_088_628),
+            "shakespeare" => windows(1_003_854),
+            "folder-text" => windows(1_000_000),
+            "cifar-density" => 45_000,
+            "mnist-density" => 54_000,
             "listops" => 96_000,
             "text" => 22_500, // Without a held-out tenth of 25,000.
             "retrieval" => 147_086,
@@ -230,9 +238,10 @@ mod tests {
     fn presets_plan_one_length() {
         for task in TASKS {
             for preset in [Preset::Paper, Preset::Small] {
-                let train = Experiment::preset(task, preset, &[]).unwrap().value.train;
+                let experiment = Experiment::preset(task, preset, &[]).unwrap().value;
+                let train = &experiment.train;
                 let per_epoch =
-                    training_examples(task.name) / (train.batch_size * train.accumulate) as u64;
+                    training_examples(&experiment) / (train.batch_size * train.accumulate) as u64;
                 let mismatch = train.schedule.mismatch(train.last_step(per_epoch), per_epoch);
                 assert_eq!(mismatch, None, "{} {preset}", task.name);
             }

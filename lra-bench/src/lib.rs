@@ -24,6 +24,7 @@
 
 mod augmented;
 mod base;
+mod baseline;
 mod benchmark;
 pub mod cli;
 mod csv_text;
@@ -32,8 +33,10 @@ pub mod experiment;
 mod features;
 pub mod import;
 pub mod metrics;
+mod next_token;
 mod number;
 pub mod objective;
+mod picture_sheet;
 pub mod pretrain;
 pub mod preview;
 mod report;

@@ -1,13 +1,17 @@
 //! A model with the loss that follows from what is asked of it, as the trainer wants it.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use datasets::batch::Batch;
+use datasets::metric::Metric;
 use datasets::shape::{Shape, Target};
 use models::Network;
+use s4_config::Backbone;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
+use s4_core::state_dict::StateDict;
 use tch::{Device, Kind, Reduction, Tensor};
+use toml::Value;
 use training::adapt;
 use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
@@ -17,10 +21,11 @@ use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
 use crate::metrics::errors::Errors;
 use crate::metrics::gather;
+use crate::next_token::{self, Carried};
 use crate::preview::Preview;
 
-/// A model of labelled sequences: trained by cross-entropy where they have classes, by the mean squared
-/// error of standardised values where they have those.
+/// A model of labelled sequences: trained by cross-entropy where they have classes or the next token is
+/// asked for, by the mean squared error of standardised values where they have those.
 #[derive(Debug)]
 pub struct Supervised {
     store: ParamStore,
@@ -31,6 +36,10 @@ pub struct Supervised {
     /// Step of the input relative to the training data.
     rate: f64,
     preview: Option<Preview>,
+    /// By what the task is judged.
+    metric: Option<Metric>,
+    /// Where it goes along streams, which it is then trained on with the state of the window before.
+    carried: Option<Carried>,
 }
 
 impl Supervised {
@@ -52,12 +61,19 @@ impl Supervised {
         let model = Network::new(&mut store.root(), &experiment.model, shape.network());
         let model = model.context("model")?;
         let dense = experiment.train.precision.dense();
-        ensure!(
-            !matches!(shape.target, Target::PerPosition { .. }),
-            "labels of whole sequences are learned, not of every position"
-        );
         let target = shape.target.clone();
-        Ok(Self { store, model, target, dense, rate: 1.0, preview: None })
+        let is_next = matches!(target, Target::PerPosition { .. });
+        if let (true, Some(key)) = (is_next, experiment.model.looks_ahead()) {
+            bail!(
+                "the next token is asked for, which model.{key} lets the backbone see: it must be causal"
+            );
+        }
+        let metric = (experiment.task()?.metric)(&experiment.data);
+        let is_stream = experiment.data.get("carry").and_then(Value::as_bool) == Some(true);
+        // The cache of attention would grow along a stream without end.
+        let can_carry = experiment.model.backbone() != Backbone::Transformer;
+        let carried = (is_next && is_stream && can_carry).then(Carried::default);
+        Ok(Self { store, model, target, dense, rate: 1.0, preview: None, metric, carried })
     }
 
     /// The same model for inputs at another sampling rate.
@@ -88,17 +104,38 @@ impl Supervised {
     /// # Errors
     /// If the batch does not fit the model, or the model has one rate alone.
     pub fn outputs_at(&self, batch: &DeviceBatch, phase: Phase, rate: f64) -> Result<Tensor> {
-        let pass = match phase {
-            Phase::Train if self.has_trained_base() => Pass { dense: self.dense, ..Pass::train() },
-            // Features that stay as they are.
-            _ => Pass::eval(),
-        };
+        let pass = self.pass(phase);
         let lengths = batch.lengths.as_ref().map(Tensor::shallow_clone);
         self.model.forward(&batch.x, &Pass { rate, lengths, ..pass })
     }
 }
 
 impl Supervised {
+    /// -log p, in nats, of each token that a batch asks for, row by row and without padding. Where a state
+    /// is carried, it goes on from that of the batch before.
+    ///
+    /// # Errors
+    /// If the batch does not fit the model, or no next token is asked for.
+    pub fn nll(&mut self, batch: &Batch) -> Result<Vec<f64>> {
+        let (batch, pass) = (self.upload(batch)?, Pass::eval());
+        let nll = next_token::nll(&self.model, &batch, self.carried.as_mut(), &pass)?;
+        let rows = gather::host(&nll)?;
+        let lengths: Vec<i64> = match &batch.lengths {
+            Some(lengths) => Vec::try_from(lengths)?,
+            None => vec![nll.size()[1]; rows.len()],
+        };
+        let kept = rows.into_iter().zip(lengths);
+        Ok(kept.flat_map(|(row, length)| row.into_iter().take(length as usize)).collect())
+    }
+
+    fn pass(&self, phase: Phase) -> Pass {
+        match phase {
+            Phase::Train if self.has_trained_base() => Pass { dense: self.dense, ..Pass::train() },
+            // Features that stay as they are.
+            _ => Pass::eval(),
+        }
+    }
+
     /// Whether encoder or backbone are trained, and not only a head on them.
     fn has_trained_base(&self) -> bool {
         let mut entries = self.store.entries().iter();
@@ -124,6 +161,11 @@ impl Objective for Supervised {
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
+        if let Target::PerPosition { .. } = self.target {
+            let pass = self.pass(phase);
+            let nll = next_token::nll(&self.model, batch, self.carried.as_mut(), &pass)?;
+            return next_token::output(&nll, batch, phase == Phase::Eval);
+        }
         let outputs = self.outputs(batch, phase)?;
         let labels = &batch.labels;
         let (loss, metrics) = match self.target {
@@ -145,6 +187,9 @@ impl Objective for Supervised {
     }
 
     fn figures(&self, outputs: &Tensor) -> Result<Vec<(&'static str, f64)>> {
+        if let (Target::PerPosition { .. }, Some(metric)) = (&self.target, &self.metric) {
+            return Ok(vec![next_token::figure(metric, outputs)?]);
+        }
         let Target::Values(quantities) = &self.target else { return Ok(Vec::new()) };
         let each = Errors::of_each(quantities, &gather::read_values(outputs, quantities)?);
         let Errors { mae, rmse, r2 } = Errors::mean(&each);
@@ -152,8 +197,19 @@ impl Objective for Supervised {
         Ok(figures.chain(r2.map(|r2| ("r2", r2))).collect())
     }
 
+    fn carried(&self) -> StateDict {
+        self.carried.as_ref().map(Carried::state_dict).unwrap_or_default()
+    }
+
+    fn carry(&mut self, carried: StateDict) -> Result<()> {
+        if let Some(state) = &mut self.carried {
+            *state = Carried::from(&carried);
+        }
+        Ok(())
+    }
+
     fn recipe<'a>(&self, batch: &'a DeviceBatch) -> Option<Recipe<'a>> {
-        if self.model.recomputes() {
+        if self.carried.is_some() || self.model.recomputes() {
             return None; // The generator's state, which it restores, is read by the host.
         }
         let tensors = [&batch.x, &batch.labels].into_iter().chain(&batch.lengths).collect();

@@ -8,6 +8,8 @@ use s4_core::layer::linear::Linear;
 use s4_core::params::{Hyper, Scope};
 use tch::{Device, Kind, Tensor};
 
+use crate::adaptive::AdaptiveEmbedding;
+
 /// The first layer.
 #[derive(Debug)]
 pub enum Encoder {
@@ -18,6 +20,8 @@ pub enum Encoder {
         /// How they began.
         init: EncoderInit,
     },
+    /// Vectors of different lengths for frequent and rare tokens.
+    Adaptive(AdaptiveEmbedding),
     /// A linear map of real vectors.
     Linear(Linear),
     /// The tokens themselves, in the kind and on the device of the network, for a backbone that
@@ -55,12 +59,17 @@ impl Encoder {
             _ if config.backbone() == Backbone::SampleRnn => {
                 Encoder::Tokens(scope.kind(), scope.device())
             }
-            Input::Tokens { vocabulary } => {
-                let init = config.encoder.unwrap_or_default();
-                let weight =
-                    scope.parameter("weight", &draw(init, vocabulary, width), Hyper::GLOBAL)?;
-                Encoder::Embedding { weight, init }
-            }
+            Input::Tokens { vocabulary } => match &config.adaptive {
+                Some(adaptive) => {
+                    Encoder::Adaptive(AdaptiveEmbedding::new(scope, adaptive, vocabulary, width)?)
+                }
+                None => {
+                    let init = config.encoder.unwrap_or_default();
+                    let weight =
+                        scope.parameter("weight", &draw(init, vocabulary, width), Hyper::GLOBAL)?;
+                    Encoder::Embedding { weight, init }
+                }
+            },
             Input::Values { features } if config.backbone() == Backbone::Resnext => {
                 Encoder::Identity { features, device: scope.device() }
             }
@@ -88,6 +97,10 @@ impl Encoder {
                 check_tokens()?;
                 Ok(Tensor::f_embedding(weight, x, -1, false, false)?.transpose(1, 2))
             }
+            Encoder::Adaptive(embedding) => {
+                check_tokens()?;
+                embedding.forward(x)
+            }
             Encoder::Linear(linear) => {
                 check_values(x, linear.inputs())?;
                 Ok(linear.forward(&x.transpose(1, 2)))
@@ -103,8 +116,17 @@ impl Encoder {
     pub fn device(&self) -> Device {
         match self {
             Encoder::Embedding { weight, .. } => weight.device(),
+            Encoder::Adaptive(embedding) => embedding.options().1,
             Encoder::Linear(linear) => linear.options().1,
             Encoder::Tokens(_, device) | Encoder::Identity { device, .. } => *device,
+        }
+    }
+
+    /// Embedded sequences as a pass has them: in training, perhaps with entries dropped.
+    pub(crate) fn drop_out(&self, x: &Tensor, train: bool) -> Tensor {
+        match self {
+            Encoder::Adaptive(embedding) if train => embedding.drop_out(x),
+            _ => x.shallow_clone(),
         }
     }
 

@@ -1,12 +1,13 @@
 //! From channels to what is asked for.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use s4_config::{Backbone, NetworkConfig, Output, Pooling};
 use s4_core::layer::linear::Linear;
 use s4_core::layer::mask;
 use s4_core::params::{Hyper, Scope};
-use tch::Tensor;
+use tch::{Reduction, Tensor};
 
+use crate::adaptive::AdaptiveSoftmax;
 use crate::encoder::Encoder;
 
 /// The last layer.
@@ -19,6 +20,8 @@ pub enum Head {
     Pair(Pooling, Linear, Linear),
     /// A linear map of every position.
     PerPosition(Linear),
+    /// Log-probabilities of tokens in clusters, of every position.
+    Adaptive(AdaptiveSoftmax),
     /// None: the backbone gives what is asked for, at every position.
     Backbone,
 }
@@ -50,21 +53,29 @@ impl Head {
                 let output = Linear::new(&mut scope.sub("2"), width, classes, global)?;
                 Head::Pair(pooling, hidden, output)
             }
-            Output::PerPosition(outputs) => {
-                let mut scope = scope.sub("output_transform");
-                Head::PerPosition(match encoder.logits(outputs) {
-                    None => Linear::new(&mut scope, width, outputs, Hyper::GLOBAL)?,
-                    Some(weight) => Linear::from_weight(&mut scope, &weight, Hyper::GLOBAL)?,
-                })
-            }
+            Output::PerPosition(outputs) => match encoder {
+                Encoder::Adaptive(embedding) => {
+                    Head::Adaptive(AdaptiveSoftmax::new(scope, embedding)?)
+                }
+                _ => {
+                    let mut scope = scope.sub("output_transform");
+                    Head::PerPosition(match encoder.logits(outputs) {
+                        None => Linear::new(&mut scope, width, outputs, Hyper::GLOBAL)?,
+                        Some(weight) => Linear::from_weight(&mut scope, &weight, Hyper::GLOBAL)?,
+                    })
+                }
+            },
             Output::Channels => Head::Backbone,
         })
     }
 
     /// x (B, H, L) to logits or values (B, outputs), x (2B, H, L) to logits of pairs, or x to one vector per
     /// position (B, L, outputs). Sequences are padded where `lengths` (B) are given.
-    pub fn forward(&self, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {
-        match self {
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn forward(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
+        Ok(match self {
             Head::PerSequence(pooling, linear) => linear.step(&pool(*pooling, x, lengths)),
             Head::Pair(pooling, hidden, output) => {
                 let pooled = pool(*pooling, x, lengths);
@@ -74,8 +85,31 @@ impl Head {
                 output.step(&hidden.step(&features).gelu("none"))
             }
             Head::PerPosition(linear) => linear.step(&x.transpose(1, 2)),
+            Head::Adaptive(softmax) => {
+                let positions = x.transpose(1, 2).flatten(0, 1);
+                softmax.log_probabilities(&positions)?.f_view([x.size()[0], x.size()[2], -1])?
+            }
             Head::Backbone => x.transpose(1, 2),
-        }
+        })
+    }
+
+    /// -log p of the tokens `next` (B, L) from x (B, H, L): (B, L).
+    ///
+    /// # Errors
+    /// If it has no scores of tokens at every position.
+    pub fn nll(&self, x: &Tensor, next: &Tensor, train: bool) -> Result<Tensor> {
+        ensure!(self.is_per_position(), "the network does not predict the next token");
+        let next = next.f_flatten(0, 1)?;
+        let nll = match self {
+            Head::Adaptive(softmax) => {
+                softmax.nll(&x.transpose(1, 2).f_flatten(0, 1)?, &next, train)?
+            }
+            _ => {
+                let (scores, each) = (self.forward(x, None)?.f_flatten(0, 1)?, Reduction::None);
+                scores.f_cross_entropy_loss::<Tensor>(&next, None, each, -100, 0.0)?
+            }
+        };
+        Ok(nll.f_view([x.size()[0], -1])?)
     }
 
     /// What the last linear map is given: one vector for each sequence (B, H); `None` where the head has
@@ -83,7 +117,7 @@ impl Head {
     pub fn features(&self, x: &Tensor, lengths: Option<&Tensor>) -> Option<Tensor> {
         match self {
             Head::PerSequence(pooling, _) => Some(pool(*pooling, x, lengths)),
-            Head::Pair(..) | Head::PerPosition(_) | Head::Backbone => None,
+            Head::Pair(..) | Head::PerPosition(_) | Head::Adaptive(_) | Head::Backbone => None,
         }
     }
 
@@ -91,13 +125,13 @@ impl Head {
     pub fn pooling(&self) -> Pooling {
         match self {
             Head::PerSequence(pooling, _) | Head::Pair(pooling, ..) => *pooling,
-            Head::PerPosition(_) | Head::Backbone => Pooling::Mean,
+            Head::PerPosition(_) | Head::Adaptive(_) | Head::Backbone => Pooling::Mean,
         }
     }
 
     /// Whether every position has an output.
     pub fn is_per_position(&self) -> bool {
-        matches!(self, Head::PerPosition(_) | Head::Backbone)
+        matches!(self, Head::PerPosition(_) | Head::Adaptive(_) | Head::Backbone)
     }
 }
 

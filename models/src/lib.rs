@@ -18,6 +18,7 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 
+pub mod adaptive;
 pub mod backbone;
 mod c_tilde;
 pub mod conv;

@@ -81,7 +81,7 @@ impl Network {
     /// # Errors
     /// If the input does not fit the network.
     pub fn from_embedded(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        Ok(self.head.forward(&self.mixed(x, pass)?, pass.lengths.as_ref()))
+        self.head.forward(&self.mixed(x, pass)?, pass.lengths.as_ref())
     }
 
     /// The input of the last linear map for each sequence, (B, H), and what that makes of it, (B,
@@ -93,7 +93,7 @@ impl Network {
         let y = self.mixed(&self.embed(x)?, pass)?;
         let features = self.head.features(&y, pass.lengths.as_ref());
         let features = features.context("the network has no one vector for each sequence")?;
-        Ok((features, self.head.forward(&y, pass.lengths.as_ref())))
+        Ok((features, self.head.forward(&y, pass.lengths.as_ref())?))
     }
 
     /// One vector for each sequence, (B, H), before the backbone and after each of its layers, pooled as
@@ -116,7 +116,8 @@ impl Network {
             pass.rate,
             self.kind.key()
         );
-        self.backbone.forward(&self.placed(x, 0), &self.pass(pass))
+        let x = self.encoder.drop_out(x, pass.train);
+        self.backbone.forward(&self.placed(&x, 0), &self.pass(pass))
     }
 
     /// What the head computes of the continuation of sequences that left the network in `state`, and
@@ -130,13 +131,43 @@ impl Network {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
+        let (y, next) = self.mixed_with_state(x, state, pass)?;
+        Ok((self.head.forward(&y, None)?, next))
+    }
+
+    /// What the backbone makes of the continuation of sequences, and the next state.
+    fn mixed_with_state(&self, x: &Tensor, state: &State, pass: &Pass) -> Result<(Tensor, State)> {
         let (position, state) = self.split(state)?;
-        let x = self.embed(x)?;
+        let x = self.encoder.drop_out(&self.embed(x)?, pass.train);
         let len = x.size()[2];
         let x = self.placed(&x, position.unwrap_or(0));
         let (y, next) = self.backbone.forward_with_state(&x, &state, &self.pass(pass))?;
-        let y = self.head.forward(&y, None);
         Ok((y, joined(position.map(|position| position + len), next)))
+    }
+
+    /// -log p, in nats, of the tokens `next` (B, L), each of which follows the position of x that it stands
+    /// at: (B, L).
+    ///
+    /// # Errors
+    /// If the input does not fit the network, or it predicts no tokens.
+    pub fn nll(&self, x: &Tensor, next: &Tensor, pass: &Pass) -> Result<Tensor> {
+        self.head.nll(&self.mixed(&self.embed(x)?, pass)?, next, pass.train)
+    }
+
+    /// The same of the continuation of sequences that left the network in `state`, and the next state. The
+    /// length is a multiple of [`Self::stride`].
+    ///
+    /// # Errors
+    /// As [`Self::nll`], or if the network looks ahead.
+    pub fn nll_with_state(
+        &self,
+        x: &Tensor,
+        next: &Tensor,
+        state: &State,
+        pass: &Pass,
+    ) -> Result<(Tensor, State)> {
+        let (y, state) = self.mixed_with_state(x, state, pass)?;
+        Ok((self.head.nll(&y, next, pass.train)?, state))
     }
 
     /// The state of `batch` sequences before their first input.
@@ -235,7 +266,7 @@ impl NetworkStepper<'_> {
         let (position, state) = network.split(state)?;
         let x = network.placed(&network.embed(&x.unsqueeze(1))?, position.unwrap_or(0));
         let (y, next) = self.backbone.step(&x.squeeze_dim(2), &state);
-        let y = network.head.forward(&y.unsqueeze(2), None);
+        let y = network.head.forward(&y.unsqueeze(2), None)?;
         let y = if network.head.is_per_position() { y.squeeze_dim(1) } else { y };
         Ok((y, joined(position.map(|position| position + 1), next)))
     }

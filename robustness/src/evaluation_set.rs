@@ -230,6 +230,7 @@ impl EvaluationSet {
                     None => Json::from(*class),
                 },
                 Label::Values(values) => Json::from(values.clone()),
+                Label::Next => Json::Null,
             };
             let line = Line {
                 example: Some(item.index),

@@ -4,12 +4,12 @@ use std::f64::consts::LN_2;
 
 use anyhow::{Result, bail};
 use dsp::runaway::Monitor;
+use generation::sampling::Sampling;
+use generation::{self, Generator, stream};
 use program::exit::interrupted;
 use program::interrupt;
 use report::interval::Interval;
 use s4_core::layer::{Pass, State};
-use sashimi::generate::sampling::Sampling;
-use sashimi::generate::{self, Generator, stream};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 use training::objective::Objective;
@@ -243,8 +243,9 @@ fn with_noise(state: &State, deviations: f64, seed: u64) -> State {
 fn runaway(codes: &Codes, count: usize, times: f64, seed: u64) -> Result<Probe> {
     let experiment = codes.experiment();
     let (model, quantiser) = (codes.model(), experiment.data.quantiser()?);
-    let engine = stream::model(experiment, model.params()).unwrap_or(None);
-    let start = generate::after(model.model(), engine.as_ref(), &[quantiser.zero()], count)?;
+    let engine = stream::model(experiment, &experiment.model, model.params()).unwrap_or(None);
+    let start =
+        generation::after(model.model(), engine.as_ref(), &[quantiser.zero().into()], count)?;
     let mut generator = Generator::new(start, Sampling::default(), seed, 0..count as u64)?;
     let rate = experiment.data.sample_rate()?;
     let mut monitors: Vec<Monitor> = (0..count).map(|_| Monitor::new(rate)).collect();
@@ -254,7 +255,7 @@ fn runaway(codes: &Codes, count: usize, times: f64, seed: u64) -> Result<Probe> 
             return Err(interrupted());
         }
         for (monitor, code) in monitors.iter_mut().zip(generator.next_codes()?) {
-            monitor.push(&[quantiser.decode(code)]);
+            monitor.push(&[quantiser.decode(code as u16)]);
         }
     }
     let warnings: Vec<_> = monitors.iter().map(Monitor::warnings).collect();

@@ -12,6 +12,7 @@
 //! [`NetworkConfig`] is the section `[model]` of an experiment. The crates that train models and the
 //! one that steps them without libtorch read the same structs. Names are those of the official code.
 
+mod adaptive;
 mod baselines;
 mod block;
 mod companding;
@@ -26,6 +27,7 @@ mod ssm;
 mod stack;
 mod wavenet;
 
+pub use adaptive::AdaptiveConfig;
 pub use baselines::{
     AttentionConfig, DilatedConfig, RecurrentConfig, ResnextConfig, RnnType, StackedRnnConfig,
 };

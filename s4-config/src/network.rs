@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use crate::adaptive::AdaptiveConfig;
 use crate::baselines::{
     AttentionConfig, DilatedConfig, RecurrentConfig, ResnextConfig, StackedRnnConfig,
 };
@@ -53,15 +54,20 @@ pub struct NetworkConfig {
     pub pool: Option<Vec<i64>>,
     /// Of SaShiMi: factor by which channels grow with each pooling. Default: 2.
     pub expand: Option<i64>,
-    /// Of SaShiMi: hidden channels of the feed-forward blocks, in multiples of their width; 0: no
-    /// such blocks. Default: 2.
+    /// Of S4 and SaShiMi: hidden channels of the feed-forward blocks, in multiples of their width; 0: no
+    /// such blocks. Default: 0; SaShiMi 2.
     pub ff: Option<i64>,
+    /// Of S4: layers that a feed-forward block follows. Default: 1.
+    pub ff_every: Option<i64>,
     /// Of SaShiMi: blocks on the way down as well, with a skip connection from each. Default: false.
     pub unet: Option<bool>,
     /// Of SaShiMi: `standalone` or `audio`. Default: `standalone`.
     pub variant: Option<Variant>,
     /// How the embedding of tokens begins: `normal` (official) or `fourier`. Default: `normal`.
     pub encoder: Option<EncoderInit>,
+    /// Embedding and scores of a large vocabulary, in clusters of ever rarer tokens. Default: one vector
+    /// and one score, each of all channels, for every token.
+    pub adaptive: Option<AdaptiveConfig>,
     /// Probability of dropping an activation.
     pub dropout: f64,
     /// One dropout mask for all positions of a sequence. Default: true.
@@ -247,7 +253,12 @@ impl NetworkConfig {
         self.prenorm = is_stack.then_some(stack.prenorm);
         self.pool = is_sashimi.then_some(sashimi.pool);
         self.expand = is_sashimi.then_some(sashimi.expand);
-        self.ff = is_sashimi.then_some(sashimi.ff);
+        self.ff = match backbone {
+            Sashimi => Some(sashimi.ff),
+            S4 => self.ff,
+            _ => None,
+        };
+        self.ff_every = self.ff_every.filter(|_| backbone == S4);
         self.unet = is_sashimi.then_some(sashimi.unet);
         self.variant = is_sashimi.then_some(sashimi.variant);
         if is_stack || is_sashimi {
@@ -271,6 +282,8 @@ impl NetworkConfig {
             prenorm: self.prenorm.unwrap_or(default.prenorm),
             dropout: self.dropout,
             tie_dropout: self.tie_dropout.unwrap_or(default.tie_dropout),
+            ff: self.ff.filter(|_| self.backbone() == Backbone::S4).unwrap_or(default.ff),
+            ff_every: self.ff_every.unwrap_or(default.ff_every),
             condition: self.condition,
         }
     }
@@ -363,7 +376,9 @@ impl NetworkConfig {
             ("prenorm", self.prenorm.is_some() && !is_stack),
             ("pool", self.pool.is_some() && !is_sashimi),
             ("expand", self.expand.is_some() && !is_sashimi),
-            ("ff", self.ff.is_some() && !is_sashimi),
+            ("ff", self.ff.is_some() && !is_ssm),
+            ("ff_every", self.ff_every.is_some() && backbone != Backbone::S4),
+            ("adaptive", self.adaptive.is_some() && !has_embedding),
             ("unet", self.unet.is_some() && !is_sashimi),
             ("variant", self.variant.is_some() && !is_sashimi),
             ("layer", !is_ssm && self.layer != S4BlockConfig::default()),
@@ -419,6 +434,13 @@ impl NetworkConfig {
                 self.backbone() == Backbone::Sashimi || self.backbone().is_stack(),
                 "model.condition is for backbones of residual blocks, not for {}: leave it out",
                 self.backbone().key()
+            );
+        }
+        if let Some(adaptive) = &self.adaptive {
+            adaptive.validate(self.width()).context("model.adaptive")?;
+            ensure!(
+                self.encoder.unwrap_or_default() == EncoderInit::Normal,
+                "model.encoder is how an embedding without clusters begins: leave it or model.adaptive out"
             );
         }
         let stack = self.stack();

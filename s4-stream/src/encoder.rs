@@ -21,7 +21,7 @@ pub(crate) enum Encoder {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Inputs<'a> {
     /// (B).
-    Codes(&'a [u16]),
+    Codes(&'a [u32]),
     /// (B, features), row by row.
     Values(&'a [f32]),
 }
@@ -108,7 +108,7 @@ impl Encoder {
                     "{batch} sequences need as many codes, got {}",
                     given.len()
                 );
-                if let Some(code) = given.iter().find(|&&code| usize::from(code) >= *codes) {
+                if let Some(code) = given.iter().find(|&&code| code as usize >= *codes) {
                     bail!("the model has codes below {codes}, got {code}");
                 }
             }
@@ -133,7 +133,7 @@ impl Encoder {
             (Encoder::Codes { vectors, codes }, Inputs::Codes(given)) => {
                 let width = vectors.len() / codes;
                 for (x, &code) in x.chunks_exact_mut(width).zip(given) {
-                    x.copy_from_slice(&vectors[usize::from(code) * width..][..width]);
+                    x.copy_from_slice(&vectors[code as usize * width..][..width]);
                 }
             }
             (Encoder::Values { linear, features }, Inputs::Values(given)) => {
@@ -145,7 +145,7 @@ impl Encoder {
             }
             (Encoder::Numbers { codes }, Inputs::Codes(given)) => {
                 for (x, &code) in x.chunks_exact_mut(lanes(*codes)).zip(given) {
-                    x[0].0[0] = f32::from(code);
+                    x[0].0[0] = code as f32;
                 }
             }
             _ => unreachable!("inputs are checked first"),

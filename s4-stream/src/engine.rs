@@ -91,7 +91,7 @@ impl Engine {
     /// # Errors
     /// If there is not one code for every sequence, a code is none of the model's, or the model
     /// gets values. The sequences stay where they were then.
-    pub fn step(&mut self, codes: &[u16]) -> Result<&[f32]> {
+    pub fn step(&mut self, codes: &[u32]) -> Result<&[f32]> {
         self.advance(Inputs::Codes(codes))
     }
 

@@ -17,7 +17,7 @@
 //!     let logits = engine.step(&codes)?; // (2, K), row by row
 //!     for (code, logits) in codes.iter_mut().zip(logits.chunks_exact(model.outputs())) {
 //!         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-//!         *code = best.unwrap_or(0) as u16;
+//!         *code = best.unwrap_or(0) as u32;
 //!     }
 //! }
 //! # Ok::<(), anyhow::Error>(())

@@ -71,10 +71,10 @@ pub(crate) fn size(checked: i64) -> usize {
 #[rustfmt::skip]
 fn check_steps(config: &NetworkConfig) -> Result<()> {
     let NetworkConfig {
-        condition, layer,
+        condition, layer, adaptive,
         // Depth, width and wiring are stepped,
         wavenet: _, samplernn: _,
-        backbone: _, d_model: _, n_layers: _, norm: _, prenorm: _, pool: _, expand: _, ff: _,
+        backbone: _, d_model: _, n_layers: _, norm: _, prenorm: _, pool: _, expand: _, ff: _, ff_every: _,
         unet: _, variant: _, pooling: _,
         // these matter only to training,
         encoder: _, dropout: _, tie_dropout: _, kernel_method: _, recompute: _,
@@ -102,6 +102,7 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
     if !backbone.is_ssm() {
         return Ok(());
     }
+    ensure!(adaptive.is_none(), "model.adaptive cannot be stepped: clusters of tokens take libtorch");
     ensure!(condition.is_none(), "model.condition cannot be stepped: steps take inputs alone");
     ensure!(
         !bidirectional,

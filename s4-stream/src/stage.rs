@@ -106,11 +106,17 @@ impl Stage {
         };
         let block = |i| {
             let place = place.sub(format_args!("layers.{i}"));
-            let layer = Layer::s4(&place.sub("layer"), layer, d_model)?;
+            let layer = match config.is_feed_forward(i) {
+                true => {
+                    let inner = size(config.ff) * d_model;
+                    Layer::feed_forward(&place.sub("layer"), Stored::Plain, d_model, inner)?
+                }
+                false => Layer::s4(&place.sub("layer"), layer, d_model)?,
+            };
             let wire = if config.prenorm { Block::prenorm } else { Block::postnorm };
             Ok(wire(norm(&place)?, layer))
         };
-        let blocks = (0..config.n_layers).map(block).collect::<Result<_>>()?;
+        let blocks = (0..config.blocks()).map(block).collect::<Result<_>>()?;
         let last = if config.prenorm { norm(place)? } else { Norm::identity(d_model) };
         Ok((Stage::Centre(Centre { blocks, residual: false }), last))
     }

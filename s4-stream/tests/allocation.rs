@@ -39,7 +39,7 @@ fn steps_allocate_nothing() {
         models.map(|(config, weights)| Model::new(&config, &weights).unwrap()).collect();
     for (model, threads) in models.iter().flat_map(|model| [(model, 1), (model, 2)]) {
         let mut engine = model.engine_on(5, threads).unwrap();
-        let mut step = |i: u16| {
+        let mut step = |i: u32| {
             let logits = engine.step(&[0, 1, 2, 3, i % 16]).unwrap();
             assert!(logits.iter().all(|logit| logit.is_finite()));
         };

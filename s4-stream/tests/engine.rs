@@ -22,10 +22,10 @@ fn models() -> Vec<Model> {
 
 /// Logits of `steps` steps; sequence s has the codes s, 2 s, 3 s, ….
 fn run(engine: &mut Engine, first: usize, steps: usize) -> Vec<Vec<f32>> {
-    let code = |sequence, step| ((first + sequence) * (step + 1) % 18) as u16;
+    let code = |sequence, step| ((first + sequence) * (step + 1) % 18) as u32;
     (0..steps)
         .map(|step| {
-            let codes: Vec<u16> = (0..engine.batch()).map(|s| code(s, step)).collect();
+            let codes: Vec<u32> = (0..engine.batch()).map(|s| code(s, step)).collect();
             engine.step(&codes).unwrap().to_vec()
         })
         .collect()

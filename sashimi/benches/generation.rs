@@ -24,14 +24,14 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use generation::Scores;
+use generation::tensors::Tensors;
 use measure::{
     Bound, Entry, Figure, Measured, PeakMemory, Role, Session, Table, Task, Work, duration, median,
     sweep, thousands,
 };
 use s4_core::params::ParamStore;
 use s4_stream::Model;
-use sashimi::generate::Scores;
-use sashimi::generate::tensors::Tensors;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -220,7 +220,7 @@ fn time_steps(
     batch: usize,
     memory: &PeakMemory,
     limit: Duration,
-    mut step: impl FnMut(&[u16]) -> Result<()>,
+    mut step: impl FnMut(&[u32]) -> Result<()>,
 ) -> Result<Measured> {
     let mut codes = vec![0; batch];
     let mut groups = Vec::new();
@@ -229,7 +229,7 @@ fn time_steps(
         let mut group = [0.0; GROUP];
         for (at, seconds) in group.iter_mut().enumerate() {
             for (i, code) in codes.iter_mut().enumerate() {
-                *code = ((groups.len() * 7 + at * 31 + i * 17) % LEVELS as usize) as u16;
+                *code = ((groups.len() * 7 + at * 31 + i * 17) % LEVELS as usize) as u32;
             }
             let before = Instant::now();
             step(&codes)?;

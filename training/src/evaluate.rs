@@ -137,6 +137,9 @@ fn run<O: Objective>(
         if interrupt::requested() {
             return Ok(None);
         }
+        if !sampler.continues(number) {
+            objective.carry(StateDict::new())?;
+        }
         seed_torch(options.seed, "evaluation", number);
         let batch = batch?;
         let output = panics::as_errors("the model", || {

@@ -56,6 +56,11 @@ pub trait Examples: Send + Sync {
     fn padding(&self) -> Option<f32> {
         None
     }
+
+    /// Whether each example continues the one before: [`Dataset::is_stream`].
+    fn is_stream(&self) -> bool {
+        false
+    }
 }
 
 /// One part of a data set, in batches. Clones share the examples.
@@ -95,6 +100,10 @@ impl Dataset for Split {
 
     fn length(&self, index: usize) -> usize {
         self.0.length(index)
+    }
+
+    fn is_stream(&self) -> bool {
+        self.0.is_stream()
     }
 
     fn batch(&self, indices: &[usize]) -> Result<Batch> {

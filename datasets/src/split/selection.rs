@@ -32,6 +32,12 @@ impl Split {
         Ok(Self::selection(vec![self.clone()], picks))
     }
 
+    /// The same, where none continues another.
+    pub fn apart(&self) -> Self {
+        let picks = (0..self.len()).map(|index| (0, index)).collect();
+        Self::selection(vec![self.clone()], picks)
+    }
+
     /// The same, where shorter sequences of a batch may be filled up with zeros.
     pub fn padded(&self) -> Self {
         Self::new(Padded(self.clone()))
@@ -71,6 +77,10 @@ impl Examples for Padded {
 
     fn padding(&self) -> Option<f32> {
         Some(self.0.padding().unwrap_or(0.0))
+    }
+
+    fn is_stream(&self) -> bool {
+        self.0.is_stream()
     }
 }
 

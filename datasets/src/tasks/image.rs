@@ -1,6 +1,6 @@
 //! Image: grey CIFAR-10 read pixel by pixel, 1,024 steps (Long Range Arena, Tay et al. 2021).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use toml::Table;
@@ -71,6 +71,20 @@ pub(super) fn open(
     moments: &[Moments],
 ) -> Result<Splits> {
     let settings: ImageFiles = task.settings(data)?;
+    let (dir, images) = read(task, &settings, colour)?;
+    let splits = images.map(|images| Split::new(images.standardised(moments)));
+    let motif = Motif::Things;
+    let medium = Medium::Pictures { width: SIDE, order: None, moments: moments.to_vec(), motif };
+    let shape = ImageFiles::shape(moments.len() as i64, CLASSES);
+    settings.splits(("CIFAR-10", &dir), shape, medium, splits)
+}
+
+/// The folder with the files, and the images to train on and to test.
+pub(super) fn read(
+    task: &Task,
+    settings: &ImageFiles,
+    colour: Colour,
+) -> Result<(PathBuf, [Images; 2])> {
     let name = task.name;
     let found = locate(settings.dir.as_deref(), name, FOLDERS, cifar::is_there);
     let dir = found.map_err(|looked| {
@@ -83,9 +97,5 @@ pub(super) fn open(
         )
     })?;
     let (train, test) = cifar::read(&dir, colour)?;
-    let splits = [train, test].map(|images| Split::new(images.standardised(moments)));
-    let motif = Motif::Things;
-    let medium = Medium::Pictures { width: SIDE, order: None, moments: moments.to_vec(), motif };
-    let features = moments.len() as i64;
-    settings.splits(("CIFAR-10", &dir), features, medium, CLASSES, splits)
+    Ok((dir, [train, test]))
 }

@@ -38,19 +38,18 @@ impl ImageFiles {
         }
     }
 
-    /// The images of `name` in `dir`, with this many values a pixel. A tenth of the training images
+    /// The images of `name` in `dir`. A tenth of the training images
     /// is held out for validation.
     pub(super) fn splits(
         &self,
         (name, dir): (&str, &Path),
-        features: i64,
+        shape: Shape,
         medium: Medium,
-        classes: [&str; 10],
         [train, test]: [Split; 2],
     ) -> Result<Splits> {
         let (rest, [held_out]) = hold_out_tenths(train.len(), self.seed);
         Ok(Splits {
-            shape: Self::shape(features, classes),
+            shape,
             medium,
             config: to_table(self)?,
             origin: format!(

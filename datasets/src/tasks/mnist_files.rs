@@ -114,6 +114,25 @@ pub(super) fn open(
     order: Option<Vec<usize>>,
 ) -> Result<Splits> {
     let settings: ImageFiles = task.settings(data)?;
+    let (dir, images) = read(task, &settings, set)?;
+    let order = order.map(Arc::new);
+    let splits = images.map(|images| {
+        Split::new(match &order {
+            Some(order) => images.in_order(order.clone()),
+            None => images,
+        })
+    });
+    let motif = Motif::Things;
+    let medium = Medium::Pictures { width: SIDE, order, moments: Vec::new(), motif };
+    settings.splits((set.name, &dir), ImageFiles::shape(1, set.classes), medium, splits)
+}
+
+/// The folder with the files, and the images to train on and to test.
+pub(super) fn read(
+    task: &Task,
+    settings: &ImageFiles,
+    set: &Set,
+) -> Result<(PathBuf, [Images; 2])> {
     let name = task.name;
     let dir = locate(settings.dir.as_deref(), name, &[set.folder], has_all).map_err(|looked| {
         anyhow!(
@@ -126,19 +145,10 @@ pub(super) fn open(
             set.address
         )
     })?;
-    let order = order.map(Arc::new);
-    let read = |images: &str, labels: &str| -> Result<Split> {
-        let path = |name| file(&dir, name).with_context(|| format!("{name} went missing"));
-        let images = load(&path(images)?, &path(labels)?, set)?;
-        Ok(Split::new(match &order {
-            Some(order) => images.in_order(order.clone()),
-            None => images,
-        }))
-    };
-    let splits = [read(FILES[0], FILES[1])?, read(FILES[2], FILES[3])?];
-    let motif = Motif::Things;
-    let medium = Medium::Pictures { width: SIDE, order, moments: Vec::new(), motif };
-    settings.splits((set.name, &dir), 1, medium, set.classes, splits)
+    let path = |name| file(&dir, name).with_context(|| format!("{name} went missing"));
+    let read = |images, labels| load(&path(images)?, &path(labels)?, set);
+    let images = [read(FILES[0], FILES[1])?, read(FILES[2], FILES[3])?];
+    Ok((dir, images))
 }
 
 /// Images and labels of a file pair.

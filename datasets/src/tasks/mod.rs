@@ -1,14 +1,19 @@
 //! The tasks, one file each, found in one table.
 
 mod audio;
+mod cifar_density;
+pub mod density;
 mod fashion_mnist;
 mod folder;
+mod folder_text;
 pub mod fsdd;
 pub mod generate;
 mod image;
 mod image_files;
+pub mod language;
 mod listops;
 mod lra_release;
+mod mnist_density;
 mod mnist_files;
 mod path_256;
 mod path_x;
@@ -17,9 +22,12 @@ mod pathfinder64;
 mod psmnist;
 mod retrieval;
 mod scifar;
+mod shakespeare;
 mod smnist;
 pub mod speech_commands;
 pub mod text;
+mod wikitext_103;
+mod wikitext_2;
 
 use std::path::Path;
 
@@ -185,6 +193,12 @@ pub const TASKS: &[Task] = &[
     speech_commands::TASK,
     fsdd::TASK,
     folder::TASK,
+    wikitext_103::TASK,
+    wikitext_2::TASK,
+    shakespeare::TASK,
+    folder_text::TASK,
+    cifar_density::TASK,
+    mnist_density::TASK,
 ];
 
 /// The task called `name`.

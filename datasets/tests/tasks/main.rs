@@ -1,6 +1,7 @@
 //! Every task: what is read, what is generated, and what a batch of it holds.
 
 mod kolmogorov_smirnov;
+mod language;
 mod listops;
 mod pathfinder_files;
 mod pathfinder_statistics;

@@ -158,11 +158,12 @@ fn sections_of_older_runs_are_read() {
     }
 }
 
-/// `folder` is what people bring themselves.
+/// Folders are what people bring themselves, and no address is certain to have WikiText-103.
 #[test]
 fn every_task_has_its_archives() {
+    const NONE: [&str; 3] = ["folder", "folder-text", "wikitext-103"];
     for task in TASKS {
-        assert_eq!(task.archives.is_empty(), task.name == "folder", "{}", task.name);
+        assert_eq!(task.archives.is_empty(), NONE.contains(&task.name), "{}", task.name);
         let names: BTreeSet<&str> = task.archives.iter().map(|archive| archive.file).collect();
         assert_eq!(names.len(), task.archives.len(), "{}: one file a name", task.name);
         for Archive { url, file, checksum, .. } in task.archives {

@@ -1,11 +1,13 @@
 //! The command line: one file a command.
 
+mod baseline;
 mod benchmark;
 mod config;
 mod decimate;
 mod evaluate;
 mod export;
 mod fetch_data;
+mod generate;
 mod generate_data;
 mod import;
 mod knn;
@@ -54,6 +56,10 @@ enum Command {
     Import(import::Args),
     /// Write a run's best weights as a file that the official code loads.
     Export(ExportArgs),
+    /// Say what n-grams of a text, or mixed contexts of pictures, reach on a task.
+    Baseline(baseline::Args),
+    /// New texts or pictures from a run that predicts the next token.
+    Generate(generate::Args),
     /// Write generated data in the official layout.
     GenerateData(generate_data::Args),
     /// Fetch a task's official archives.
@@ -87,6 +93,8 @@ pub fn run() -> Result<Exit> {
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Baseline(args)) => baseline::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::GenerateData(args)) => generate_data::run(&args),
         Some(Command::FetchData(args)) => fetch_data::run(&args),
         Some(Command::Report(args)) => report::run(&args),

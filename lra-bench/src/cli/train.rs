@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use datasets::batch::Batch;
+use datasets::shape::Target;
 use datasets::tasks::{self, Splits};
 use program::exit::{Exit, usage};
 use program::output::{note, say_all};
@@ -142,9 +143,11 @@ impl Program for Args {
         note(format_args!("data: {origin}"));
         findings.tell(args.data.strict)?;
         let device = device.announce();
-        let preview = Preview::new(medium, &val)?;
-        let objective = Supervised::new(experiment, &shape, device)?.with_preview(preview);
-        if experiment.model.backbone().is_ssm() {
+        let mut objective = Supervised::new(experiment, &shape, device)?;
+        if !matches!(shape.target, Target::PerPosition { .. }) {
+            objective = objective.with_preview(Preview::new(medium, &val)?);
+        }
+        if experiment.model.backbone().is_ssm() && !train.is_stream() {
             let length = train.batch(&[0])?.length as i64;
             let plan = plan::summary(&objective.model().explain(length));
             note(format_args!("convolution: {plan}"));

@@ -69,7 +69,7 @@ fn random(config: &NetworkConfig, shape: Shape) -> Result<(Network, ParamStore)>
 /// Inputs of some sequences, for libtorch and position by position.
 struct Inputs {
     tensor: Tensor,
-    tokens: Vec<Vec<u16>>,
+    tokens: Vec<Vec<u32>>,
     values: Vec<Vec<f32>>,
 }
 
@@ -80,7 +80,7 @@ impl Inputs {
         let (mut tokens, mut values) = (Vec::new(), Vec::new());
         let tensor = match kind {
             Input::Tokens { vocabulary } => {
-                let mut draw = |_| rng.random_range(0..vocabulary as u16);
+                let mut draw = |_| rng.random_range(0..vocabulary as u32);
                 tokens.extend((0..len).map(|_| (0..batch).map(&mut draw).collect::<Vec<_>>()));
                 let flat: Vec<i64> = tokens.iter().flatten().map(|&token| token.into()).collect();
                 Tensor::f_from_slice(&flat)?.view(&shape[..2])

@@ -10,6 +10,7 @@ mod events;
 mod fetch;
 mod first_runs;
 mod import;
+mod language;
 mod media;
 mod omissions;
 #[cfg(target_os = "linux")]

@@ -66,7 +66,7 @@ pub fn new(
         _ => {}
     }
     let stack = config.stack();
-    let blocks = if config.backbone().attends() { 2 * stack.n_layers } else { stack.n_layers };
+    let blocks = if config.backbone().attends() { 2 * stack.n_layers } else { stack.blocks() };
     let stack = StackConfig { n_layers: blocks, ..stack };
     Ok(Box::new(Stack::new(scope, &stack, |scope, i| layer(scope, config, &stack, i))?))
 }
@@ -83,6 +83,9 @@ fn layer(
     let recurrent = config.recurrent.clone().unwrap_or_default();
     let dilated = config.dilated.clone().unwrap_or_default();
     Ok(match config.backbone() {
+        Backbone::S4 if stack.is_feed_forward(i) => {
+            Box::new(FeedForward::new(scope, width, stack.ff, false, dropout)?)
+        }
         Backbone::S4 => Box::new(S4Block::new(scope, width, &config.layer, dropout)?),
         Backbone::Transformer | Backbone::LinearAttention if i % 2 == 1 => {
             Box::new(FeedForward::new(scope, width, attention.expand, false, dropout)?)

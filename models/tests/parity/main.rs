@@ -2,6 +2,7 @@
 
 mod classifier;
 mod diffusion;
+mod language;
 mod resnext;
 mod samplernn;
 mod sashimi;

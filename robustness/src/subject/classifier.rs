@@ -40,6 +40,11 @@ impl Classifier {
             run.experiment.set_data_dir(data);
         }
         let splits = run.experiment.open(true)?;
+        ensure!(
+            !matches!(splits.shape.target, Target::PerPosition { .. }),
+            "{} predicts the next token: what is looked at here are classes and values of sequences",
+            run.path.display()
+        );
         let inputs = run.experiment.task()?.inputs(&run.experiment.data).ok();
         let codec = Codec::new(&splits.medium, inputs)?;
         let model = Supervised::new(&run.experiment, &splits.shape, device)?;
@@ -126,6 +131,7 @@ fn verdict(outputs: &[f64], label: &Label, target: &Target) -> Verdict {
                 confidence: softmax(outputs)[predicted],
             }
         }
+        Label::Next => Verdict { value: f64::NAN, label: None, predicted: None, confidence: 0.0 },
         Label::Values(values) => {
             let each = outputs.iter().zip(values).zip(target.quantities());
             let errors =
@@ -161,7 +167,7 @@ impl Subject for Classifier {
     fn stratum(&self, index: usize) -> Result<usize> {
         Ok(match self.test.label(index)? {
             Label::Class(class) => class as usize,
-            Label::Values(_) => 0,
+            Label::Values(_) | Label::Next => 0,
         })
     }
 

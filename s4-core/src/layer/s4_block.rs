@@ -181,7 +181,7 @@ impl S4Block {
     fn convolve(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
         let len = x.size()[2];
         let skip = Some(&self.d);
-        if let Plan::Chunks(chunk) = self.plan_in(x.kind(), len, pass) {
+        if let Plan::Chunks(chunk) = self.plan_in(x.kind(), len, false, pass) {
             let discrete = self.systems.discrete(pass.rate, len)?;
             return if self.bidirectional {
                 chunked::bidirectional(&discrete, x, skip, chunk)
@@ -216,10 +216,10 @@ impl S4Block {
             DenseKind::Bfloat16 if gpu::has_kernels(&self.d) => Kind::BFloat16,
             _ => self.systems.kind(),
         };
-        self.plan_in(kind, len, pass)
+        self.plan_in(kind, len, false, pass)
     }
 
-    fn plan_in(&self, kind: Kind, len: i64, pass: &Pass) -> Plan {
+    fn plan_in(&self, kind: Kind, len: i64, carries: bool, pass: &Pass) -> Plan {
         // Chunks know no end of the kernel, and compute it in their own way.
         if self.kernel_length(len, pass.rate) < len || pass.kernel != KernelMethod::default() {
             return Plan::Fft;
@@ -229,6 +229,7 @@ impl S4Block {
             states: self.systems.states(),
             bidirectional: self.bidirectional,
             diagonal: self.systems.are_diagonal(),
+            carries,
         };
         plan::plan(self.convolution, size, scan::engine(&self.d, !size.diagonal, size.states, kind))
     }
@@ -290,7 +291,7 @@ impl SequenceLayer for S4Block {
         );
         let discrete = self.systems.discrete(pass.rate, len)?;
         let skip = Some(&self.d);
-        let (y, next) = match self.plan_in(x.kind(), len, pass) {
+        let (y, next) = match self.plan_in(x.kind(), len, true, pass) {
             Plan::Chunks(chunk) => chunked::convolve(&discrete, x, state, skip, chunk)?,
             Plan::Fft => {
                 let x = &x.to_kind(self.systems.kind());

@@ -16,8 +16,8 @@ use training::run::Run;
 
 use super::generate;
 use super::load_diffusion;
+use crate::denoise::Sounds;
 use crate::experiment::Experiment;
-use crate::generate::denoise::Sounds;
 
 /// The way from noise to sound.
 #[derive(Debug, Args)]

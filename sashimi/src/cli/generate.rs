@@ -23,9 +23,9 @@ use super::denoise::{self, Way};
 use super::load;
 use crate::data::file::{self, Heard, Level};
 use crate::experiment::Experiment;
-use crate::generate::sampling::Sampling;
-use crate::generate::{self, Generator, agreement, stream};
 use dsp::runaway::Monitor;
+use generation::sampling::Sampling;
+use generation::{self, Generator, agreement, stream};
 
 /// Arguments of `generate`.
 #[derive(Debug, ClapArgs)]
@@ -122,7 +122,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let device = args.device.choose()?.announce();
     let (objective, step) = load(&trained, device)?;
     let model = objective.model();
-    let engine = stream::model(experiment, objective.params());
+    let engine = stream::model(experiment, &experiment.model, objective.params());
     let engine = match args.precision {
         Precision::Float32 => engine.unwrap_or_else(|error| {
             note(format_args!("slower, by libtorch: {}", describe(&error)));
@@ -151,10 +151,11 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         ensure_none_is_lost(&paths, prefix.len() as u64 + samples)?;
     }
     if !args.no_check {
-        agreement::check(model, engine.as_ref(), quantiser.levels())?;
+        agreement::check(model, engine.as_ref(), quantiser.levels(), agreement::LENGTH)?;
     }
-    let heard: Vec<u16> = std::iter::once(quantiser.zero()).chain(prefix.iter().copied()).collect();
-    let start = generate::after(model, engine.as_ref(), &heard, args.count as usize)?;
+    let heard: Vec<u32> =
+        [&quantiser.zero()].into_iter().chain(&prefix).map(|&code| code.into()).collect();
+    let start = generation::after(model, engine.as_ref(), &heard, args.count as usize)?;
     let mut generator = Generator::new(start, args.sampling, args.seed, 0..args.count)?;
 
     create_folder(&folder).context("--out DIR names another folder for the samples")?;
@@ -170,7 +171,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             break;
         }
         for (voice, code) in voices.iter_mut().zip(generator.next_codes()?) {
-            voice.push(code)?;
+            voice.push(code as u16)?;
         }
         if sample % 500 == 0 {
             progress.step(sample);

@@ -20,9 +20,9 @@ use training::run::Run;
 
 use super::load;
 use crate::experiment::Experiment;
-use crate::generate::Generator;
-use crate::generate::sampling::Sampling;
-use crate::generate::tensors::Tensors;
+use generation::Generator;
+use generation::sampling::Sampling;
+use generation::tensors::Tensors;
 
 /// Arguments of `stability`.
 #[derive(Debug, ClapArgs)]
@@ -137,7 +137,7 @@ fn generate(
     study: &mut Study,
 ) -> Result<bool> {
     let quantiser = experiment.data.quantiser()?;
-    let start = Tensors::after(model, &[quantiser.zero()], args.count as usize)?;
+    let start = Tensors::after(model, &[quantiser.zero().into()], args.count as usize)?;
     let mut generator = Generator::new(start, Sampling::default(), args.seed, 0..args.count)?;
     let progress = Progress::new(!args.no_progress, 0, samples);
     let every = samples.div_ceil(POINTS);
@@ -148,7 +148,7 @@ fn generate(
         }
         match generator.next_codes() {
             Ok(codes) => {
-                let decoded = codes.iter().map(|&code| f64::from(quantiser.decode(code)));
+                let decoded = codes.iter().map(|&code| f64::from(quantiser.decode(code as u16)));
                 power += decoded.map(|x| x * x).sum::<f64>();
                 heard += codes.len();
             }

@@ -19,8 +19,8 @@ use training::seed;
 use training::show::Show;
 
 use crate::data::sound::{DeviceSounds, SoundBatch};
+use crate::denoise::{Denoiser, noise};
 use crate::experiment::Experiment;
-use crate::generate::denoise::{Denoiser, noise};
 use crate::preview::Preview;
 
 /// A network trained to find noise.

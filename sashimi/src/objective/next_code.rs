@@ -20,9 +20,9 @@ use training::show::{self, Show};
 
 use crate::data::batch::{CodeBatch, DeviceBatch};
 use crate::experiment::Experiment;
-use crate::generate::sampling::Sampling;
-use crate::generate::{self, Generator, stream};
 use crate::preview::Preview;
+use generation::sampling::Sampling;
+use generation::{self, Generator, stream};
 
 /// A model of codes trained by cross-entropy.
 #[derive(Debug)]
@@ -186,16 +186,17 @@ impl NextCode {
             return Ok(Vec::new());
         }
         // What the engine does not know is generated all the same, only slower.
-        let engine = stream::model(&self.experiment, &self.store).unwrap_or(None);
-        let first = [self.quantiser.zero()];
-        let start = generate::after(&self.model, engine.as_ref(), &first, count as usize)?;
+        let engine =
+            stream::model(&self.experiment, &self.experiment.model, &self.store).unwrap_or(None);
+        let first = [self.quantiser.zero().into()];
+        let start = generation::after(&self.model, engine.as_ref(), &first, count as usize)?;
         let seed = self.experiment.train.seed;
         let mut generator = Generator::new(start, Sampling::default(), seed, 0..count)?;
         let mut audio = vec![Vec::with_capacity(samples); count as usize];
         for _ in 0..samples {
             interrupt::check()?;
             for (sound, code) in audio.iter_mut().zip(generator.next_codes()?) {
-                sound.push(self.quantiser.decode(code));
+                sound.push(self.quantiser.decode(code as u16));
             }
         }
         Ok(audio)

@@ -2,6 +2,9 @@
 
 use anyhow::Result;
 use audio_data::quantise::{Companding, Quantiser};
+use generation::sampling::Sampling;
+use generation::tensors::Tensors;
+use generation::{Generator, agreement};
 use models::{Network, backbone};
 use parity::seeded;
 use s4_config::{Backbone, Input, NetworkConfig, Output, Shape};
@@ -9,9 +12,6 @@ use s4_core::params::ParamStore;
 use s4_core::recurrence::StepMode;
 use sashimi::data::batch::CodeBatch;
 use sashimi::experiment::{Experiment, Preset};
-use sashimi::generate::sampling::Sampling;
-use sashimi::generate::tensors::Tensors;
-use sashimi::generate::{Generator, agreement};
 use sashimi::objective::NextCode;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -135,12 +135,12 @@ fn the_check_accepts_good_models_and_refuses_unstable_ones() -> Result<()> {
     let config = json!({"d_model": 8, "n_layers": 1,
                         "layer": {"ssm": {"d_state": 8, "real_transform": "none"}}});
     let (store, model) = code_model(config);
-    agreement::check(&model, None, 256)?;
+    agreement::check(&model, None, 256, agreement::LENGTH)?;
     // Re A above 0: the recurrence explodes.
     let _guard = tch::no_grad_guard();
     let name = "model.c_layers.0.layer.layer.kernel.A_real";
     let _ = store.get(name).expect("Re A").detach().fill_(-20.0);
-    let message = agreement::check(&model, None, 256).unwrap_err().to_string();
+    let message = agreement::check(&model, None, 256, agreement::LENGTH).unwrap_err().to_string();
     assert!(message.contains("differ by"), "{message}");
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use generation::{agreement, stream};
 use models::Network;
 use parity::{normal, seeded};
 use rand::{Rng, SeedableRng};
@@ -13,7 +14,6 @@ use s4_core::params::{Hyper, ParamStore, Role};
 use s4_core::recurrence::StepMode;
 use s4_core::state_dict::StateDict;
 use s4_stream::Engine;
-use sashimi::generate::{agreement, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -61,10 +61,10 @@ fn random(config: &NetworkConfig, codes: i64) -> Result<(Network, ParamStore)> {
 }
 
 /// `len` random codes of `batch` sequences: position by position, and (B, L).
-fn random_codes(codes: i64, batch: usize, len: usize) -> Result<(Vec<Vec<u16>>, Tensor)> {
+fn random_codes(codes: i64, batch: usize, len: usize) -> Result<(Vec<Vec<u32>>, Tensor)> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let drawn: Vec<Vec<u16>> =
-        (0..len).map(|_| (0..batch).map(|_| rng.random_range(0..codes as u16)).collect()).collect();
+    let drawn: Vec<Vec<u32>> =
+        (0..len).map(|_| (0..batch).map(|_| rng.random_range(0..codes as u32)).collect()).collect();
     let flat: Vec<i64> = drawn.iter().flatten().map(|&code| code.into()).collect();
     let tensor = Tensor::f_from_slice(&flat)?.view([len as i64, batch as i64]).transpose(0, 1);
     Ok((drawn, tensor))
@@ -77,7 +77,7 @@ fn in_log_p(a: &Tensor, b: &Tensor) -> f64 {
 }
 
 /// The scores (B, L, K) of an engine's steps.
-fn steps(engine: &mut Engine, codes: &[Vec<u16>]) -> Result<Tensor> {
+fn steps(engine: &mut Engine, codes: &[Vec<u32>]) -> Result<Tensor> {
     let mut scores: Vec<f32> = Vec::new();
     for codes in codes {
         scores.extend(engine.step(codes)?);
@@ -263,7 +263,7 @@ fn a_prefix_is_continued_as_if_it_had_been_stepped() {
         let next = stream::convolve(&model, &mut convolved, &prefix).unwrap();
 
         let last = all.select(1, len as i64 - 1);
-        let twice: Vec<Vec<u16>> = rest.iter().map(|codes| codes.repeat(2)).collect();
+        let twice: Vec<Vec<u32>> = rest.iter().map(|codes| codes.repeat(2)).collect();
         let expected = steps(&mut stepped, rest).unwrap();
         for difference in [
             in_log_p(&last, &Tensor::from_slice(&scores).view([2, codes])),
@@ -336,8 +336,9 @@ fn the_check_allows_for_rounded_weights_and_no_more() {
         let _ = tch::no_grad(|| decoder.detach().g_mul_scalar_(spread));
         let weights = store.state_dict().to_safetensors(&[]).unwrap();
         let stream = s4_stream::Model::new(&toml(&config), &weights).unwrap();
-        let check =
-            |stream: &s4_stream::Model| agreement::check(&model, Some(stream), codes as usize);
+        let check = |stream: &s4_stream::Model| {
+            agreement::check(&model, Some(stream), codes as usize, agreement::LENGTH)
+        };
         check(&stream).unwrap();
         let rounded = stream.int16();
         let difference = agreement::of_engine(&model, &rounded, 2000).unwrap();

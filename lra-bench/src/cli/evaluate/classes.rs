@@ -47,6 +47,7 @@ pub(super) fn found(
         headline: format!("accuracy {:.2}%", 100.0 * accuracy),
         details,
         json: json.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<Map<_, _>>(),
+        of: "examples",
         predictions: records(&predictions, names, data),
     })
 }

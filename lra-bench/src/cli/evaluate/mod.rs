@@ -1,8 +1,9 @@
 //! `evaluate`: a run's best weights on a split.
 //!
-//! [`classes`] and [`values`] say what is in the JSON beside what is the same for all.
+//! [`classes`], [`values`] and [`next`] say what is in the JSON beside what is the same for all.
 
 mod classes;
+mod next;
 mod values;
 
 use std::path::PathBuf;
@@ -81,10 +82,21 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         note("interrupted; nothing was changed");
         return Ok(Exit::Stopped);
     };
+    let apart = match data.is_stream() {
+        false => None,
+        true => {
+            let apart = Arc::new(data.apart());
+            evaluate_with_progress(&mut model, apart, options, !no_progress)?
+        }
+    };
     let Evaluated { evaluation, outputs } = evaluated;
     let outputs = outputs.context("a model says something of each example")?;
     let found = match &splits.shape.target {
         Target::Values(quantities) => values::found(quantities, &outputs, &data)?,
+        Target::PerPosition { .. } => {
+            let metric = (task.metric)(&run.experiment.data).context("language has a metric")?;
+            next::found(&metric, &evaluation, apart.as_ref().map(|it| &it.evaluation), &outputs)?
+        }
         target => classes::found(target.class_names(), &evaluation, &outputs, &data)?,
     };
     if *json {
@@ -103,8 +115,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         say(object)?;
     } else {
         say(format_args!(
-            "{} {split}: {} (loss {:.4}) on {} examples, after step {step}, in {:.1} s",
-            task.name, found.headline, evaluation.loss, evaluation.samples, evaluation.seconds
+            "{} {split}: {} (loss {:.4}) on {} {}, after step {step}, in {:.1} s",
+            task.name,
+            found.headline,
+            evaluation.loss,
+            evaluation.samples,
+            found.of,
+            evaluation.seconds
         ))?;
         say_all(found.details)?;
     }
@@ -118,6 +135,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 struct Found {
     /// The metric in words.
     headline: String,
+    /// What was asked for, a plural.
+    of: &'static str,
     /// What follows the first line.
     details: String,
     /// What is not the same for all tasks.

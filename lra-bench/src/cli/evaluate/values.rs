@@ -62,6 +62,7 @@ pub(super) fn found(quantities: &[Quantity], outputs: &Tensor, data: &Split) -> 
         headline,
         details: format!("\n{}", table(&targets)),
         json: json.map(|(key, value)| (key.to_owned(), value)).into_iter().collect::<Map<_, _>>(),
+        of: "examples",
         predictions: records(&estimates, quantities, data)?,
     })
 }
@@ -99,7 +100,7 @@ fn records(
         // As exactly as the data has them.
         let targets = match data.label(estimate.index)? {
             Label::Values(targets) => targets,
-            Label::Class(_) => estimate.targets.clone(),
+            Label::Class(_) | Label::Next => estimate.targets.clone(),
         };
         for (target, value) in targets.iter().zip(&estimate.values) {
             record.extend([target, value].map(f64::to_string));

@@ -1,7 +1,7 @@
-//! New audio: code by code, with a state of constant size, or out of noise ([`denoise`]).
+//! New sequences of a model that predicts the next code: code by code, with a state of constant size.
+//! A code is a level of sound, a letter, a word or a value of a pixel.
 
 pub mod agreement;
-pub mod denoise;
 mod prefill;
 pub mod sampling;
 pub mod stream;
@@ -23,11 +23,11 @@ pub trait Scores {
     ///
     /// # Errors
     /// If the model cannot compute them.
-    fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>>;
+    fn advance(&mut self, codes: &[u32]) -> Result<Vec<f32>>;
 }
 
 impl<S: Scores + ?Sized> Scores for Box<S> {
-    fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>> {
+    fn advance(&mut self, codes: &[u32]) -> Result<Vec<f32>> {
         (**self).advance(codes)
     }
 }
@@ -40,7 +40,7 @@ impl<S: Scores + ?Sized> Scores for Box<S> {
 pub fn after<'a>(
     model: &'a Network,
     engine: Option<&Model>,
-    codes: &[u16],
+    codes: &[u32],
     batch: usize,
 ) -> Result<(Box<dyn Scores + 'a>, Vec<f32>)> {
     Ok(match engine {
@@ -91,11 +91,11 @@ impl<S: Scores> Generator<S> {
     ///
     /// # Errors
     /// If the model has diverged.
-    pub fn next_codes(&mut self) -> Result<Vec<u16>> {
+    pub fn next_codes(&mut self) -> Result<Vec<u32>> {
         let levels = self.scores.len() / self.rngs.len();
         let mut codes = Vec::with_capacity(self.rngs.len());
         for (scores, rng) in self.scores.chunks_exact(levels).zip(&mut self.rngs) {
-            codes.push(self.sampling.draw(scores, rng)? as u16);
+            codes.push(self.sampling.draw(scores, rng)? as u32);
         }
         self.scores = self.source.advance(&codes)?;
         Ok(codes)

@@ -50,7 +50,7 @@ impl Sampling {
         ensure!(
             !scores.iter().any(|score| score.is_nan()),
             "the model's scores are NaN: its weights are damaged, or its recurrence is unstable \
-             (`sashimi stability` tells)"
+             (of sound, `sashimi stability` tells)"
         );
         let mut order: Vec<usize> = (0..scores.len()).collect();
         // Stable: equal scores keep the order of their codes.

@@ -14,7 +14,7 @@ use tch::{Kind, Tensor};
 pub const TOLERANCE: f64 = 1e-4;
 /// The same for weights that were rounded to integers of 16 bits.
 pub const TOLERANCE_INT16: f64 = 1e-3;
-/// Codes that the check runs over.
+/// Codes of sound that the check runs over: a second.
 pub const LENGTH: usize = 16_000;
 
 /// The largest difference in log p between convolution and libtorch's recurrence over `len` random
@@ -56,23 +56,23 @@ pub fn of_engine(model: &Network, engine: &Model, len: usize) -> Result<f64> {
     let mut stepping = engine.engine(1)?;
     let mut stepped = Vec::with_capacity(len * engine.outputs());
     for &code in &codes {
-        stepped.extend_from_slice(stepping.step(&[code as u16])?);
+        stepped.extend_from_slice(stepping.step(&[code as u32])?);
     }
     let stepped = Tensor::f_from_slice(&stepped)?.f_view([1, len as i64, -1])?;
     let convolved = model.forward(&Tensor::f_from_slice(&codes)?.unsqueeze(0), &Pass::eval())?;
     Ok(largest_difference(&convolved, &stepped))
 }
 
-/// Refuses a model whose recurrence is not its convolution, as exactly as the engine's precision
-/// allows.
+/// Refuses a model whose recurrence is not its convolution over `len` codes (at least 2) of `levels`, as
+/// exactly as the engine's precision allows.
 ///
 /// # Errors
 /// With the difference and what it may come from.
-pub fn check(model: &Network, engine: Option<&Model>, levels: usize) -> Result<()> {
+pub fn check(model: &Network, engine: Option<&Model>, levels: usize, len: usize) -> Result<()> {
     let difference = match engine {
-        Some(engine) => of_engine(model, engine, LENGTH)?,
+        Some(engine) => of_engine(model, engine, len)?,
         // libtorch's steps are slow: the last ones have to do.
-        None => of_tensors(model, levels, LENGTH, 2 * model.stride() as usize)?,
+        None => of_tensors(model, levels, len, (2 * model.stride() as usize).min(len - 1))?,
     };
     let (tolerance, rounding) = match engine.map(Model::precision) {
         Some(Precision::Int16) => (TOLERANCE_INT16, ", or int16 too coarse for them"),
@@ -81,8 +81,8 @@ pub fn check(model: &Network, engine: Option<&Model>, levels: usize) -> Result<(
     ensure!(
         difference <= tolerance,
         "convolution and recurrence of this model differ by {difference:.1e} in log p after \
-         {LENGTH} samples (at most {tolerance:e} passes), so what it generates would not be what \
-         was trained: its recurrence is unstable (`sashimi stability` tells), or its weights are \
+         {len} codes (at most {tolerance:e} passes), so what it generates would not be what \
+         was trained: its recurrence is unstable (of sound, `sashimi stability` tells), or its weights are \
          damaged{rounding}; --no-check generates all the same"
     );
     Ok(())

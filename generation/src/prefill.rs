@@ -11,7 +11,7 @@ const PIECE: i64 = 16_384;
 
 /// Where a convolution over the beginning of a sequence has led.
 #[derive(Debug)]
-pub(super) struct Prefill {
+pub(crate) struct Prefill {
     /// Codes that it went over: whole groups of pooled positions. The others are to be stepped.
     pub position: usize,
     pub state: State,
@@ -23,7 +23,7 @@ pub(super) struct Prefill {
 ///
 /// # Errors
 /// If the model is bidirectional, or the user interrupts.
-pub(super) fn prefill(model: &Network, codes: &Tensor) -> Result<Prefill> {
+pub(crate) fn prefill(model: &Network, codes: &Tensor) -> Result<Prefill> {
     let _guard = tch::no_grad_guard();
     let (stride, mut state, mut scores) = (model.stride(), model.default_state(1)?, None);
     let whole = codes.size()[1] / stride * stride;

@@ -3,26 +3,32 @@
 use anyhow::Result;
 use models::{Network, without_c_tilde};
 use program::config;
+use s4_config::NetworkConfig;
 use s4_core::layer::State;
 use s4_core::params::ParamStore;
 use s4_stream::{Engine, Model};
+use serde::Serialize;
 use tch::Device;
 
 use super::Scores;
 use super::prefill::prefill;
 use super::tensors::{download, upload};
-use crate::experiment::Experiment;
 
-/// The engine's model with the weights of `params`; none where they are not on the CPU.
+/// The engine's model of a run with the settings `experiment`, of which `network` is its `[model]`, and
+/// the weights of `params`; none where they are not on the CPU.
 ///
 /// # Errors
 /// If the engine does not know a part of the model; the message says which.
-pub fn model(experiment: &Experiment, params: &ParamStore) -> Result<Option<Model>> {
+pub fn model(
+    experiment: &impl Serialize,
+    network: &NetworkConfig,
+    params: &ParamStore,
+) -> Result<Option<Model>> {
     if params.device() != Device::Cpu {
         return Ok(None);
     }
     // An imported model may have C̃, which a step has no use for.
-    let weights = without_c_tilde(&params.state_dict(), &experiment.model.layer.ssm)?;
+    let weights = without_c_tilde(&params.state_dict(), &network.layer.ssm)?;
     let weights = weights.to_safetensors(&[])?;
     Model::new(&config::to_toml(experiment)?, &weights).map(Some)
 }
@@ -35,7 +41,7 @@ pub fn model(experiment: &Experiment, params: &ParamStore) -> Result<Option<Mode
 pub fn after(
     model: &Network,
     engine: &Model,
-    codes: &[u16],
+    codes: &[u32],
     batch: usize,
 ) -> Result<(Engine, Vec<f32>)> {
     let mut one = engine.engine(1)?;
@@ -52,7 +58,7 @@ pub fn after(
 ///
 /// # Errors
 /// If a code is none of the model's.
-pub fn convolve(model: &Network, engine: &mut Engine, codes: &[u16]) -> Result<Vec<f32>> {
+pub fn convolve(model: &Network, engine: &mut Engine, codes: &[u32]) -> Result<Vec<f32>> {
     let prefill = prefill(model, &upload(codes, Device::Cpu)?.unsqueeze(0))?;
     let Some(scores) = prefill.scores else { return step(engine, codes) };
     let tensors = tensors_of(&prefill.state)?;
@@ -73,7 +79,7 @@ pub fn tensors_of(state: &State) -> Result<Vec<Vec<f32>>> {
 }
 
 /// The same by steps alone, from wherever `engine` is.
-fn step(engine: &mut Engine, codes: &[u16]) -> Result<Vec<f32>> {
+fn step(engine: &mut Engine, codes: &[u32]) -> Result<Vec<f32>> {
     let mut scores = Vec::new();
     for &code in codes {
         scores.clear();
@@ -90,7 +96,7 @@ fn convolution_pays(len: usize) -> bool {
 }
 
 impl Scores for Engine {
-    fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>> {
+    fn advance(&mut self, codes: &[u32]) -> Result<Vec<f32>> {
         Ok(self.step(codes)?.to_vec())
     }
 }

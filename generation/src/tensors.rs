@@ -23,7 +23,7 @@ impl<'a> Tensors<'a> {
     ///
     /// # Errors
     /// If the model is bidirectional.
-    pub fn after(model: &'a Network, codes: &[u16], batch: usize) -> Result<(Self, Vec<f32>)> {
+    pub fn after(model: &'a Network, codes: &[u32], batch: usize) -> Result<(Self, Vec<f32>)> {
         let _guard = tch::no_grad_guard();
         let stepper = model.stepper(StepMode::Linear, 1.0)?;
         let codes = upload(codes, model.device())?.unsqueeze(0); // (1, L)
@@ -47,7 +47,7 @@ impl<'a> Tensors<'a> {
 }
 
 impl Scores for Tensors<'_> {
-    fn advance(&mut self, codes: &[u16]) -> Result<Vec<f32>> {
+    fn advance(&mut self, codes: &[u32]) -> Result<Vec<f32>> {
         let _guard = tch::no_grad_guard();
         let codes = upload(codes, self.device)?;
         let (scores, next) = self.stepper.step(&codes, &self.state)?;
@@ -56,13 +56,13 @@ impl Scores for Tensors<'_> {
     }
 }
 
-pub(super) fn upload(codes: &[u16], device: Device) -> Result<Tensor> {
+pub(crate) fn upload(codes: &[u32], device: Device) -> Result<Tensor> {
     let codes: Vec<i64> = codes.iter().map(|&code| code.into()).collect();
     Ok(Tensor::f_from_slice(&codes)?.f_to_device(device)?)
 }
 
 /// The numbers of `tensor`, row by row.
-pub(super) fn download(tensor: &Tensor) -> Result<Vec<f32>> {
+pub(crate) fn download(tensor: &Tensor) -> Result<Vec<f32>> {
     let numbers = tensor.f_to_device(Device::Cpu)?.to_kind(Kind::Float).contiguous();
     Ok(Vec::try_from(numbers.view([-1]))?)
 }
