@@ -1,0 +1,156 @@
+//! What several processes that train together agree on.
+//!
+//! Each has a part of every batch. Its loss counts by its samples, so that the sum of all gradients is the
+//! gradient of the loss of the whole batch, whatever the parts' sizes.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use distributed::World;
+use loader::Dataset;
+use loader::part::{Part, rows};
+use s4_core::autograd::set_gradient;
+use s4_core::params::ParamStore;
+use s4_core::shard::{self, Shard, Within};
+use tch::{Kind, Tensor};
+
+use super::Trainer;
+use crate::objective::Objective;
+use crate::record::Data;
+use crate::train_config::TrainConfig;
+
+/// Checks that all processes are to do the same, and that there is something to do for each.
+pub(super) fn check(world: &World, config: &TrainConfig, toml: &str, data: &Data) -> Result<()> {
+    if world.is_alone() {
+        return Ok(());
+    }
+    let (batch_size, size) = (config.batch_size, world.size());
+    ensure!(
+        batch_size >= size,
+        "train.batch_size is {batch_size}, and there are {size} processes: each needs at least one sample \
+         of a batch"
+    );
+    world.same("the settings", toml.as_bytes())?;
+    world.same("the data", format!("{:?} {}", data.samples, data.fingerprint).as_bytes())
+}
+
+/// How the work is shared, for the beginning of a run.
+pub(super) fn describe(world: &World, config: &TrainConfig) -> Option<String> {
+    let (size, batch) = (world.size(), config.batch_size);
+    let each = match (batch / size, batch.div_ceil(size)) {
+        (least, most) if least == most => format!("{most}"),
+        (least, most) => format!("{least} or {most}"),
+    };
+    (!world.is_alone())
+        .then(|| format!("{size} processes, each with {each} of a batch's {batch} samples"))
+}
+
+/// Gives the model of each process the parameters and buffers of the first one's.
+pub(super) fn share(world: &World, params: &ParamStore) -> Result<()> {
+    if world.is_alone() {
+        return Ok(());
+    }
+    let entries = || params.entries().iter();
+    let shapes: Vec<String> = entries()
+        .map(|entry| format!("{} {:?} {:?}", entry.name, entry.tensor.size(), entry.tensor.kind()))
+        .collect();
+    world.same("the model", shapes.join("\n").as_bytes())?;
+    entries().try_for_each(|entry| world.broadcast(&entry.tensor.detach()))
+}
+
+/// This process's part of the data to train on.
+pub(super) fn part<B: Send + 'static>(
+    world: &World,
+    data: Arc<dyn Dataset<Batch = B>>,
+) -> Arc<dyn Dataset<Batch = B>> {
+    if world.is_alone() { data } else { Arc::new(Part::new(data, world.rank(), world.size())) }
+}
+
+/// This process's part of a batch, while it is worked on.
+pub(super) struct Share {
+    /// What its mean loss is to be multiplied by for it to be a share of the mean of all samples.
+    pub(super) weight: f64,
+    /// Samples of the whole batch.
+    pub(super) samples: i64,
+    /// Random numbers and statistics are those of the whole batch.
+    _within: Within,
+}
+
+impl<O: Objective> Trainer<O> {
+    /// This process's share of a batch; `None` where it has all of it.
+    pub(super) fn share(&self, batch: &O::OnDevice) -> Result<Option<Share>> {
+        if self.world.is_alone() {
+            return Ok(None);
+        }
+        let own = self.objective.samples(batch).context(
+            "this model does not say how many samples a batch has (Objective::samples), which several \
+             processes need to know: leave --processes out",
+        )?;
+        let samples = self.world.sums(&[own])?[0];
+        let of = self.config.batch_size;
+        let rows = rows(of, self.world.rank(), self.world.size());
+        let shard = Shard {
+            rows: rows.start as i64..rows.end as i64,
+            of: of as i64,
+            peers: Arc::new(self.world.clone()),
+        };
+        let weight = own as f64 / samples.max(1) as f64;
+        Ok(Some(Share { weight, samples, _within: shard::within(shard) }))
+    }
+
+    /// Replaces the gradients of this process's share by those of the whole batch, in one flat
+    /// all-reduce, and returns the loss of that, of which `loss` is this process's share.
+    pub(super) fn sum_gradients(&self, loss: Tensor) -> Result<Tensor> {
+        if self.world.is_alone() {
+            return Ok(loss);
+        }
+        let _guard = tch::no_grad_guard();
+        let params: Vec<&Tensor> = self
+            .objective
+            .params()
+            .parameters()
+            .map(|(_, tensor, _)| tensor)
+            .filter(|tensor| tensor.requires_grad())
+            .collect();
+        let own: Vec<Tensor> = params.iter().map(|param| param.grad()).collect();
+        let (mut parts, mut is_there) = (Vec::new(), Vec::new());
+        for (param, gradient) in params.iter().zip(&own) {
+            let has = gradient.defined();
+            is_there.push(f64::from(u8::from(has)));
+            parts.push(if has { gradient.shallow_clone() } else { param.f_zeros_like()?.detach() });
+        }
+        let kind = self.objective.params().kind();
+        let device = self.objective.params().device();
+        parts.push(loss.f_to_kind(kind)?.f_reshape([1])?);
+        parts.push(Tensor::f_from_slice(&is_there)?.f_to_kind(kind)?.f_to_device(device)?);
+        let all = Tensor::f_flatten_dense_tensors(&parts)?;
+        self.world.sum(&all)?;
+        let mut parts = Tensor::f_unflatten_dense_tensors(&all, &parts)?;
+        let (Some(is_there), Some(loss)) = (parts.pop(), parts.pop()) else {
+            anyhow::bail!("what was flattened does not come back")
+        };
+        // A parameter has no gradient where none of the processes has one.
+        let missing = own.iter().any(|gradient| !gradient.defined());
+        let is_there = if missing {
+            Some(Vec::<f64>::try_from(is_there.to_kind(Kind::Double))?)
+        } else {
+            None
+        };
+        for (place, (param, gradient)) in params.iter().zip(&parts).enumerate() {
+            if is_there.as_ref().is_none_or(|is_there| is_there[place] > 0.0) {
+                set_gradient(param, Some(gradient));
+            }
+        }
+        Ok(loss.f_reshape([] as [i64; 0])?.f_to_kind(Kind::Double)?)
+    }
+
+    /// Makes sure that all processes have the same parameters, `flat` in a row.
+    pub(super) fn check_parameters(&self, flat: &Tensor) -> Result<()> {
+        if self.world.is_alone() {
+            return Ok(());
+        }
+        let bytes = flat.f_to_device(tch::Device::Cpu)?.f_view_dtype(Kind::Uint8)?;
+        let what = format!("after step {} the parameters", self.state.step);
+        self.world.same(what, &Vec::<u8>::try_from(bytes)?)
+    }
+}
