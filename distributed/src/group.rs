@@ -5,10 +5,10 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use program::exit::describe;
 use s4_core::message::check;
 use tch::Tensor;
@@ -43,8 +43,8 @@ pub struct Group {
     group: NonNull<c_void>,
     rank: usize,
     size: usize,
-    /// Why nothing more comes of it.
-    broken: OnceLock<String>,
+    /// Why nothing more comes of it, or of a group that it shares this with.
+    broken: Arc<OnceLock<String>>,
 }
 
 // SAFETY: c10d's groups may be used by one thread after another; the caller sees to the order of calls.
@@ -93,8 +93,36 @@ impl Group {
             after: begin.elapsed(),
             cause: describe(&error),
         })?;
+        Self::of(group, rank, size)
+    }
+
+    /// A group for tensors on CUDA devices, by NCCL, where `cuda::libtorch::load` has loaded that. All ranks make
+    /// it at the same time, with the same store and timeout, and each has a device of its own.
+    ///
+    /// # Errors
+    /// If libtorch has no NCCL, or is of another version than the one that this was built with.
+    pub fn nccl(store: &Store, rank: usize, size: usize, timeout: Duration) -> Result<Self> {
+        let mut group = std::ptr::null_mut();
+        let milliseconds = timeout.as_millis() as i64;
+        // SAFETY: a live store, and a place for the result.
+        unsafe {
+            let (rank, size) = (rank as c_int, size as c_int);
+            check(s4_group_nccl(store.pointer(), rank, size, milliseconds, &mut group))
+        }
+        .context("a group of NCCL's for CUDA devices")?;
+        Self::of(group, rank, size)
+    }
+
+    fn of(group: *mut c_void, rank: usize, size: usize) -> Result<Self> {
         let group = NonNull::new(group).context("no group came out")?;
-        Ok(Self { group, rank, size, broken: OnceLock::new() })
+        Ok(Self { group, rank, size, broken: Arc::default() })
+    }
+
+    /// The same group, which is lost when `other` is, and the other way round.
+    pub fn sharing_fate_with(self, other: &Self) -> Self {
+        let mut this = self;
+        this.broken = other.broken.clone();
+        this
     }
 
     /// This process.
@@ -166,14 +194,16 @@ impl Group {
         )
     }
 
+    pub(crate) fn pointer(&self) -> *mut c_void {
+        self.group.as_ptr()
+    }
+
     fn run(
         &self,
         operation: impl FnOnce() -> String,
         begin: impl FnOnce(*mut c_void, *mut *mut c_void) -> *mut c_char,
     ) -> Result<()> {
-        let start = Instant::now();
-        let run = || {
-            anyhow::ensure!(self.lost().is_none(), "an operation before it failed");
+        self.watched(operation, || {
             let mut work = std::ptr::null_mut();
             // SAFETY: the answer is null or a message; without one there is work, which is waited for
             // and freed once.
@@ -181,8 +211,20 @@ impl Group {
                 check(begin(self.group.as_ptr(), &mut work))?;
                 check(s4_work_wait(work))
             }
+        })
+    }
+
+    /// `work` of the group; its error is the end of it.
+    pub(crate) fn watched(
+        &self,
+        operation: impl FnOnce() -> String,
+        work: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let done = match self.lost() {
+            Some(_) => Err(anyhow!("an operation before it failed")),
+            None => work(),
         };
-        let done: Result<()> = run();
         done.map_err(|error| {
             let Self { rank, size, .. } = *self;
             let (operation, after) = (operation(), start.elapsed());
@@ -210,6 +252,13 @@ unsafe extern "C" {
         size: c_int,
         host: *const c_char,
         interface: *const c_char,
+        timeout: i64,
+        group: *mut *mut c_void,
+    ) -> *mut c_char;
+    fn s4_group_nccl(
+        store: *mut c_void,
+        rank: c_int,
+        size: c_int,
         timeout: i64,
         group: *mut *mut c_void,
     ) -> *mut c_char;

@@ -28,7 +28,7 @@ pub const LOST: u8 = 3;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// How long the others may take to end after one has failed.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(3);
 
 /// The last signal that came and was not passed on yet; 0: none.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);

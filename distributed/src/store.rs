@@ -62,6 +62,18 @@ impl Store {
         Ok(Self(NonNull::new(store).context("no store came out")?))
     }
 
+    /// The same store, where keys begin with `prefix` too.
+    ///
+    /// # Errors
+    /// If `prefix` has a zero byte.
+    pub fn under(&self, prefix: &str) -> Result<Self> {
+        let prefix = CString::new(prefix)?;
+        let mut under = std::ptr::null_mut();
+        // SAFETY: a live store, a C string, and a place for the result.
+        unsafe { check(s4_store_under(self.0.as_ptr(), prefix.as_ptr(), &mut under)) }?;
+        Ok(Self(NonNull::new(under).context("no store came out")?))
+    }
+
     /// Sets `key`.
     ///
     /// # Errors
@@ -133,6 +145,11 @@ unsafe extern "C" {
         timeout: i64,
         prefix: *const c_char,
         store: *mut *mut c_void,
+    ) -> *mut c_char;
+    fn s4_store_under(
+        store: *mut c_void,
+        prefix: *const c_char,
+        under: *mut *mut c_void,
     ) -> *mut c_char;
     fn s4_store_set(
         store: *mut c_void,

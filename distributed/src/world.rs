@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::net::TcpListener;
 use std::os::fd::IntoRawFd;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use s4_core::shard::Peers;
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use crate::buckets::Buckets;
 use crate::group::{Group, Reduce};
 use crate::lost::Lost;
 use crate::place::Place;
@@ -38,6 +39,8 @@ struct Members {
     store: Store,
     /// For tensors on CPUs, and what the host has to say.
     host: Group,
+    /// For tensors on CUDA devices.
+    device: OnceLock<Group>,
 }
 
 impl World {
@@ -64,7 +67,25 @@ impl World {
         let prefix = format!("s4/{}/", place.attempt);
         let store = Store::open(&place.host, place.port, server, &prefix, timeout)?;
         let host = Group::gloo(&store, place.rank, place.size, &place.listen()?, timeout)?;
-        Ok(Self(Some(Arc::new(Members { place, timeout, store, host }))))
+        let device = OnceLock::new();
+        Ok(Self(Some(Arc::new(Members { place, timeout, store, host, device }))))
+    }
+
+    /// Lets tensors on CUDA devices go from one to another by NCCL, if `device` is one: otherwise they
+    /// would go through the hosts. All processes call it, each with a device of its own.
+    ///
+    /// # Errors
+    /// If the kinds of devices differ, or libtorch has no NCCL.
+    pub fn on_device(&self, device: Device) -> Result<()> {
+        let Some(members) = &self.0 else { return Ok(()) };
+        self.same("the kind of device", &[u8::from(device.is_cuda())])?;
+        if device.is_cuda() {
+            cuda::libtorch::load().map_err(|message| anyhow!(message))?;
+            let Members { place, store, timeout, .. } = &**members;
+            let group = Group::nccl(&store.under("device/")?, place.rank, place.size, *timeout)?;
+            let _ = members.device.set(group.sharing_fate_with(&members.host));
+        }
+        Ok(())
     }
 
     /// Number of this process, from 0.
@@ -133,6 +154,9 @@ impl World {
     /// [`Lost`].
     pub fn gather(&self, tensor: &Tensor) -> Result<Tensor> {
         let Some(members) = &self.0 else { return Ok(tensor.unsqueeze(0)) };
+        if let Some(group) = members.device.get().filter(|_| tensor.device().is_cuda()) {
+            return group.all_gather(tensor);
+        }
         let gathered = members.host.all_gather(&tensor.to_device(Device::Cpu))?;
         Ok(gathered.to_device(tensor.device()))
     }
@@ -158,6 +182,25 @@ impl World {
         let parts =
             rows.iter().enumerate().map(|(rank, &rows)| all.get(rank as i64).narrow(0, 0, rows));
         Ok(Tensor::f_cat(&parts.collect::<Vec<_>>(), 0)?)
+    }
+
+    /// Buckets for the gradients of `params`, leaves of one kind and device; `None` if this process is
+    /// alone. All processes make them at the same time.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub fn buckets(&self, params: &[&Tensor]) -> Result<Option<Buckets>> {
+        let Some(members) = &self.0 else { return Ok(None) };
+        let Members { place, store, timeout, host, device } = &**members;
+        let (rank, size, store) = (place.rank, place.size, store.under("gradients/")?);
+        let group = match device.get() {
+            Some(_) => Group::nccl(&store, rank, size, *timeout)?,
+            None if params.iter().all(|param| param.device() == Device::Cpu) => {
+                Group::gloo(&store, rank, size, &place.listen()?, *timeout)?
+            }
+            None => return Ok(None),
+        };
+        Buckets::new(group.sharing_fate_with(host), params).map(Some)
     }
 
     /// Waits until all processes are here.
@@ -310,11 +353,15 @@ impl Members {
         tensor: &Tensor,
         work: impl FnOnce(&Group, &Tensor) -> Result<()>,
     ) -> Result<()> {
-        if tensor.device() == Device::Cpu && tensor.is_contiguous() {
-            return work(&self.host, tensor);
+        let (group, device) = match self.device.get() {
+            Some(group) if tensor.device().is_cuda() => (group, tensor.device()),
+            _ => (&self.host, Device::Cpu),
+        };
+        if tensor.device() == device && tensor.is_contiguous() {
+            return work(group, tensor);
         }
-        let copy = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
-        work(&self.host, &copy)?;
+        let copy = tensor.detach().f_to_device(device)?.f_contiguous()?;
+        work(group, &copy)?;
         let _guard = tch::no_grad_guard();
         tensor.detach().f_copy_(&copy)?;
         Ok(())

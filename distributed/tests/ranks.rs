@@ -1,12 +1,14 @@
 //! Real processes that work together: the test program starts itself again as each rank.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use distributed::group::Group;
+use distributed::store::{Server, Store};
 use distributed::{Lost, Place, World};
 use tch::{Device, Kind, Tensor};
 
@@ -27,6 +29,7 @@ fn rank() {
         "differ" => world.same("the colour", &[world.rank() as u8]),
         "killed" | "silent" => go_away(&world, &work),
         "caches" => caches(&world),
+        "gradients" => gradients(&world),
         other => panic!("no such work: {other}"),
     });
     if let Err(error) = done {
@@ -185,6 +188,48 @@ fn a_peer_that_is_silent_is_an_error_after_the_timeout() {
 }
 
 #[test]
+fn gradients_in_buckets_are_as_in_one_sum() {
+    for size in [2, 3] {
+        succeed(size, "gradients");
+    }
+}
+
+fn gradients(world: &World) -> Result<()> {
+    let options = (Kind::Float, Device::Cpu);
+    tch::manual_seed(7);
+    // Several buckets, and a parameter that is not used.
+    let leaves: Vec<Tensor> = [300_000, 20, 400_000, 5, 7]
+        .iter()
+        .map(|&size| Tensor::randn([size], options).set_requires_grad(true))
+        .collect();
+    let params: Vec<&Tensor> = leaves.iter().collect();
+    let buckets = world.buckets(&params)?.unwrap();
+    let loss = || {
+        let terms = leaves[..4].iter().zip(1..);
+        let terms = terms.map(|(x, power)| x.pow_tensor_scalar(power).sum(Kind::Float));
+        terms.sum::<Tensor>() * (world.rank() + 1) as f64
+    };
+    for _ in 0..2 {
+        leaves.iter().for_each(|x| x.shallow_clone().zero_grad());
+        buckets.begin()?;
+        loss().backward();
+        let sums = buckets.finish()?.unwrap();
+        for (leaf, sum) in leaves[..4].iter().zip(&sums) {
+            let expected = leaf.grad().copy();
+            world.sum(&expected)?;
+            assert!(sum.allclose(&expected, 1e-6, 1e-6, false));
+        }
+        assert_eq!(sums[4], Tensor::zeros([7], options), "nobody has one");
+    }
+    // Twice: they are not what was summed, and stay as they are.
+    buckets.begin()?;
+    loss().backward();
+    loss().backward();
+    assert!(buckets.finish()?.is_none());
+    world.barrier()
+}
+
+#[test]
 fn what_one_process_of_a_machine_makes_the_others_find() {
     succeed(3, "caches");
 }
@@ -204,4 +249,22 @@ fn caches(world: &World) -> Result<()> {
         std::fs::remove_file(path)?;
     }
     world.barrier()
+}
+
+/// Where there is no GPU: with a CPU build of libtorch its constructors are not found, and with a CUDA
+/// build they run as far as the search for a GPU.
+#[test]
+fn nccl_without_a_gpu_is_an_error() {
+    let loaded = cuda::libtorch::load();
+    if tch::Cuda::device_count() > 0 {
+        return;
+    }
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let server = Server::Here(socket.into_raw_fd());
+    let timeout = Duration::from_secs(10);
+    let store = Store::open("127.0.0.1", port, server, "nccl/", timeout).unwrap();
+    let message = format!("{:#}", Group::nccl(&store, 0, 1, timeout).unwrap_err());
+    let expected = if loaded.is_ok() { "no GPUs found" } else { "has no NCCL" };
+    assert!(message.contains(expected), "{message}");
 }

@@ -26,6 +26,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use distributed::World;
+use distributed::buckets::Buckets;
 
 use crate::adapt::Adapting;
 use crate::checkpoint::TrainState;
@@ -120,6 +121,8 @@ impl From<Outcome> for Exit {
 /// One run of training.
 pub struct Trainer<O: Objective> {
     world: World,
+    /// Of several processes, unless what is trained changes from step to step.
+    buckets: Option<Buckets>,
     config: TrainConfig,
     objective: O,
     splits: Splits<O::Batch>,
@@ -237,8 +240,11 @@ impl<O: Objective> Trainer<O> {
         let is_recorded =
             config.cuda_graph && config.accumulate == 1 && adapting.is_none() && world.is_alone();
         let recordings = Recordings::new(is_recorded && device.is_cuda());
+        let buckets =
+            if adapting.is_none() { together::buckets(&world, objective.params())? } else { None };
         Ok(Self {
             world,
+            buckets,
             clock: Clock::after(state.seconds),
             config,
             objective,

@@ -32,6 +32,13 @@ extern "C" char* s4_store_new(
   });
 }
 
+// The same store, where keys begin with `prefix` too.
+extern "C" char* s4_store_under(StorePointer* store, const char* prefix, StorePointer** under) {
+  return guarded([&] {
+    *under = new StorePointer(c10::make_intrusive<c10d::PrefixStore>(prefix, *store));
+  });
+}
+
 extern "C" char* s4_store_set(StorePointer* store, const char* key, const uint8_t* data, size_t size) {
   return guarded([&] { (*store)->set(key, std::vector<uint8_t>(data, data + size)); });
 }

@@ -111,7 +111,7 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
 /// Trains as one of several processes, or alone.
 fn train_among<P: Program>(program: &P, args: &TrainArgs, world: &World) -> Result<Exit> {
     let device = args.device.choose_on(world.on_machine())?;
-    world.same("the kind of device", format!("{}", device.device.is_cuda()).as_bytes())?;
+    world.on_device(device.device)?;
     let Some(run) = &args.resume else {
         if args.is_several() {
             return several::start(program, args, &device);

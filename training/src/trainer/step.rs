@@ -26,13 +26,16 @@ impl<O: Objective> Trainer<O> {
         }
         let mut loss = None;
         let mut samples = 0;
-        for _ in 0..self.config.accumulate {
+        for part in 1..=self.config.accumulate {
             let batch = batches.next(&self.objective).map_err(|error| self.out_of_memory(error))?;
             if !self.sampler.continues(self.state.batches) {
                 self.objective.carry(StateDict::new())?;
             }
             let share = self.share(&batch)?;
             let weight = share.as_ref().map_or(1.0, |share| share.weight);
+            if let (Some(buckets), true) = (&self.buckets, part == self.config.accumulate) {
+                buckets.begin()?;
+            }
             seed_torch(self.config.seed, "step", self.state.batches);
             let output = panics::as_errors("the model", || self.forward_backward(batch, weight))
                 .map_err(|error| self.out_of_memory(error))
@@ -51,7 +54,7 @@ impl<O: Objective> Trainer<O> {
                 batches.advance(&self.objective);
             }
         }
-        let loss = self.sum_gradients(loss.context("accumulate is at least 1")?)?;
+        let loss = self.sum_gradients(&loss.context("accumulate is at least 1")?)?;
         if let Some(adapting) = &self.adapting {
             adapting.project()?;
         }

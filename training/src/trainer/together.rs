@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use distributed::World;
+use distributed::buckets::Buckets;
 use loader::Dataset;
 use loader::part::{Part, rows};
 use s4_core::autograd::set_gradient;
@@ -66,6 +67,32 @@ pub(super) fn part<B: Send + 'static>(
     if world.is_alone() { data } else { Arc::new(Part::new(data, world.rank(), world.size())) }
 }
 
+/// The parameters that are trained.
+fn trained(params: &ParamStore) -> Vec<&Tensor> {
+    let all = params.parameters().map(|(_, tensor, _)| tensor);
+    all.filter(|tensor| tensor.requires_grad()).collect()
+}
+
+/// Buckets for the gradients of all that is trained.
+pub(super) fn buckets(world: &World, params: &ParamStore) -> Result<Option<Buckets>> {
+    world.buckets(&trained(params))
+}
+
+/// The sums of all processes' gradients of `params`, of which this process has `own`.
+fn flat_sums(world: &World, params: &[&Tensor], own: &[Tensor]) -> Result<Vec<Tensor>> {
+    let or_zeros = params.iter().zip(own).map(|(param, gradient)| {
+        Ok(if gradient.defined() {
+            gradient.shallow_clone()
+        } else {
+            param.f_zeros_like()?.detach()
+        })
+    });
+    let own = or_zeros.collect::<Result<Vec<_>>>()?;
+    let flat = Tensor::f_flatten_dense_tensors(&own)?;
+    world.sum(&flat)?;
+    Ok(Tensor::f_unflatten_dense_tensors(&flat, &own)?)
+}
+
 /// This process's part of a batch, while it is worked on.
 pub(super) struct Share {
     /// What its mean loss is to be multiplied by for it to be a share of the mean of all samples.
@@ -98,50 +125,45 @@ impl<O: Objective> Trainer<O> {
         Ok(Some(Share { weight, samples, _within: shard::within(shard) }))
     }
 
-    /// Replaces the gradients of this process's share by those of the whole batch, in one flat
-    /// all-reduce, and returns the loss of that, of which `loss` is this process's share.
-    pub(super) fn sum_gradients(&self, loss: Tensor) -> Result<Tensor> {
+    /// Replaces the gradients of this process's share by those of the whole batch, and returns the loss of
+    /// that, of which `loss` is this process's share.
+    ///
+    /// Where buckets were filled during the backward pass, their sums are there or on their way; else it
+    /// is one flat sum.
+    pub(super) fn sum_gradients(&mut self, loss: &Tensor) -> Result<Tensor> {
         if self.world.is_alone() {
-            return Ok(loss);
+            return Ok(loss.shallow_clone());
         }
         let _guard = tch::no_grad_guard();
-        let params: Vec<&Tensor> = self
-            .objective
-            .params()
-            .parameters()
-            .map(|(_, tensor, _)| tensor)
-            .filter(|tensor| tensor.requires_grad())
-            .collect();
+        let sums = self.buckets.as_ref().map_or(Ok(None), Buckets::finish)?;
+        let params = trained(self.objective.params());
         let own: Vec<Tensor> = params.iter().map(|param| param.grad()).collect();
-        let (mut parts, mut is_there) = (Vec::new(), Vec::new());
-        for (param, gradient) in params.iter().zip(&own) {
-            let has = gradient.defined();
-            is_there.push(f64::from(u8::from(has)));
-            parts.push(if has { gradient.shallow_clone() } else { param.f_zeros_like()?.detach() });
-        }
-        let kind = self.objective.params().kind();
         let device = self.objective.params().device();
-        parts.push(loss.f_to_kind(kind)?.f_reshape([1])?);
-        parts.push(Tensor::f_from_slice(&is_there)?.f_to_kind(kind)?.f_to_device(device)?);
-        let all = Tensor::f_flatten_dense_tensors(&parts)?;
+        // What all have to know of the gradients, and the loss.
+        let mut notes = vec![f64::from(u8::from(sums.is_none()))];
+        notes.extend(own.iter().map(|gradient| f64::from(u8::from(gradient.defined()))));
+        let notes = Tensor::f_from_slice(&notes)?.f_to_device(device)?;
+        let loss = loss.f_to_kind(Kind::Double)?.f_reshape([1])?;
+        let all = Tensor::f_cat(&[&notes, &loss], 0)?;
         self.world.sum(&all)?;
-        let mut parts = Tensor::f_unflatten_dense_tensors(&all, &parts)?;
-        let (Some(is_there), Some(loss)) = (parts.pop(), parts.pop()) else {
-            anyhow::bail!("what was flattened does not come back")
+        let is_flat = self.buckets.is_none() || all.double_value(&[0]) > 0.0;
+        let sums = match sums {
+            Some(sums) if !is_flat => sums,
+            _ => {
+                // There is more than one backward pass in a step, as there will be in the next.
+                self.buckets = None;
+                flat_sums(&self.world, &params, &own)?
+            }
         };
         // A parameter has no gradient where none of the processes has one.
         let missing = own.iter().any(|gradient| !gradient.defined());
-        let is_there = if missing {
-            Some(Vec::<f64>::try_from(is_there.to_kind(Kind::Double))?)
-        } else {
-            None
-        };
-        for (place, (param, gradient)) in params.iter().zip(&parts).enumerate() {
-            if is_there.as_ref().is_none_or(|is_there| is_there[place] > 0.0) {
-                set_gradient(param, Some(gradient));
+        let is_there = if missing { Some(Vec::<f64>::try_from(&all)?) } else { None };
+        for (place, (param, sum)) in params.iter().zip(&sums).enumerate() {
+            if is_there.as_ref().is_none_or(|is_there| is_there[place + 1] > 0.0) {
+                set_gradient(param, Some(sum));
             }
         }
-        Ok(loss.f_reshape([] as [i64; 0])?.f_to_kind(Kind::Double)?)
+        Ok(all.get(-1))
     }
 
     /// Makes sure that all processes have the same parameters, `flat` in a row.
