@@ -206,14 +206,13 @@ impl<O: Objective> Trainer<O> {
         let mut changes = Vec::new();
         if run.is_resumed()
             && let Some(resumed) = save::Resumed::load(
-                &run,
+                (&run, &world),
                 &config_toml,
                 &mut objective,
                 &mut optimizer,
                 ema.as_mut(),
                 &state,
                 config.accumulate,
-                &world,
             )?
         {
             (state, meters, changes) = (resumed.state, resumed.meters, resumed.changes);

@@ -32,16 +32,15 @@ pub(super) struct Resumed {
 
 impl Resumed {
     /// Loads the last checkpoint of `run`; `fresh` is the state of a new run under the current
-    /// configuration. `None` if the run was killed before its first checkpoint.
+    /// configuration. All processes load it together. `None` if the run was killed before its first checkpoint.
     pub(super) fn load<O: Objective>(
-        run: &RunDir,
+        (run, world): (&RunDir, &World),
         config_toml: &str,
         objective: &mut O,
         optimizer: &mut Optimizer,
         ema: Option<&mut Ema>,
         fresh: &TrainState,
         accumulate: usize,
-        world: &World,
     ) -> Result<Option<Self>> {
         let path = run_dir::last_checkpoint(run.path());
         if world.from_first(|| Ok(vec![u8::from(path.exists())]))? == [0] {
