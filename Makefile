@@ -95,7 +95,7 @@ fuzz: tools libtorch ## fuzz every reader of strangers' files, for SECONDS=600 e
 	    done; \
 	done
 
-BENCHES := kernels convolution block adamw training_step generation pathfinder
+BENCHES := kernels convolution block adamw training_step processes generation pathfinder
 
 bench: tools libtorch ## all benchmarks, in 20 minutes, to docs/results/bench; ARGS=--quick to try them
 	cargo bench --workspace --profile dev $(BENCHES:%=--bench %) -- --out $(OUT) $(ARGS)

@@ -183,6 +183,14 @@ impl Batch {
     /// If there are no examples, or their sequences or labels are of different kinds, or of different
     /// lengths that are not to be filled up.
     pub fn of(examples: &[Example], padding: Option<f32>) -> Result<Self> {
+        Self::of_length(examples, padding, 0)
+    }
+
+    /// As [`Self::of`], filled up to at least `length` positions where there is a `padding`.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn of_length(examples: &[Example], padding: Option<f32>, length: usize) -> Result<Self> {
         let first = examples.first().context("a batch has at least one example")?;
         let width = first.sequences.len();
         ensure!(
@@ -194,7 +202,8 @@ impl Batch {
             .flat_map(|tower| examples.iter().map(move |example| &example.sequences[tower]))
             .collect();
         let lengths: Vec<usize> = rows.iter().map(|row| row.len()).collect();
-        let length = lengths.iter().max().copied().unwrap_or(0);
+        let least = if padding.is_some() { length } else { 0 };
+        let length = lengths.iter().copied().max().unwrap_or(0).max(least);
         if let (None, Some(other)) = (padding, lengths.iter().find(|&&other| other != length)) {
             bail!("sequences of {other} and of {length} positions do not fit into one batch");
         }

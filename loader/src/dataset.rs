@@ -1,5 +1,7 @@
 //! What the trainer asks of data.
 
+use std::ops::Range;
+
 use anyhow::Result;
 
 /// A split of a data set that builds its batches on demand.
@@ -39,4 +41,15 @@ pub trait Dataset: Send + Sync {
     /// If a sample cannot be read or does not fit; the message need not name the sample, as the
     /// caller does.
     fn batch(&self, indices: &[usize]) -> Result<Self::Batch>;
+
+    /// The rows `rows` of the batch made of the samples `indices`, exactly as they are in it, for a
+    /// process that has a part of each batch. As it stands, the batch of these samples alone: right
+    /// wherever samples have nothing to do with each other. Where all are padded to the longest of
+    /// them, that is to be done here too.
+    ///
+    /// # Errors
+    /// As [`Self::batch`].
+    fn rows(&self, indices: &[usize], rows: Range<usize>) -> Result<Self::Batch> {
+        self.batch(&indices[rows])
+    }
 }

@@ -29,6 +29,7 @@
 //! ```
 
 mod dataset;
+pub mod part;
 pub mod prefetch;
 pub mod sampler;
 pub mod streams;

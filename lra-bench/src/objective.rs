@@ -160,6 +160,10 @@ impl Objective for Supervised {
         DeviceBatch::upload(batch, self.target.quantities(), device, kind)
     }
 
+    fn samples(&self, batch: &DeviceBatch) -> Option<i64> {
+        Some(batch.labels.size()[0])
+    }
+
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
         if let Target::PerPosition { .. } = self.target {
             let pass = self.pass(phase);

@@ -27,6 +27,8 @@ pub enum Exit {
         /// The run to resume.
         run: PathBuf,
     },
+    /// Processes that this one started, or that started it, have told how it ended: this exit code.
+    Told(u8),
 }
 
 impl From<()> for Exit {
@@ -91,6 +93,7 @@ pub fn exit_code<T: Into<Exit>>(run: impl FnOnce() -> Result<T>) -> u8 {
     match run().map(Into::into) {
         Ok(Exit::Done) => 0,
         Ok(Exit::Stopped) => INTERRUPTED,
+        Ok(Exit::Told(code)) => code,
         Ok(Exit::Interrupted { step, run }) => {
             let run = pasted(&run);
             note(format_args!(

@@ -44,6 +44,9 @@ mod native;
 pub mod params;
 pub mod recompute;
 pub mod recurrence;
+pub mod shard;
 pub mod ssm;
 pub mod state_dict;
 pub mod tf32;
+
+pub use native::message;

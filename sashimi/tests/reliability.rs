@@ -3,6 +3,8 @@
 
 #[path = "support/binary.rs"]
 mod binary;
+#[path = "../../lra-bench/tests/support/curves.rs"]
+mod curves;
 #[path = "../../lra-bench/tests/support/kills.rs"]
 mod kills;
 
@@ -13,6 +15,7 @@ use std::thread;
 use std::time::Instant;
 
 use binary::{DIGITS, sashimi, set, succeed, train_tiny};
+use curves::assert_same_curve;
 use kills::{assert_cache_survives, assert_training_survives, kills, moment};
 
 fn train(folder: &Path, run: &str, steps: u32) -> Command {
@@ -39,6 +42,34 @@ fn killed_runs_resume_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     assert_training_survives(path, |run| train(path, run, 240), |run| resume(path, run));
+}
+
+#[test]
+fn several_processes_learn_as_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let start = |run: &str, processes: &str| {
+        let mut command = train_tiny(path, DIGITS, 4);
+        // Whole clips, which differ in length, in segments; parts of unequal size.
+        let settings = [
+            "data.cut=\"clips\"",
+            "data.length=3000",
+            "data.segment=1024",
+            "model.dropout=0.1",
+            "train.batch_size=3",
+            "train.precision=float64",
+            "train.log_every=1",
+            "train.eval_every=2",
+        ];
+        set(&mut command, &settings);
+        command.args(["--run-dir", run, "--processes", processes, "--timeout", "60"]);
+        command
+    };
+    succeed(&mut start("one", "1"));
+    for processes in ["2", "3"] {
+        succeed(&mut start(processes, processes));
+        assert_same_curve(&path.join(processes), &path.join("one"));
+    }
 }
 
 /// Killed while recordings are decoded: what is half-written must not count.

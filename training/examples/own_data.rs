@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use distributed::World;
 use loader::Dataset;
 use models::Network;
 use program::config::{self, Config};
@@ -123,7 +124,13 @@ fn train(run: &Path, overrides: &[String]) -> Result<Outcome> {
     let data = Data::new("two waves", &splits, |batch| {
         batch.iter().flat_map(|value| value.to_le_bytes()).collect()
     })?;
-    let setup = RunSetup { dir, config: config::to_toml(&settings)?, data, progress: true };
+    let setup = RunSetup {
+        dir,
+        config: config::to_toml(&settings)?,
+        data,
+        progress: true,
+        world: World::alone(),
+    };
     Trainer::new(settings.train, Forecast { params, network }, splits, setup)?.run()
 }
 

@@ -65,6 +65,14 @@ pub struct TrainArgs {
     /// As --dry-run, and which operations the time goes to, as a table
     #[arg(long, conflicts_with_all = ["resume", "run_dir", "seeds", "sweep"])]
     pub(crate) profile: bool,
+    /// Train one run with this many processes on this machine, which share its threads, or have a GPU
+    /// each; the batch is divided among them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..),
+          conflicts_with_all = ["seeds", "sweep", "dry_run", "profile"])]
+    processes: Option<u16>,
+    /// How many seconds several processes wait for one that does not answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 600.0)]
+    pub(crate) timeout: f64,
     /// Plain lines instead of a progress bar
     #[arg(long)]
     pub no_progress: bool,
@@ -83,6 +91,11 @@ pub struct DataArgs {
 }
 
 impl TrainArgs {
+    /// How many processes they ask for.
+    pub(crate) fn processes(&self) -> Option<usize> {
+        self.processes.map(usize::from)
+    }
+
     /// Whether they ask for more than one new run.
     pub(crate) fn is_several(&self) -> bool {
         !self.seeds.is_empty() || !self.sweep.is_empty()

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use distributed::World;
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use safetensors::SafeTensors;
@@ -146,7 +147,15 @@ impl Checkpoint {
     /// # Errors
     /// If there is no such file, it is damaged, or not a checkpoint of this version.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = read(path)?;
+        Self::load_among(path, &World::alone())
+    }
+
+    /// As [`Self::load`] by several processes: the first one reads it for all.
+    ///
+    /// # Errors
+    /// As [`Self::load`], or if a process is lost.
+    pub(crate) fn load_among(path: &Path, world: &World) -> Result<Self> {
+        let bytes = world.from_first(|| read(path))?;
         Self::from_bytes(&bytes).with_context(|| format!("checkpoint {}", path.display()))
     }
 

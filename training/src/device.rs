@@ -7,7 +7,7 @@ use std::fmt;
 use std::process::Command;
 use std::str::FromStr;
 
-use anyhow::{Context, Error, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use program::output::note;
 use tch::{Cuda, Device, Kind, Tensor};
 
@@ -73,6 +73,33 @@ impl DeviceRequest {
     /// # Errors
     /// If a CUDA device was asked for and cannot be used; the message says what is missing.
     pub fn choose(self) -> Result<Chosen> {
+        self.choose_on((0, 1))
+    }
+
+    /// The device of process `number` of so many on this machine: that one of the CUDA devices from the
+    /// one on that was asked for.
+    ///
+    /// # Errors
+    /// As [`Self::choose`].
+    pub fn choose_on(self, (number, of): (usize, usize)) -> Result<Chosen> {
+        let request = match self {
+            Self::Cuda(first) => Self::Cuda(first + number),
+            Self::Auto if number > 0 && cuda(number).is_ok() => Self::Cuda(number),
+            other => other,
+        };
+        if let (Self::Auto, true) = (request, of > 1)
+            && cuda(0).is_ok()
+        {
+            let count = Cuda::device_count();
+            ensure!(
+                count >= of as i64,
+                "{of} processes want a GPU each, and there are {count}; start fewer, or give --device cpu"
+            );
+        }
+        request.choose_one()
+    }
+
+    fn choose_one(self) -> Result<Chosen> {
         match self {
             Self::Cpu => Ok(Chosen { device: Device::Cpu, reason: "cpu, as asked for".to_owned() }),
             Self::Cuda(index) => {

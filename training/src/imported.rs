@@ -50,7 +50,7 @@ impl Imported {
         // What makes it a run comes last.
         dir.write_config(&config)?;
         let data = Data { origin, ..Data::default() };
-        Record::begin(path, Session::begin(Device::Cpu, data, Vec::new(), step));
+        Record::begin(path, Session::begin(Device::Cpu, 1, data, Vec::new(), step));
         Record::end(path, step, "imported");
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! use std::path::Path;
 //!
 //! use anyhow::{Result, bail};
+//! use distributed::World;
 //! use program::config::{self, Loaded};
 //! use program::{exit, interrupt};
 //! use s4_core::heap;
@@ -56,7 +57,7 @@
 //!     let (objective, splits) = open(&settings)?;
 //!     let dir = RunDir::create(Path::new("runs/path-x/small-001"))?;
 //!     let data = Data::new("numbers", &splits, |batch| batch.iter().flat_map(|x| x.to_le_bytes()).collect())?;
-//!     let setup = RunSetup { dir, config: config::to_toml(&settings)?, data, progress: true };
+//!     let setup = RunSetup { dir, config: config::to_toml(&settings)?, data, progress: true, world: World::alone() };
 //!     Trainer::new(settings.train.clone(), objective, splits, setup)?.run()
 //! }
 //!

@@ -1,6 +1,7 @@
 //! Sums of losses and metrics that stay on the device until they are read.
 
 use anyhow::{Context, Result, bail};
+use distributed::World;
 use s4_core::state_dict::StateDict;
 use tch::{Device, Kind, Tensor};
 
@@ -54,8 +55,49 @@ impl Meters {
         Ok(())
     }
 
-    /// The averages, and all sums back to nothing. Waits for the device.
-    pub(crate) fn take(&mut self) -> Result<Option<Means>> {
+    /// Gives the first of several processes the sums of all, and the others none.
+    pub(crate) fn collect(&mut self, world: &World) -> Result<()> {
+        if world.is_alone() {
+            return Ok(());
+        }
+        self.add_up(world)?;
+        if !world.is_first() {
+            *self = Self::default();
+        }
+        Ok(())
+    }
+
+    /// Gives each of several processes the sums of all.
+    fn add_up(&mut self, world: &World) -> Result<()> {
+        // All in one order: another one may have no sums yet, or have them in another order.
+        let names = world.from_first(|| {
+            let names: Vec<&str> = self.sums.iter().map(|(name, _)| name.as_str()).collect();
+            Ok(names.join("\n").into_bytes())
+        })?;
+        let names = String::from_utf8(names)?;
+        let [any] = world.any([self.samples > 0])?;
+        if !any {
+            return Ok(());
+        }
+        self.samples = world.sums(&[self.samples])?[0];
+        let own = |name: &str| {
+            let found = self.sums.iter().find(|(known, _)| known == name);
+            found.map_or_else(|| Tensor::from(0.0), |(_, sum)| sum.to_device(Device::Cpu))
+        };
+        let all = Tensor::f_stack(&names.lines().map(own).collect::<Vec<_>>(), 0)?;
+        world.sum(&all)?;
+        let device = self.sums.first().map_or(Device::Cpu, |(_, sum)| sum.device());
+        let sums = names.lines().zip(0..);
+        self.sums =
+            sums.map(|(name, place)| (name.to_owned(), all.get(place).to_device(device))).collect();
+        Ok(())
+    }
+
+    /// The averages, of all processes, and all sums back to nothing. Waits for the device.
+    pub(crate) fn take(&mut self, world: &World) -> Result<Option<Means>> {
+        if !world.is_alone() {
+            self.add_up(world)?;
+        }
         let Self { samples, sums } = std::mem::take(self);
         if samples == 0 {
             return Ok(None);
@@ -110,11 +152,11 @@ mod tests {
         let mut meters = Meters::default();
         meters.add(&batch(1.0, 30, 30)).unwrap();
         meters.add(&batch(4.0, 0, 10)).unwrap();
-        let means = meters.take().unwrap().unwrap();
+        let means = meters.take(&World::alone()).unwrap().unwrap();
         assert_eq!(means.samples, 40);
         assert_eq!(means.loss, 1.75);
         assert_eq!(means.metrics, [("accuracy".to_owned(), 0.75)]);
-        assert_eq!(meters.take().unwrap(), None);
+        assert_eq!(meters.take(&World::alone()).unwrap(), None);
     }
 
     #[test]
@@ -127,9 +169,12 @@ mod tests {
         for meters in [&mut whole, &mut second] {
             meters.add(&batch(0.7, 2, 3)).unwrap();
         }
-        assert_eq!(whole.take().unwrap(), second.take().unwrap());
+        assert_eq!(whole.take(&World::alone()).unwrap(), second.take(&World::alone()).unwrap());
         let empty = Meters::default().state_dict();
-        assert_eq!(Meters::from_state_dict(&empty, Device::Cpu).unwrap().take().unwrap(), None);
+        assert_eq!(
+            Meters::from_state_dict(&empty, Device::Cpu).unwrap().take(&World::alone()).unwrap(),
+            None
+        );
     }
 
     #[test]

@@ -65,6 +65,14 @@ pub trait Objective {
     /// If the batch does not fit the model, or host or device are out of memory.
     fn upload(&self, batch: &Self::Batch) -> Result<Self::OnDevice>;
 
+    /// How many samples loss and metrics of a batch are over ([`StepOutput::samples`]), as is known
+    /// before the step. Without it, as it stands, a model cannot be trained by several processes, whose
+    /// losses count by their samples.
+    fn samples(&self, batch: &Self::OnDevice) -> Option<i64> {
+        let _ = batch;
+        None
+    }
+
     /// Runs one batch.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ pub struct Session {
     pub cores: usize,
     /// Where the model was.
     pub device: String,
+    /// How many processes trained it together.
+    #[serde(default = "one")]
+    pub processes: usize,
     /// What was trained on.
     pub data: Data,
     /// Settings that are not as they were in the checkpoint.
@@ -61,6 +64,11 @@ pub struct Session {
     pub started: String,
     /// How it ended; none while it runs, or where it was killed.
     pub end: Option<End>,
+}
+
+/// Of records that do not say.
+fn one() -> usize {
+    1
 }
 
 /// The end of a session.
@@ -119,7 +127,13 @@ impl Data {
 
 impl Session {
     /// A session that begins now, after `from_step` steps.
-    pub fn begin(device: Device, data: Data, changes: Vec<String>, from_step: u64) -> Self {
+    pub fn begin(
+        device: Device,
+        processes: usize,
+        data: Data,
+        changes: Vec<String>,
+        from_step: u64,
+    ) -> Self {
         let folder = env::current_dir().unwrap_or_default();
         Self {
             command: env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
@@ -131,6 +145,7 @@ impl Session {
             cpu: machine::cpu(),
             cores: machine::cores(),
             device: device::name(device),
+            processes,
             data,
             changes,
             from_step,

@@ -2,10 +2,13 @@
 //! `runs/<task>/<name>/seed-<seed>/...` where one experiment is run with several seeds, and
 //! `runs/<task>/<name>/<setting>=<value>/...` where it is one of a sweep.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use distributed::World;
 
 use program::files::{self, Lock};
 use program::names;
@@ -26,7 +29,7 @@ const SWEEP: &str = "sweep.toml";
 pub struct RunDir {
     path: PathBuf,
     resumed: bool,
-    /// `None` only while this is dropped.
+    /// `None` where another process holds it, and while this is dropped.
     lock: Option<Lock>,
 }
 
@@ -74,6 +77,26 @@ impl RunDir {
         Ok(Self { path: path.to_owned(), resumed: true, lock })
     }
 
+    /// The folder that the first of several processes has by `open`; the others know of it and leave it
+    /// alone.
+    ///
+    /// # Errors
+    /// Those of `open`, or if a process is lost.
+    pub fn among(world: &World, open: impl FnOnce() -> Result<Self>) -> Result<Self> {
+        let mut own = None;
+        let told = world.from_first(|| {
+            let dir = open()?;
+            let told = [&[u8::from(dir.resumed)], dir.path.as_os_str().as_bytes()].concat();
+            own = Some(dir);
+            Ok(told)
+        })?;
+        Ok(own.unwrap_or_else(|| Self {
+            path: PathBuf::from(OsStr::from_bytes(&told[1..])),
+            resumed: told[0] != 0,
+            lock: None,
+        }))
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -97,6 +120,9 @@ impl RunDir {
     /// # Errors
     /// If it cannot be written.
     pub fn write_config(&self, toml: &str) -> Result<()> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
         files::write(&config_file(&self.path), toml.as_bytes())
     }
 }
@@ -105,7 +131,7 @@ impl Drop for RunDir {
     /// A run that never came to its configuration leaves nothing behind. Folders go only if they
     /// are empty.
     fn drop(&mut self) {
-        if !self.resumed && !is_run(&self.path) {
+        if self.lock.is_some() && !self.resumed && !is_run(&self.path) {
             let _ = fs::remove_dir(self.path.join(CHECKPOINTS));
             self.lock = None;
             let _ = fs::remove_dir(&self.path);

@@ -17,6 +17,7 @@ mod record;
 mod report;
 mod save;
 mod step;
+mod together;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
+use distributed::World;
+use distributed::buckets::Buckets;
 
 use crate::adapt::Adapting;
 use crate::checkpoint::TrainState;
@@ -87,6 +90,9 @@ pub struct RunSetup {
     pub data: Data,
     /// Whether to show a bar, where there is a terminal.
     pub progress: bool,
+    /// The processes that train together, of which this is one; [`World::alone`] as a rule. The first
+    /// one writes.
+    pub world: World,
 }
 
 /// How a run ended.
@@ -114,6 +120,9 @@ impl From<Outcome> for Exit {
 
 /// One run of training.
 pub struct Trainer<O: Objective> {
+    world: World,
+    /// Of several processes, unless what is trained changes from step to step.
+    buckets: Option<Buckets>,
     config: TrainConfig,
     objective: O,
     splits: Splits<O::Batch>,
@@ -156,8 +165,9 @@ impl<O: Objective> Trainer<O> {
             let plateau = matches!(config.schedule, Schedule::Plateau(_));
             ensure!(!plateau, "the plateau schedule needs a validation split");
         }
-        let RunSetup { dir: run, config: config_toml, data, progress } = setup;
+        let RunSetup { dir: run, config: config_toml, data, progress, world } = setup;
         let TrainConfig { batch_size, accumulate, seed, .. } = config;
+        together::check(&world, &config, &config_toml, &data)?;
         let sampler = sampler::for_training(&*splits.train, batch_size, accumulate, seed)?;
         let batches_per_epoch = sampler.batches_per_epoch();
         let steps_per_epoch = batches_per_epoch / config.accumulate as u64;
@@ -167,18 +177,24 @@ impl<O: Objective> Trainer<O> {
             Adapting::begin(adapt, init, objective.params_mut(), last_step, seed)
         });
         let adapting = adapting.transpose()?;
-        let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
-        let imported =
-            if starts && run.is_resumed() { imported::weights(run.path())? } else { None };
-        if let Some(checkpoint) = imported {
-            checkpoint.restore_model(objective.params(), &config_toml)?;
-            note(format_args!("{} has weights alone: trained from them on", run.path().display()));
-        } else if starts
-            && adapting.is_none()
-            && let Some(init) = &config.init
-        {
-            note(init.load_into(objective.params())?);
-        }
+        // What the first process begins with, all begin with.
+        world.first_does(|| {
+            let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
+            let imported =
+                if starts && run.is_resumed() { imported::weights(run.path())? } else { None };
+            if let Some(checkpoint) = imported {
+                checkpoint.restore_model(objective.params(), &config_toml)?;
+                let run = run.path().display();
+                note(format_args!("{run} has weights alone: trained from them on"));
+            } else if starts
+                && adapting.is_none()
+                && let Some(init) = &config.init
+            {
+                note(init.load_into(objective.params())?);
+            }
+            Ok(())
+        })?;
+        together::share(&world, objective.params())?;
         let mut optimizer =
             Optimizer::with_groups(objective.params(), config.optimizer.clone(), &config.groups)?;
         let mut ema = config.ema.map(|decay| Ema::new(objective.params(), decay)).transpose()?;
@@ -190,7 +206,7 @@ impl<O: Objective> Trainer<O> {
         let mut changes = Vec::new();
         if run.is_resumed()
             && let Some(resumed) = save::Resumed::load(
-                &run,
+                (&run, &world),
                 &config_toml,
                 &mut objective,
                 &mut optimizer,
@@ -206,18 +222,28 @@ impl<O: Objective> Trainer<O> {
             adapting.fold()?;
         }
         run.write_config(&config_toml)?;
-        // A run is worth more than its log.
-        if let Err(error) = log_to(&run.path().join("train.log")) {
-            note(format_args!("warning: there is no log: {}", describe(&error)));
-        }
         let device = objective.params().device();
-        let report = Report::new(run.path(), device, &state, last_step, progress)?;
-        Record::begin(run.path(), Session::begin(device, data, changes.clone(), state.step));
+        let mut report = Report::silent(run.path(), device, last_step);
+        world.first_does(|| {
+            // A run is worth more than its log.
+            if let Err(error) = log_to(&run.path().join("train.log")) {
+                note(format_args!("warning: there is no log: {}", describe(&error)));
+            }
+            report = Report::new(run.path(), device, &state, last_step, progress)?;
+            let session = Session::begin(device, world.size(), data, changes.clone(), state.step);
+            Record::begin(run.path(), session);
+            Ok(())
+        })?;
         // Gradients of several batches are added up, and what is adapted may change from step to step,
-        // which a recording does not see.
-        let is_recorded = config.cuda_graph && config.accumulate == 1 && adapting.is_none();
+        // which a recording does not see; nor does it see what other processes say.
+        let is_recorded =
+            config.cuda_graph && config.accumulate == 1 && adapting.is_none() && world.is_alone();
         let recordings = Recordings::new(is_recorded && device.is_cuda());
+        let buckets =
+            if adapting.is_none() { together::buckets(&world, objective.params())? } else { None };
         Ok(Self {
+            world,
+            buckets,
             clock: Clock::after(state.seconds),
             config,
             objective,
@@ -255,7 +281,9 @@ impl<O: Objective> Trainer<O> {
             Ok(Outcome::Interrupted { .. }) => "interrupted".to_owned(),
             Err(error) => describe(error),
         };
-        Record::end(self.run.path(), self.state.step, &words);
+        if self.world.is_first() {
+            Record::end(self.run.path(), self.state.step, &words);
+        }
         outcome
     }
 
@@ -276,9 +304,12 @@ impl<O: Objective> Trainer<O> {
         self.introduce()?;
         let mut batches = self.batches()?;
         loop {
+            let failure = self.wait_for_data(&mut batches);
             let evaluate = self.evaluation_is_due();
-            let interrupted = interrupt::requested();
-            if evaluate || interrupted || self.checkpoint_is_due() {
+            // All processes do the same at the same step.
+            let asked = [interrupt::requested(), self.is_time_to_save(), failure.is_some()];
+            let [interrupted, is_time, failed] = self.world.any(asked)?;
+            if evaluate || interrupted || self.checkpoint_is_due(is_time) {
                 self.clock.stop();
                 // Neither a best nor a last checkpoint is made of NaN.
                 if let Some(divergence) = self.guard.read(self.objective.params())? {
@@ -290,6 +321,11 @@ impl<O: Objective> Trainer<O> {
             if interrupted {
                 return self.interrupted();
             }
+            if failed && let Some(error) = self.world.failure(failure)? {
+                self.clock.stop();
+                let error = self.out_of_memory(error);
+                return self.saved(&error);
+            }
             if evaluate {
                 match self.evaluate_val() {
                     Ok(true) => {}
@@ -299,18 +335,13 @@ impl<O: Objective> Trainer<O> {
                     Err(error) => return Err(error),
                 }
             }
-            if self.checkpoint_is_due() {
+            if self.checkpoint_is_due(is_time) {
                 self.save_last()?;
             }
             if self.is_at_end() {
                 return self.test();
             }
             self.clock.start();
-            if let Err(error) = batches.wait_for(self.config.accumulate) {
-                self.clock.stop();
-                let error = self.out_of_memory(error);
-                return self.saved(&error);
-            }
             if let Some(divergence) = self.train_step(&mut batches)? {
                 self.roll_back(divergence)?;
                 batches = self.batches()?;
@@ -318,12 +349,24 @@ impl<O: Objective> Trainer<O> {
         }
     }
 
+    /// Waits for the data of the next step, if there is to be one; why it cannot be had.
+    fn wait_for_data(&mut self, batches: &mut Feed<O>) -> Option<Error> {
+        if self.is_at_end() {
+            return None;
+        }
+        if self.saved.is_some() {
+            self.clock.start();
+        }
+        batches.wait_for(self.config.accumulate).err()
+    }
+
     /// What came of the run, if it was at its end before and nothing was changed since.
     fn finished_before(&self) -> Result<Option<Summary>> {
         if !self.run.is_resumed() || !self.is_at_end() || !self.changes.is_empty() {
             return Ok(None);
         }
-        let summary = Summary::read(self.run.path())?;
+        let read = || Ok(serde_json::to_vec(&Summary::read(self.run.path())?)?);
+        let summary: Option<Summary> = serde_json::from_slice(&self.world.from_first(read)?)?;
         Ok(summary.filter(|summary| summary.finished && summary.step == self.state.step))
     }
 
@@ -338,6 +381,9 @@ impl<O: Objective> Trainer<O> {
             self.report.line(&format!("warning: {mismatch}"));
         }
         self.report.line(&format!("{}", self.optimizer));
+        if let Some(line) = together::describe(&self.world, &self.config) {
+            self.report.line(&line);
+        }
         self.report.line(&format!(
             "{parameters} parameters, {} training samples, {} steps an epoch, {} in all; run {}",
             self.splits.train.len(),
@@ -358,7 +404,8 @@ impl<O: Objective> Trainer<O> {
 
     /// Batches from the current position on.
     fn batches(&self) -> Result<Feed<O>> {
-        let (data, sampler) = (self.splits.train.clone(), self.sampler.clone());
+        let sampler = self.sampler.clone();
+        let data = together::part(&self.world, self.splits.train.clone());
         let from = self.state.batches;
         Ok(Feed::new(Prefetch::new(data, sampler, from, self.config.workers)?))
     }

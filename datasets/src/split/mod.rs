@@ -6,7 +6,7 @@ mod mixture;
 mod selection;
 mod transform;
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -81,6 +81,16 @@ impl Split {
         let examples = indices.iter().map(|&index| self.example(index));
         Batch::of(&examples.collect::<Result<Vec<_>>>()?, self.padding())
     }
+
+    /// Some rows of that batch, as they are in it.
+    ///
+    /// # Errors
+    /// As [`Split::batch`].
+    pub fn rows_of(&self, indices: &[usize], rows: Range<usize>) -> Result<Batch> {
+        let longest = indices.iter().map(|&index| self.length(index)).max().unwrap_or(0);
+        let examples = indices[rows].iter().map(|&index| self.example(index));
+        Batch::of_length(&examples.collect::<Result<Vec<_>>>()?, self.padding(), longest)
+    }
 }
 
 impl Deref for Split {
@@ -108,6 +118,10 @@ impl Dataset for Split {
 
     fn batch(&self, indices: &[usize]) -> Result<Batch> {
         Self::batch(self, indices)
+    }
+
+    fn rows(&self, indices: &[usize], rows: Range<usize>) -> Result<Batch> {
+        self.rows_of(indices, rows)
     }
 }
 
@@ -144,5 +158,12 @@ pub(crate) mod tests {
         assert_eq!(batch.sequences, Sequences::Tokens(vec![2, 2, 0, 0, 4, 4, 4, 4]));
         assert_eq!((batch.length, batch.lengths), (4, Some(vec![2, 4])));
         assert_eq!(batch.labels, Labels::Classes(vec![2, 1]));
+    }
+
+    #[test]
+    fn rows_of_a_batch_are_as_they_are_in_it() {
+        let batch = Split::new(Counting(9)).rows_of(&[2, 3, 4], 0..2).unwrap();
+        assert_eq!(batch.sequences, Sequences::Tokens(vec![2, 2, 0, 0, 3, 3, 3, 0]));
+        assert_eq!((batch.length, batch.lengths), (4, Some(vec![2, 3])));
     }
 }

@@ -3,7 +3,7 @@
 //! In validation that follows from the example alone, so that two evaluations differ by the weights and
 //! not by the masks; in training from all of the batch, which is put together anew in every epoch.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use anyhow::Result;
 use datasets::batch::{Batch, Example, Label};
@@ -68,7 +68,11 @@ impl Dataset for MaskedSplit {
     }
 
     fn batch(&self, indices: &[usize]) -> Result<Masked> {
-        let batch = self.split.batch(indices)?;
+        self.rows(indices, 0..indices.len())
+    }
+
+    fn rows(&self, indices: &[usize], part: Range<usize>) -> Result<Masked> {
+        let batch = self.split.rows_of(indices, part.clone())?;
         let rows = batch.sequences.len() / batch.length.max(1);
         let of_batch =
             indices.iter().fold(self.seed, |seed, &index| derive(seed, "batch", index as u64));
@@ -76,9 +80,10 @@ impl Dataset for MaskedSplit {
         for row in 0..rows {
             let length = batch.lengths.as_ref().map_or(batch.length, |all| all[row] as usize);
             // Pairs: all first sequences, then all second ones.
-            let (example, tower) = (indices[row % indices.len()], row / indices.len());
+            let (place, tower) = (part.start + row % part.len(), row / part.len());
+            let (example, of_all) = (indices[place], tower * indices.len() + place);
             let bytes = match self.draw {
-                Draw::PerBatch => derive_bytes(of_batch, "mask", row as u64),
+                Draw::PerBatch => derive_bytes(of_batch, "mask", of_all as u64),
                 Draw::PerExample => {
                     derive_bytes(derive(self.seed, "mask", tower as u64), "mask", example as u64)
                 }
@@ -164,6 +169,9 @@ mod tests {
         let (all, alone) = (drawn.batch(&[0, 1, 2, 3]).unwrap(), drawn.batch(&[2]).unwrap());
         assert_ne!(of_row(&all, 2), of_row(&alone, 0));
         assert_eq!(all, drawn.batch(&[0, 1, 2, 3]).unwrap());
+        // A process that has rows of it has their masks.
+        let rows = drawn.rows(&[0, 1, 2, 3], 1..3).unwrap();
+        assert_eq!([of_row(&rows, 0), of_row(&rows, 1)], [of_row(&all, 1), of_row(&all, 2)]);
         // Padding is not asked for.
         let padded = drawn.batch(&[0, 5]).unwrap();
         assert!(of_row(&padded, 0).iter().all(|&position| position < 20));

@@ -129,6 +129,10 @@ impl Objective for Pretraining {
         Ok(OnDevice { sequences, places: upload(&Tensor::f_from_slice(&places)?, device)? })
     }
 
+    fn samples(&self, batch: &OnDevice) -> Option<i64> {
+        Some(batch.places.size()[0])
+    }
+
     fn step(&mut self, batch: &OnDevice, phase: Phase) -> Result<StepOutput> {
         let pass = match phase {
             Phase::Train => Pass { dense: self.dense, ..Pass::train() },

@@ -3,11 +3,14 @@
 
 #[path = "../support/binary.rs"]
 mod binary;
+#[path = "../support/curves.rs"]
+mod curves;
 mod errors;
 mod killed;
 #[path = "../support/kills.rs"]
 mod kills;
 mod locks;
 mod output;
+mod processes;
 mod signals;
 mod training;

@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 use cuda::{Argument, Kernel};
 use tch::{Kind, Tensor};
 
+use super::over_shards;
 use super::rows::{self, Shape, THREADS};
-use crate::{autograd, gpu};
+use crate::{autograd, gpu, shard};
 
 const SOURCE: &str = concat!(include_str!("rows.cuh"), include_str!("batch_norm.cu"));
 const NAMES: [&str; 4] =
@@ -14,7 +15,7 @@ const NAMES: [&str; 4] =
 /// Mean and (unbiased) variance (H) over the batches so far, each moving on by a tenth.
 pub(super) type Running<'a> = (&'a Tensor, &'a Tensor);
 
-const MOMENTUM: f64 = 0.1;
+pub(super) const MOMENTUM: f64 = 0.1;
 
 /// Batch norm over batch and positions of each channel: x (B, H, L) or (B, H), weight and bias (H).
 /// With `train` by the statistics of x, which move the running ones on; otherwise by those.
@@ -26,6 +27,9 @@ pub(super) fn batch_norm(
     train: bool,
     eps: f64,
 ) -> Tensor {
+    if train && let Some(shard) = shard::current() {
+        return over_shards::batch_norm(x, weight, bias, running, eps, &shard);
+    }
     if x.dim() == 3 && gpu::has_kernels(x) {
         if let (false, Some(running)) = (train, running) {
             return by_running(x, weight, bias, running, eps);

@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod linear;
 pub mod mask;
 pub mod norm;
+mod over_shards;
 pub mod residual;
 mod rows;
 pub mod s4_block;

@@ -8,6 +8,7 @@ use super::batch_norm::batch_norm;
 use super::channel_norm::layer_norm;
 use super::column_norm::{self, column_norm};
 use crate::params::{Hyper, Scope};
+use crate::shard;
 
 /// A normalisation with scale and shift.
 #[derive(Debug)]
@@ -84,8 +85,9 @@ impl Norm {
     /// # Errors
     /// If batch norm has one value a channel, whose variance is not defined.
     pub fn check(&self, x: &Tensor) -> Result<()> {
+        let has_more = x.numel() as i64 > x.size()[1] || shard::current().is_some_and(|s| s.of > 1);
         ensure!(
-            !matches!(self.0, Form::Batch(..)) || x.numel() as i64 > x.size()[1],
+            !matches!(self.0, Form::Batch(..)) || has_more,
             "batch norm needs more than one value a channel, and this batch has one sequence of one \
              position; raise train.batch_size, or set model.norm = \"layer\""
         );

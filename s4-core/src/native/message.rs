@@ -1,4 +1,4 @@
-//! What the C++ of this crate answers: null, or a message made with `malloc`.
+//! What the C++ of the crates answers: null, or a message made with `malloc`.
 
 use std::ffi::{CStr, c_char, c_void};
 

@@ -125,6 +125,7 @@ mod tests {
         include_str!("../../../docs/sashimi.md"),
         include_str!("../../../docs/diffusion.md"),
         include_str!("../../../docs/checkpoints.md"),
+        include_str!("../../../docs/distributed.md"),
     ];
 
     #[test]

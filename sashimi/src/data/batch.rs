@@ -1,5 +1,6 @@
 //! Sequences of codes on their way from the audio to the model.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -22,8 +23,13 @@ pub struct CodeBatch {
 impl CodeBatch {
     /// A batch of these sequences, none of them empty.
     pub fn new(sequences: &[Vec<u16>]) -> Self {
+        Self::of_length(sequences, 0)
+    }
+
+    /// The same, padded to at least `length` codes.
+    fn of_length(sequences: &[Vec<u16>], length: usize) -> Self {
         let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
-        let longest = lengths.iter().max().copied().unwrap_or(0);
+        let longest = lengths.iter().copied().max().unwrap_or(0).max(length);
         let mut codes = Vec::with_capacity(longest * sequences.len());
         for (number, sequence) in sequences.iter().enumerate() {
             codes.extend(sequence.iter().map(|&code| i32::from(code)));
@@ -123,11 +129,16 @@ impl Dataset for Sequences {
     }
 
     fn batch(&self, indices: &[usize]) -> Result<CodeBatch> {
-        let mut sequences = vec![Vec::new(); indices.len()];
-        for (codes, &index) in sequences.iter_mut().zip(indices) {
+        self.rows(indices, 0..indices.len())
+    }
+
+    fn rows(&self, indices: &[usize], rows: Range<usize>) -> Result<CodeBatch> {
+        let longest = indices.iter().map(|&index| self.length(index)).max().unwrap_or(0);
+        let mut sequences = vec![Vec::new(); rows.len()];
+        for (codes, &index) in sequences.iter_mut().zip(&indices[rows]) {
             self.windows.codes(self.indices[index], codes)?;
         }
-        Ok(CodeBatch::new(&sequences))
+        Ok(CodeBatch::of_length(&sequences, longest))
     }
 }
 

@@ -13,6 +13,7 @@ use s4_config::DiffusionConfig;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
 use s4_core::params::ParamStore;
+use s4_core::shard;
 use tch::{Device, Kind, Tensor};
 use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
@@ -163,6 +164,10 @@ impl Objective for Diffusion {
         batch.to_device(self.store.device(), self.store.kind())
     }
 
+    fn samples(&self, batch: &DeviceSounds) -> Option<i64> {
+        Some(batch.samples.size()[0])
+    }
+
     fn step(&mut self, batch: &DeviceSounds, phase: Phase) -> Result<StepOutput> {
         let size = batch.samples.size()[0];
         let options = (Kind::Float, self.store.device());
@@ -170,11 +175,13 @@ impl Objective for Diffusion {
             Phase::Train => {
                 // From 0 to the last place that a cut fits at.
                 let places = batch.slack.floor_divide_scalar(self.hop) + 1;
-                let offset =
-                    (Tensor::rand([size], options) * &places).floor().minimum(&(places - 1));
+                let random = shard::draw(size, |rows| Tensor::rand([rows], options));
+                let offset = (random * &places).floor().minimum(&(places - 1));
                 let total = self.schedule.len() as i64;
-                let steps = Tensor::f_randint(total, [size], (Kind::Int64, options.1))?;
-                let noise = Tensor::randn([size, 1, self.length], options);
+                let integers = (Kind::Int64, options.1);
+                let steps = shard::draw(size, |rows| Tensor::randint(total, [rows], integers));
+                let noise =
+                    shard::draw(size, |rows| Tensor::randn([rows, 1, self.length], options));
                 let pass = Pass { dense: self.dense, ..Pass::train() };
                 (offset.to_kind(Kind::Int64), steps, noise, pass)
             }

@@ -242,6 +242,10 @@ impl Objective for NextCode {
         batch.to_device(self.store.device())
     }
 
+    fn samples(&self, batch: &DeviceBatch) -> Option<i64> {
+        Some(batch.count as i64)
+    }
+
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
         self.run(batch, phase == Phase::Train, None)
     }

@@ -2,10 +2,12 @@
 
 mod several;
 mod sweep;
+mod together;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use distributed::World;
 use program::config;
 use program::exit::{Exit, describe, usage};
 use program::interrupt;
@@ -103,8 +105,13 @@ pub struct Opened<O: Objective> {
 /// # Errors
 /// If anything is wrong with them, the data or the folder of the run.
 pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
-    interrupt::install();
-    let device = args.device.choose()?;
+    together::train(args, |args, world| train_among(program, args, world))
+}
+
+/// Trains as one of several processes, or alone.
+fn train_among<P: Program>(program: &P, args: &TrainArgs, world: &World) -> Result<Exit> {
+    let device = args.device.choose_on(world.on_machine())?;
+    world.on_device(device.device)?;
     let Some(run) = &args.resume else {
         if args.is_several() {
             return several::start(program, args, &device);
@@ -119,9 +126,10 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
             dry_run(P::settings(&mut experiment), &mut objective, &splits, args.profile)?;
             return Ok(Exit::Done);
         }
-        let dir = args.create_run(&task, &stem)?;
+        let dir = RunDir::among(world, || args.create_run(&task, &stem))?;
         let path = dir.path().to_owned();
-        return Ok(told(one(program, args, experiment, dir, &device)?, &path).into());
+        let outcome = one(program, args, experiment, dir, &device, world)?;
+        return Ok(told(outcome, &path, world).into());
     };
     if let Some(folder) = run_dir::find_group(run_dir::root(), run) {
         return several::resume(program, args, &folder, &device);
@@ -129,8 +137,9 @@ pub fn train<P: Program>(program: &P, args: &TrainArgs) -> Result<Exit> {
     let path = Run::<P::Experiment>::find(run)?;
     let Continued { after, .. } = continued(program, args, &path)?;
     echo(&after.changes);
-    let outcome = one(program, args, after.value, RunDir::resume(&path)?, &device)?;
-    Ok(told(outcome, &path).into())
+    let dir = RunDir::among(world, || RunDir::resume(&path))?;
+    let outcome = one(program, args, after.value, dir, &device, world)?;
+    Ok(told(outcome, &path, world).into())
 }
 
 /// Trains the run in `folder` as `args` say, which need not name it, or goes on with it where it is
@@ -143,16 +152,17 @@ pub fn train_in<P: Program>(program: &P, args: &TrainArgs, folder: &Path) -> Res
     let device = args.device.choose()?;
     if run_dir::config_file(folder).is_file() {
         let Continued { after, .. } = continued(program, args, folder)?;
-        return one(program, args, after.value, RunDir::resume(folder)?, &device);
+        let dir = RunDir::resume(folder)?;
+        return one(program, args, after.value, dir, &device, &World::alone());
     }
     let NewRun { mut experiment, .. } = program.new_run(args, device.device)?;
     program.apply(args, &mut experiment)?;
-    one(program, args, experiment, RunDir::create(folder)?, &device)
+    one(program, args, experiment, RunDir::create(folder)?, &device, &World::alone())
 }
 
 /// Prints what came of the run in `folder`, for whoever reads results alone.
-fn told(outcome: Outcome, folder: &Path) -> Outcome {
-    if let Outcome::Finished(summary) = &outcome {
+fn told(outcome: Outcome, folder: &Path, world: &World) -> Outcome {
+    if let (Outcome::Finished(summary), true) = (&outcome, world.is_first()) {
         let evaluation = summary.test.as_ref().map(|test| ("test", test));
         let evaluation = evaluation.or(summary.val.as_ref().map(|val| ("val", val)));
         let figures = evaluation.map_or_else(String::new, |(split, evaluation)| {
@@ -173,18 +183,22 @@ fn one<P: Program>(
     mut experiment: P::Experiment,
     dir: RunDir,
     device: &Chosen,
+    world: &World,
 ) -> Result<Outcome> {
-    let Opened { objective, splits, data } = program.open(args, &mut experiment, device)?;
+    let open = || program.open(args, &mut experiment, device);
+    let Opened { objective, splits, data } = world.first_on_machine(open)?;
     let path = dir.path().to_owned();
     let settings = P::settings(&mut experiment);
     if let (Some(init), Some(_)) = (&mut settings.init, &settings.adapt) {
         init.identify()?;
     }
     let config = config::to_toml(&experiment)?;
-    let setup = RunSetup { dir, config, data, progress: !args.no_progress };
+    let (progress, world) = (!args.no_progress, world.clone());
+    let is_first = world.is_first();
+    let setup = RunSetup { dir, config, data, progress, world };
     let outcome =
         Trainer::new(P::settings(&mut experiment).clone(), objective, splits, setup)?.run()?;
-    if let Outcome::Finished(_) = outcome {
+    if let (Outcome::Finished(_), true) = (&outcome, is_first) {
         program.finished(&path);
     }
     Ok(outcome)

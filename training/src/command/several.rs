@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use distributed::World;
 use program::config;
 use program::exit::{Exit, describe, usage};
 use program::interrupt;
@@ -136,7 +137,7 @@ fn train_all<P: Program>(
         }
         note(of);
         let outcome = RunDir::resume(&path)
-            .and_then(|dir| one(program, args, experiment, dir, device))
+            .and_then(|dir| one(program, args, experiment, dir, device, &World::alone()))
             .with_context(|| name.clone());
         match outcome {
             Ok(Outcome::Interrupted { step, .. }) => {

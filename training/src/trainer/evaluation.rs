@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Outcome, Trainer};
 use crate::ema::Ema;
-use crate::evaluate::{EvalOptions, Evaluated, Evaluation, evaluate};
+use crate::evaluate::{EvalOptions, Evaluated, Evaluation, evaluate_among};
 use crate::objective::Objective;
 use crate::seed;
 use crate::summary::{BestValue, Summary};
@@ -89,7 +89,7 @@ impl<O: Objective> Trainer<O> {
         if is_finite && self.config.keep_best > 1 {
             self.keep(value)?;
         }
-        self.summary(false, None).write(self.run.path())?;
+        self.write_summary(&self.summary(false, None))?;
         Ok(true)
     }
 
@@ -115,7 +115,7 @@ impl<O: Objective> Trainer<O> {
         };
         let report = &mut self.report;
         let on_batch = |done, of| report.evaluating(name, done, of);
-        evaluate(&mut self.objective, data, options, on_batch)
+        evaluate_among(&self.world, &mut self.objective, data, options, on_batch)
             .with_context(|| format!("evaluating the {name} split"))
     }
 
@@ -139,8 +139,12 @@ impl<O: Objective> Trainer<O> {
         }
         self.report.completed();
         let summary = self.summary(true, test);
-        summary.write(self.run.path())?;
+        self.write_summary(&summary)?;
         Ok(Outcome::Finished(Box::new(summary)))
+    }
+
+    fn write_summary(&self, summary: &Summary) -> Result<()> {
+        self.world.first_does(|| summary.write(self.run.path()))
     }
 
     fn summary(&self, finished: bool, test: Option<Evaluation>) -> Summary {

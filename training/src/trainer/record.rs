@@ -28,8 +28,13 @@ impl<B> Recordings<B> {
 }
 
 impl<O: Objective> Trainer<O> {
-    /// The gradients of a batch are added to those that are there, or set.
-    pub(super) fn forward_backward(&mut self, batch: O::OnDevice) -> Result<StepOutput> {
+    /// The gradients of a batch, its loss multiplied by `weight`, are added to those that are there, or
+    /// set.
+    pub(super) fn forward_backward(
+        &mut self,
+        batch: O::OnDevice,
+        weight: f64,
+    ) -> Result<StepOutput> {
         let fits = |recorded: &&Recorded<_>| recorded.fits(&self.objective, &batch);
         if let Some(recorded) = self.recordings.made.iter().find(fits) {
             return recorded.step(&self.objective, &batch);
@@ -39,16 +44,15 @@ impl<O: Objective> Trainer<O> {
             Some(steps) => *steps -= 1,
             None => {}
         }
-        let accumulate = self.config.accumulate as i64;
-        self.objective
-            .train_step(&batch, &|loss| Ok(loss.f_div_scalar(accumulate)?.f_backward()?))
+        let parts = self.config.accumulate as f64 / weight;
+        self.objective.train_step(&batch, &|loss| Ok(loss.f_div_scalar(parts)?.f_backward()?))
     }
 
     /// Records the step, and makes it. Where it cannot be recorded, steps go on as before.
     fn record(&mut self, batch: O::OnDevice) -> Result<StepOutput> {
         self.recordings.wait = None;
         if self.objective.recipe(&batch).is_none() || !self.has_room()? {
-            return self.forward_backward(batch);
+            return self.forward_backward(batch, 1.0);
         }
         let recorded = Recorded::new(&mut self.objective, batch);
         seed_torch(self.config.seed, "step", self.state.batches);
@@ -68,7 +72,7 @@ impl<O: Objective> Trainer<O> {
                 let reason = error.lines().next().unwrap_or_default();
                 self.report.line(&format!("steps are not recorded as a CUDA graph: {reason}"));
                 self.objective.params().zero_grad();
-                self.forward_backward(batch)
+                self.forward_backward(batch, 1.0)
             }
         }
     }

@@ -24,8 +24,8 @@ use program::progress::Progress;
 
 pub(super) struct Report {
     progress: Progress,
-    events: EventWriter,
-    metrics: MetricsFile,
+    /// None: another process has the files.
+    files: Option<Files>,
     folder: PathBuf,
     /// What the bar says of training, to be said again after an evaluation.
     training: String,
@@ -36,6 +36,12 @@ pub(super) struct Report {
     monitor: Option<Monitor>,
     has_charts: bool,
     last_step: u64,
+}
+
+/// Where figures are kept.
+struct Files {
+    events: EventWriter,
+    metrics: MetricsFile,
 }
 
 /// The settings by which runs are compared in TensorBoard's table. The others are in the text `config`.
@@ -120,19 +126,32 @@ impl Report {
         let position = state.step;
         // Steps up to `position` were written before; a new run begins with step 0.
         let first_step = if position == 0 { 0 } else { position + 1 };
-        Ok(Self {
-            progress: Progress::new(show_progress, position, last_step),
+        let files = Files {
             events: EventWriter::create(folder, first_step)?,
             metrics: MetricsFile::open(folder, position, state.evaluated_at == Some(position))?,
+        };
+        Ok(Self {
+            progress: Progress::new(show_progress, position, last_step),
+            files: Some(files),
+            monitor: if let Device::Cuda(index) = device { Monitor::new(index) } else { None },
+            ..Self::silent(folder, device, last_step)
+        })
+    }
+
+    /// Of a process that leaves it to another one to report.
+    pub(super) fn silent(folder: &Path, device: Device, last_step: u64) -> Self {
+        Self {
+            progress: Progress::new(false, 0, last_step),
+            files: None,
             folder: folder.to_owned(),
             training: String::new(),
             evaluation_seconds: 0.0,
             last_warning: String::new(),
             device,
-            monitor: if let Device::Cuda(index) = device { Monitor::new(index) } else { None },
+            monitor: None,
             has_charts: false,
             last_step,
-        })
+        }
     }
 
     pub(super) fn line(&self, text: &str) {
@@ -261,8 +280,9 @@ impl Report {
     /// The run went back: events from `first_step` on are void.
     pub(super) fn rolled_back(&mut self, first_step: u64) {
         self.write(|events| events.restart(first_step));
+        let Some(files) = &mut self.files else { return };
         match MetricsFile::open(&self.folder, first_step - 1, true) {
-            Ok(metrics) => self.metrics = metrics,
+            Ok(metrics) => files.metrics = metrics,
             Err(error) => self.warn(&format!("warning: {}", describe(&error))),
         }
     }
@@ -271,7 +291,8 @@ impl Report {
     fn keep(&mut self, step: u64, split: &str, figures: &[(String, f64)], about: &[(&str, f64)]) {
         let keys: Vec<_> = figures.iter().map(|(tag, value)| (key(tag), *value)).collect();
         let lines: Vec<_> = keys.iter().map(|(key, value)| (&**key, *value)).collect();
-        if let Err(error) = self.metrics.add(step, split, &[&lines, about].concat()) {
+        let Some(files) = &mut self.files else { return };
+        if let Err(error) = files.metrics.add(step, split, &[&lines, about].concat()) {
             self.warn(&format!("warning: not kept: {}", describe(&error)));
         }
         self.write(|events| {
@@ -285,8 +306,9 @@ impl Report {
 
     /// A run is worth more than its curves: failing to write them is a warning.
     fn write(&mut self, add: impl FnOnce(&mut EventWriter) -> Result<()>) {
-        let added = add(&mut self.events);
-        if let Err(error) = self.events.flush().and(added) {
+        let Some(Files { events, .. }) = &mut self.files else { return };
+        let added = add(events);
+        if let Err(error) = events.flush().and(added) {
             self.warn(&format!("warning: not shown in TensorBoard: {}", describe(&error)));
         }
     }

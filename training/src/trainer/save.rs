@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use distributed::World;
+use loader::part::rows;
 use s4_core::state_dict::StateDict;
 
 use super::Trainer;
@@ -30,9 +32,9 @@ pub(super) struct Resumed {
 
 impl Resumed {
     /// Loads the last checkpoint of `run`; `fresh` is the state of a new run under the current
-    /// configuration. `None` if the run was killed before its first checkpoint.
+    /// configuration. All processes load it together. `None` if the run was killed before its first checkpoint.
     pub(super) fn load<O: Objective>(
-        run: &RunDir,
+        (run, world): (&RunDir, &World),
         config_toml: &str,
         objective: &mut O,
         optimizer: &mut Optimizer,
@@ -41,14 +43,14 @@ impl Resumed {
         accumulate: usize,
     ) -> Result<Option<Self>> {
         let path = run_dir::last_checkpoint(run.path());
-        if !path.exists() {
+        if world.from_first(|| Ok(vec![u8::from(path.exists())]))? == [0] {
             note(format_args!(
                 "{} has no checkpoint yet: starting from step 0",
                 run.path().display()
             ));
             return Ok(None);
         }
-        let checkpoint = Checkpoint::load(&path)?;
+        let checkpoint = Checkpoint::load_among(&path, world)?;
         let changes = differences(&checkpoint.meta.config, config_toml);
         for change in &changes {
             note(format_args!("changed since the checkpoint: {change}"));
@@ -63,7 +65,7 @@ impl Resumed {
         if ema.is_some() && checkpoint.ema.is_none() {
             note("the checkpoint has no averaged weights: the average starts from its weights");
         }
-        let meters = restore(&checkpoint, objective, optimizer, ema, config_toml)
+        let meters = restore(&checkpoint, objective, optimizer, ema, config_toml, world)
             .with_context(|| format!("cannot resume from {}", path.display()))?;
         let mut state = checkpoint.meta.state;
         state.schedule = ScheduleState::resume(&state.schedule, &fresh.schedule);
@@ -100,6 +102,7 @@ fn restore<O: Objective>(
     optimizer: &mut Optimizer,
     ema: Option<&mut Ema>,
     config_toml: &str,
+    world: &World,
 ) -> Result<Meters> {
     checkpoint.restore_model(objective.params(), config_toml)?;
     optimizer.load_state_dict(&checkpoint.optimizer)?;
@@ -109,24 +112,45 @@ fn restore<O: Objective>(
         (None, _) => {}
     }
     let device = objective.params().device();
-    objective.carry(checkpoint.carried.to_device(device))?;
+    objective.carry(own_rows(&checkpoint.carried, world)?.to_device(device))?;
+    // They are the sums of all processes, and are summed again.
+    if !world.is_first() {
+        return Ok(Meters::default());
+    }
     Meters::from_state_dict(&checkpoint.meters, device)
 }
 
+/// Of what is carried along the rows of a batch, those of this process.
+fn own_rows(carried: &StateDict, world: &World) -> Result<StateDict> {
+    let own = carried.iter().map(|(name, tensor)| {
+        let rows = rows(tensor.size()[0] as usize, world.rank(), world.size());
+        Ok((name.to_owned(), tensor.f_narrow(0, rows.start as i64, rows.len() as i64)?))
+    });
+    own.collect()
+}
+
+/// What all processes carry along their rows.
+fn all_rows(carried: &StateDict, world: &World) -> Result<StateDict> {
+    carried.iter().map(|(name, own)| Ok((name.to_owned(), world.gather_rows(own)?))).collect()
+}
+
 impl<O: Objective> Trainer<O> {
-    pub(super) fn checkpoint_is_due(&self) -> bool {
+    /// Whether the last checkpoint is a while ago.
+    pub(super) fn is_time_to_save(&self) -> bool {
+        let most = self.config.checkpoint_seconds;
+        let since = self.saved.map(|(_, when)| when.elapsed().as_secs_f64());
+        most.zip(since).is_some_and(|(most, since)| since >= most)
+    }
+
+    /// Whether a checkpoint is due, if it `is_time` for one.
+    pub(super) fn checkpoint_is_due(&self, is_time: bool) -> bool {
         let step = self.state.step;
         // The first one is made before the first step, so that there is always one to go back to.
-        let Some((saved_at, when)) = self.saved else { return true };
-        let is_time = || {
-            self.config
-                .checkpoint_seconds
-                .is_some_and(|seconds| when.elapsed().as_secs_f64() >= seconds)
-        };
+        let Some((saved_at, _)) = self.saved else { return true };
         saved_at != step
             && (self.config.checkpoint_every.is_due(step, self.steps_per_epoch)
                 || self.is_at_end()
-                || is_time())
+                || is_time)
     }
 
     pub(super) fn save_last(&mut self) -> Result<()> {
@@ -149,37 +173,43 @@ impl<O: Objective> Trainer<O> {
         let kept = &self.state.kept;
         let kept: Vec<_> =
             kept.iter().map(|&(_, step)| run_dir::kept_checkpoint(&run, step)).collect();
-        for path in run_dir::kept_checkpoints(&run).iter().filter(|path| !kept.contains(path)) {
-            files::remove(path)?;
-        }
-        Ok(())
+        self.world.first_does(|| {
+            let all = run_dir::kept_checkpoints(&run);
+            all.iter().filter(|path| !kept.contains(path)).try_for_each(|path| files::remove(path))
+        })
     }
 
     fn write(&mut self, path: &Path, ema: Option<StateDict>) -> Result<()> {
-        self.run.check()?;
         self.state.seconds = self.clock.total();
+        self.meters.collect(&self.world)?;
+        let carried = all_rows(&self.objective.carried(), &self.world)?;
         let checkpoint = Checkpoint {
             meta: Meta::new(self.state.clone(), self.config.seed, self.config_toml.clone()),
             model: self.objective.params().state_dict(),
             ema,
             optimizer: self.optimizer.state_dict(),
             meters: self.meters.state_dict(),
-            carried: self.objective.carried(),
+            carried,
         };
-        files::write(path, &checkpoint.to_bytes()?).with_context(|| {
-            format!("step {} cannot be saved; older checkpoints are intact", self.state.step)
+        self.world.first_does(|| {
+            self.run.check()?;
+            files::write(path, &checkpoint.to_bytes()?).with_context(|| {
+                format!("step {} cannot be saved; older checkpoints are intact", self.state.step)
+            })
         })
     }
 
     /// Puts everything back to the last checkpoint.
     pub(super) fn load_last(&mut self) -> Result<()> {
-        let checkpoint = Checkpoint::load(&run_dir::last_checkpoint(self.run.path()))?;
+        let path = run_dir::last_checkpoint(self.run.path());
+        let checkpoint = Checkpoint::load_among(&path, &self.world)?;
         self.meters = restore(
             &checkpoint,
             &mut self.objective,
             &mut self.optimizer,
             self.ema.as_mut(),
             &self.config_toml,
+            &self.world,
         )?;
         self.state = checkpoint.meta.state;
         self.adapting.as_ref().map_or(Ok(()), Adapting::fold)
@@ -190,7 +220,8 @@ impl<O: Objective> Trainer<O> {
         if self.state.best.is_none() {
             return self.ema.as_ref().map_or(Ok(()), Ema::copy_to_model);
         }
-        let checkpoint = Checkpoint::load(&run_dir::best_checkpoint(self.run.path()))?;
+        let path = run_dir::best_checkpoint(self.run.path());
+        let checkpoint = Checkpoint::load_among(&path, &self.world)?;
         checkpoint.restore_model(self.objective.params(), &self.config_toml)?;
         self.adapting.as_ref().map_or(Ok(()), Adapting::fold)
     }

@@ -26,19 +26,25 @@ impl<O: Objective> Trainer<O> {
         }
         let mut loss = None;
         let mut samples = 0;
-        for _ in 0..self.config.accumulate {
+        for part in 1..=self.config.accumulate {
             let batch = batches.next(&self.objective).map_err(|error| self.out_of_memory(error))?;
             if !self.sampler.continues(self.state.batches) {
                 self.objective.carry(StateDict::new())?;
             }
+            let share = self.share(&batch)?;
+            let weight = share.as_ref().map_or(1.0, |share| share.weight);
+            if let (Some(buckets), true) = (&self.buckets, part == self.config.accumulate) {
+                buckets.begin()?;
+            }
             seed_torch(self.config.seed, "step", self.state.batches);
-            let output = panics::as_errors("the model", || self.forward_backward(batch))
+            let output = panics::as_errors("the model", || self.forward_backward(batch, weight))
                 .map_err(|error| self.out_of_memory(error))
                 .with_context(|| format!("training step {}", step + 1))?;
             self.meters.add(&output)?;
-            samples += u64::try_from(output.samples)
-                .with_context(|| format!("the model counted {} samples", output.samples))?;
-            let batch_loss = output.loss.detach().f_to_kind(Kind::Double)?;
+            let of_all = share.map_or(output.samples, |share| share.samples);
+            samples += u64::try_from(of_all)
+                .with_context(|| format!("the model counted {of_all} samples"))?;
+            let batch_loss = output.loss.detach().f_to_kind(Kind::Double)? * weight;
             loss = Some(match loss {
                 None => batch_loss,
                 Some(sum) => batch_loss.f_add(&sum)?,
@@ -48,7 +54,7 @@ impl<O: Objective> Trainer<O> {
                 batches.advance(&self.objective);
             }
         }
-        let loss = loss.context("accumulate is at least 1")?;
+        let loss = self.sum_gradients(&loss.context("accumulate is at least 1")?)?;
         if let Some(adapting) = &self.adapting {
             adapting.project()?;
         }
@@ -98,8 +104,9 @@ impl<O: Objective> Trainer<O> {
         grad_norm: Option<Tensor>,
         before: &Tensor,
     ) -> Result<()> {
-        let Some(means) = self.meters.take()? else { return Ok(()) };
+        let Some(means) = self.meters.take(&self.world)? else { return Ok(()) };
         let after = self.optimizer.flat()?;
+        self.check_parameters(&after)?;
         let norms = Norms {
             grad: grad_norm.map_or(Ok(0.0), f64::try_from)?,
             weight: f64::try_from(after.f_norm()?)?,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use distributed::World;
 use loader::Dataset;
 use program::config;
 use program::exit::exit_code;
@@ -145,8 +146,13 @@ pub fn train(order: Order) -> Result<Outcome> {
         note(change);
     }
     let config = config.value;
-    let setup =
-        RunSetup { dir, config: config::to_toml(&config)?, data: Data::default(), progress: true };
+    let setup = RunSetup {
+        dir,
+        config: config::to_toml(&config)?,
+        data: Data::default(),
+        progress: true,
+        world: World::alone(),
+    };
     seed_model(config.train.seed);
     let objective = Mlp::new(&config, order)?;
     let splits = Splits {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use distributed::World;
 use loader::Dataset;
 use s4_core::params::{Hyper, ParamStore};
 use s4_core::state_dict::StateDict;
@@ -132,8 +133,13 @@ fn train(folder: &Path, steps: u64, resume: bool, forgets: bool) -> Result<Check
     };
     let dir = if resume { RunDir::resume(folder)? } else { RunDir::create(folder)? };
     let splits = Splits { train: series(23, 0.0), val: Some(series(8, 1.0)), test: None };
-    let setup =
-        RunSetup { dir, config: toml::to_string(&config)?, data: Data::default(), progress: false };
+    let setup = RunSetup {
+        dir,
+        config: toml::to_string(&config)?,
+        data: Data::default(),
+        progress: false,
+        world: World::alone(),
+    };
     Trainer::new(config, Recurrent::new(forgets)?, splits, setup)?.run()?;
     Checkpoint::load(&last_checkpoint(folder))
 }

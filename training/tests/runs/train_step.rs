@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use distributed::World;
 use loader::Dataset;
 use s4_core::params::{Hyper, ParamStore};
 use tch::{Device, Kind, Tensor};
@@ -115,6 +116,7 @@ fn train(folder: &Path, in_pieces: bool) -> (Checkpoint, Outcome) {
         config: String::new(),
         data: Data::default(),
         progress: false,
+        world: World::alone(),
     };
     let val: Arc<dyn Dataset<Batch = Vec<f64>>> = Arc::new(Sequences);
     let splits = Splits { train: Arc::new(Sequences), val: Some(val), test: None };

@@ -1,0 +1,32 @@
+//! What a run's `metrics.jsonl` says of its losses.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// Losses by step and split, with the norm of gradients where that is said.
+pub fn curve(run: &Path) -> Vec<(u64, String, f64)> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let mut curve = Vec::new();
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let (step, split) = (line["step"].as_u64().unwrap(), line["split"].as_str().unwrap());
+        curve.push((step, split.to_owned(), line["loss"].as_f64().unwrap()));
+        if let Some(norm) = line["grad_norm"].as_f64() {
+            curve.push((step, format!("{split} gradient"), norm));
+        }
+    }
+    curve
+}
+
+/// Asserts that two runs say the same, up to rounding in double precision.
+#[track_caller]
+pub fn assert_same_curve(found: &Path, expected: &Path) {
+    let (a, b) = (curve(found), curve(expected));
+    assert_eq!(a.len(), b.len(), "{a:?}\n{b:?}");
+    for (a, b) in a.iter().zip(&b) {
+        let same = (a.0, &a.1) == (b.0, &b.1) && (a.2 - b.2).abs() <= 1e-6 * b.2.abs().max(1.0);
+        assert!(same, "{}: {a:?}, expected {b:?}", found.display());
+    }
+}
