@@ -161,7 +161,7 @@ impl Objective for Supervised {
     }
 
     fn samples(&self, batch: &DeviceBatch) -> Option<i64> {
-        Some(batch.labels.size()[0])
+        Some(batch.asked)
     }
 
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
