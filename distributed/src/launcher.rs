@@ -86,6 +86,10 @@ impl Rank {
         if env::var_os("OMP_NUM_THREADS").is_none() {
             command.env("OMP_NUM_THREADS", (machine::cores() / count).max(1).to_string());
         }
+        // What c10d warns of is an error here, told once.
+        if env::var_os("TORCH_CPP_LOG_LEVEL").is_none() {
+            command.env("TORCH_CPP_LOG_LEVEL", "ERROR");
+        }
         let inherited = (number == 0).then(|| socket.as_raw_fd());
         if let Some(socket) = inherited {
             command.env(LISTENER, socket.to_string());

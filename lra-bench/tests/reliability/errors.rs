@@ -61,6 +61,29 @@ fn a_file_that_becomes_unreadable_ends_a_saved_run() {
     assert_same(&path.join("whole"), &path.join("run"));
 }
 
+/// Whichever of them has the picture in its part of a batch.
+#[test]
+fn a_file_that_one_of_two_processes_cannot_read_ends_a_saved_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    pictures(path);
+    let mut command = train_pictures(path, "run", ENDLESS, &[]);
+    let (mut child, mut stderr) = start(command.args(["--processes", "2", "--timeout", "60"]));
+    let picture = path.join("pictures/dark/4.png");
+    let good = fs::read(&picture).unwrap();
+    fs::write(&picture, &good[..good.len() - 20]).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{text}");
+    assert_eq!(text.matches("error: ").count(), 1, "{text}");
+    for words in ["dark/4.png", "is saved", "--resume run"] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+    fs::write(&picture, good).unwrap();
+    let steps = saved_step(&path.join("run")).unwrap() + 2;
+    succeed(resume(path, "run").args(["--max-steps", &steps.to_string()]));
+}
+
 #[test]
 fn data_may_be_gone_for_a_moment_and_not_for_good() {
     let folder = tempfile::tempdir().unwrap();

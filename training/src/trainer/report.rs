@@ -155,7 +155,9 @@ impl Report {
     }
 
     pub(super) fn line(&self, text: &str) {
-        self.progress.line(text);
+        if self.files.is_some() {
+            self.progress.line(text);
+        }
     }
 
     pub(super) fn step(&self, step: u64) {
