@@ -24,6 +24,7 @@
 //! | [`inputs`] | inputs from outside a task's data, for models that were trained on it |
 //! | [`examples`] | examples from images, texts, tokens, recordings and arrays |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
+//! | [`series`] | dated series: tables, calendars, windows |
 //! | [`pathfinder`], [`listops`] | what is generated, and its official layout |
 //! | [`provenance`], [`metric`] | which data a run is about, and by what it is judged: for reports |
 //! | [`fetch`] | official archives, on request |
@@ -43,6 +44,7 @@ pub mod metric;
 pub mod pathfinder;
 pub mod provenance;
 pub mod section;
+pub mod series;
 pub mod shape;
 pub mod split;
 pub mod tasks;

@@ -17,7 +17,7 @@ pub struct DeviceBatch {
     pub x: Tensor,
     /// (B) int64, or none where all positions are valid.
     pub lengths: Option<Tensor>,
-    /// (B) int64 classes or (B, targets) standardised values.
+    /// (B) int64 classes, or (B, targets) or of series (B, steps · targets) standardised values.
     pub labels: Tensor,
 }
 
@@ -59,8 +59,8 @@ impl DeviceBatch {
             Labels::Classes(classes) => Tensor::f_from_slice(classes)?,
             Labels::Values { values, targets } => {
                 ensure!(
-                    *targets == quantities.len(),
-                    "{targets} values an example, expected {}",
+                    !quantities.is_empty() && targets.is_multiple_of(quantities.len()),
+                    "{targets} values an example, expected {} or so many at each step",
                     quantities.len()
                 );
                 let each = values.iter().zip(quantities.iter().cycle());

@@ -24,6 +24,7 @@
 
 mod augmented;
 mod base;
+pub mod baseline;
 mod benchmark;
 pub mod cli;
 mod csv_text;

@@ -17,10 +17,11 @@ use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
 use crate::metrics::errors::Errors;
 use crate::metrics::gather;
+use crate::metrics::series::{Scored, score};
 use crate::preview::Preview;
 
 /// A model of labelled sequences: trained by cross-entropy where they have classes, by the mean squared
-/// error of standardised values where they have those.
+/// error of standardised values where they have those, or by the pinball loss of their quantiles.
 #[derive(Debug)]
 pub struct Supervised {
     store: ParamStore,
@@ -75,7 +76,8 @@ impl Supervised {
         &self.model
     }
 
-    /// Logits of a batch, (B, classes), or standardised values, (B, targets).
+    /// Logits of a batch, (B, classes), or standardised values, (B, targets), or of series (B, steps,
+    /// targets · quantiles).
     ///
     /// # Errors
     /// If the batch does not fit the model.
@@ -126,6 +128,12 @@ impl Objective for Supervised {
     fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
         let outputs = self.outputs(batch, phase)?;
         let labels = &batch.labels;
+        let samples = labels.size()[0];
+        if let Target::Series(series) = &self.target {
+            let Scored { loss, metrics, rows } = score(series, &outputs, labels)?;
+            let outputs = (phase == Phase::Eval).then_some(rows);
+            return Ok(StepOutput { loss, metrics, samples, outputs });
+        }
         let (loss, metrics) = match self.target {
             Target::Values(_) => (outputs.f_mse_loss(labels, Reduction::Mean)?, Vec::new()),
             _ => {
@@ -140,7 +148,6 @@ impl Objective for Supervised {
             Phase::Train => None,
             Phase::Eval => Some(gather::rows(&outputs, batch)?),
         };
-        let samples = labels.size()[0];
         Ok(StepOutput { loss, metrics, samples, outputs })
     }
 

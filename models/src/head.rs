@@ -1,7 +1,7 @@
 //! From channels to what is asked for.
 
 use anyhow::Result;
-use s4_config::{Backbone, NetworkConfig, Output, Pooling};
+use s4_config::{Backbone, Decoder, NetworkConfig, Output, Pooling, Series};
 use s4_core::layer::linear::Linear;
 use s4_core::layer::mask;
 use s4_core::params::{Hyper, Scope};
@@ -19,6 +19,10 @@ pub enum Head {
     Pair(Pooling, Linear, Linear),
     /// A linear map of every position.
     PerPosition(Linear),
+    /// A linear map of each of the last positions, so many of them.
+    LastPositions(i64, Linear),
+    /// A linear map of one vector for each sequence to so many steps.
+    Steps(i64, Pooling, Linear),
     /// None: the backbone gives what is asked for, at every position.
     Backbone,
 }
@@ -57,12 +61,29 @@ impl Head {
                     Some(weight) => Linear::from_weight(&mut scope, &weight, Hyper::GLOBAL)?,
                 })
             }
+            Output::Series(Series { steps, targets, levels, .. }) => {
+                let mut scope = scope.sub("output_transform");
+                let forecast = config.forecast.clone().unwrap_or_default();
+                // Training begins with the linear map alone.
+                let new = if forecast.linear { Linear::zeros } else { Linear::new };
+                let outputs = targets * levels;
+                match forecast.decoder {
+                    Decoder::Positions => {
+                        let linear = new(&mut scope, width, outputs, Hyper::GLOBAL)?;
+                        Head::LastPositions(steps, linear)
+                    }
+                    Decoder::Direct => {
+                        let linear = new(&mut scope, width, steps * outputs, Hyper::GLOBAL)?;
+                        Head::Steps(steps, pooling, linear)
+                    }
+                }
+            }
             Output::Channels => Head::Backbone,
         })
     }
 
     /// x (B, H, L) to logits or values (B, outputs), x (2B, H, L) to logits of pairs, or x to one vector per
-    /// position (B, L, outputs). Sequences are padded where `lengths` (B) are given.
+    /// position (B, L, outputs) or step (B, steps, outputs). Sequences are padded where `lengths` (B) are given.
     pub fn forward(&self, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {
         match self {
             Head::PerSequence(pooling, linear) => linear.step(&pool(*pooling, x, lengths)),
@@ -74,6 +95,14 @@ impl Head {
                 output.step(&hidden.step(&features).gelu("none"))
             }
             Head::PerPosition(linear) => linear.step(&x.transpose(1, 2)),
+            Head::LastPositions(steps, linear) => {
+                let last = x.narrow(2, x.size()[2] - steps, *steps);
+                linear.step(&last.transpose(1, 2))
+            }
+            Head::Steps(steps, pooling, linear) => {
+                let y = linear.step(&pool(*pooling, x, lengths));
+                y.view([y.size()[0], *steps, -1])
+            }
             Head::Backbone => x.transpose(1, 2),
         }
     }
@@ -82,16 +111,20 @@ impl Head {
     /// more than one map, or an output for every position.
     pub fn features(&self, x: &Tensor, lengths: Option<&Tensor>) -> Option<Tensor> {
         match self {
-            Head::PerSequence(pooling, _) => Some(pool(*pooling, x, lengths)),
-            Head::Pair(..) | Head::PerPosition(_) | Head::Backbone => None,
+            Head::PerSequence(pooling, _) | Head::Steps(_, pooling, _) => {
+                Some(pool(*pooling, x, lengths))
+            }
+            _ => None,
         }
     }
 
     /// How sequences become vectors; by their mean where they do not.
     pub fn pooling(&self) -> Pooling {
         match self {
-            Head::PerSequence(pooling, _) | Head::Pair(pooling, ..) => *pooling,
-            Head::PerPosition(_) | Head::Backbone => Pooling::Mean,
+            Head::PerSequence(pooling, _) | Head::Pair(pooling, ..) | Head::Steps(_, pooling, _) => {
+                *pooling
+            }
+            _ => Pooling::Mean,
         }
     }
 

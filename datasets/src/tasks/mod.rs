@@ -17,6 +17,7 @@ mod pathfinder64;
 mod psmnist;
 mod retrieval;
 mod scifar;
+mod series;
 mod smnist;
 pub mod speech_commands;
 pub mod text;
@@ -37,6 +38,7 @@ use crate::medium::{Kind, Medium};
 use crate::metric::Metric;
 use crate::provenance::{Provenance, Published};
 use crate::section::{self, Section};
+use crate::series::reader::Reader;
 use crate::shape::Shape;
 use crate::split::Split;
 use generate::Generate;
@@ -81,6 +83,8 @@ pub struct Task {
     pub load: Load,
     /// What [`Task::inputs`] calls, where inputs from outside the data can be read.
     pub read: Option<Read>,
+    /// How series from outside the data are read, of which a model tells the next steps.
+    pub series: Option<ReadSeries>,
 }
 
 /// Opens the data of a task that the section describes; with `true`, what takes long shows a bar.
@@ -91,6 +95,9 @@ pub type Describe = fn(&Task, &Table) -> Result<Provenance>;
 
 /// How inputs are read for a model that was trained with the section.
 pub type Read = fn(&Task, &Table) -> Result<Inputs>;
+
+/// How series are read for a model that was trained with the section.
+pub type ReadSeries = fn(&Task, &Table) -> Result<Reader>;
 
 /// A task's data, ready to be read.
 pub struct Splits {
@@ -136,6 +143,7 @@ impl Task {
             is_there: |_| false,
             load,
             read: None,
+            series: None,
         }
     }
 
@@ -185,6 +193,12 @@ pub const TASKS: &[Task] = &[
     speech_commands::TASK,
     fsdd::TASK,
     folder::TASK,
+    series::ETTH1,
+    series::ETTH2,
+    series::ETTM1,
+    series::WEATHER,
+    series::ECL,
+    series::SERIES,
 ];
 
 /// The task called `name`.

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod baseline;
 mod benchmark;
 mod config;
 mod decimate;
@@ -48,6 +49,8 @@ enum Command {
     Transfer(transfer::Args),
     /// Evaluate a run's best weights.
     Evaluate(evaluate::Args),
+    /// What forecasts of a task are to beat: last value, last season, ridge regression.
+    Baseline(baseline::Args),
     /// Say what a run's best weights take files for, or which numbers they give them.
     Predict(predict::Args),
     /// Make a run of a checkpoint of the official code; nothing in it is run.
@@ -84,6 +87,7 @@ pub fn run() -> Result<Exit> {
         Some(Command::Knn(args)) => knn::run(&args),
         Some(Command::Transfer(args)) => transfer::run(&args),
         Some(Command::Evaluate(args)) => evaluate::run(&args),
+        Some(Command::Baseline(args)) => baseline::run(&args),
         Some(Command::Predict(args)) => predict::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),

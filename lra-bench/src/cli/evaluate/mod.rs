@@ -1,8 +1,9 @@
 //! `evaluate`: a run's best weights on a split.
 //!
-//! [`classes`] and [`values`] say what is in the JSON beside what is the same for all.
+//! [`classes`], [`values`] and [`series`] say what is in the JSON beside what is the same for all.
 
 mod classes;
+pub(super) mod series;
 mod values;
 
 use std::path::PathBuf;
@@ -38,7 +39,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     rate: f64,
     /// Write a CSV file with what the model says of each example: its number, file, label, prediction,
-    /// and the probability of each class; or number, file, and target and prediction of each value
+    /// and the probability of each class; or number, file, and target and prediction of each value; or of
+    /// series number and errors
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
     /// Keep one sample of K of the audio [default: R, so that data and model agree]
@@ -85,6 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let outputs = outputs.context("a model says something of each example")?;
     let found = match &splits.shape.target {
         Target::Values(quantities) => values::found(quantities, &outputs, &data)?,
+        Target::Series(of) => series::found(of, &evaluation, &outputs)?,
         target => classes::found(target.class_names(), &evaluation, &outputs, &data)?,
     };
     if *json {
@@ -115,13 +118,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 }
 
 /// What an evaluation came to.
-struct Found {
+pub(super) struct Found {
     /// The metric in words.
-    headline: String,
+    pub headline: String,
     /// What follows the first line.
-    details: String,
+    pub details: String,
     /// What is not the same for all tasks.
-    json: Map<String, Value>,
+    pub json: Map<String, Value>,
     /// A record an example, in the order of the split, the heading first.
     predictions: Vec<Vec<String>>,
 }
