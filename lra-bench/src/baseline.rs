@@ -49,8 +49,8 @@ pub struct Naive {
 }
 
 impl Naive {
-    /// The baseline of a series, which learns from `train` and chooses by `val` where it does; `None` if
-    /// the user interrupted.
+    /// The baseline of a series, which learns from `train` and chooses by `val` where it does and no
+    /// `penalty` is given; `None` if the user interrupted.
     ///
     /// # Errors
     /// If the season is longer than what is known, or a window cannot be read.
@@ -59,6 +59,7 @@ impl Naive {
         series: &Series,
         train: &Split,
         val: &Split,
+        penalty: Option<f64>,
         progress: bool,
     ) -> Result<Option<Self>> {
         let past = series.past.context("baselines continue a known series")?;
@@ -75,8 +76,15 @@ impl Naive {
             }
             Baseline::Ridge => {
                 let Some(sums) = Sums::of(series, past, train, progress)? else { return Ok(None) };
-                let Some(judge) = Sums::of(series, past, val, progress)? else { return Ok(None) };
-                let (chosen, penalty) = ridge(&sums, &judge)?;
+                let (chosen, penalty) = match penalty {
+                    Some(penalty) => (sums.solve(penalty)?, penalty),
+                    None => {
+                        let Some(judge) = Sums::of(series, past, val, progress)? else {
+                            return Ok(None);
+                        };
+                        ridge(&sums, &judge)?
+                    }
+                };
                 (map, choice) = (Some(chosen), Some(format!("penalty {penalty}")));
             }
         }
@@ -191,15 +199,11 @@ impl Sums {
         Ok(Some(sums))
     }
 
-    /// The map with this penalty on its squares, in shares of the mean of Σ z²; not on the constant.
+    /// The map with this penalty on the sum of its squares, but not on the constant's.
     fn solve(&self, penalty: f64) -> Result<Tensor> {
         let size = self.zz.size()[0];
-        let diagonal = self.zz.diagonal(0, 0, 1);
-        let mean = diagonal.narrow(0, 0, size - 1).mean(Kind::Double).double_value(&[]);
-        let weights = Tensor::full([size], penalty * mean.max(f64::MIN_POSITIVE), (Kind::Double, Device::Cpu));
+        let weights = Tensor::full([size], penalty, (Kind::Double, Device::Cpu));
         let _ = weights.narrow(0, size - 1, 1).fill_(0.0);
-        // The last known value less itself is 0 in all windows.
-        let _ = weights.narrow(0, size - 2, 1).fill_(1.0);
         let system = &self.zz + Tensor::diag_embed(&weights, 0, 0, 1);
         Ok(Tensor::f_linalg_solve(&system, &self.zy, true)?)
     }
@@ -214,7 +218,7 @@ impl Sums {
 
 /// The map with the penalty that is best on `judge`, and the penalty.
 fn ridge(sums: &Sums, judge: &Sums) -> Result<(Tensor, f64)> {
-    const PENALTIES: [f64; 7] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
+    const PENALTIES: [f64; 9] = [0.1, 1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4];
     let mut best: Option<(f64, Tensor, f64)> = None;
     for penalty in PENALTIES {
         let map = sums.solve(penalty)?;

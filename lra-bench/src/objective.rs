@@ -169,6 +169,10 @@ impl Objective for Supervised {
 
     fn show(&mut self, show: &mut dyn Show, outputs: Option<&Tensor>) -> Result<()> {
         show::layers(self.model.backbone(), show)?;
+        if let (Target::Series(series), Some(preview)) = (&self.target, &self.preview) {
+            let said = self.outputs(&self.upload(&preview.batch()?)?, Phase::Eval)?;
+            return preview.show_series(series, &said, show);
+        }
         match (&mut self.preview, outputs) {
             (Some(preview), Some(outputs)) => preview.show(&self.target, outputs, show),
             _ => Ok(()),

@@ -49,7 +49,6 @@ impl Forecast {
         }
     }
 
-
     /// Windows x (B, L + S, features) to forecasts (B, S, T·Q), with what `network` makes of sequences.
     ///
     /// # Errors
@@ -107,7 +106,8 @@ impl Forecast {
         let beside = x.narrow(2, channels, x.size()[2] - channels);
         let (series, beside) = match self.config.decoder {
             Decoder::Positions => {
-                let empty = Tensor::zeros([batch, self.series.steps, channels], (x.kind(), x.device()));
+                let empty =
+                    Tensor::zeros([batch, self.series.steps, channels], (x.kind(), x.device()));
                 (Tensor::cat(&[known, &empty], 1), beside)
             }
             Decoder::Direct => (known.shallow_clone(), beside.narrow(1, 0, context)),

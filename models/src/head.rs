@@ -121,9 +121,9 @@ impl Head {
     /// How sequences become vectors; by their mean where they do not.
     pub fn pooling(&self) -> Pooling {
         match self {
-            Head::PerSequence(pooling, _) | Head::Pair(pooling, ..) | Head::Steps(_, pooling, _) => {
-                *pooling
-            }
+            Head::PerSequence(pooling, _)
+            | Head::Pair(pooling, ..)
+            | Head::Steps(_, pooling, _) => *pooling,
             _ => Pooling::Mean,
         }
     }

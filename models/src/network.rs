@@ -148,7 +148,10 @@ impl Network {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        ensure!(self.forecast.is_none(), "a network that is asked for a series takes whole windows");
+        ensure!(
+            self.forecast.is_none(),
+            "a network that is asked for a series takes whole windows"
+        );
         let (position, state) = self.split(state)?;
         let x = self.embed(x)?;
         let len = x.size()[2];

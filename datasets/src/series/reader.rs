@@ -28,6 +28,8 @@ pub struct Ending {
     pub sequence: Sequences,
     /// What is known of each channel asked for.
     pub known: Vec<Vec<f64>>,
+    /// What came of each, where the steps asked for are in the file; else empty.
+    pub came: Vec<Vec<f64>>,
     /// The dates of the known steps and of those asked for, as they are written.
     pub dates: Vec<String>,
     /// What was filled in or left out of the file.
@@ -50,31 +52,37 @@ impl Reader {
         }
     }
 
-    /// The last rows of a CSV file, with the columns that the run's data had.
+    /// The last rows of a CSV file, with the columns that the run's data had. With `backtest` its last steps
+    /// are those asked for.
     ///
     /// # Errors
     /// If it cannot be read as the run's data, or has fewer rows than are to be known.
-    pub fn read(&self, path: &Path) -> Result<Ending> {
+    pub fn read(&self, path: &Path, backtest: bool) -> Result<Ending> {
         let Form { channels, targets, context, horizon, step, .. } = &self.form;
         let mut findings = Findings::default();
         let names: Vec<String> = channels.iter().map(|channel| channel.name.clone()).collect();
         let table = Table::read(path, Some(&names), Some(*step), &mut findings)?;
-        let first = table.len().checked_sub(*context).with_context(|| {
+        let after = if backtest { *horizon } else { 0 };
+        let first = table.len().checked_sub(context + after).with_context(|| {
             format!(
-                "{} has {} rows, {step} apart; the model was trained to know {context}",
+                "{} has {} rows, {step} apart; the model is to know {}",
                 path.display(),
-                table.len()
+                table.len(),
+                context + after
             )
         })?;
-        let known = &table.values[first * channels.len()..];
+        let end = table.values.len() - after * channels.len();
+        let (known, rest) = (&table.values[first * channels.len()..end], &table.values[end..]);
         let sequence = self.form.sequence(known, table.date(first)?)?;
-        let column = |column: usize| -> Vec<f64> {
-            known.iter().skip(column).step_by(channels.len()).copied().collect()
+        let columns = |values: &[f64]| -> Vec<Vec<f64>> {
+            let column =
+                |at: usize| values.iter().skip(at).step_by(channels.len()).copied().collect();
+            (channels.len() - targets..channels.len()).map(column).collect()
         };
         let dates = (first..first + context + horizon)
             .map(|row| Ok(written(table.date(row)?, *step)))
             .collect::<Result<_>>()?;
-        let known = (channels.len() - targets..channels.len()).map(column).collect();
-        Ok(Ending { sequence, known, dates, findings })
+        let came = if backtest { columns(rest) } else { Vec::new() };
+        Ok(Ending { sequence, known: columns(known), came, dates, findings })
     }
 }

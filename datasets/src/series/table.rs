@@ -232,7 +232,11 @@ mod tests {
         for (text, columns, words) in [
             ("date,a\n2020-01-01,1\n2020-01-02,x\n", None, "line 3: `x` is no number"),
             ("date,a\n2020-01-01,1\n1.2.2020,2\n", None, "line 3: \"1.2.2020\" is no date"),
-            ("date,a\n2020-01-01,1\n2020-01-02,2\n", Some(&["b"][..]), "no column `b`; it has date, a"),
+            (
+                "date,a\n2020-01-01,1\n2020-01-02,2\n",
+                Some(&["b"][..]),
+                "no column `b`; it has date, a",
+            ),
             ("date\n2020-01-01\n", None, "no column beside its dates"),
             ("date,a\n2020-01-01,1\n", None, "fewer than two rows"),
             ("date,a\n2020-01-01,\n2020-01-02,\n", None, "no row with a number"),

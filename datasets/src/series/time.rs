@@ -13,7 +13,9 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// From one row of a series to the next, in text `15min`, `1h`, `1d`, `1mo`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, SerializeDisplay, DeserializeFromStr,
+)]
 pub enum Step {
     /// So many seconds.
     Seconds(i64),
@@ -31,8 +33,10 @@ impl Step {
         for pair in dates.windows(2) {
             *counts.entry(Self::of(pair[0], pair[1])).or_insert(0usize) += 1;
         }
-        let commonest = counts.into_iter().max_by_key(|&(step, count)| (count, std::cmp::Reverse(step)));
-        let (step, _) = commonest.context("there are fewer than two rows: a step cannot be found")?;
+        let commonest =
+            counts.into_iter().max_by_key(|&(step, count)| (count, std::cmp::Reverse(step)));
+        let (step, _) =
+            commonest.context("there are fewer than two rows: a step cannot be found")?;
         Ok(step)
     }
 
@@ -133,7 +137,8 @@ impl FromStr for Step {
     fn from_str(text: &str) -> Result<Self> {
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (count, unit) = text.split_at(digits);
-        let count: i64 = count.parse().with_context(|| format!("{text:?} is no step like 15min"))?;
+        let count: i64 =
+            count.parse().with_context(|| format!("{text:?} is no step like 15min"))?;
         ensure!(count > 0, "a step is longer than {text}");
         if unit == "mo" {
             return Ok(Self::Months(count));
@@ -209,7 +214,9 @@ mod tests {
             assert_eq!(parse(text).unwrap(), midday, "{text}");
         }
         assert_eq!(parse("2016-07").unwrap(), parse("2016-07-01 0:00").unwrap());
-        for text in ["", "01.07.2016", "2016-02-30", "2016-07-01 25:00", "a-b-c", "20160701", "2016-7-1-2"] {
+        for text in
+            ["", "01.07.2016", "2016-02-30", "2016-07-01 25:00", "a-b-c", "20160701", "2016-7-1-2"]
+        {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("is no date like"), "{text}: {error}");
         }
@@ -218,7 +225,11 @@ mod tests {
     #[test]
     fn the_commonest_step_is_that_of_the_series() {
         for (texts, expected, season) in [
-            (&["2016-07-01 00:00", "2016-07-01 01:00", "2016-07-01 02:00", "2016-07-01 05:00"][..], "1h", 24),
+            (
+                &["2016-07-01 00:00", "2016-07-01 01:00", "2016-07-01 02:00", "2016-07-01 05:00"][..],
+                "1h",
+                24,
+            ),
             (&["2016-07-01 00:00", "2016-07-01 00:15"], "15min", 96),
             (&["2016-07-01", "2016-07-02", "2016-07-03"], "1d", 7),
             (&["2015-12-31", "2016-01-31", "2016-02-29", "2016-03-31"], "1mo", 12),
@@ -233,7 +244,12 @@ mod tests {
             assert_eq!(step.after(dates[0], number).unwrap(), last);
         }
         assert!(Step::between(&dates(&["2016-07-01"])).is_err());
-        assert_eq!("1h".parse::<Step>().unwrap().number(dates(&["2016-07-01"])[0], parse("2016-07-01 0:30").unwrap()), None);
+        assert_eq!(
+            "1h".parse::<Step>()
+                .unwrap()
+                .number(dates(&["2016-07-01"])[0], parse("2016-07-01 0:30").unwrap()),
+            None
+        );
         for wrong in ["", "h", "0h", "5", "3 weeks"] {
             assert!(wrong.parse::<Step>().is_err(), "{wrong}");
         }

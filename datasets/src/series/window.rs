@@ -185,7 +185,8 @@ mod tests {
     fn a_horizon_is_told_or_hidden() {
         for told in [true, false] {
             let windows = Windows::new(table(20), form(told), 10..14, 1).unwrap();
-            let Sequences::Values { values, features: 7 } = &windows.example(0).unwrap().sequences[0]
+            let Sequences::Values { values, features: 7 } =
+                &windows.example(0).unwrap().sequences[0]
             else {
                 panic!()
             };

@@ -18,6 +18,7 @@ mod psmnist;
 mod retrieval;
 mod scifar;
 mod series;
+mod signals;
 mod smnist;
 pub mod speech_commands;
 pub mod text;
@@ -199,6 +200,9 @@ pub const TASKS: &[Task] = &[
     series::WEATHER,
     series::ECL,
     series::SERIES,
+    signals::ADDING,
+    signals::DELAY,
+    signals::RECONSTRUCT,
 ];
 
 /// The task called `name`.

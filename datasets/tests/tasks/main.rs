@@ -5,6 +5,7 @@ mod listops;
 mod pathfinder_files;
 mod pathfinder_statistics;
 mod real_data;
+mod series;
 mod table;
 mod text;
 mod text_files;

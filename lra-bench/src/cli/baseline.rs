@@ -34,6 +34,10 @@ pub(super) struct Args {
     /// test or val
     #[arg(long, default_value_t = EvalSplit::Test)]
     split: EvalSplit,
+    /// Penalty of the ridge regression on the sum of its map's squares; that which is best on the
+    /// validation windows where it is missing
+    #[arg(long, value_name = "P")]
+    penalty: Option<f64>,
     /// How data is read
     #[command(flatten)]
     reading: DataArgs,
@@ -48,12 +52,18 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install();
     let task = tasks::find(&args.task)?;
+    if args.penalty.is_some_and(|penalty| !(penalty > 0.0 && penalty.is_finite())) {
+        return Err(usage("--penalty is above 0"));
+    }
     let mut experiment = Experiment::preset(task, Preset::Small, &args.overrides)?.value;
     place(args.data.as_deref(), args.reading.cache.as_deref(), &mut experiment);
     let Splits { shape, origin, findings, train, val, test, .. } =
         experiment.open(!args.no_progress)?;
     let Target::Series(of) = shape.target else {
-        return Err(usage(format!("baselines continue series; {} asks for something else", task.name)));
+        return Err(usage(format!(
+            "baselines continue series; {} asks for something else",
+            task.name
+        )));
     };
     note(format_args!("data: {origin}"));
     findings.tell(args.reading.strict)?;
@@ -62,7 +72,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         EvalSplit::Val => &val,
     };
     for baseline in Baseline::iter() {
-        let naive = match Naive::new(baseline, &of, &train, &val, !args.no_progress) {
+        let naive = match Naive::new(baseline, &of, &train, &val, args.penalty, !args.no_progress) {
             Ok(naive) => naive,
             Err(error) => {
                 note(format_args!("no baseline `{baseline}`: {}", describe(&error)));

@@ -51,7 +51,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// What forecasts of a task are to beat: last value, last season, ridge regression.
     Baseline(baseline::Args),
-    /// Say what a run's best weights take files for, or which numbers they give them.
+    /// Say what a run's best weights take files for, which numbers they give them, or how they continue a
+    /// series.
     Predict(predict::Args),
     /// Make a run of a checkpoint of the official code; nothing in it is run.
     Import(import::Args),
@@ -112,6 +113,7 @@ mod tests {
         include_str!("../../../README.md"),
         include_str!("../../../docs/lra-bench.md"),
         include_str!("../../../docs/checkpoints.md"),
+        include_str!("../../../docs/forecasts.md"),
         include_str!("../../../docs/pretraining.md"),
         include_str!("../../../docs/on-a-gpu.md"),
     ];

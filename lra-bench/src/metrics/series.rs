@@ -138,8 +138,7 @@ mod tests {
         let truth = Tensor::zeros([2, 4], (Kind::Float, Device::Cpu));
         let said = Tensor::from_slice(&[1f32, 0.0, -2.0, 3.0, 0.0, 0.0, 0.0, -4.0]);
         let series = series(&[]);
-        let Scored { loss, metrics, rows } =
-            score(&series, &said.view([2, 2, 2]), &truth).unwrap();
+        let Scored { loss, metrics, rows } = score(&series, &said.view([2, 2, 2]), &truth).unwrap();
         assert_eq!(number(&loss), 30.0 / 8.0);
         let sums: Vec<_> = metrics.iter().map(|(name, sum)| (*name, number(sum))).collect();
         assert_eq!(sums, [("mse", 14.0 / 4.0 + 16.0 / 4.0), ("mae", 6.0 / 4.0 + 1.0)]);

@@ -40,6 +40,11 @@ impl Classifier {
             run.experiment.set_data_dir(data);
         }
         let splits = run.experiment.open(true)?;
+        ensure!(
+            !matches!(splits.shape.target, Target::Series(_)),
+            "{} asks for series; what is judged here are classes and values of whole sequences",
+            run.experiment.task
+        );
         let inputs = run.experiment.task()?.inputs(&run.experiment.data).ok();
         let codec = Codec::new(&splits.medium, inputs)?;
         let model = Supervised::new(&run.experiment, &splits.shape, device)?;

@@ -150,7 +150,10 @@ impl Data {
         for (name, value) in
             [("context", self.context), ("horizon", self.horizon), ("stride", self.stride)]
         {
-            ensure!((1..1 << 20).contains(&value), "data.{name} is {value}; it must be 1 to 1048575");
+            ensure!(
+                (1..1 << 20).contains(&value),
+                "data.{name} is {value}; it must be 1 to 1048575"
+            );
         }
         let quantiles = &self.quantiles;
         ensure!(
@@ -239,7 +242,11 @@ fn open(task: &Task, data: &Toml, set: Option<&Set>) -> Result<Splits> {
         table.step,
         val - train,
         test - val,
-        if unused > 0 { format!(", {unused} at the end unused, as in the papers") } else { String::new() },
+        if unused > 0 {
+            format!(", {unused} at the end unused, as in the papers")
+        } else {
+            String::new()
+        },
         decided.context,
         decided.horizon,
         splits[0].len(),
@@ -315,9 +322,8 @@ fn measure(table: &Table, rows: usize) -> Result<Vec<Quantity>> {
     let count = table.columns.len();
     let of = |(column, name): (usize, &String)| {
         let values = table.values[..rows * count].iter().skip(column).step_by(count).copied();
-        Quantity::measure(name, &values.collect::<Vec<_>>()).with_context(|| {
-            format!("the column `{name}`: name the others in data.columns")
-        })
+        Quantity::measure(name, &values.collect::<Vec<_>>())
+            .with_context(|| format!("the column `{name}`: name the others in data.columns"))
     };
     table.columns.iter().enumerate().map(of).collect()
 }
