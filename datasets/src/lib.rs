@@ -25,6 +25,7 @@
 //! | [`examples`] | examples from images, texts, tokens, recordings and arrays |
 //! | [`formats`], [`text`] | reading official files; characters and tokens, kept on disk |
 //! | [`language`] | texts as windows of tokens, each of which is asked for |
+//! | [`series`] | dated series: tables, calendars, windows |
 //! | [`pathfinder`], [`listops`] | what is generated, and its official layout |
 //! | [`provenance`], [`metric`] | which data a run is about, and by what it is judged: for reports |
 //! | [`fetch`] | official archives, on request |
@@ -45,6 +46,7 @@ pub mod metric;
 pub mod pathfinder;
 pub mod provenance;
 pub mod section;
+pub mod series;
 pub mod shape;
 pub mod split;
 pub mod tasks;

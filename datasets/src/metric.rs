@@ -63,6 +63,9 @@ impl Metric {
     /// The root of the mean squared error, in the unit of what is asked for.
     pub const RMSE: Self = Self { name: "rmse", better: Better::Lower, unit: Unit::Plain("") };
 
+    /// The mean squared error of standardised values.
+    pub const MSE: Self = Self { name: "mse", better: Better::Lower, unit: Unit::Plain("") };
+
     /// The loss, where a figure in one unit would say less.
     pub const LOSS: Self = Self { name: "loss", better: Better::Lower, unit: Unit::Plain("") };
 

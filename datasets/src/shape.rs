@@ -28,6 +28,35 @@ pub enum Target {
     },
     /// These real numbers.
     Values(Vec<Quantity>),
+    /// Real numbers step by step.
+    Series(Series),
+}
+
+/// A series that is asked for: what follows a known one, or what becomes of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// What has a value at each step. Labels are step by step, and in a step in this order.
+    pub quantities: Vec<Quantity>,
+    /// Steps that are asked for.
+    pub steps: usize,
+    /// Of a forecast: where the known series is in the input.
+    pub past: Option<Past>,
+    /// Of each value these quantiles are asked for, in rising order, the median among them, which is the
+    /// forecast; where there are none, only its mean is.
+    pub quantiles: Vec<f64>,
+}
+
+/// The known part of a series that is continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// Steps that are known. They are the first positions of the input, which has as many more as steps
+    /// are asked for.
+    pub context: usize,
+    /// Series that are known: the first features of the input, the last of them those asked for,
+    /// standardised as they are.
+    pub channels: usize,
+    /// Steps after which a value like this one is to be expected: a day, a week, a year.
+    pub season: usize,
 }
 
 /// A real number that is asked for.
@@ -55,6 +84,15 @@ impl Shape {
             Target::Pair(names) => Output::Pair(names.len() as i64),
             Target::PerPosition { vocabulary } => Output::PerPosition(*vocabulary),
             Target::Values(quantities) => Output::Values(quantities.len() as i64),
+            Target::Series(Series { quantities, steps, past, quantiles }) => {
+                Output::Series(s4_config::Series {
+                    steps: *steps as i64,
+                    context: past.map(|past| past.context as i64),
+                    channels: past.map_or(0, |past| past.channels) as i64,
+                    targets: quantities.len() as i64,
+                    levels: quantiles.len().max(1) as i64,
+                })
+            }
         };
         s4_config::Shape { input: self.input, output }
     }
@@ -70,7 +108,7 @@ impl Target {
     pub fn class_names(&self) -> &[String] {
         match self {
             Target::Classes(names) | Target::Pair(names) => names,
-            Target::PerPosition { .. } | Target::Values(_) => &[],
+            Target::PerPosition { .. } | Target::Values(_) | Target::Series(_) => &[],
         }
     }
 
@@ -85,13 +123,15 @@ impl Target {
                 let s = if names.len() == 1 { "" } else { "s" };
                 format!("with the target{s} {}", names.join(", "))
             }
+            Target::Series(series) => format!("with {} values each", series.steps),
         }
     }
 
-    /// The numbers that are asked for; none where it is about something else.
+    /// The numbers that are asked for, once or at each step; none where it is about something else.
     pub fn quantities(&self) -> &[Quantity] {
         match self {
             Target::Values(quantities) => quantities,
+            Target::Series(series) => &series.quantities,
             Target::Classes(_) | Target::Pair(_) | Target::PerPosition { .. } => &[],
         }
     }

@@ -17,8 +17,8 @@ pub struct DeviceBatch {
     pub x: Tensor,
     /// (B) int64, or none where all positions are valid.
     pub lengths: Option<Tensor>,
-    /// (B) int64 classes, (B, targets) standardised values, or the token that follows each position of x,
-    /// (B, L) int64.
+    /// (B) int64 classes, (B, targets) or of series (B, steps · targets) standardised values, or the token that
+    /// follows each position of x, (B, L) int64.
     pub labels: Tensor,
     /// Answers that are asked for: examples, or tokens without padding.
     pub asked: i64,
@@ -66,8 +66,8 @@ impl DeviceBatch {
             Labels::Classes(classes) => Tensor::f_from_slice(classes)?,
             Labels::Values { values, targets } => {
                 ensure!(
-                    *targets == quantities.len(),
-                    "{targets} values an example, expected {}",
+                    !quantities.is_empty() && targets.is_multiple_of(quantities.len()),
+                    "{targets} values an example, expected {} or so many at each step",
                     quantities.len()
                 );
                 let each = values.iter().zip(quantities.iter().cycle());

@@ -21,11 +21,13 @@ use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
 use crate::metrics::errors::Errors;
 use crate::metrics::gather;
+use crate::metrics::series::{Scored, score};
 use crate::next_token::{self, Carried};
 use crate::preview::Preview;
 
 /// A model of labelled sequences: trained by cross-entropy where they have classes or the next token is
-/// asked for, by the mean squared error of standardised values where they have those.
+/// asked for, by the mean squared error of standardised values where they have those, or by the pinball loss
+/// of their quantiles.
 #[derive(Debug)]
 pub struct Supervised {
     store: ParamStore,
@@ -91,7 +93,8 @@ impl Supervised {
         &self.model
     }
 
-    /// Logits of a batch, (B, classes), or standardised values, (B, targets).
+    /// Logits of a batch, (B, classes), or standardised values, (B, targets), or of series (B, steps,
+    /// targets · quantiles).
     ///
     /// # Errors
     /// If the batch does not fit the model.
@@ -172,6 +175,12 @@ impl Objective for Supervised {
         }
         let outputs = self.outputs(batch, phase)?;
         let labels = &batch.labels;
+        let samples = labels.size()[0];
+        if let Target::Series(series) = &self.target {
+            let Scored { loss, metrics, rows } = score(series, &outputs, labels)?;
+            let outputs = (phase == Phase::Eval).then_some(rows);
+            return Ok(StepOutput { loss, metrics, samples, outputs });
+        }
         let (loss, metrics) = match self.target {
             Target::Values(_) => (outputs.f_mse_loss(labels, Reduction::Mean)?, Vec::new()),
             _ => {
@@ -186,7 +195,6 @@ impl Objective for Supervised {
             Phase::Train => None,
             Phase::Eval => Some(gather::rows(&outputs, batch)?),
         };
-        let samples = labels.size()[0];
         Ok(StepOutput { loss, metrics, samples, outputs })
     }
 
@@ -222,6 +230,10 @@ impl Objective for Supervised {
 
     fn show(&mut self, show: &mut dyn Show, outputs: Option<&Tensor>) -> Result<()> {
         show::layers(self.model.backbone(), show)?;
+        if let (Target::Series(series), Some(preview)) = (&self.target, &self.preview) {
+            let said = self.outputs(&self.upload(&preview.batch()?)?, Phase::Eval)?;
+            return preview.show_series(series, &said, show);
+        }
         match (&mut self.preview, outputs) {
             (Some(preview), Some(outputs)) => preview.show(&self.target, outputs, show),
             _ => Ok(()),

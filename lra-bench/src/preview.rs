@@ -1,15 +1,16 @@
 //! What is seen, heard and read of a model while it trains: a few examples of the validation split with
 //! their labels and what the model takes them for, the same ones at every evaluation.
 
+mod curves;
 mod tile;
 
 use std::fmt::Write;
 
 use anyhow::Result;
 use audio_data::wav_out::wav_bytes;
-use datasets::batch::{Example, Sequences};
+use datasets::batch::{Batch, Example, Sequences};
 use datasets::medium::Medium;
-use datasets::shape::Target;
+use datasets::shape::{Series, Target};
 use datasets::split::Split;
 use tch::Tensor;
 use training::canvas::{BLACK, Canvas, GREY, LETTER, LINE, RIGHT, WRONG, shortened};
@@ -118,6 +119,38 @@ impl Preview {
             self.sounds(show)?;
         }
         Ok(())
+    }
+
+    /// The examples as a batch, where they are of one length.
+    ///
+    /// # Errors
+    /// If they do not fit together.
+    pub fn batch(&self) -> Result<Batch> {
+        let examples: Vec<_> = self.examples.iter().map(|shown| shown.example.clone()).collect();
+        Batch::of(&examples, None)
+    }
+
+    /// Shows the examples with what the model says of their steps, `said` (B, S, T·Q), beside what came.
+    ///
+    /// # Errors
+    /// If something cannot be shown.
+    pub fn show_series(&self, series: &Series, said: &Tensor, show: &mut dyn Show) -> Result<()> {
+        let said = gather::host(&said.flatten(1, 2))?;
+        let tiles = self.examples.iter().zip(&said);
+        let tiles: Vec<_> =
+            tiles.map(|(shown, said)| curves::of(series, &shown.example, said)).collect();
+        let height = tiles.iter().map(|tile| tile.height() + LINE + GAP).sum::<usize>();
+        let mut sheet = Canvas::new(tile::WIDTH + 2 * GAP, height + LINE + GAP);
+        let name = series.quantities.last().map_or("", |quantity| &quantity.name);
+        let heading = format!("{name}: known grey, came black, said blue");
+        sheet.text(GAP, GAP / 2, &shortened(&heading, tile::WIDTH / LETTER), GREY);
+        let mut y = LINE + GAP;
+        for (shown, tile) in self.examples.iter().zip(&tiles) {
+            sheet.text(GAP, y, &shown.name, BLACK);
+            sheet.put(GAP, y + LINE, tile);
+            y += tile.height() + LINE + GAP;
+        }
+        show.picture("predictions/sheet", &sheet.to_tensor())
     }
 
     /// What is said as Markdown.

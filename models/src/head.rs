@@ -1,7 +1,7 @@
 //! From channels to what is asked for.
 
 use anyhow::{Result, ensure};
-use s4_config::{Backbone, NetworkConfig, Output, Pooling};
+use s4_config::{Backbone, Decoder, NetworkConfig, Output, Pooling, Series};
 use s4_core::layer::linear::Linear;
 use s4_core::layer::mask;
 use s4_core::params::{Hyper, Scope};
@@ -22,6 +22,10 @@ pub enum Head {
     PerPosition(Linear),
     /// Log-probabilities of tokens in clusters, of every position.
     Adaptive(AdaptiveSoftmax),
+    /// A linear map of each of the last positions, so many of them.
+    LastPositions(i64, Linear),
+    /// A linear map of one vector for each sequence to so many steps.
+    Steps(i64, Pooling, Linear),
     /// None: the backbone gives what is asked for, at every position.
     Backbone,
 }
@@ -65,12 +69,29 @@ impl Head {
                     })
                 }
             },
+            Output::Series(Series { steps, targets, levels, .. }) => {
+                let mut scope = scope.sub("output_transform");
+                let forecast = config.forecast.clone().unwrap_or_default();
+                // Training begins with the linear map alone.
+                let new = if forecast.linear { Linear::zeros } else { Linear::new };
+                let outputs = targets * levels;
+                match forecast.decoder {
+                    Decoder::Positions => {
+                        let linear = new(&mut scope, width, outputs, Hyper::GLOBAL)?;
+                        Head::LastPositions(steps, linear)
+                    }
+                    Decoder::Direct => {
+                        let linear = new(&mut scope, width, steps * outputs, Hyper::GLOBAL)?;
+                        Head::Steps(steps, pooling, linear)
+                    }
+                }
+            }
             Output::Channels => Head::Backbone,
         })
     }
 
     /// x (B, H, L) to logits or values (B, outputs), x (2B, H, L) to logits of pairs, or x to one vector per
-    /// position (B, L, outputs). Sequences are padded where `lengths` (B) are given.
+    /// position (B, L, outputs) or step (B, steps, outputs). Sequences are padded where `lengths` (B) are given.
     ///
     /// # Errors
     /// If the device fails.
@@ -88,6 +109,14 @@ impl Head {
             Head::Adaptive(softmax) => {
                 let positions = x.transpose(1, 2).flatten(0, 1);
                 softmax.log_probabilities(&positions)?.f_view([x.size()[0], x.size()[2], -1])?
+            }
+            Head::LastPositions(steps, linear) => {
+                let last = x.narrow(2, x.size()[2] - steps, *steps);
+                linear.step(&last.transpose(1, 2))
+            }
+            Head::Steps(steps, pooling, linear) => {
+                let y = linear.step(&pool(*pooling, x, lengths));
+                y.f_view([y.size()[0], *steps, -1])?
             }
             Head::Backbone => x.transpose(1, 2),
         })
@@ -116,16 +145,20 @@ impl Head {
     /// more than one map, or an output for every position.
     pub fn features(&self, x: &Tensor, lengths: Option<&Tensor>) -> Option<Tensor> {
         match self {
-            Head::PerSequence(pooling, _) => Some(pool(*pooling, x, lengths)),
-            Head::Pair(..) | Head::PerPosition(_) | Head::Adaptive(_) | Head::Backbone => None,
+            Head::PerSequence(pooling, _) | Head::Steps(_, pooling, _) => {
+                Some(pool(*pooling, x, lengths))
+            }
+            _ => None,
         }
     }
 
     /// How sequences become vectors; by their mean where they do not.
     pub fn pooling(&self) -> Pooling {
         match self {
-            Head::PerSequence(pooling, _) | Head::Pair(pooling, ..) => *pooling,
-            Head::PerPosition(_) | Head::Adaptive(_) | Head::Backbone => Pooling::Mean,
+            Head::PerSequence(pooling, _)
+            | Head::Pair(pooling, ..)
+            | Head::Steps(_, pooling, _) => *pooling,
+            _ => Pooling::Mean,
         }
     }
 

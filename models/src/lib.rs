@@ -24,6 +24,7 @@ mod c_tilde;
 pub mod conv;
 pub mod diffusion;
 pub mod encoder;
+pub mod forecast;
 pub mod head;
 mod network;
 pub mod positions;

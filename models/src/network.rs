@@ -2,8 +2,8 @@
 //!
 //! Tensor names are those of the official experiments: `encoder.*`, `model.*`, `decoder.*`.
 
-use anyhow::{Context, Result, ensure};
-use s4_config::{Backbone, KernelMethod, NetworkConfig, Shape};
+use anyhow::{Context, Result, bail, ensure};
+use s4_config::{Backbone, KernelMethod, NetworkConfig, Output, Shape};
 use s4_core::layer::inspect;
 use s4_core::layer::{Activations, Pass, SequenceLayer, State, Stepper};
 use s4_core::params::Scope;
@@ -12,6 +12,7 @@ use tch::{Device, Tensor};
 
 use crate::backbone;
 use crate::encoder::Encoder;
+use crate::forecast::Forecast;
 use crate::head::{Head, pool};
 use crate::positions::add_positions;
 
@@ -21,6 +22,8 @@ use crate::positions::add_positions;
 /// backbone looks by content only, the position (int64, on the CPU).
 #[derive(Debug)]
 pub struct Network {
+    /// Of networks that are asked for a series.
+    forecast: Option<Forecast>,
     encoder: Encoder,
     backbone: Box<dyn SequenceLayer>,
     head: Head,
@@ -50,21 +53,36 @@ impl Network {
         backbone: impl FnOnce(&mut Scope) -> Result<Box<dyn SequenceLayer>>,
     ) -> Result<Self> {
         config.validate()?;
+        let (forecast, shape) = match (shape.output, &config.forecast) {
+            (Output::Series(series), config) => {
+                let config = config.clone().unwrap_or_default();
+                let forecast = Forecast::new(&mut scope.sub("forecast"), &config, series)?;
+                let inside = forecast.inside(shape.input);
+                (Some(forecast), inside)
+            }
+            (_, None) => (None, shape),
+            (_, Some(_)) => bail!("model.forecast is for series; leave the section out"),
+        };
         let encoder = Encoder::new(&mut scope.sub("encoder"), shape.input, config)?;
         let backbone = backbone(&mut scope.sub("model"))?;
         let head = Head::new(&mut scope.sub("decoder"), config, shape.output, &encoder)?;
         let activations =
             if config.recompute { Activations::Recomputed } else { Activations::Kept };
         let (kind, kernel_method) = (config.backbone(), config.kernel_method);
-        Ok(Self { encoder, backbone, head, kind, kernel_method, activations })
+        Ok(Self { forecast, encoder, backbone, head, kind, kernel_method, activations })
     }
 
-    /// What the head computes of sequences: tokens (B, L) or values (B, L, features).
+    /// What the head computes of sequences: tokens (B, L) or values (B, L, features); of windows whose
+    /// next steps are asked for, the forecast.
     ///
     /// # Errors
     /// If the input does not fit the network.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        self.from_embedded(&self.embed(x)?, pass)
+        let network = |x: &Tensor| self.from_embedded(&self.embed(x)?, pass);
+        match &self.forecast {
+            Some(forecast) => forecast.forward(x, network),
+            None => network(x),
+        }
     }
 
     /// Tokens (B, L) or values (B, L, features) as the backbone gets them, (B, H, L). Gradients to
@@ -137,6 +155,10 @@ impl Network {
 
     /// What the backbone makes of the continuation of sequences, and the next state.
     fn mixed_with_state(&self, x: &Tensor, state: &State, pass: &Pass) -> Result<(Tensor, State)> {
+        ensure!(
+            self.forecast.is_none(),
+            "a network that is asked for a series takes whole windows"
+        );
         let (position, state) = self.split(state)?;
         let x = self.encoder.drop_out(&self.embed(x)?, pass.train);
         let len = x.size()[2];

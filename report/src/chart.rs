@@ -52,6 +52,8 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
     /// How sure each y is, drawn as a vertical line; fewer than there are points: no more are known.
     pub intervals: Vec<Interval>,
+    /// Whether the intervals are drawn as one band.
+    pub band: bool,
 }
 
 impl Chart {
@@ -120,6 +122,10 @@ impl Chart {
             .y_desc(&self.y_label)
             .draw()?;
         for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
+            if series.band {
+                let edge = series.edge().filter(|point| self.is_shown(*point));
+                chart.draw_series([Polygon::new(edge.collect::<Vec<_>>(), colour.mix(0.2))])?;
+            }
             let runs = series.points.split(|point| !self.is_shown(*point));
             for (number, run) in runs.filter(|run| !run.is_empty()).enumerate() {
                 let line = chart
@@ -131,7 +137,7 @@ impl Chart {
                 }
             }
             for pair in series.ends().collect::<Vec<_>>().chunks(2) {
-                if pair.iter().all(|end| self.is_shown(*end)) {
+                if !series.band && pair.iter().all(|end| self.is_shown(*end)) {
                     let whisker = PathElement::new(pair.to_vec(), colour.stroke_width(1));
                     chart.draw_series([whisker])?;
                 }
@@ -158,6 +164,13 @@ impl Series {
         let each = self.points.iter().zip(&self.intervals);
         each.flat_map(|((x, _), Interval { low, high })| [(*x, *low), (*x, *high)])
     }
+
+    /// Around the band: along its lower side, and back along its upper one.
+    fn edge(&self) -> impl Iterator<Item = (f64, f64)> {
+        let each = || self.points.iter().zip(&self.intervals);
+        let back = each().rev().map(|((x, _), interval)| (*x, interval.high));
+        each().map(|((x, _), interval)| (*x, interval.low)).chain(back)
+    }
 }
 
 /// The lowest and the highest of `values`.
@@ -174,7 +187,7 @@ mod tests {
     fn svg(points: Vec<(f64, f64)>, log: bool) -> String {
         let intervals =
             points.iter().map(|(_, y)| Interval { low: y / 2.0, high: 2.0 * y }).collect();
-        let series = vec![Series { name: "S4".into(), points, intervals }];
+        let series = vec![Series { name: "S4".into(), points, intervals, band: log }];
         let (x_label, y_label) = ("step".into(), "bits".into());
         let (title, small) = ("Loss & <bits>".into(), log);
         Chart { title, x_label, y_label, log, small, y_range: None, series }.to_svg().unwrap()

@@ -17,6 +17,7 @@ mod baselines;
 mod block;
 mod companding;
 mod diffusion;
+mod forecast;
 mod init;
 mod measure;
 mod network;
@@ -37,12 +38,13 @@ pub use diffusion::{
     DiffusionConfig, MelConditionConfig, NoiseBackbone, NoiseNetworkConfig, NoiseSashimiConfig,
     NoiseWaveNetConfig,
 };
+pub use forecast::{Decoder, ForecastConfig, Normalise};
 pub use init::{BInit, Family, Init, InitArgs, Part};
 pub use measure::Measure;
 pub use network::{ALIASES, Backbone, EncoderInit, NetworkConfig, Pooling};
 pub use samplernn::SampleRnnConfig;
 pub use sashimi::{SashimiConfig, Variant};
-pub use shape::{Input, Output, Shape};
+pub use shape::{Input, Output, Series, Shape};
 pub use ssm::{Discretisation, Mode, SsmConfig, SsmRate, SsmRates, Transform};
 pub use stack::{NormKind, StackConfig};
 pub use wavenet::WaveNetConfig;

@@ -11,6 +11,7 @@ use crate::baselines::{
 };
 use crate::block::{KernelMethod, S4BlockConfig};
 use crate::check_sizes;
+use crate::forecast::ForecastConfig;
 use crate::samplernn::SampleRnnConfig;
 use crate::sashimi::{SashimiConfig, Variant};
 use crate::ssm::Mode;
@@ -84,6 +85,8 @@ pub struct NetworkConfig {
     pub recompute: bool,
     /// Channels of a condition that every block is given beside its input. Default: none.
     pub condition: Option<i64>,
+    /// What is done around the network, where a series is asked for.
+    pub forecast: Option<ForecastConfig>,
     /// The S4 block, of `s4` and `sashimi`.
     pub layer: S4BlockConfig,
     /// Attention, of `transformer` and `linear-attention`.

@@ -36,6 +36,24 @@ pub enum Output {
     Values(i64),
     /// This many numbers per position, (B, L, …): logits of a next token, or values.
     PerPosition(i64),
+    /// A series, (B, steps, targets · levels).
+    Series(Series),
     /// What the backbone makes of each position, (B, L, H), for whatever builds on it.
     Channels,
+}
+
+/// A series that is asked for, step by step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Series {
+    /// Steps that are asked for.
+    pub steps: i64,
+    /// Of a forecast: positions that are known; the input has `steps` more, whose channels are empty.
+    /// `None`: the whole input is known.
+    pub context: Option<i64>,
+    /// Of a forecast: the first features of the input, which are the series' own past.
+    pub channels: i64,
+    /// Values of each step; of a forecast the last channels.
+    pub targets: i64,
+    /// Numbers that are said of each value: 1, or one for each quantile.
+    pub levels: i64,
 }

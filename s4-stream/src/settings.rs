@@ -71,7 +71,7 @@ pub(crate) fn size(checked: i64) -> usize {
 #[rustfmt::skip]
 fn check_steps(config: &NetworkConfig) -> Result<()> {
     let NetworkConfig {
-        condition, layer, adaptive,
+        condition, layer, adaptive, forecast,
         // Depth, width and wiring are stepped,
         wavenet: _, samplernn: _,
         backbone: _, d_model: _, n_layers: _, norm: _, prenorm: _, pool: _, expand: _, ff: _, ff_every: _,
@@ -98,6 +98,10 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
         "model.backbone = \"{}\" cannot be stepped; \"s4\", \"sashimi\", \"wavenet\" and \
          \"samplernn\" can",
         backbone.key()
+    );
+    ensure!(
+        forecast.is_none(),
+        "model.forecast is about whole windows: `lra-bench predict` makes forecasts"
     );
     if !backbone.is_ssm() {
         return Ok(());

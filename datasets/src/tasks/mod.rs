@@ -22,7 +22,9 @@ mod pathfinder64;
 mod psmnist;
 mod retrieval;
 mod scifar;
+mod series;
 mod shakespeare;
+mod signals;
 mod smnist;
 pub mod speech_commands;
 pub mod text;
@@ -45,6 +47,7 @@ use crate::medium::{Kind, Medium};
 use crate::metric::Metric;
 use crate::provenance::{Provenance, Published};
 use crate::section::{self, Section};
+use crate::series::reader::Reader;
 use crate::shape::Shape;
 use crate::split::Split;
 use generate::Generate;
@@ -89,6 +92,8 @@ pub struct Task {
     pub load: Load,
     /// What [`Task::inputs`] calls, where inputs from outside the data can be read.
     pub read: Option<Read>,
+    /// How series from outside the data are read, of which a model tells the next steps.
+    pub series: Option<ReadSeries>,
 }
 
 /// Opens the data of a task that the section describes; with `true`, what takes long shows a bar.
@@ -99,6 +104,9 @@ pub type Describe = fn(&Task, &Table) -> Result<Provenance>;
 
 /// How inputs are read for a model that was trained with the section.
 pub type Read = fn(&Task, &Table) -> Result<Inputs>;
+
+/// How series are read for a model that was trained with the section.
+pub type ReadSeries = fn(&Task, &Table) -> Result<Reader>;
 
 /// A task's data, ready to be read.
 pub struct Splits {
@@ -144,6 +152,7 @@ impl Task {
             is_there: |_| false,
             load,
             read: None,
+            series: None,
         }
     }
 
@@ -199,6 +208,15 @@ pub const TASKS: &[Task] = &[
     folder_text::TASK,
     cifar_density::TASK,
     mnist_density::TASK,
+    series::ETTH1,
+    series::ETTH2,
+    series::ETTM1,
+    series::WEATHER,
+    series::ECL,
+    series::SERIES,
+    signals::ADDING,
+    signals::DELAY,
+    signals::RECONSTRUCT,
 ];
 
 /// The task called `name`.

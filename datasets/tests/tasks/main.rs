@@ -6,6 +6,7 @@ mod listops;
 mod pathfinder_files;
 mod pathfinder_statistics;
 mod real_data;
+mod series;
 mod table;
 mod text;
 mod text_files;

@@ -7,6 +7,20 @@ use datasets::tasks;
 
 #[test]
 #[ignore = "needs S4_DATA"]
+fn transformer_temperatures_are_divided_as_in_the_papers() {
+    let data = std::env::var_os("S4_DATA").map(PathBuf::from);
+    let data = data.expect("S4_DATA names a folder of real data");
+    let config = format!("dir = {data:?}\nhorizon = 24");
+    let splits = tasks::find("etth1").unwrap().open(&config.parse().unwrap(), false).unwrap();
+    let found = [&splits.train, &splits.val, &splits.test].map(|split| split.len());
+    assert_eq!(found, [8640 - 336 - 24 + 1, 2881 - 24, 2881 - 24]);
+    let [quantity] = splits.shape.target.quantities() else { panic!() };
+    assert_eq!((quantity.name.as_str(), splits.findings.lines().count()), ("OT", 0));
+    assert!((quantity.mean - 17.1283).abs() < 1e-4 && (quantity.std - 9.1765).abs() < 1e-4);
+}
+
+#[test]
+#[ignore = "needs S4_DATA"]
 fn real_data_is_read_as_its_authors_divide_it() {
     let data = std::env::var_os("S4_DATA").map(PathBuf::from);
     let data = data.expect("S4_DATA names a folder of real data");

@@ -1,4 +1,6 @@
-//! What models of the next token have to beat: n-grams of texts, and mixed contexts of pictures.
+//! What models have to beat: n-grams of texts, mixed contexts of pictures, and what forecasts come to without a
+//! model.
 
 pub(crate) mod context_mixer;
 pub(crate) mod kneser_ney;
+pub(crate) mod naive;

@@ -50,13 +50,14 @@ enum Command {
     Transfer(transfer::Args),
     /// Evaluate a run's best weights.
     Evaluate(evaluate::Args),
-    /// Say what a run's best weights take files for, or which numbers they give them.
+    /// Say what a run's best weights take files for, which numbers they give them, or how they continue a
+    /// series.
     Predict(predict::Args),
     /// Make a run of a checkpoint of the official code; nothing in it is run.
     Import(import::Args),
     /// Write a run's best weights as a file that the official code loads.
     Export(ExportArgs),
-    /// Say what n-grams of a text, or mixed contexts of pictures, reach on a task.
+    /// Say what a task comes to without a network: n-grams, mixed contexts, last values, regression.
     Baseline(baseline::Args),
     /// New texts or pictures from a run that predicts the next token.
     Generate(generate::Args),
@@ -116,6 +117,7 @@ mod tests {
         include_str!("../../../README.md"),
         include_str!("../../../docs/lra-bench.md"),
         include_str!("../../../docs/checkpoints.md"),
+        include_str!("../../../docs/forecasts.md"),
         include_str!("../../../docs/pretraining.md"),
         include_str!("../../../docs/distributed.md"),
         include_str!("../../../docs/on-a-gpu.md"),

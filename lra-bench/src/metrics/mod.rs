@@ -1,13 +1,14 @@
 //! What a model's predictions tell beyond its loss.
 //!
 //! [`gather`] collects them while a split is evaluated. [`confusion`], [`calibration`] and
-//! [`by_length`] look at those of classes, [`errors`] at those of values.
+//! [`by_length`] look at those of classes, [`errors`] at those of values, [`series`] at those of series.
 
 pub mod by_length;
 pub mod calibration;
 pub mod confusion;
 pub mod errors;
 pub mod gather;
+pub mod series;
 
 /// What the model said of one example.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -9,6 +9,7 @@ mod commands;
 mod events;
 mod fetch;
 mod first_runs;
+mod forecasts;
 mod import;
 mod language;
 mod media;

@@ -3,4 +3,5 @@
 mod backbones;
 mod baselines;
 mod diffusion;
+mod forecast;
 mod sashimi;

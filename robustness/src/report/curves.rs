@@ -38,6 +38,7 @@ pub fn charts(results: &[Results]) -> Result<Vec<String>> {
             name: name.clone(),
             points: points.iter().map(|(at, it)| (f64::from(*at), scale * it.value)).collect(),
             intervals: points.iter().map(|(_, it)| scaled(it.interval)).collect(),
+            band: false,
         });
         let chart = Chart {
             title: it.name.to_owned(),

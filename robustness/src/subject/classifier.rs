@@ -41,8 +41,8 @@ impl Classifier {
         }
         let splits = run.experiment.open(true)?;
         ensure!(
-            !matches!(splits.shape.target, Target::PerPosition { .. }),
-            "{} predicts the next token: what is looked at here are classes and values of sequences",
+            !matches!(splits.shape.target, Target::PerPosition { .. } | Target::Series(_)),
+            "{} asks for the next token or a series: what is judged here are classes and values of whole sequences",
             run.path.display()
         );
         let inputs = run.experiment.task()?.inputs(&run.experiment.data).ok();

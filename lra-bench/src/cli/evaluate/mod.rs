@@ -1,9 +1,10 @@
 //! `evaluate`: a run's best weights on a split.
 //!
-//! [`classes`], [`values`] and [`next`] say what is in the JSON beside what is the same for all.
+//! [`classes`], [`values`], [`next`] and [`series`] say what is in the JSON beside what is the same for all.
 
 mod classes;
 mod next;
+pub(super) mod series;
 mod values;
 
 use std::path::PathBuf;
@@ -39,7 +40,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "R", default_value_t = 1.0)]
     rate: f64,
     /// Write a CSV file with what the model says of each example: its number, file, label, prediction,
-    /// and the probability of each class; or number, file, and target and prediction of each value
+    /// and the probability of each class; or number, file, and target and prediction of each value; or of
+    /// series number and errors
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
     /// Keep one sample of K of the audio [default: R, so that data and model agree]
@@ -97,6 +99,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             let metric = (task.metric)(&run.experiment.data).context("language has a metric")?;
             next::found(&metric, &evaluation, apart.as_ref().map(|it| &it.evaluation), &outputs)?
         }
+        Target::Series(of) => series::found(of, &evaluation, &outputs)?,
         target => classes::found(target.class_names(), &evaluation, &outputs, &data)?,
     };
     if *json {
@@ -132,15 +135,15 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
 }
 
 /// What an evaluation came to.
-struct Found {
+pub(super) struct Found {
     /// The metric in words.
-    headline: String,
+    pub headline: String,
     /// What was asked for, a plural.
     of: &'static str,
     /// What follows the first line.
-    details: String,
+    pub details: String,
     /// What is not the same for all tasks.
-    json: Map<String, Value>,
+    pub json: Map<String, Value>,
     /// A record an example, in the order of the split, the heading first.
     predictions: Vec<Vec<String>>,
 }

@@ -1,8 +1,9 @@
-//! `predict`: what a trained model takes files for, or which numbers it gives them.
+//! `predict`: what a trained model takes files for, which numbers it gives them, or how it continues them.
 //!
 //! Inputs are prepared as the run's data was, and put together in batches of `train.eval_batch_size`
 //! in the order in which they come, as `evaluate` does: the same examples get the same bits.
 
+mod forecast;
 mod rows;
 mod sources;
 
@@ -38,16 +39,26 @@ pub(super) struct Args {
     /// What is to be predicted of: files, folders of files, or `-` for text on standard input, an input a line
     #[arg(value_name = "FILE|DIR", required = true)]
     inputs: Vec<PathBuf>,
-    /// Comma-separated: file, label, probability, and a column with the probability of each class; or file
-    /// and a column for each target
+    /// Comma-separated: file, label, probability, and a column with the probability of each class; or file,
+    /// or of a series date, and a column for each target
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// A JSON object a line: file, label, probability, probabilities; or file, values
+    /// A JSON object a line: file, label, probability, probabilities; or file, values; of a series: date,
+    /// values
     #[arg(long)]
     json: bool,
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Of a series: draw history, forecast and band as an SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Of a series: the column that is drawn [default: the last]
+    #[arg(long, value_name = "NAME", requires = "plot")]
+    column: Option<String>,
+    /// Of a series: tell its last steps from those before them, with what came beside
+    #[arg(long)]
+    backtest: bool,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: DeviceRequest,
@@ -60,7 +71,17 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     interrupt::install();
     let run: Run<Experiment> = Run::open(&args.run)?;
     let experiment = &run.experiment;
-    let inputs = experiment.task()?.inputs(&experiment.data)?;
+    let task = experiment.task()?;
+    if let Some(read) = task.series {
+        return forecast::run(args, &run, &read(task, &experiment.data)?);
+    }
+    if args.plot.is_some() || args.backtest {
+        return Err(usage(format!(
+            "--plot and --backtest are about series; {} has none",
+            task.name
+        )));
+    }
+    let inputs = task.inputs(&experiment.data)?;
     if inputs.line.is_none() && args.inputs.iter().any(|path| path == Path::new(STDIN)) {
         return Err(usage(format!(
             "`-` is for text, an input a line; {} reads {}: name files or folders",

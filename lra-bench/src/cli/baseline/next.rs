@@ -1,128 +1,101 @@
-//! `baseline`: what n-grams and mixed contexts reach on a task, in the figures of `evaluate`.
+//! N-grams of a text, alone or interpolated with a run, and mixed contexts of pictures.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args as ClapArgs;
 use datasets::batch::Sequences;
-use datasets::shape::Target;
+use datasets::metric::Metric;
 use datasets::split::Split;
-use datasets::tasks;
 use datasets::tasks::density::Picture;
+use datasets::tasks::{Splits, Task};
 use program::exit::{Exit, usage};
 use program::interrupt;
 use program::output::{note, say};
 use program::progress::Progress;
 use serde_json::json;
 use tch::Device;
-use training::args::EvalSplit;
 use training::objective::Objective;
 use training::run::Run;
 
+use super::Args;
 use crate::baseline::context_mixer::ContextMixer;
 use crate::baseline::kneser_ney::KneserNey;
-use crate::experiment::{Experiment, Preset};
+use crate::experiment::Experiment;
 use crate::objective::Supervised;
 
-/// Arguments of `baseline`.
+/// What n-grams of texts are to be.
 #[derive(Debug, ClapArgs)]
-pub(super) struct Args {
-    /// A task on language (n-grams with Kneser-Ney smoothing) or on the density of pictures (mixed
-    /// contexts)
-    #[arg(long, value_name = "NAME", required_unless_present = "with")]
-    task: Option<String>,
-    /// Folder with the task's files in their official layout
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Change one setting of the data, e.g. data.unit="characters"; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "with")]
-    overrides: Vec<String>,
-    /// test or val
-    #[arg(long, default_value = "test")]
-    split: EvalSplit,
-    /// Tokens of an n-gram [default: 3 of words, 6 of characters and bytes]
+pub(super) struct Texts {
+    /// Of texts: tokens of an n-gram [default: 3 of words, 6 of characters and bytes]
     #[arg(long, value_name = "N")]
     order: Option<usize>,
-    /// Take this from every count, in place of discounts that are estimated
+    /// Of texts: take this from every count, in place of discounts that are estimated
     #[arg(long, value_name = "D")]
     discount: Option<f64>,
-    /// Interpolate with what this run predicts, in shares that are best on the validation split; the task
-    /// and its data are the run's
+    /// Of texts: interpolate with what this run predicts, in shares that are best on the validation split;
+    /// the task and its data are the run's
     #[arg(long, value_name = "RUN", conflicts_with = "task")]
-    with: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Plain lines instead of a progress bar
-    #[arg(long)]
-    no_progress: bool,
+    pub(super) with: Option<String>,
 }
 
-pub(super) fn run(args: &Args) -> Result<Exit> {
-    if let Some(discount) = args.discount {
-        ensure!((0.0..1.0).contains(&discount), "--discount is {discount}; it must be in [0, 1)");
-    }
-    if let Some(order) = args.order {
-        ensure!((1..=100).contains(&order), "--order is {order}; it must be 1 to 100");
-    }
-    interrupt::install();
-    let run: Option<Run<Experiment>> = args.with.as_deref().map(Run::open).transpose()?;
-    let mut experiment = match &run {
-        Some(run) => run.experiment.clone(),
-        None => {
-            let task = tasks::find(args.task.as_deref().unwrap_or_default())?;
-            Experiment::preset(task, Preset::Small, &args.overrides)?.value
+impl Texts {
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(discount) = self.discount {
+            ensure!(
+                (0.0..1.0).contains(&discount),
+                "--discount is {discount}; it must be in [0, 1)"
+            );
         }
-    };
-    if let Some(data) = &args.data {
-        experiment.set_data_dir(data);
+        if let Some(order) = self.order {
+            ensure!((1..=100).contains(&order), "--order is {order}; it must be 1 to 100");
+        }
+        Ok(())
     }
-    let splits = experiment.open(!args.no_progress)?;
-    splits.findings.tell(false)?;
-    note(format_args!("data: {}", splits.origin));
-    let task = experiment.task()?;
-    let Target::PerPosition { vocabulary } = splits.shape.target else {
-        return Err(usage(format!(
-            "{} asks for no next token: baselines are of tasks that do",
-            task.name
-        )));
-    };
+
+    /// Whether any of it was asked for.
+    pub(super) fn are_given(&self) -> bool {
+        self.order.is_some() || self.discount.is_some() || self.with.is_some()
+    }
+}
+
+pub(super) fn run(
+    args: &Args,
+    task: &Task,
+    (experiment, run): (&Experiment, Option<&Run<Experiment>>),
+    splits: &Splits,
+    vocabulary: i64,
+) -> Result<Exit> {
     let metric = (task.metric)(&experiment.data).context("such a task has a metric")?;
     let began = Instant::now();
-    let of_split = |split: &EvalSplit| match split {
-        EvalSplit::Test => &splits.test,
-        EvalSplit::Val => &splits.val,
-    };
+    let split = args.split(splits);
+    let Texts { order, discount, .. } = args.texts;
     let (name, nats, count) = match Picture::of(task) {
         Some(picture) => {
-            ensure!(
-                run.is_none() && args.order.is_none() && args.discount.is_none(),
-                "--with, --order and --discount are for texts"
-            );
-            let Some((nats, count)) =
-                of_pictures(args, picture, &splits.train, of_split(&args.split))?
-            else {
+            if args.texts.are_given() {
+                return Err(usage("--with, --order and --discount are for texts"));
+            }
+            let Some((nats, count)) = of_pictures(args, picture, &splits.train, split)? else {
                 note("interrupted");
                 return Ok(Exit::Stopped);
             };
             ("mixed contexts".to_owned(), nats, count)
         }
         None => {
-            let is_words = metric == datasets::metric::Metric::PERPLEXITY;
-            let order = args.order.unwrap_or(if is_words { 3 } else { 6 });
-            let (train, text) = (text(&splits.train)?, text(of_split(&args.split))?);
-            let ngrams = KneserNey::fit(&train, order, vocabulary as usize, args.discount);
+            let is_words = metric == Metric::PERPLEXITY;
+            let order = order.unwrap_or(if is_words { 3 } else { 6 });
+            let (train, text) = (text(&splits.train)?, text(split)?);
+            let ngrams = KneserNey::fit(&train, order, vocabulary as usize, discount);
             let own = ngrams.nll(&text);
             let name = format!("Kneser-Ney of order {order}");
-            match &run {
+            match run {
                 None => (name, own.iter().sum::<f64>(), own.len()),
                 Some(run) => {
-                    let mut model = Supervised::new(&experiment, &splits.shape, Device::Cpu)?;
+                    let mut model = Supervised::new(experiment, &splits.shape, Device::Cpu)?;
                     run.load_weights(model.params())?;
                     let tune = ngrams.nll(&self::text(&splits.val)?);
                     let share = best_share(&tune, &of_model(&mut model, &splits.val)?);
-                    let nats = mixed(&own, &of_model(&mut model, of_split(&args.split))?, share);
+                    let nats = mixed(&own, &of_model(&mut model, split)?, share);
                     let share = 100.0 * share;
                     (
                         format!("{name}, {share:.0}% of it and the rest of {}", run.path.display()),
@@ -171,7 +144,7 @@ fn text(split: &Split) -> Result<Vec<u32>> {
 fn asked(split: &Split, index: usize) -> Result<impl Iterator<Item = i64>> {
     match split.example(index)?.sequences.pop() {
         Some(Sequences::Tokens(tokens)) => Ok(tokens.into_iter().skip(1)),
-        _ => anyhow::bail!("example {index} is not of tokens"),
+        _ => bail!("example {index} is not of tokens"),
     }
 }
 

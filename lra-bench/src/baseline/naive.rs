@@ -1,0 +1,234 @@
+//! What forecasts are to beat: the last value, the value a season before, and a ridge regression of all
+//! steps on the known ones. They are scored as models are, by the same code on the same windows.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use datasets::batch::Batch;
+use datasets::shape::{Past, Series};
+use datasets::split::Split;
+use program::interrupt;
+use program::progress::Progress;
+use s4_core::params::ParamStore;
+use strum::{Display, EnumIter};
+use tch::{Device, Kind, Tensor};
+use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
+use training::objective::{Objective, Phase, StepOutput};
+
+use crate::device_batch::DeviceBatch;
+use crate::metrics::series::{Scored, score};
+
+/// Windows that are read at a time.
+const BATCH: usize = 256;
+
+/// A baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumIter)]
+#[strum(serialize_all = "lowercase")]
+pub enum Baseline {
+    /// The last known value, repeated.
+    Last,
+    /// The last known season, repeated: yesterday's hours.
+    Season,
+    /// A linear map from the known values of a column, each less the last one, to the steps, each less the
+    /// last known value: one for all columns, by least squares with a penalty that is chosen on the
+    /// validation windows.
+    Ridge,
+}
+
+/// A baseline of a series, ready to be evaluated.
+#[derive(Debug)]
+pub struct Naive {
+    series: Series,
+    past: Past,
+    season: bool,
+    /// Of ridge: (L + 1, S), the last row that of the constant.
+    map: Option<Tensor>,
+    /// What was chosen, for a table.
+    pub choice: Option<String>,
+    store: ParamStore,
+}
+
+impl Naive {
+    /// The baseline of a series, which learns from `train` and chooses by `val` where it does and no
+    /// `penalty` is given; `None` if the user interrupted.
+    ///
+    /// # Errors
+    /// If the season is longer than what is known, or a window cannot be read.
+    pub fn new(
+        baseline: Baseline,
+        series: &Series,
+        train: &Split,
+        val: &Split,
+        penalty: Option<f64>,
+        progress: bool,
+    ) -> Result<Option<Self>> {
+        let past = series.past.context("baselines continue a known series")?;
+        let (mut map, mut choice) = (None, None);
+        match baseline {
+            Baseline::Last => {}
+            Baseline::Season => {
+                let Past { context, season, .. } = past;
+                ensure!(
+                    season <= context,
+                    "a season has {season} steps, but only {context} are known (data.context)"
+                );
+                choice = Some(format!("{season} steps"));
+            }
+            Baseline::Ridge => {
+                let Some(sums) = Sums::of(series, past, train, progress)? else { return Ok(None) };
+                let (chosen, penalty) = match penalty {
+                    Some(penalty) => (sums.solve(penalty)?, penalty),
+                    None => {
+                        let Some(judge) = Sums::of(series, past, val, progress)? else {
+                            return Ok(None);
+                        };
+                        ridge(&sums, &judge)?
+                    }
+                };
+                (map, choice) = (Some(chosen), Some(format!("penalty {penalty}")));
+            }
+        }
+        let map = map.map(|map: Tensor| map.to_kind(Kind::Float));
+        let (series, store) = (series.clone(), ParamStore::new(Device::Cpu, Kind::Float));
+        Ok(Some(Self { series, past, season: baseline == Baseline::Season, map, choice, store }))
+    }
+
+    /// What it comes to on `split`; `None` if the user interrupted.
+    ///
+    /// # Errors
+    /// If a window cannot be read.
+    pub fn evaluate(&mut self, split: &Split, progress: bool) -> Result<Option<Evaluated>> {
+        let options = EvalOptions { batch_size: BATCH, workers: 1, seed: 0 };
+        evaluate_with_progress(self, Arc::new(split.clone()), options, progress)
+    }
+
+    /// Forecasts (B, S, T) of windows x (B, L + S, features).
+    fn forecast(&self, x: &Tensor) -> Result<Tensor> {
+        let steps = self.series.steps as i64;
+        let targets = self.series.quantities.len() as i64;
+        let Past { context, channels, season } = self.past;
+        let (context, channels, season) = (context as i64, channels as i64, season as i64);
+        let known = x.narrow(1, 0, context).narrow(2, channels - targets, targets);
+        let last = known.narrow(1, context - 1, 1);
+        if let Some(map) = &self.map {
+            let map = map.to_kind(x.kind());
+            let moved = (&known - &last).transpose(1, 2); // (B, T, L)
+            let (weight, constant) = (map.narrow(0, 0, context), map.narrow(0, context, 1));
+            return Ok((moved.matmul(&weight) + constant).transpose(1, 2) + last);
+        }
+        if self.season {
+            let times = (steps + season - 1) / season;
+            let one = known.narrow(1, context - season, season);
+            return Ok(one.repeat([1, times, 1]).narrow(1, 0, steps));
+        }
+        Ok(last.expand([-1, steps, -1], false))
+    }
+}
+
+impl Objective for Naive {
+    type Batch = Batch;
+    type OnDevice = DeviceBatch;
+
+    fn params(&self) -> &ParamStore {
+        &self.store
+    }
+
+    fn params_mut(&mut self) -> &mut ParamStore {
+        &mut self.store
+    }
+
+    fn upload(&self, batch: &Batch) -> Result<DeviceBatch> {
+        DeviceBatch::upload(batch, &self.series.quantities, Device::Cpu, Kind::Float)
+    }
+
+    fn step(&mut self, batch: &DeviceBatch, phase: Phase) -> Result<StepOutput> {
+        ensure!(phase == Phase::Eval, "a baseline is not trained");
+        let point = Series { quantiles: Vec::new(), ..self.series.clone() };
+        let Scored { loss, metrics, rows } =
+            score(&point, &self.forecast(&batch.x)?, &batch.labels)?;
+        Ok(StepOutput { loss, metrics, samples: batch.labels.size()[0], outputs: Some(rows) })
+    }
+}
+
+/// What least squares need of windows: of rows z (known values less the last, and 1) and y (steps less
+/// the last), Σ zᵀz, Σ zᵀy, Σ y², in float64.
+struct Sums {
+    zz: Tensor,
+    zy: Tensor,
+    yy: f64,
+    /// Numbers in all y.
+    count: f64,
+}
+
+impl Sums {
+    fn of(series: &Series, past: Past, split: &Split, progress: bool) -> Result<Option<Self>> {
+        let (steps, targets) = (series.steps as i64, series.quantities.len() as i64);
+        let context = past.context as i64;
+        let double = (Kind::Double, Device::Cpu);
+        let mut sums = Self {
+            zz: Tensor::zeros([context + 1, context + 1], double),
+            zy: Tensor::zeros([context + 1, steps], double),
+            yy: 0.0,
+            count: 0.0,
+        };
+        let indices: Vec<usize> = (0..split.len()).collect();
+        let bar = Progress::new(progress, 0, split.len() as u64);
+        for chunk in indices.chunks(BATCH) {
+            if interrupt::requested() {
+                return Ok(None);
+            }
+            let (kind, device) = double;
+            let batch = split.batch(chunk)?;
+            let batch = DeviceBatch::upload(&batch, &series.quantities, device, kind)?;
+            let channels = past.channels as i64;
+            let known = batch.x.narrow(1, 0, context).narrow(2, channels - targets, targets);
+            let last = known.narrow(1, context - 1, 1);
+            let truth = batch.labels.view([-1, steps, targets]);
+            let rows = |of: &Tensor, width: i64| {
+                (of - &last).transpose(1, 2).reshape([-1, width]) // (B·T, width)
+            };
+            let (z, y) = (rows(&known, context), rows(&truth, steps));
+            let z = Tensor::cat(&[&z, &Tensor::ones([z.size()[0], 1], double)], 1);
+            sums.zz += z.tr().matmul(&z);
+            sums.zy += z.tr().matmul(&y);
+            sums.yy += y.square().sum(Kind::Double).double_value(&[]);
+            sums.count += y.numel() as f64;
+            bar.count(chunk[chunk.len() - 1] as u64 + 1, split.len() as u64, "windows read");
+        }
+        bar.finish();
+        Ok(Some(sums))
+    }
+
+    /// The map with this penalty on the sum of its squares, but not on the constant's.
+    fn solve(&self, penalty: f64) -> Result<Tensor> {
+        let size = self.zz.size()[0];
+        let weights = Tensor::full([size], penalty, (Kind::Double, Device::Cpu));
+        let _ = weights.narrow(0, size - 1, 1).fill_(0.0);
+        let system = &self.zz + Tensor::diag_embed(&weights, 0, 0, 1);
+        Ok(Tensor::f_linalg_solve(&system, &self.zy, true)?)
+    }
+
+    /// The mean squared error of a map.
+    fn error(&self, map: &Tensor) -> f64 {
+        let crossed = (map * &self.zy).sum(Kind::Double).double_value(&[]);
+        let squares = (map * self.zz.matmul(map)).sum(Kind::Double).double_value(&[]);
+        (self.yy - 2.0 * crossed + squares) / self.count
+    }
+}
+
+/// The map with the penalty that is best on `judge`, and the penalty.
+fn ridge(sums: &Sums, judge: &Sums) -> Result<(Tensor, f64)> {
+    const PENALTIES: [f64; 9] = [0.1, 1.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4];
+    let mut best: Option<(f64, Tensor, f64)> = None;
+    for penalty in PENALTIES {
+        let map = sums.solve(penalty)?;
+        let error = judge.error(&map);
+        if best.as_ref().is_none_or(|(least, ..)| error < *least) {
+            best = Some((error, map, penalty));
+        }
+    }
+    match best {
+        Some((_, map, penalty)) => Ok((map, penalty)),
+        None => bail!("no ridge regression could be solved"),
+    }
+}

@@ -1,0 +1,66 @@
+//! The last value, the last season and a ridge regression, on the windows that models are scored on.
+
+use anyhow::{Context, Result};
+use datasets::shape::Series;
+use datasets::tasks::{Splits, Task};
+use program::exit::{Exit, describe};
+use program::output::{note, say, say_all};
+use serde_json::json;
+use strum::IntoEnumIterator;
+use training::evaluate::Evaluated;
+
+use super::Args;
+use crate::baseline::naive::{Baseline, Naive};
+use crate::cli::evaluate;
+
+pub(super) fn run(args: &Args, task: &Task, splits: &Splits, of: &Series) -> Result<Exit> {
+    for baseline in Baseline::iter() {
+        let naive = match Naive::new(
+            baseline,
+            of,
+            &splits.train,
+            &splits.val,
+            args.penalty,
+            !args.no_progress,
+        ) {
+            Ok(naive) => naive,
+            Err(error) => {
+                note(format_args!("no baseline `{baseline}`: {}", describe(&error)));
+                continue;
+            }
+        };
+        let evaluated = match naive {
+            Some(mut naive) => {
+                let evaluated = naive.evaluate(args.split(splits), !args.no_progress)?;
+                evaluated.map(|evaluated| (naive.choice, evaluated))
+            }
+            None => None,
+        };
+        let Some((choice, Evaluated { evaluation, outputs })) = evaluated else {
+            note("interrupted; the same command starts again");
+            return Ok(Exit::Stopped);
+        };
+        let rows = outputs.context("a baseline says something of each window")?;
+        let found = evaluate::series::found(of, &evaluation, &rows)?;
+        if args.json {
+            let mut object = json!({
+                "task": task.name,
+                "baseline": baseline.to_string(),
+                "choice": choice,
+                "split": args.split.to_string(),
+                "count": evaluation.samples,
+                "seconds": evaluation.seconds,
+            });
+            object.as_object_mut().context("it is an object")?.extend(found.json);
+            say(object)?;
+        } else {
+            let choice = choice.map_or_else(String::new, |choice| format!(" ({choice})"));
+            say(format_args!(
+                "{} {}, {baseline}{choice}: {} on {} examples, in {:.1} s",
+                task.name, args.split, found.headline, evaluation.samples, evaluation.seconds
+            ))?;
+            say_all(format!("{}\n", found.details))?;
+        }
+    }
+    Ok(Exit::Done)
+}
