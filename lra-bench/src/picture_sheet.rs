@@ -52,6 +52,6 @@ mod tests {
         assert_eq!((info.width, info.height), (6, 6));
         let at = |x: usize, y: usize| pixels[(y * 6 + x) * 3];
         assert_eq!([at(1, 1), at(2, 0), at(4, 1), at(0, 4), at(4, 4)], [10, 255, 20, 30, 255]);
-        assert!(super::png(&[vec![0; 11]], picture).is_err());
+        assert!(png(&[vec![0; 11]], picture).is_err());
     }
 }

@@ -118,6 +118,7 @@ mod tests {
         include_str!("../../../docs/lra-bench.md"),
         include_str!("../../../docs/checkpoints.md"),
         include_str!("../../../docs/forecasts.md"),
+        include_str!("../../../docs/language.md"),
         include_str!("../../../docs/pretraining.md"),
         include_str!("../../../docs/distributed.md"),
         include_str!("../../../docs/on-a-gpu.md"),

@@ -95,6 +95,7 @@ mod tests {
             x: Tensor::zeros([sequences, 9], (Kind::Int64, Device::Cpu)),
             lengths: lengths.map(Tensor::from_slice),
             labels: Tensor::from_slice(labels),
+            asked: labels.len() as i64,
         }
     }
 

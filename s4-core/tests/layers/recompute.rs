@@ -30,7 +30,7 @@ fn stack(norm: NormKind, mode: &str, tie_dropout: bool) -> (ParamStore, Stack) {
         prenorm: tie_dropout,
         dropout: 0.2,
         tie_dropout,
-        condition: None,
+        ..StackConfig::default()
     };
     let block: S4BlockConfig =
         serde_json::from_value(json!({"ssm": {"d_state": 4, "mode": mode}})).unwrap();

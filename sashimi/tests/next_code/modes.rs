@@ -152,8 +152,8 @@ fn a_prefix_goes_through_by_convolution_as_by_steps() -> Result<()> {
     let start = Quantiser::new(Companding::MuLaw, 8)?.zero();
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
     for length in [0, 1, 14, 15, 16, 50] {
-        let prefix: Vec<u16> = (0..length).map(|i| (i * 37 % 256) as u16).collect();
-        let heard: Vec<u16> = std::iter::once(start).chain(prefix.iter().copied()).collect();
+        let prefix = (0..length).map(|i| i * 37 % 256);
+        let heard: Vec<u32> = std::iter::once(start.into()).chain(prefix).collect();
         let mut generator = Generator::new(Tensors::after(&model, &heard, 2)?, greedy, 0, 0..2)?;
         let stepper = model.stepper(StepMode::Linear, 1.0)?;
         let mut state = model.default_state(1)?;
@@ -166,7 +166,7 @@ fn a_prefix_goes_through_by_convolution_as_by_steps() -> Result<()> {
         }
         for _ in 0..20 {
             let best = scores.expect("a start").argmax(1, false);
-            let code = best.int64_value(&[0]) as u16;
+            let code = best.int64_value(&[0]) as u32;
             assert_eq!(generator.next_codes()?, [code, code], "after {length} codes");
             let next;
             (next, state) = stepper.step(&best, &state)?;
