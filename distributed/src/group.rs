@@ -17,17 +17,6 @@ use torch_sys::C_tensor;
 use crate::lost::Lost;
 use crate::store::Store;
 
-/// How numbers of several ranks become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reduce {
-    /// Their sum.
-    Sum = 0,
-    /// The least of them.
-    Min = 3,
-    /// The largest of them.
-    Max = 4,
-}
-
 /// Where a group of Gloo's listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
@@ -96,8 +85,8 @@ impl Group {
         Self::of(group, rank, size)
     }
 
-    /// A group for tensors on CUDA devices, by NCCL, where `cuda::libtorch::load` has loaded that. All ranks make
-    /// it at the same time, with the same store and timeout, and each has a device of its own.
+    /// A group for tensors on CUDA devices, by NCCL, where `cuda::libtorch::load` has loaded that. All
+    /// ranks make it at the same time, with the same store and timeout, and each has a device of its own.
     ///
     /// # Errors
     /// If libtorch has no NCCL, or is of another version than the one that this was built with.
@@ -119,10 +108,9 @@ impl Group {
     }
 
     /// The same group, which is lost when `other` is, and the other way round.
-    pub fn sharing_fate_with(self, other: &Self) -> Self {
-        let mut this = self;
-        this.broken = other.broken.clone();
-        this
+    pub fn sharing_fate_with(mut self, other: &Self) -> Self {
+        self.broken = other.broken.clone();
+        self
     }
 
     /// This process.
@@ -140,15 +128,15 @@ impl Group {
         self.broken.get().map(String::as_str)
     }
 
-    /// Replaces `tensor`, which is contiguous, by all ranks' together.
+    /// Replaces `tensor`, which is contiguous, by the sum of all ranks'.
     ///
     /// # Errors
     /// [`Lost`].
-    pub fn all_reduce(&self, tensor: &Tensor, reduce: Reduce) -> Result<()> {
+    pub fn all_reduce(&self, tensor: &Tensor) -> Result<()> {
         let operation = || format!("all-reduce of {} numbers", tensor.numel());
         self.run(operation, |group, work| {
             // SAFETY: a live group and tensor, and a place for the work.
-            unsafe { s4_group_all_reduce(group, tensor.as_ptr(), reduce as u8, work) }
+            unsafe { s4_group_all_reduce(group, tensor.as_ptr(), work) }
         })
     }
 
@@ -265,7 +253,6 @@ unsafe extern "C" {
     fn s4_group_all_reduce(
         group: *mut c_void,
         tensor: *const C_tensor,
-        operation: u8,
         work: *mut *mut c_void,
     ) -> *mut c_char;
     fn s4_group_broadcast(

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 
 use crate::buckets::Buckets;
-use crate::group::{Group, Reduce};
+use crate::group::Group;
 use crate::lost::Lost;
 use crate::place::Place;
 use crate::store::{Server, Store};
@@ -136,7 +136,8 @@ impl World {
     /// # Errors
     /// [`Lost`].
     pub fn sum(&self, tensor: &Tensor) -> Result<()> {
-        self.reduce(tensor, Reduce::Sum)
+        let Some(members) = &self.0 else { return Ok(()) };
+        members.on_group(tensor, Group::all_reduce)
     }
 
     /// Replaces `tensor` by that of the first process.
@@ -328,11 +329,6 @@ impl World {
             Some(members) if members.place.local_size > 1 => members.first_on_machine(work),
             _ => work(),
         }
-    }
-
-    fn reduce(&self, tensor: &Tensor, reduce: Reduce) -> Result<()> {
-        let Some(members) = &self.0 else { return Ok(()) };
-        members.on_group(tensor, |group, tensor| group.all_reduce(tensor, reduce))
     }
 }
 

@@ -18,6 +18,8 @@ use anyhow::{Result, bail, ensure};
 use measure::{Entry, Figure, Measured, Role, Session, Table, significant};
 use serde_json::Value;
 
+/// Seconds that a training may take.
+const LIMIT: f64 = 120.0;
 /// Steps of which each reading is the mean.
 const STEPS: u64 = 5;
 /// Processes and samples of a step. Several are compared with one that has the part of each of them.
@@ -32,13 +34,14 @@ fn main() -> Result<()> {
 }
 
 fn bench(mut session: Session) -> Result<()> {
-    session.minutes(2.0);
+    session.minutes(3.0);
     session.describe("model", "smnist-small".to_owned());
     session.describe("threads per process", "1".to_owned());
     let entries: Vec<Entry> = CASES
         .iter()
         .map(|&(processes, samples)| {
-            let entry = Entry::new("step", [processes.to_string(), samples.to_string()]);
+            let names = [processes.to_string(), samples.to_string()];
+            let entry = Entry::new("step", names).limit(LIMIT);
             match processes {
                 1 => entry,
                 _ => entry.against(format!("step/1/{}", samples / processes)),

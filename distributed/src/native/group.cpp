@@ -32,12 +32,10 @@ extern "C" char* s4_group_gloo(
 }
 
 extern "C" char* s4_group_all_reduce(
-    GroupPointer* group, const at::Tensor* tensor, uint8_t operation, WorkPointer** work) {
+    GroupPointer* group, const at::Tensor* tensor, WorkPointer** work) {
   return guarded([&] {
     std::vector<at::Tensor> tensors{*tensor};
-    c10d::AllreduceOptions options;
-    options.reduceOp = static_cast<c10d::ReduceOp::RedOpType>(operation);
-    *work = new WorkPointer((*group)->allreduce(tensors, options));
+    *work = new WorkPointer((*group)->allreduce(tensors));
   });
 }
 
