@@ -1,6 +1,7 @@
 //! The tasks, one file each, found in one table.
 
 mod audio;
+mod bidmc;
 mod fashion_mnist;
 mod folder;
 pub mod fsdd;
@@ -200,6 +201,7 @@ pub const TASKS: &[Task] = &[
     series::WEATHER,
     series::ECL,
     series::SERIES,
+    bidmc::TASK,
     signals::ADDING,
     signals::DELAY,
     signals::RECONSTRUCT,

@@ -16,7 +16,7 @@ use training::evaluate::Evaluated;
 
 use super::evaluate::series;
 use super::train::place;
-use crate::baseline::{Baseline, Naive};
+use crate::baseline::{Baseline, Naive, Ridge};
 use crate::experiment::{Experiment, Preset};
 
 /// Arguments of `baseline`.
@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// validation windows where it is missing
     #[arg(long, value_name = "P")]
     penalty: Option<f64>,
+    /// Ridge regression without a constant
+    #[arg(long)]
+    no_constant: bool,
     /// How data is read
     #[command(flatten)]
     reading: DataArgs,
@@ -71,8 +74,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         EvalSplit::Test => &test,
         EvalSplit::Val => &val,
     };
+    let how = Ridge { penalty: args.penalty, no_constant: args.no_constant };
     for baseline in Baseline::iter() {
-        let naive = match Naive::new(baseline, &of, &train, &val, args.penalty, !args.no_progress) {
+        let naive = match Naive::new(baseline, &of, &train, &val, how, !args.no_progress) {
             Ok(naive) => naive,
             Err(error) => {
                 note(format_args!("no baseline `{baseline}`: {}", describe(&error)));
