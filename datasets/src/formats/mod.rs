@@ -6,3 +6,4 @@ pub mod idx;
 pub mod labelled_files;
 pub mod rows;
 pub mod targets;
+pub mod ts;

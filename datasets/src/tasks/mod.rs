@@ -1,6 +1,7 @@
 //! The tasks, one file each, found in one table.
 
 mod audio;
+mod bidmc;
 mod cifar_density;
 pub mod density;
 mod fashion_mnist;
@@ -214,6 +215,7 @@ pub const TASKS: &[Task] = &[
     series::WEATHER,
     series::ECL,
     series::SERIES,
+    bidmc::TASK,
     signals::ADDING,
     signals::DELAY,
     signals::RECONSTRUCT,

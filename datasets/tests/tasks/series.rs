@@ -98,3 +98,48 @@ fn mistakes_are_named_with_what_to_do() {
     let error = format!("{:#}", open("etth1", folder.path(), "").err().unwrap());
     assert!(error.contains("has 100 rows, the official file 14400 and more"), "{error}");
 }
+
+/// Three recordings in windows that overlap, in the official form.
+#[test]
+fn patients_are_kept_apart_unless_the_official_split_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "@problemName BIDMC32HR\n@timeStamps false\n@missing false\n@univariate false\n\
+                @dimensions 2\n@equalLength true\n@seriesLength 300\n@targetlabel true\n@data\n";
+    let mut parts = [head.to_owned(), head.to_owned()];
+    for patient in 0..3 {
+        let sample =
+            |at: usize, channel: usize| ((at * at + 7 * at * patient + channel) % 101) as f64 / 7.0;
+        for window in 0..20 {
+            let of = |channel: usize| {
+                let samples = (0..300).map(|at| sample(window * 40 + at + 5000 * patient, channel));
+                samples.map(|value| format!("{value:.3}")).collect::<Vec<_>>().join(",")
+            };
+            let line = format!("{}:{}:{}\n", of(0), of(1), 60 + patient);
+            parts[usize::from(window % 3 == 0)].push_str(&line);
+        }
+    }
+    for (name, text) in ["TRAIN", "TEST"].iter().zip(&parts) {
+        fs::write(folder.path().join(format!("BIDMC32HR_{name}.ts")), text).unwrap();
+    }
+    let rates = |settings: &str| -> Vec<Vec<Label>> {
+        let splits = open("bidmc", folder.path(), settings).unwrap();
+        let again = tasks::find("bidmc").unwrap().open(&splits.config, false).unwrap();
+        assert_eq!((again.test.len(), &again.config), (splits.test.len(), &splits.config));
+        let of = |split: &datasets::split::Split| {
+            (0..split.len()).map(|index| split.label(index).unwrap()).collect()
+        };
+        [&splits.train, &splits.val, &splits.test].map(of).to_vec()
+    };
+    let mixed = rates("split_by = \"window\"");
+    assert_eq!(mixed.iter().map(Vec::len).collect::<Vec<_>>(), [42, 9, 9]);
+    assert!(mixed[2].iter().any(|rate| mixed[0].contains(rate)));
+    let error = format!("{:#}", open("bidmc", folder.path(), "target = \"RR\"").err().unwrap());
+    assert!(error.contains("BIDMC32RR_TRAIN.ts and BIDMC32RR_TEST.ts are not in"), "{error}");
+    // One patient alone to train on has one rate: nothing to learn.
+    let apart =
+        open("bidmc", folder.path(), "values = [{ name = \"HR\", mean = 61.0, std = 1.0 }]")
+            .unwrap();
+    assert!(apart.origin.contains("60 windows of HR in 3 recordings"), "{}", apart.origin);
+    let label = |split: &datasets::split::Split| split.label(0).unwrap();
+    assert_ne!(label(&apart.train), label(&apart.test));
+}

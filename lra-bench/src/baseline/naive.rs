@@ -29,10 +29,18 @@ pub enum Baseline {
     Last,
     /// The last known season, repeated: yesterday's hours.
     Season,
-    /// A linear map from the known values of a column, each less the last one, to the steps, each less the
-    /// last known value: one for all columns, by least squares with a penalty that is chosen on the
-    /// validation windows.
+    /// A linear map and a constant from the known values of a column, each less the last one, to the steps,
+    /// each less the last known value: one for all columns, by least squares with a penalty.
     Ridge,
+}
+
+/// How ridge regression is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ridge {
+    /// On the sum of the map's squares; that which is best on the validation windows where it is missing.
+    pub penalty: Option<f64>,
+    /// Without a constant: it is the drift of the training rows, which need not go on.
+    pub no_constant: bool,
 }
 
 /// A baseline of a series, ready to be evaluated.
@@ -50,7 +58,7 @@ pub struct Naive {
 
 impl Naive {
     /// The baseline of a series, which learns from `train` and chooses by `val` where it does and no
-    /// `penalty` is given; `None` if the user interrupted.
+    /// penalty is given; `None` if the user interrupted.
     ///
     /// # Errors
     /// If the season is longer than what is known, or a window cannot be read.
@@ -59,7 +67,7 @@ impl Naive {
         series: &Series,
         train: &Split,
         val: &Split,
-        penalty: Option<f64>,
+        how: Ridge,
         progress: bool,
     ) -> Result<Option<Self>> {
         let past = series.past.context("baselines continue a known series")?;
@@ -75,8 +83,13 @@ impl Naive {
                 choice = Some(format!("{season} steps"));
             }
             Baseline::Ridge => {
-                let Some(sums) = Sums::of(series, past, train, progress)? else { return Ok(None) };
-                let (chosen, penalty) = match penalty {
+                let Some(mut sums) = Sums::of(series, past, train, progress)? else {
+                    return Ok(None);
+                };
+                if how.no_constant {
+                    sums.leave_constant_out();
+                }
+                let (chosen, penalty) = match how.penalty {
                     Some(penalty) => (sums.solve(penalty)?, penalty),
                     None => {
                         let Some(judge) = Sums::of(series, past, val, progress)? else {
@@ -197,6 +210,16 @@ impl Sums {
         }
         bar.finish();
         Ok(Some(sums))
+    }
+
+    /// As if the constant were no part of z: the map has 0 for it.
+    fn leave_constant_out(&mut self) {
+        let last = self.zz.size()[0] - 1;
+        for side in [0, 1] {
+            let _ = self.zz.narrow(side, last, 1).zero_();
+        }
+        let _ = self.zz.narrow(0, last, 1).narrow(1, last, 1).fill_(1.0);
+        let _ = self.zy.narrow(0, last, 1).zero_();
     }
 
     /// The map with this penalty on the sum of its squares, but not on the constant's.

@@ -41,6 +41,9 @@ pub(super) struct Args {
     /// best on the validation windows]
     #[arg(long, value_name = "P")]
     penalty: Option<f64>,
+    /// Of forecasts: ridge regression without a constant
+    #[arg(long)]
+    no_constant: bool,
     /// How data is read
     #[command(flatten)]
     reading: DataArgs,
@@ -76,8 +79,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             Err(usage("--with, --order and --discount are for texts"))
         }
         Target::Series(of) => series::run(args, task, &splits, &of),
-        Target::PerPosition { .. } if args.penalty.is_some() => {
-            Err(usage("--penalty is for forecasts"))
+        Target::PerPosition { .. } if args.penalty.is_some() || args.no_constant => {
+            Err(usage("--penalty and --no-constant are for forecasts"))
         }
         Target::PerPosition { vocabulary } => {
             next::run(args, task, (&experiment, run.as_ref()), &splits, vocabulary)

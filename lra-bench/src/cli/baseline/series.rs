@@ -10,25 +10,20 @@ use strum::IntoEnumIterator;
 use training::evaluate::Evaluated;
 
 use super::Args;
-use crate::baseline::naive::{Baseline, Naive};
+use crate::baseline::naive::{Baseline, Naive, Ridge};
 use crate::cli::evaluate;
 
 pub(super) fn run(args: &Args, task: &Task, splits: &Splits, of: &Series) -> Result<Exit> {
+    let how = Ridge { penalty: args.penalty, no_constant: args.no_constant };
     for baseline in Baseline::iter() {
-        let naive = match Naive::new(
-            baseline,
-            of,
-            &splits.train,
-            &splits.val,
-            args.penalty,
-            !args.no_progress,
-        ) {
-            Ok(naive) => naive,
-            Err(error) => {
-                note(format_args!("no baseline `{baseline}`: {}", describe(&error)));
-                continue;
-            }
-        };
+        let naive =
+            match Naive::new(baseline, of, &splits.train, &splits.val, how, !args.no_progress) {
+                Ok(naive) => naive,
+                Err(error) => {
+                    note(format_args!("no baseline `{baseline}`: {}", describe(&error)));
+                    continue;
+                }
+            };
         let evaluated = match naive {
             Some(mut naive) => {
                 let evaluated = naive.evaluate(args.split(splits), !args.no_progress)?;
