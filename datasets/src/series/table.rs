@@ -1,6 +1,7 @@
 //! A dated series from a CSV file, on a grid of equal steps.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::Path;
 
@@ -99,10 +100,11 @@ impl Table {
             let cell = |&place: &usize| number(record.get(place).unwrap_or_default());
             let row = places.iter().map(cell).collect::<Result<Vec<f64>>>();
             let row = row.with_context(|| format!("line {line}"))?;
-            if rows.contains_key(&date) {
-                findings.leave_out("rows with the date of one before", format!("{date}"));
-            } else {
-                rows.insert(date, row);
+            match rows.entry(date) {
+                Entry::Vacant(place) => drop(place.insert(row)),
+                Entry::Occupied(_) => {
+                    findings.leave_out("rows with the date of one before", date.to_string());
+                }
             }
         }
         let all: Vec<PrimitiveDateTime> = rows.keys().copied().collect();
