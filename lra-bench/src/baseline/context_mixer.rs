@@ -179,6 +179,6 @@ mod tests {
             bits((0..400).map(|seed| noise(seed, 64).into_iter().flat_map(|x| [x; 3]).collect()));
         assert!((2.6..3.3).contains(&grey), "{grey}");
         let flat = bits((0..200).map(|seed| vec![noise(seed, 1)[0]; SMALL.subpixels()]));
-        assert!(flat < 0.2, "{flat}");
+        assert!(flat < 0.3, "{flat}");
     }
 }
