@@ -151,7 +151,7 @@ fn assert_goes_on(folder: &Path, run: &str) {
 fn a_process_that_is_killed_or_silent_ends_all_with_one_message() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    for number in 0..kills().div_ceil(2) {
+    for number in 0..kills().div_ceil(5) {
         for (how, name, words) in
             [("KILL", "killed", "ended by signal 9"), ("STOP", "silent", "did not answer for 2 s")]
         {

@@ -2,7 +2,7 @@
 //!
 //! The head is new in every way of adapting, and always trained. What of the base stays as it was is
 //! neither optimised nor saved: a checkpoint holds what changed, the run's settings say of which weights
-//! ([`InitConfig::hash`]), and [`whole`] puts the two together.
+//! ([`InitConfig::hash`]), and `whole` puts the two together.
 
 mod groups;
 mod lora;
