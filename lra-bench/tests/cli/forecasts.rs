@@ -209,7 +209,7 @@ fn what_cannot_be_continued_is_named() {
     fail(
         lra_bench(path).args(baseline).arg("--data").arg(crate::binary::mnist()),
         2,
-        &["continue series"],
+        &["smnist has no baseline"],
     );
     let long = ["--set", "model.forecast.linear=true"];
     let mut command = lra_bench(path);
