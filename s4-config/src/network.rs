@@ -55,10 +55,10 @@ pub struct NetworkConfig {
     pub pool: Option<Vec<i64>>,
     /// Of SaShiMi: factor by which channels grow with each pooling. Default: 2.
     pub expand: Option<i64>,
-    /// Of S4 and SaShiMi: hidden channels of the feed-forward blocks, in multiples of their width; 0: no
-    /// such blocks. Default: 0; SaShiMi 2.
+    /// Of SaShiMi, and of S4 with `ff_every`: hidden channels of the feed-forward blocks, in multiples of their
+    /// width; 0: no such blocks. Default: 2.
     pub ff: Option<i64>,
-    /// Of S4: layers that a feed-forward block follows. Default: 1.
+    /// Of S4: a feed-forward block follows each so many layers. Default: no such blocks.
     pub ff_every: Option<i64>,
     /// Of SaShiMi: blocks on the way down as well, with a skip connection from each. Default: false.
     pub unet: Option<bool>,
@@ -258,7 +258,7 @@ impl NetworkConfig {
         self.expand = is_sashimi.then_some(sashimi.expand);
         self.ff = match backbone {
             Sashimi => Some(sashimi.ff),
-            S4 => self.ff,
+            S4 => self.ff_every.map(|_| stack.ff),
             _ => None,
         };
         self.ff_every = self.ff_every.filter(|_| backbone == S4);
@@ -278,6 +278,7 @@ impl NetworkConfig {
     /// Depth, width and wiring of the backbones that are plain stacks.
     pub fn stack(&self) -> StackConfig {
         let default = StackConfig::default();
+        let ff_every = self.ff_every.filter(|_| self.backbone() == Backbone::S4);
         StackConfig {
             d_model: self.d_model.unwrap_or(default.d_model),
             n_layers: self.n_layers.unwrap_or(default.n_layers),
@@ -285,8 +286,8 @@ impl NetworkConfig {
             prenorm: self.prenorm.unwrap_or(default.prenorm),
             dropout: self.dropout,
             tie_dropout: self.tie_dropout.unwrap_or(default.tie_dropout),
-            ff: self.ff.filter(|_| self.backbone() == Backbone::S4).unwrap_or(default.ff),
-            ff_every: self.ff_every.unwrap_or(default.ff_every),
+            ff: ff_every.map_or(0, |_| self.ff.unwrap_or(SashimiConfig::default().ff)),
+            ff_every: ff_every.unwrap_or(default.ff_every),
             condition: self.condition,
         }
     }
@@ -367,6 +368,7 @@ impl NetworkConfig {
         let is_resnext = backbone == Backbone::Resnext;
         let has_layers =
             !is_resnext && !matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn);
+        let has_ff = is_sashimi || (backbone == Backbone::S4 && self.ff_every.is_some());
         let has_embedding = !is_resnext && backbone != Backbone::SampleRnn;
         let keys = [
             ("d_model", self.d_model.is_some() && is_resnext),
@@ -379,7 +381,7 @@ impl NetworkConfig {
             ("prenorm", self.prenorm.is_some() && !is_stack),
             ("pool", self.pool.is_some() && !is_sashimi),
             ("expand", self.expand.is_some() && !is_sashimi),
-            ("ff", self.ff.is_some() && !is_ssm),
+            ("ff", self.ff.is_some() && !has_ff),
             ("ff_every", self.ff_every.is_some() && backbone != Backbone::S4),
             ("adaptive", self.adaptive.is_some() && !has_embedding),
             ("unet", self.unet.is_some() && !is_sashimi),

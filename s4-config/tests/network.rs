@@ -140,7 +140,7 @@ fn sections_of_another_backbone_are_refused() {
 fn keys_of_another_backbone_have_no_effect() {
     for (text, keys) in [
         ("pool = [2]", "model.pool has"),
-        ("backbone = \"s4\"\nunet = true\nexpand = 1", "model.expand, model.unet have"),
+        ("backbone = \"s4\"\nunet = true\nff = 1", "model.ff, model.unet have"),
         ("backbone = \"lstm\"\nlayer.channels = 2", "model.layer has"),
         ("backbone = \"sashimi\"\nnorm = \"batch\"", "model.norm has"),
         (
