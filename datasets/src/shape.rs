@@ -46,6 +46,18 @@ pub struct Series {
     pub quantiles: Vec<f64>,
 }
 
+impl Series {
+    /// How many numbers are said of each value: its quantiles, or one.
+    pub fn levels(&self) -> usize {
+        self.quantiles.len().max(1)
+    }
+
+    /// Which of them is the forecast: the median, or the one.
+    pub fn point(&self) -> usize {
+        self.quantiles.iter().position(|quantile| *quantile == 0.5).unwrap_or(0)
+    }
+}
+
 /// The known part of a series that is continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Past {
@@ -84,15 +96,13 @@ impl Shape {
             Target::Pair(names) => Output::Pair(names.len() as i64),
             Target::PerPosition { vocabulary } => Output::PerPosition(*vocabulary),
             Target::Values(quantities) => Output::Values(quantities.len() as i64),
-            Target::Series(Series { quantities, steps, past, quantiles }) => {
-                Output::Series(s4_config::Series {
-                    steps: *steps as i64,
-                    context: past.map(|past| past.context as i64),
-                    channels: past.map_or(0, |past| past.channels) as i64,
-                    targets: quantities.len() as i64,
-                    levels: quantiles.len().max(1) as i64,
-                })
-            }
+            Target::Series(series) => Output::Series(s4_config::Series {
+                steps: series.steps as i64,
+                context: series.past.map(|past| past.context as i64),
+                channels: series.past.map_or(0, |past| past.channels) as i64,
+                targets: series.quantities.len() as i64,
+                levels: series.levels() as i64,
+            }),
         };
         s4_config::Shape { input: self.input, output }
     }

@@ -175,7 +175,7 @@ impl Objective for Supervised {
         }
         let outputs = self.outputs(batch, phase)?;
         let labels = &batch.labels;
-        let samples = labels.size()[0];
+        let samples = batch.asked;
         if let Target::Series(series) = &self.target {
             let Scored { loss, metrics, rows } = score(series, &outputs, labels)?;
             let outputs = (phase == Phase::Eval).then_some(rows);

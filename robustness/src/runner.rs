@@ -1,6 +1,7 @@
 //! A suite, run on a model.
 
 mod attacked;
+mod together;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

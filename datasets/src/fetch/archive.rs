@@ -19,6 +19,13 @@ pub struct Archive {
     pub packing: Packing,
 }
 
+impl Archive {
+    /// A file that is read as it is, put into `folder`, of which neither size nor checksum is published.
+    pub const fn plain(url: &'static str, file: &'static str, folder: &'static str) -> Self {
+        Self { url, file, size: None, checksum: None, packing: Packing::Plain { folder } }
+    }
+}
+
 /// How the data is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {

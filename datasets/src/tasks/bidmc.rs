@@ -24,7 +24,7 @@ use super::{Splits, Task};
 use crate::batch::Label;
 use crate::examples::arrays::{Arrays, Form, measure};
 use crate::examples::recordings::Standardisation;
-use crate::fetch::{Archive, Packing};
+use crate::fetch::Archive;
 use crate::formats::ts::{self, Case};
 use crate::locate::{listed, locate};
 use crate::medium::{Kind, Medium};
@@ -58,8 +58,7 @@ const ARCHIVES: [Archive; 6] = [
 ];
 
 const fn archive(url: &'static str, file: &'static str) -> Archive {
-    let packing = Packing::Plain { folder: "bidmc" };
-    Archive { url, file, size: None, checksum: None, packing }
+    Archive::plain(url, file, "bidmc")
 }
 
 /// What is asked for.
@@ -118,7 +117,7 @@ struct Data {
     dir: Option<PathBuf>,
     /// `HR` (heart rate), `RR` (breathing) or `SpO2` (oxygen saturation).
     target: Asked,
-    /// `recording` keeps windows with common samples, which are of one patient, in one part; `window` draws
+    /// `recording` keeps windows with common samples, which are of one recording, in one part; `window` draws
     /// from all windows, as the official split does, and leaks.
     split_by: SplitBy,
     /// Seed of the division: 70% to train on, 15% each to validate and to test.
@@ -215,7 +214,7 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
 fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
     let Data { target, split_by, .. } = task.settings(data)?;
     let words = match split_by {
-        SplitBy::Recording => "patients apart",
+        SplitBy::Recording => "recordings apart",
         SplitBy::Window => "leaking split",
     };
     Ok(Provenance::official(split_by == SplitBy::Window).with(target.name()).with(words))

@@ -99,13 +99,17 @@ pub(super) fn metric(data: &Table, unit: Unit) -> Option<Metric> {
     Some(given.and_then(Result::ok).unwrap_or(unit).metric())
 }
 
+/// Whether this section of a run is of a task on language.
+pub fn is_of(task: &Task, data: &Table) -> bool {
+    task.kind == Some(Kind::Text) && data.contains_key("unit")
+}
+
 /// The vocabulary that a run of a task on language keeps in its section.
 ///
 /// # Errors
 /// If it is of no such task.
 pub fn vocabulary(task: &Task, data: &Table) -> Result<Vocabulary> {
-    let is_language = task.kind == Some(Kind::Text) && data.contains_key("unit");
-    ensure!(is_language, "{} is no task on language", task.name);
+    ensure!(is_of(task, data), "{} is no task on language", task.name);
     let settings: Data = task.settings(data)?;
     let unit = settings.unit.context("data.unit is missing")?;
     Vocabulary::read(unit, &settings.vocabulary.unwrap_or_default()).context("data.vocabulary")

@@ -7,7 +7,7 @@ use toml::Table;
 
 use super::language::{Data, metric, parts, read};
 use super::{Splits, Task};
-use crate::fetch::{Archive, Packing};
+use crate::fetch::Archive;
 use crate::language::vocabulary::Unit;
 use crate::locate::{listed, locate};
 use crate::medium::Kind;
@@ -34,13 +34,8 @@ pub(super) const TASK: Task = Task {
 const NAME: &str = "wikitext-2";
 
 const fn archive(file: &'static str) -> Archive {
-    Archive {
-        url: "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/",
-        file,
-        size: None,
-        checksum: None,
-        packing: Packing::Plain { folder: NAME },
-    }
+    let url = "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/";
+    Archive::plain(url, file, NAME)
 }
 
 pub(super) fn is_there(dir: &Path, folder: &str) -> bool {

@@ -159,7 +159,7 @@ impl Objective for Naive {
         let point = Series { quantiles: Vec::new(), ..self.series.clone() };
         let Scored { loss, metrics, rows } =
             score(&point, &self.forecast(&batch.x)?, &batch.labels)?;
-        Ok(StepOutput { loss, metrics, samples: batch.labels.size()[0], outputs: Some(rows) })
+        Ok(StepOutput { loss, metrics, samples: batch.asked, outputs: Some(rows) })
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Args as ClapArgs;
 use datasets::language::vocabulary::{START, Vocabulary};
-use datasets::medium::Kind;
 use datasets::shape::Shape;
 use datasets::tasks::density::{self, Picture};
 use datasets::tasks::language;
@@ -73,7 +72,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     if let Some(picture) = Picture::of(task) {
         return pictures(args, &run, picture);
     }
-    if task.kind != Some(Kind::Text) || !run.experiment.data.contains_key("unit") {
+    if !language::is_of(task, &run.experiment.data) {
         return Err(usage(format!(
             "{} is a run of {}, which asks for no next token; runs of tasks on language and on the \
              density of pictures generate (`lra-bench tasks` lists them)",

@@ -25,7 +25,7 @@ pub struct Scored {
 /// If they are not of this series.
 pub fn score(series: &Series, said: &Tensor, truth: &Tensor) -> Result<Scored> {
     let (steps, targets) = (series.steps as i64, series.quantities.len() as i64);
-    let levels = series.quantiles.len().max(1) as i64;
+    let levels = series.levels() as i64;
     let batch = truth.size()[0];
     ensure!(
         said.size() == [batch, steps, targets * levels] && truth.size() == [batch, steps * targets],
@@ -35,7 +35,7 @@ pub fn score(series: &Series, said: &Tensor, truth: &Tensor) -> Result<Scored> {
     );
     let said = said.view([batch, steps, targets, levels]);
     let truth = truth.view([batch, steps, targets]);
-    let forecast = point(series, &said);
+    let forecast = said.select(3, series.point() as i64);
     let errors = &forecast - &truth;
     let (squares, sizes) = (errors.square(), errors.abs());
     let (over_steps, over_targets) = ([1i64], [2i64]);
@@ -61,12 +61,6 @@ pub fn score(series: &Series, said: &Tensor, truth: &Tensor) -> Result<Scored> {
         mean(&sizes, &over_targets),
     ];
     Ok(Scored { loss, metrics, rows: Tensor::f_cat(&rows, 1)?.detach() })
-}
-
-/// What is taken for the forecast of `said` (B, S, T, Q): the median, where there are quantiles.
-fn point(series: &Series, said: &Tensor) -> Tensor {
-    let median = series.quantiles.iter().position(|quantile| *quantile == 0.5);
-    said.select(3, median.unwrap_or(0) as i64)
 }
 
 /// The mean squared and absolute errors of something.

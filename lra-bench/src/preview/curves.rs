@@ -10,7 +10,7 @@ const HEIGHT: usize = 72;
 
 /// The last quantity of an example, standardised, with what is said of it: (S, T, Q) in that order.
 pub(super) fn of(series: &Series, example: &Example, said: &[f64]) -> Canvas {
-    let (targets, levels) = (series.quantities.len(), series.quantiles.len().max(1));
+    let (targets, levels) = (series.quantities.len(), series.levels());
     let last = targets - 1;
     let known: Vec<f64> = match (&series.past, example.sequences.first()) {
         (Some(past), Some(Sequences::Values { values, features })) => {
@@ -30,14 +30,13 @@ pub(super) fn of(series: &Series, example: &Example, said: &[f64]) -> Canvas {
     let level = |level: usize| -> Vec<f64> {
         said.iter().skip(last * levels + level).step_by(targets * levels).copied().collect()
     };
-    let point = series.quantiles.iter().position(|quantile| *quantile == 0.5).unwrap_or(0);
     let mut curves: Vec<(usize, Vec<f64>, Colour)> =
         vec![(0, known.clone(), GREY), (known.len(), came, BLACK)];
     if levels > 1 {
         let pale = mixed(RIGHT, 0.4);
         curves.extend([0, levels - 1].map(|side| (known.len(), level(side), pale)));
     }
-    curves.push((known.len(), level(point), RIGHT));
+    curves.push((known.len(), level(series.point()), RIGHT));
     draw(&curves)
 }
 

@@ -27,9 +27,6 @@ const TAKEN: f64 = 0.5;
 /// Examples whose outputs are looked at for what makes attacks meaningless.
 const LOOKED_AT: usize = 8;
 
-/// What attacks of one budget are called together.
-const TOGETHER: &str = "all-attacks";
-
 /// What came of an attack on one example.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Tried {
@@ -40,10 +37,10 @@ struct Tried {
 }
 
 /// What came of an attack on the example at a place among those drawn, and of its control.
-struct Attempt {
-    place: usize,
-    after: Verdict,
-    control: Verdict,
+pub(super) struct Attempt {
+    pub(super) place: usize,
+    pub(super) after: Verdict,
+    pub(super) control: Verdict,
 }
 
 /// Forward passes that the attack of a suite costs for one example at one budget: itself, its control, and
@@ -107,7 +104,7 @@ impl Runner<'_> {
             }
         }
         warnings.extend(sanity::of_rows(&rows, kind));
-        rows.extend(self.together(&rows, &controls, drawn)?);
+        rows.extend(self.together(&rows, &controls, drawn));
         Ok((rows, warnings))
     }
 
@@ -226,71 +223,8 @@ impl Runner<'_> {
         Ok((Row { failed, attack, ..row }, controls))
     }
 
-    /// At each budget that several attacks had, what they do together: an example stands if it stands
-    /// against each. Of the rows of attacks, and the verdicts on their controls.
-    fn together(&self, rows: &[Row], controls: &[Vec<Verdict>], drawn: &str) -> Result<Vec<Row>> {
-        let places: HashMap<usize, usize> =
-            self.items.iter().enumerate().map(|(place, item)| (item.index, place)).collect();
-        let mut budgets: Vec<Budget> = Vec::new();
-        for outcome in rows.iter().filter_map(|row| row.attack.as_ref()) {
-            if !budgets.contains(&outcome.budget) {
-                budgets.push(outcome.budget);
-            }
-        }
-        let mut together = Vec::new();
-        for budget in budgets {
-            let of_budget =
-                |(row, _): &(&Row, _)| row.attack.as_ref().is_some_and(|it| it.budget == budget);
-            let those: Vec<_> = rows.iter().zip(controls).filter(of_budget).collect();
-            if those.len() < 2 {
-                continue;
-            }
-            let mut worst: HashMap<usize, (usize, Verdict, Verdict)> = HashMap::new();
-            for (row, controls) in &those {
-                let verdicts = row.slice.members.iter().zip(&row.verdicts).zip(*controls);
-                for ((&member, &after), &control) in verdicts {
-                    let (attacks, worst_after, worst_control) =
-                        worst.entry(member).or_insert((0, after, control));
-                    *attacks += 1;
-                    for (worst, other) in [(worst_after, after), (worst_control, control)] {
-                        if other.value < worst.value {
-                            *worst = other;
-                        }
-                    }
-                }
-            }
-            // Attacks may have been made on different numbers of examples.
-            let mut attempts: Vec<Attempt> = worst
-                .into_iter()
-                .filter(|(_, (attacks, ..))| *attacks == those.len())
-                .map(|(member, (_, after, control))| Attempt {
-                    place: places[&member],
-                    after,
-                    control,
-                })
-                .collect();
-            attempts.sort_by_key(|attempt| attempt.place);
-            let names: Vec<&str> = those
-                .iter()
-                .filter_map(|(row, _)| Some(row.attack.as_ref()?.attack.as_str()))
-                .collect();
-            let lineage = vec![
-                drawn.to_owned(),
-                format!("{} of them that all were made on", attempts.len()),
-                format!("the worst of {} within {budget}", names.join(", ")),
-            ];
-            let name = format!("{TOGETHER} {budget}");
-            let slice = Slice {
-                strength: Some(budget.norm().to_owned()),
-                ..Slice::new(Idiom::Attack, name, lineage, self.suite.seed)
-            };
-            together.push(self.row_of(slice, (TOGETHER, budget), &attempts));
-        }
-        Ok(together)
-    }
-
     /// The row of an attack whose members, in order, these are.
-    fn row_of(
+    pub(super) fn row_of(
         &self,
         mut slice: Slice,
         (attack, budget): (&str, Budget),

@@ -2,7 +2,7 @@
 //! or every quarter of an hour (ETTm). Trained on 12 months of 30 days, validated and tested on 4 each.
 
 use super::{Set, Task, of, open};
-use crate::fetch::{Archive, Packing};
+use crate::fetch::Archive;
 
 const MONTH: usize = 30 * 24;
 const HOURLY: [usize; 3] = [12 * MONTH, 16 * MONTH, 20 * MONTH];
@@ -23,13 +23,8 @@ const H2: Set = set("ETTh2.csv", HOURLY);
 const M1: Set = set("ETTm1.csv", QUARTERLY);
 
 const fn archive(file: &'static str) -> Archive {
-    Archive {
-        url: "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/",
-        file,
-        size: None,
-        checksum: None,
-        packing: Packing::Plain { folder: "ETT-small" },
-    }
+    let url = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/";
+    Archive::plain(url, file, "ETT-small")
 }
 
 pub(in crate::tasks) const ETTH1: Task = Task {

@@ -3,20 +3,18 @@
 use anyhow::{Result, ensure};
 use program::config::to_table;
 use rand_chacha::ChaCha8Rng;
-use s4_config::Input;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 use toml::Table;
 
 use super::super::{Splits, Task};
-use super::white::{RMS, White};
+use super::white::White;
 use super::{Counts, Signal, splits};
 use crate::batch::{Example, Label, Sequences};
 use crate::medium::Kind;
 use crate::metric::Metric;
 use crate::provenance::Provenance;
-use crate::shape::{Quantity, Series, Shape, Target};
 
 pub(in crate::tasks) const TASK: Task = Task {
     name: "delay",
@@ -63,20 +61,9 @@ fn load(task: &Task, data: &Table, _: bool) -> Result<Splits> {
     let white = White { length, dt, limit };
     white.validate()?;
     ensure!(delay < length, "data.delay is {delay}; it must be below data.length, {length}");
-    // The squared error is relative to the signal's power.
-    let quantity = Quantity { name: "signal".to_owned(), mean: 0.0, std: RMS };
-    let shape = Shape {
-        input: Input::Values { features: 1 },
-        target: Target::Series(Series {
-            quantities: vec![quantity],
-            steps: length,
-            past: None,
-            quantiles: Vec::new(),
-        }),
-    };
     let counts = Counts { train: count, eval: eval_count, seed };
     let words = format!("{length} samples of noise to {limit} Hz, {delay} later");
-    splits(&Delay { white, delay }, counts, shape, to_table(&settings)?, &words)
+    splits(&Delay { white, delay }, counts, White::shape(length), to_table(&settings)?, &words)
 }
 
 #[derive(Clone, Copy)]

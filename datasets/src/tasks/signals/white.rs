@@ -8,9 +8,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
+use s4_config::Input;
+
+use crate::shape::{Quantity, Series, Shape, Target};
 
 /// Root mean square of the noise, before it is moved to begin at 0.
-pub(super) const RMS: f64 = 0.5;
+const RMS: f64 = 0.5;
 
 /// Periodic noise: `length` samples, `dt` seconds apart, without frequencies above `limit` Hz and without a
 /// mean. As in Nengo and in the official code it is moved to begin at 0.
@@ -40,6 +43,15 @@ impl White {
             0.5 / dt
         );
         Ok(())
+    }
+
+    /// Noise goes in, and `steps` values of it are asked for; their squared error is relative to its power.
+    pub(super) fn shape(steps: usize) -> Shape {
+        let quantities = vec![Quantity { name: "signal".to_owned(), mean: 0.0, std: RMS }];
+        Shape {
+            input: Input::Values { features: 1 },
+            target: Target::Series(Series { quantities, steps, past: None, quantiles: Vec::new() }),
+        }
     }
 
     pub(super) fn draw(&self, random: &mut ChaCha8Rng) -> Vec<f32> {

@@ -69,11 +69,20 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             Experiment::preset(task, Preset::Small, &args.overrides)?.value
         }
     };
+    let task = experiment.task()?;
+    let none = || {
+        usage(format!(
+            "{} has no baseline: those that have one ask for the next token or continue a series",
+            task.name
+        ))
+    };
+    if task.classes.is_some() {
+        return Err(none()); // before its data is read or generated
+    }
     place(args.data.as_deref(), args.reading.cache.as_deref(), &mut experiment);
     let mut splits = experiment.open(!args.no_progress)?;
     note(format_args!("data: {}", splits.origin));
     std::mem::take(&mut splits.findings).tell(args.reading.strict)?;
-    let task = experiment.task()?;
     match splits.shape.target.clone() {
         Target::Series(_) if args.texts.are_given() => {
             Err(usage("--with, --order and --discount are for texts"))
@@ -85,10 +94,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         Target::PerPosition { vocabulary } => {
             next::run(args, task, (&experiment, run.as_ref()), &splits, vocabulary)
         }
-        _ => Err(usage(format!(
-            "{} has no baseline: those that have one ask for the next token or continue a series",
-            task.name
-        ))),
+        _ => Err(none()),
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, run: &Run<Experiment>, reader: &Reader) -> Result
     let outputs =
         panics::as_errors("the model", || model.outputs(&model.upload(&batch)?, Phase::Eval))?;
     let standardised = host(&outputs.reshape([1, -1]))?.concat();
-    let levels = series.quantiles.len().max(1);
+    let levels = series.levels();
     let columns = series.quantities.iter().flat_map(|it| std::iter::repeat_n(it, levels)).cycle();
     let said = standardised.iter().zip(columns).map(|(&it, column)| column.undo(it)).collect();
     let forecast = Forecast { series, ending: &ending, said };
@@ -86,20 +86,10 @@ pub(super) fn run(args: &Args, run: &Run<Experiment>, reader: &Reader) -> Result
 }
 
 impl Forecast<'_> {
-    fn levels(&self) -> usize {
-        self.series.quantiles.len().max(1)
-    }
-
     /// What is said of a column at a step, its quantiles.
     fn said(&self, step: usize, column: usize) -> &[f64] {
         let columns = self.series.quantities.len();
-        &self.said[(step * columns + column) * self.levels()..][..self.levels()]
-    }
-
-    /// The forecast among the quantiles.
-    fn point(&self) -> usize {
-        let median = self.series.quantiles.iter().position(|quantile| *quantile == 0.5);
-        median.unwrap_or(0)
+        &self.said[(step * columns + column) * self.series.levels()..][..self.series.levels()]
     }
 
     /// What is written of a step: names and numbers.
@@ -107,9 +97,9 @@ impl Forecast<'_> {
         let mut cells = Vec::new();
         for (column, Quantity { name, .. }) in self.series.quantities.iter().enumerate() {
             let said = self.said(step, column);
-            cells.push((name.clone(), said[self.point()]));
+            cells.push((name.clone(), said[self.series.point()]));
             for (level, quantile) in self.series.quantiles.iter().enumerate() {
-                if level != self.point() {
+                if level != self.series.point() {
                     cells.push((format!("{name} {quantile}"), said[level]));
                 }
             }
@@ -167,16 +157,16 @@ impl Forecast<'_> {
         let known_points = (first..known.len()).map(|row| (place(row), known[row])).collect();
         let place = |step: usize| (step + 1) as f64;
         let said = |step: usize| self.said(step, column);
-        let points = (0..series.steps).map(|step| (place(step), said(step)[self.point()]));
+        let points = (0..series.steps).map(|step| (place(step), said(step)[self.series.point()]));
         let band = |step: usize| {
-            let (low, high) = (said(step)[0], said(step)[self.levels() - 1]);
+            let (low, high) = (said(step)[0], said(step)[self.series.levels() - 1]);
             Interval { low: low.min(high), high: high.max(low) }
         };
         let name = match (series.quantiles.first(), series.quantiles.last()) {
             (Some(low), Some(high)) if low < high => format!("forecast, {low} to {high}"),
             _ => "forecast".to_owned(),
         };
-        let has_band = self.levels() > 1;
+        let has_band = self.series.levels() > 1;
         let mut lines = vec![
             Line { name: "known".to_owned(), points: known_points, ..Line::default() },
             Line {
