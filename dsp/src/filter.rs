@@ -2,8 +2,7 @@
 
 use std::f64::consts::PI;
 
-use rustfft::FftPlanner;
-use rustfft::num_complex::Complex;
+use crate::fourier::{self, Complex};
 
 /// Seconds on either side of the middle of a filter. It passes from all to nothing within 170 Hz.
 const REACH: f64 = 0.016;
@@ -15,18 +14,16 @@ pub fn convolve(signal: &[f32], response: &[f32]) -> Vec<f32> {
     }
     let length = signal.len() + response.len() - 1;
     let size = length.next_power_of_two();
-    let mut planner = FftPlanner::<f64>::new();
-    let forward = planner.plan_fft_forward(size);
     let spectrum = |samples: &[f32]| {
         let mut spectrum: Vec<Complex<f64>> =
             samples.iter().map(|&sample| f64::from(sample).into()).collect();
         spectrum.resize(size, Complex::default());
-        forward.process(&mut spectrum);
+        fourier::forward(&mut spectrum);
         spectrum
     };
     let mut product = spectrum(signal);
     product.iter_mut().zip(spectrum(response)).for_each(|(x, y)| *x *= y);
-    planner.plan_fft_inverse(size).process(&mut product);
+    fourier::inverse(&mut product);
     product[..length].iter().map(|z| (z.re / size as f64) as f32).collect()
 }
 

@@ -12,9 +12,11 @@
 //! assert_eq!(resampled.len(), 16_000);
 //! # Ok::<(), anyhow::Error>(())
 //! ```
-//! FFTs are generic code that each crate compiles for itself, so whatever needs one is here.
+//! FFTs are generic code that each crate compiles for itself, once for each type: whatever needs one
+//! is here, in double precision.
 
 pub mod filter;
+pub mod fourier;
 pub mod mel;
 pub mod resample;
 pub mod runaway;

@@ -6,12 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 use smart_default::SmartDefault;
+
+use crate::fourier::Complex;
 
 /// What a mel spectrogram is made of.
 #[skip_serializing_none]

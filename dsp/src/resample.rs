@@ -32,10 +32,10 @@ pub struct Resampler {
 }
 
 struct Filter {
-    fft: Fft<f32>,
+    fft: Fft<f64>,
     /// Input that does not fill a chunk yet.
-    pending: Vec<f32>,
-    chunk: Vec<f32>,
+    pending: Vec<f64>,
+    chunk: Vec<f64>,
     /// Output samples still to drop: the filter's delay.
     skip: usize,
 }
@@ -119,7 +119,7 @@ impl Filter {
     }
 
     fn push(&mut self, input: &[f32], out: &mut Vec<f32>) -> Result<()> {
-        self.pending.extend_from_slice(input);
+        self.pending.extend(input.iter().map(|&sample| f64::from(sample)));
         let size = self.fft.input_frames_max();
         let whole = self.pending.len() / size * size;
         for chunk in self.pending[..whole].chunks_exact(size) {
@@ -129,7 +129,7 @@ impl Filter {
             self.fft.process_into_buffer(&from, &mut to, None)?;
             let skipped = self.skip.min(length);
             self.skip -= skipped;
-            out.extend_from_slice(&self.chunk[skipped..]);
+            out.extend(self.chunk[skipped..].iter().map(|&sample| sample as f32));
         }
         self.pending.drain(..whole);
         Ok(())

@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use derive_more::Display;
-use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
+
+use crate::fourier::Complex;
 
 /// Spectra in a window, apart from those half-way between them.
 const SEGMENTS: usize = 8;
@@ -43,8 +44,8 @@ const TONE_STEADY_DB: f64 = 1.0;
 /// Judges a signal of one channel, nominally in [-1, 1].
 pub struct Monitor {
     rate: u32,
-    fft: Arc<dyn Fft<f32>>,
-    hann: Vec<f32>,
+    fft: Arc<dyn Fft<f64>>,
+    hann: Vec<f64>,
     /// The window that is being filled.
     window: Vec<f32>,
     totals: Totals,
@@ -178,11 +179,11 @@ impl Monitor {
     /// A monitor of audio with `rate` samples a second.
     pub fn new(rate: u32) -> Self {
         let segment = (rate as usize / (WINDOWS_A_SECOND * SEGMENTS)).max(16);
-        let turn = std::f32::consts::TAU / segment as f32;
+        let turn = std::f64::consts::TAU / segment as f64;
         Self {
             rate: rate.max(1),
             fft: FftPlanner::new().plan_fft_forward(segment),
-            hann: (0..segment).map(|n| 0.5 - 0.5 * (turn * n as f32).cos()).collect(),
+            hann: (0..segment).map(|n| 0.5 - 0.5 * (turn * n as f64).cos()).collect(),
             window: Vec::with_capacity(SEGMENTS * segment),
             totals: Totals::default(),
             streaks: Streaks::default(),
@@ -259,9 +260,12 @@ impl Monitor {
         let mut buffer = vec![Complex::default(); segment];
         for start in (0..=self.window.len() - segment).step_by(segment / 2) {
             let samples = self.window[start..].iter().zip(&self.hann);
-            buffer.iter_mut().zip(samples).for_each(|(z, (x, hann))| *z = (x * hann).into());
+            buffer
+                .iter_mut()
+                .zip(samples)
+                .for_each(|(z, (&x, hann))| *z = (f64::from(x) * hann).into());
             self.fft.process(&mut buffer);
-            power.iter_mut().zip(&buffer).for_each(|(sum, z)| *sum += f64::from(z.norm_sqr()));
+            power.iter_mut().zip(&buffer).for_each(|(sum, z)| *sum += z.norm_sqr());
         }
         // The window's mean is off, but not each segment's: the lobe around 0 says nothing here.
         let power = &power[2..];

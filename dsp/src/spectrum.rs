@@ -1,7 +1,8 @@
 //! Spectrograms as pictures, for looking at generated audio in TensorBoard.
 
 use rustfft::FftPlanner;
-use rustfft::num_complex::Complex;
+
+use crate::fourier::Complex;
 
 /// Columns of a picture at most.
 pub const MAX_WIDTH: usize = 1024;
@@ -47,10 +48,10 @@ pub fn spectrogram(samples: &[f32], rate: u32, height: usize) -> Image {
     let hop = (rate as usize / COLUMNS_A_SECOND).max(samples.len().div_ceil(MAX_WIDTH)).max(1);
     let width = samples.len().div_ceil(hop).max(1);
 
-    let turn = std::f32::consts::TAU / frame as f32;
-    let hann: Vec<f32> = (0..frame).map(|n| 0.5 - 0.5 * (turn * n as f32).cos()).collect();
+    let turn = std::f64::consts::TAU / frame as f64;
+    let hann: Vec<f64> = (0..frame).map(|n| 0.5 - 0.5 * (turn * n as f64).cos()).collect();
     // A sine of amplitude 1 at the middle of a bin has half the window's sum there.
-    let full_scale = (hann.iter().sum::<f32>() / 2.0).powi(2);
+    let full_scale = (hann.iter().sum::<f64>() / 2.0).powi(2);
     let fft = FftPlanner::new().plan_fft_forward(frame);
 
     let mut image = Image { width, height, pixels: vec![0; 3 * width * height] };
@@ -58,19 +59,19 @@ pub fn spectrogram(samples: &[f32], rate: u32, height: usize) -> Image {
     for column in 0..width {
         let mut power = vec![0.0; height];
         let centres = (column * hop..(column + 1) * hop).step_by(height);
-        let weight = 1.0 / (centres.len() as f32 * full_scale);
+        let weight = 1.0 / (centres.len() as f64 * full_scale);
         for centre in centres {
             for (n, (z, hann)) in buffer.iter_mut().zip(&hann).enumerate() {
                 let at = (centre + n).checked_sub(height);
                 let sample = at.and_then(|at| samples.get(at)).copied().unwrap_or(0.0);
-                *z = (hann * sample).into();
+                *z = (hann * f64::from(sample)).into();
             }
             fft.process(&mut buffer);
             power.iter_mut().zip(&buffer).for_each(|(sum, z)| *sum += weight * z.norm_sqr());
         }
         for (bin, power) in power.iter().enumerate() {
             let pixel = 3 * ((height - 1 - bin) * width + column);
-            let brightness = 1.0 - 10.0 * power.log10() / DARKEST_DB;
+            let brightness = 1.0 - 10.0 * power.log10() as f32 / DARKEST_DB;
             image.pixels[pixel..pixel + 3].copy_from_slice(&colour(brightness));
         }
     }

@@ -5,25 +5,19 @@ use std::fs;
 use anyhow::{Context, Result};
 use program::config::{self, Loaded};
 use s4_config::NetworkConfig;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
 use training::checkpoint::Checkpoint;
 use training::train_config::TrainConfig;
 use training::{run, run_dir};
 
 use crate::experiment::Experiment;
 
-/// What is read of the settings of a run, of this program or of `sashimi`.
-#[derive(Deserialize)]
-struct Settings {
-    #[serde(default)]
-    model: Option<NetworkConfig>,
-}
-
-/// The same, of how it was trained.
-#[derive(Deserialize)]
-struct Trained {
-    #[serde(default)]
-    train: TrainConfig,
+/// The section `section` of a run's settings, of this program or of `sashimi`; `None` if it has none.
+fn read<T: DeserializeOwned>(section: &str, name: &str, settings: &str) -> Result<Option<T>> {
+    let mut settings: Table = settings.parse().with_context(|| name.to_owned())?;
+    let Some(Value::Table(table)) = settings.remove(section) else { return Ok(None) };
+    Ok(Some(config::section(section, name, &table).with_context(|| name.to_owned())?))
 }
 
 /// The network of the run that `name` means.
@@ -34,8 +28,8 @@ pub(crate) fn network(name: &str) -> Result<NetworkConfig> {
     let folder = run_dir::find(run_dir::root(), name)?;
     let file = run_dir::config_file(&folder);
     let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let Settings { model } = toml::from_str(&text).with_context(|| file.display().to_string())?;
-    let model = model.filter(|model| model.condition.is_none());
+    let model = read("model", &file.display().to_string(), &text)?;
+    let model = model.filter(|model: &NetworkConfig| model.condition.is_none());
     model.with_context(|| format!("{name} has no network ([model]) for sequences"))
 }
 
@@ -45,8 +39,9 @@ pub(crate) fn network(name: &str) -> Result<NetworkConfig> {
 /// If there is no such run.
 pub(crate) fn examples(name: &str) -> Result<u64> {
     let checkpoint = Checkpoint::load_best(&run_dir::find(run_dir::root(), name)?)?;
-    let settings: Trained = toml::from_str(&checkpoint.meta.config).context("its settings")?;
-    let batch = settings.train.batch_size * settings.train.accumulate;
+    let train = read("train", name, &checkpoint.meta.config)?;
+    let TrainConfig { batch_size, accumulate, .. } = train.unwrap_or_default();
+    let batch = batch_size * accumulate;
     Ok(checkpoint.meta.state.step * batch as u64)
 }
 

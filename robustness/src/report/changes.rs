@@ -1,13 +1,16 @@
 //! What of a text a change changed.
 
 use report::page::Span;
-use similar::{Algorithm, DiffTag, capture_diff_slices};
+use similar::DiffTag;
+use similar::algorithms::{Capture, Replace, myers};
 
 /// Both texts, with the words marked that only one of them has.
 pub fn marked(before: &str, after: &str) -> [Vec<Span>; 2] {
     let (old, new) = (words(before), words(after));
     let mut spans = [Vec::new(), Vec::new()];
-    for change in capture_diff_slices(Algorithm::Myers, &old, &new) {
+    let mut changes = Replace::new(Capture::new());
+    let Ok(()) = myers::diff(&mut changes, &old, 0..old.len(), &new, 0..new.len());
+    for change in changes.into_inner().ops() {
         let (tag, old_range, new_range) = change.as_tag_tuple();
         for (spans, words) in spans.iter_mut().zip([&old[old_range], &new[new_range]]) {
             if !words.is_empty() {

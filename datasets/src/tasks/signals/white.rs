@@ -3,11 +3,10 @@
 use std::f64::consts::SQRT_2;
 
 use anyhow::{Result, ensure};
+use dsp::fourier::{self, Complex};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use rustfft::FftPlanner;
-use rustfft::num_complex::Complex;
 use s4_config::Input;
 
 use crate::shape::{Quantity, Series, Shape, Target};
@@ -67,7 +66,7 @@ impl White {
             spectrum[frequency] = value;
             spectrum[length - frequency] = value.conj();
         }
-        FftPlanner::new().plan_fft_inverse(length).process(&mut spectrum);
+        fourier::inverse(&mut spectrum);
         let first = spectrum[0].re;
         spectrum.iter().map(|value| (value.re - first) as f32).collect()
     }
@@ -90,7 +89,7 @@ mod tests {
             assert_eq!((noise.len(), noise[0]), (1000, 0.0));
             let mut spectrum: Vec<Complex<f64>> =
                 noise.iter().map(|&value| Complex::new(f64::from(value), 0.0)).collect();
-            FftPlanner::new().plan_fft_forward(1000).process(&mut spectrum);
+            fourier::forward(&mut spectrum);
             let power = |range: std::ops::RangeInclusive<usize>| -> f64 {
                 spectrum[range].iter().map(|value| value.norm_sqr()).sum::<f64>() * 2.0 / 1e6
             };
