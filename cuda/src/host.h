@@ -1,17 +1,13 @@
 // CUDA C++ on a CPU: a block's threads are coroutines on one thread, which are resumed by turns until
 // all have come as far as a barrier or a shuffle. Blocks run one after another.
 
+// Compiled some hundred times: with few headers, and none of the large ones.
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <ucontext.h>
 
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
-#include <tuple>
 #include <utility>
-#include <vector>
 
 #define __global__
 #define __device__
@@ -35,7 +31,7 @@ constexpr size_t kStack = 256 * 1024;
 struct Thread {
   jmp_buf resume;
   ucontext_t start;
-  std::unique_ptr<char[]> stack;  // whose pages are there once they are touched
+  char* stack;  // whose pages are there once they are touched
   bool started, done;
 };
 
@@ -44,10 +40,12 @@ struct Meeting {  // of `members` threads, again and again
   unsigned round = 0;
 };
 
-static std::vector<Thread> threads;
-static std::vector<Meeting> warps;
+constexpr int kMost = 1024;  // threads of a block
+
+static Thread threads[kMost];
+static Meeting warps[kMost / kWarp];
 static Meeting block;
-static std::vector<double> slots;  // what the lanes of each warp hand to each other
+static double slots[kMost];  // what the lanes of each warp hand to each other
 static int current;
 static jmp_buf scheduler;
 static void (*body)(void*);
@@ -92,7 +90,7 @@ inline void resume(int t) {
   if (thread.started) _longjmp(thread.resume, 1);
   thread.started = true;
   getcontext(&thread.start);
-  thread.start.uc_stack.ss_sp = thread.stack.get();
+  thread.start.uc_stack.ss_sp = thread.stack;
   thread.start.uc_stack.ss_size = kStack;
   thread.start.uc_link = nullptr;
   makecontext(&thread.start, entry, 0);
@@ -100,14 +98,14 @@ inline void resume(int t) {
 }
 
 inline void run_block(int count) {
-  threads.resize(count);
-  warps.assign((count + kWarp - 1) / kWarp, Meeting());
-  slots.assign(warps.size() * kWarp, 0.0);
+  if (count > kMost) abort();
+  for (Meeting& warp : warps) warp = Meeting();
+  memset(slots, 0, sizeof slots);
   block = Meeting();
   block.members = count;
   for (int t = 0; t < count; ++t) {
     threads[t].started = threads[t].done = false;
-    if (!threads[t].stack) threads[t].stack.reset(new char[kStack]);
+    if (!threads[t].stack) threads[t].stack = (char*)malloc(kStack);
     ++warps[t / kWarp].members;
   }
   for (bool any = true; any;) {
@@ -125,10 +123,10 @@ template <typename T>
 T shuffle(T x, int lane) {
   static_assert(sizeof(T) <= sizeof(double), "shuffles move at most eight bytes");
   int warp = current / kWarp;
-  std::memcpy(&slots[current], &x, sizeof(T));
+  memcpy(&slots[current], &x, sizeof(T));
   meet(warps[warp]);
   T other;
-  std::memcpy(&other, &slots[warp * kWarp + lane], sizeof(T));
+  memcpy(&other, &slots[warp * kWarp + lane], sizeof(T));
   meet(warps[warp]);
   return other;
 }
@@ -152,18 +150,35 @@ T __shfl_sync(unsigned, T x, int lane) {
 }
 inline float __uint_as_float(unsigned bits) {
   float x;
-  std::memcpy(&x, &bits, 4);
+  memcpy(&x, &bits, 4);
   return x;
 }
 inline unsigned __float_as_uint(float x) {
   unsigned bits;
-  std::memcpy(&bits, &x, 4);
+  memcpy(&bits, &x, 4);
   return bits;
 }
-inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
-inline float __expf(float x) { return std::exp(x); }
+
+#define FLOAT_AND_DOUBLE(f)      \
+  extern "C" double f(double);   \
+  extern "C" float f##f(float);  \
+  inline float f(float x) { return f##f(x); }
+FLOAT_AND_DOUBLE(cos)
+FLOAT_AND_DOUBLE(cosh)
+FLOAT_AND_DOUBLE(erf)
+FLOAT_AND_DOUBLE(exp)
+FLOAT_AND_DOUBLE(expm1)
+FLOAT_AND_DOUBLE(fabs)
+FLOAT_AND_DOUBLE(log1p)
+FLOAT_AND_DOUBLE(sin)
+FLOAT_AND_DOUBLE(sinh)
+FLOAT_AND_DOUBLE(sqrt)
+FLOAT_AND_DOUBLE(tanh)
+inline void sincos(double x, double* s, double* c) { *s = sin(x); *c = cos(x); }
+inline float rsqrtf(float x) { return 1.0f / sqrt(x); }
+inline float __expf(float x) { return exp(x); }
 inline float __fdividef(float a, float b) { return a / b; }
-inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
+inline double rsqrt(double x) { return 1.0 / sqrt(x); }
 template <typename T>
 T min(T a, T b) { return a < b ? a : b; }
 template <typename T>
@@ -189,7 +204,3 @@ void run(void (*kernel)(A...), long x, long y, long z, long threads, void** argu
         host::run_block((int)threads);
       }
 }
-
-using std::erf; using std::exp; using std::expm1; using std::log1p; using std::sqrt; using std::tanh;
-using std::sinh; using std::cosh; using std::sin; using std::cos; using std::fabs;
-inline void sincos(double x, double* s, double* c) { *s = std::sin(x); *c = std::cos(x); }

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -42,19 +43,22 @@ pub struct HostFunction(Run);
 
 type Run = unsafe extern "C" fn(i64, i64, i64, i64, *mut *mut c_void);
 
-/// Compiles the kernel with `$CXX` (`c++`), or takes what an earlier test has compiled.
+/// Compiles the kernel's source with `$CXX` (`c++`), or takes what an earlier test has compiled.
 pub(crate) fn function(kernel: &Kernel) -> Result<HostFunction> {
+    let source = kernel.text();
     // In a namespace of its own: libraries would share the static variables of inline functions.
-    let text = format!(
-        "{HEADER}\nnamespace {{\n{}\n}}\nextern \"C\" void run_on_host(long x, long y, long z, \
-         long threads, void** arguments) {{ run({}, x, y, z, threads, arguments); }}\n",
-        kernel.text(),
-        kernel.name
-    );
+    let mut text = format!("{HEADER}\nnamespace {{\n{source}\n}}\n");
+    for name in names(&source) {
+        let _ = writeln!(
+            text,
+            "extern \"C\" void {name}_on_host(long x, long y, long z, long threads, void** arguments) \
+             {{ run({name}, x, y, z, threads, arguments); }}"
+        );
+    }
     let digest = Sha256::digest(text.as_bytes());
     let digest: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
     let folder = std::env::temp_dir().join("s4-host-kernels");
-    let library = folder.join(format!("{}-{digest}.so", kernel.name));
+    let library = folder.join(format!("{digest}.so"));
     if !library.exists() {
         std::fs::create_dir_all(&folder)?;
         compile(&text, &library)?;
@@ -62,10 +66,19 @@ pub(crate) fn function(kernel: &Kernel) -> Result<HostFunction> {
     // SAFETY: the library was made here and has no initialisers; it stays for good.
     unsafe {
         let library = Library::new(&library)?;
-        let run = *library.get::<Run>(b"run_on_host\0")?;
+        let run = *library.get::<Run>(format!("{}_on_host\0", kernel.name).as_bytes())?;
         std::mem::forget(library);
         Ok(HostFunction(run))
     }
+}
+
+/// Names of the kernels in a source: what comes before the arguments.
+fn names(source: &str) -> impl Iterator<Item = &str> {
+    source.split("__global__ void ").skip(1).filter_map(|kernel| {
+        let bounded = kernel.strip_prefix("__launch_bounds__").and_then(|it| it.split_once(')'));
+        let kernel = bounded.map_or(kernel, |(_, kernel)| kernel);
+        Some(kernel.split_once('(')?.0.trim())
+    })
 }
 
 fn compile(text: &str, library: &std::path::Path) -> Result<()> {

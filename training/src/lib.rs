@@ -82,7 +82,7 @@ pub mod imported;
 pub mod init;
 pub mod memory;
 mod meters;
-mod metrics_file;
+pub mod metrics_file;
 pub mod objective;
 pub mod optim;
 pub mod pattern;

@@ -77,6 +77,22 @@ impl MetricsFile {
     }
 }
 
+/// Steps and values of a figure on a split, of the run in `folder`; what is not finite is left out, and
+/// there is nothing where the run has no such file.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn read(folder: &Path, split: &str, figure: &str) -> Result<Vec<(u64, f64)>> {
+    let path = folder.join(FILE);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(&path).map_err(files::cannot("read", &path))?;
+    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_split = lines.filter(|line| line["split"] == split);
+    Ok(of_split.filter_map(|line| Some((line["step"].as_u64()?, line[figure].as_f64()?))).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

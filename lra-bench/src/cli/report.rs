@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use program::exit::{Exit, describe, usage};
+use program::files;
 use program::output::{note, say, say_all};
 use training::run_dir;
 
 use crate::report::Report;
+use crate::report::curves::curves;
 use crate::report::run::Run;
 use crate::report::table::{Style, render};
 
@@ -24,11 +26,17 @@ pub(super) struct Args {
     /// One JSON object
     #[arg(long)]
     json: bool,
+    /// Also draw the metric on the validation split over the steps, a line for each run
+    #[arg(long, value_name = "FILE.svg")]
+    curves: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit> {
-    let report =
-        if args.runs.is_empty() { report_of_all()? } else { Report::of(&named(&args.runs)?)? };
+    let runs = if args.runs.is_empty() { all()? } else { named(&args.runs)? };
+    if let Some(file) = &args.curves {
+        files::write(file, curves(&runs)?.as_bytes())?;
+    }
+    let report = Report::of_runs(&runs);
     if args.json {
         say(serde_json::to_string(&report)?)?;
     } else {
@@ -38,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn named(names: &[String]) -> Result<Vec<PathBuf>> {
+fn named(names: &[String]) -> Result<Vec<Run>> {
     let mut folders = Vec::new();
     for name in names {
         match run_dir::find_group(run_dir::root(), name) {
@@ -49,11 +57,11 @@ fn named(names: &[String]) -> Result<Vec<PathBuf>> {
             },
         }
     }
-    Ok(folders)
+    folders.iter().map(|folder| Run::read(folder)).collect()
 }
 
-/// The report of everything in `runs/`. What cannot be read there is no error.
-fn report_of_all() -> Result<Report> {
+/// Everything in `runs/`. What cannot be read there is no error.
+fn all() -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     for folder in run_dir::list(run_dir::root()) {
         match Run::read(&folder) {
@@ -66,5 +74,5 @@ fn report_of_all() -> Result<Report> {
     if runs.is_empty() {
         return Err(usage("there are no runs in runs/; name their folders, or train one first"));
     }
-    Ok(Report::of_runs(&runs))
+    Ok(runs)
 }

@@ -1,9 +1,10 @@
 //! What came of runs, side by side.
 //!
 //! [`run`] reads their folders, those of other programs too; runs that differ in their seed alone become one [`row`]; [`average`]
-//! is that of the Long Range Arena; [`table`] shows it all.
+//! is that of the Long Range Arena; [`table`] shows it all, and [`curves`] how it came.
 
 pub mod average;
+pub mod curves;
 pub mod row;
 pub mod run;
 pub mod table;

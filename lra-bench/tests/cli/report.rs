@@ -85,6 +85,20 @@ fn seeds_are_runs_of_their_own_and_one_row_of_a_report() {
     let rows = json["experiments"].as_array().unwrap();
     let seeds: Vec<&Value> = rows.iter().map(|row| &row["seeds"]).collect();
     assert_eq!(seeds, [&json!([3]), &json!([0]), &json!([1, 3])], "{json}");
+
+    // Evaluated once, they have no curve; evaluated twice, one.
+    let draw = |run: &str| {
+        let mut command = lra_bench(path);
+        command.args(["report", run, "--curves", "curves.svg"]);
+        command
+    };
+    fail(&mut draw("short"), 1, &["evaluated twice"]);
+    assert!(!path.join("curves.svg").exists());
+    let often = ["--max-steps", "4", "--run-dir", "often", "--set", "train.eval_every=2"];
+    succeed(&mut train(path, &often));
+    succeed(&mut draw("often"));
+    let svg = fs::read_to_string(path.join("curves.svg")).unwrap();
+    assert!(svg.contains("val accuracy") && svg.contains("<polyline"), "{svg}");
 }
 
 /// A run of `sashimi` as it leaves it: its settings, and what came of it.
