@@ -15,8 +15,8 @@ use std::thread;
 use std::time::Instant;
 
 use binary::{DIGITS, sashimi, set, succeed, train_tiny};
-use curves::assert_same_curve;
-use kills::{assert_cache_survives, assert_training_survives, kills, moment};
+use curves::{assert_same_curve, assert_same_figures};
+use kills::{assert_cache_survives, assert_same, assert_training_survives, kills, moment};
 
 fn train(folder: &Path, run: &str, steps: u32) -> Command {
     let mut command = train_tiny(folder, DIGITS, steps);
@@ -48,7 +48,7 @@ fn killed_runs_resume_to_the_same_bits() {
 fn several_processes_learn_as_one_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let start = |run: &str, processes: &str| {
+    let start = |run: &str, processes: &str, more: &[&str]| {
         let mut command = train_tiny(path, DIGITS, 4);
         // Whole clips, which differ in length, in segments; parts of unequal size.
         let settings = [
@@ -57,18 +57,26 @@ fn several_processes_learn_as_one_does() {
             "data.segment=1024",
             "model.dropout=0.1",
             "train.batch_size=3",
-            "train.precision=float64",
             "train.log_every=1",
             "train.eval_every=2",
         ];
-        set(&mut command, &settings);
+        set(set(&mut command, &settings), more);
         command.args(["--run-dir", run, "--processes", processes, "--timeout", "60"]);
-        command
+        succeed(&mut command);
+        path.join(run)
     };
-    succeed(&mut start("one", "1"));
+    let exact = ["train.precision=float64"];
+    let one = start("one", "1", &exact);
     for processes in ["2", "3"] {
-        succeed(&mut start(processes, processes));
-        assert_same_curve(&path.join(processes), &path.join("one"));
+        assert_same_curve(&start(processes, processes, &exact), &one);
+    }
+    // In single precision, to the last bit.
+    let shards = ["train.batch_size=5", "train.shards=4"];
+    let one = start("shards", "1", &shards);
+    for processes in ["2", "4"] {
+        let found = start(&format!("shards-{processes}"), processes, &shards);
+        assert_same_figures(&found, &one);
+        assert_same(&found, &one);
     }
 }
 

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::binary::{fail, lra_bench, mnist, run, succeed, train_small};
-use crate::curves::assert_same_curve;
-use crate::kills::{kills, moment};
+use crate::curves::{assert_same_curve, assert_same_figures};
+use crate::kills::{assert_same, kills, moment};
 use crate::training::{ENDLESS, saved_step, send, start, train};
 
 /// Everything that goes beyond single rows of a batch, in double precision.
@@ -86,15 +86,41 @@ fn a_run_goes_on_with_another_number_of_processes() {
         succeed(by(processes, &mut resume(path, &run, 6)));
         let record = fs::read_to_string(path.join(&run).join("run.json")).unwrap();
         assert!(record.contains("\"processes\": 2"), "{record}");
-        // But for the test that ended the first part.
-        let metrics = path.join(&run).join("metrics.jsonl");
-        let text = fs::read_to_string(&metrics).unwrap();
-        let kept: Vec<&str> = text
-            .lines()
-            .filter(|x| !(x.contains("\"step\":3,") && x.contains("\"test\"")))
-            .collect();
-        fs::write(&metrics, kept.join("\n")).unwrap();
         assert_same_curve(&path.join(run), &path.join("whole"));
+    }
+}
+
+/// With `train.shards`, to the last bit.
+#[test]
+fn shards_learn_the_same_bits_whoever_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (task, precision, start) in [
+        ("smnist", "float32", smnist as fn(&Path, &str, u32) -> Command),
+        ("smnist", "float64", smnist),
+        ("listops", "float32", listops),
+    ] {
+        let start = |run: &str, steps, processes| {
+            let mut command = start(path, run, steps);
+            let precision = format!("train.precision={precision}");
+            for setting in ["train.shards=4", "train.eval_every=2", &precision] {
+                command.args(["--set", setting]);
+            }
+            succeed(by(processes, &mut command)).1
+        };
+        let name = |processes: u32| format!("{task}-{precision}-{processes}");
+        let said = start(&name(1), 4, 1);
+        assert_eq!(said.matches("4 shards on one process").count(), 1, "{said}");
+        assert_eq!(said.matches("training samples").count(), 1, "{said}");
+        start(&name(2), 4, 2);
+        // Half of it by another number.
+        start(&name(4), 2, 4);
+        succeed(by(1, &mut resume(path, &name(4), 4)));
+        for processes in [2, 4] {
+            let [found, expected] = [processes, 1].map(|processes| path.join(name(processes)));
+            assert_same_figures(&found, &expected);
+            assert_same(&found, &expected);
+        }
     }
 }
 
@@ -235,6 +261,11 @@ fn what_several_processes_cannot_do_is_said_once() {
     fail(by(8, &mut smnist(path, "run", 3)), 1, &words);
     assert!(!path.join("run/config.toml").exists());
     fail(smnist(path, "run", 3).args(["--processes", "2", "--seeds", "1,2"]), 2, &["--seeds"]);
+    let mut command = smnist(path, "run", 3);
+    let words = ["4 shards cannot be divided evenly among 3 processes"];
+    fail(by(3, command.args(["--set", "train.shards=4"])), 1, &words);
+    let words = ["train.batch_size is 7, and there are 8 shards"];
+    fail(smnist(path, "run", 3).args(["--set", "train.shards=8"]), 1, &words);
     fail(smnist(path, "run", 3).env("RANK", "0"), 2, &["WORLD_SIZE is not set"]);
     let mut command = train_small(path, "smnist", &SETTINGS);
     let (output, stderr) = run(by(2, command.args(["--run-dir", "run", "--data", "nowhere"])));
