@@ -48,7 +48,7 @@ fn killed_runs_resume_to_the_same_bits() {
 fn several_processes_learn_as_one_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let start = |run: &str, processes: &str, more: &[&str]| {
+    let start = |run: &str, processes: &str| {
         let mut command = train_tiny(path, DIGITS, 4);
         // Whole clips, which differ in length, in segments; parts of unequal size.
         let settings = [
@@ -57,27 +57,49 @@ fn several_processes_learn_as_one_does() {
             "data.segment=1024",
             "model.dropout=0.1",
             "train.batch_size=3",
+            "train.precision=float64",
             "train.log_every=1",
             "train.eval_every=2",
         ];
-        set(set(&mut command, &settings), more);
+        set(&mut command, &settings);
         command.args(["--run-dir", run, "--processes", processes, "--timeout", "60"]);
         succeed(&mut command);
         path.join(run)
     };
-    let exact = ["train.precision=float64"];
-    let one = start("one", "1", &exact);
+    let one = start("one", "1");
     for processes in ["2", "3"] {
-        assert_same_curve(&start(processes, processes, &exact), &one);
+        assert_same_curve(&start(processes, processes), &one);
     }
-    // In single precision, to the last bit.
-    let shards = ["train.batch_size=5", "train.shards=4"];
-    let one = start("shards", "1", &shards);
-    for processes in ["2", "4"] {
-        let found = start(&format!("shards-{processes}"), processes, &shards);
-        assert_same_figures(&found, &one);
-        assert_same(&found, &one);
-    }
+}
+
+/// With `train.shards`, to the last bit.
+#[test]
+fn shards_learn_the_same_bits_whoever_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let by = |processes: &str, mut command: Command| {
+        succeed(command.args(["--processes", processes, "--timeout", "60"]));
+    };
+    let start = |run: &str, steps| {
+        let mut command = train(path, run, steps);
+        let settings = [
+            "train.shards=4",
+            "train.batch_size=5",
+            "train.eval_every=2",
+            "train.log_every=1",
+            "train.schedule.total_steps=400",
+        ];
+        set(&mut command, &settings);
+        command
+    };
+    by("1", start("one", 4));
+    by("2", start("others", 2));
+    let mut command = resume(path, "others");
+    command.args(["--max-steps", "4"]);
+    by("4", command);
+    let [one, others] = ["one", "others"].map(|run| path.join(run));
+    assert_same_figures(&others, &one);
+    assert_same(&others, &one);
 }
 
 /// Killed while recordings are decoded: what is half-written must not count.

@@ -5,16 +5,18 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-/// What a run says of its steps, but for times, and tests after which it went on.
+/// What of the machine a run tells with its figures.
+const OF_MACHINE: [&str; 6] =
+    ["time", "seconds", "steps_per_s", "samples_per_s", "peak_mib", "host_peak_mib"];
+
+/// What a run says of its steps, but for tests after which it went on.
 fn figures(run: &Path) -> Vec<Map<String, Value>> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let mut lines: Vec<Map<String, Value>> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = lines.last().map(|line| line["step"].clone());
     lines.retain(|line| line["split"] != "test" || Some(&line["step"]) == last.as_ref());
-    for time in ["time", "steps_per_s", "samples_per_s"] {
-        lines.iter_mut().for_each(|line| drop(line.remove(time)));
-    }
+    lines.iter_mut().for_each(|line| line.retain(|key, _| !OF_MACHINE.contains(&key.as_str())));
     lines
 }
 
