@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use binary::{DIGITS, sashimi, set, succeed, train_tiny};
 use curves::{assert_same_curve, assert_same_figures};
-use kills::{assert_cache_survives, assert_same, assert_training_survives, kills, moment};
+use kills::{assert_cache_survives, assert_same, assert_training_survives, kill, kills, moment};
 
 fn train(folder: &Path, run: &str, steps: u32) -> Command {
     let mut command = train_tiny(folder, DIGITS, steps);
@@ -41,7 +41,8 @@ fn resume(folder: &Path, run: &str) -> Command {
 fn killed_runs_resume_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    assert_training_survives(path, |run| train(path, run, 240), |run| resume(path, run));
+    let start = |run: &str| train(path, run, 240);
+    assert_training_survives(path, kills(5), start, |run| resume(path, run), kill);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn killed_generation_leaves_whole_files_or_none_and_is_repeated_exactly() {
         fs::read(path.join("killed").join(name)).unwrap()
             == fs::read(path.join("whole").join(name)).unwrap()
     };
-    for number in 0..kills().div_ceil(2) {
+    for number in 0..kills(5).div_ceil(2) {
         let mut command = generate("killed");
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(moment(span, number));

@@ -1,5 +1,6 @@
 //! One run by several processes.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -7,9 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use program::output::note;
+
 use crate::binary::{fail, lra_bench, mnist, run, succeed, train_small};
 use crate::curves::{assert_same_curve, assert_same_figures};
-use crate::kills::{assert_same, kills, moment};
+use crate::kills::{Running, assert_same, assert_training_survives, kills, moment};
 use crate::training::{ENDLESS, saved_step, send, start, train};
 
 /// Everything that goes beyond single rows of a batch, in double precision.
@@ -145,9 +148,11 @@ fn rest(mut stderr: Stderr) -> String {
     text
 }
 
-fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
-    assert!(status.unwrap().success());
+/// Whether there was such a process.
+fn signal(process: u32, name: &str) -> bool {
+    let mut kill = Command::new("kill");
+    kill.args([&format!("-{name}"), &process.to_string()]).stderr(Stdio::null());
+    kill.status().unwrap().success()
 }
 
 fn wait(child: &mut Child, most: Duration) -> Option<i32> {
@@ -173,7 +178,7 @@ fn assert_goes_on(folder: &Path, run: &str) {
 fn a_process_that_is_killed_or_silent_ends_all_with_one_message() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    for number in 0..kills().div_ceil(5) {
+    for number in 0..kills(5).div_ceil(5) {
         for (how, name, words) in
             [("KILL", "killed", "ended by signal 9"), ("STOP", "silent", "did not answer for 2 s")]
         {
@@ -181,7 +186,7 @@ fn a_process_that_is_killed_or_silent_ends_all_with_one_message() {
             let (mut child, ranks, stderr) = endless(path, &run, 3, "2");
             thread::sleep(moment(Duration::from_millis(600), number));
             let rank = (number as usize + 1) % 3;
-            signal(ranks[rank], how);
+            assert!(signal(ranks[rank], how));
             assert_eq!(wait(&mut child, Duration::from_secs(20)), Some(1), "{run}");
             let text = rest(stderr);
             assert_eq!(text.matches("error").count(), 1, "{text}");
@@ -194,6 +199,36 @@ fn a_process_that_is_killed_or_silent_ends_all_with_one_message() {
             assert_goes_on(path, &run);
         }
     }
+}
+
+/// Kills one of two processes at random moments; what they saved is what a run that was left alone has.
+#[test]
+fn killed_ranks_end_the_others_and_resume_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let by_two = |mut command: Command| {
+        command.args(["--processes", "2", "--timeout", "60"]);
+        command
+    };
+    let (number, slowest) = (Cell::new(0), Cell::new(Duration::ZERO));
+    let kill = |(mut child, stderr): Running| {
+        let ranks = children(child.id());
+        let rank = number.replace(number.get() + 1) % 2;
+        let begin = Instant::now();
+        ranks.get(rank).map(|&id| signal(id, "KILL"));
+        // They may have ended by themselves just before.
+        let was_killed = wait(&mut child, Duration::from_secs(20)) != Some(0);
+        slowest.set(slowest.get().max(begin.elapsed()));
+        assert!(ranks.iter().all(|id| !fs::exists(format!("/proc/{id}")).unwrap()), "one is left");
+        let text = rest(stderr);
+        let told = text.matches(&format!("error: rank {rank} ")).count();
+        assert_eq!((told, text.matches("error").count()), (was_killed.into(), told), "{text}");
+        was_killed
+    };
+    let start = |run: &str| by_two(train(path, run, 150));
+    let again = |run: &str| by_two(resume(path, run, 150));
+    assert_training_survives(path, kills(2), start, again, kill);
+    note(format_args!("the others ended within {:.2?}", slowest.get()));
 }
 
 #[test]
@@ -211,7 +246,7 @@ fn requests_to_end_reach_all_and_none_outlives_the_launcher() {
     }
     // One process alone is asked, as a cluster does: all end, at the same step.
     let (mut child, ranks, stderr) = endless(path, "one", 2, "60");
-    signal(ranks[1], "TERM");
+    assert!(signal(ranks[1], "TERM"));
     assert_eq!(wait(&mut child, Duration::from_secs(30)), Some(130), "{}", rest(stderr));
     assert_goes_on(path, "one");
 
@@ -272,7 +307,7 @@ fn what_several_processes_cannot_do_is_said_once() {
 #[test]
 fn torchrun_starts_it_and_starts_it_again() {
     let Ok(python) = std::env::var("S4_TEST_TORCH") else {
-        program::output::note("torchrun is not tested: S4_TEST_TORCH names no Python with PyTorch");
+        note("torchrun is not tested: S4_TEST_TORCH names no Python with PyTorch");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -302,7 +337,7 @@ fn torchrun_starts_it_and_starts_it_again() {
     while saved_step(&path.join("again")).unwrap_or(0) < 4 {
         thread::sleep(Duration::from_millis(20));
     }
-    signal(*children(child.id()).last().unwrap(), "KILL");
+    assert!(signal(*children(child.id()).last().unwrap(), "KILL"));
     let before = saved_step(&path.join("again")).unwrap();
     let begin = Instant::now();
     let sessions =
