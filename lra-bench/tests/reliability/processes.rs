@@ -297,6 +297,9 @@ fn what_several_processes_cannot_do_is_said_once() {
     fail(by(3, command.args(["--set", "train.shards=4"])), 1, &words);
     let words = ["train.batch_size is 7, and there are 8 shards"];
     fail(smnist(path, "run", 3).args(["--set", "train.shards=8"]), 1, &words);
+    fs::create_dir_all(path.join("group/seed-1")).unwrap();
+    fs::write(path.join("group/seed-1/config.toml"), "").unwrap();
+    fail(by(2, &mut resume(path, "group", 3)), 2, &["group holds several runs"]);
     fail(smnist(path, "run", 3).env("RANK", "0"), 2, &["WORLD_SIZE is not set"]);
     let mut command = train_small(path, "smnist", &SETTINGS);
     let (output, stderr) = run(by(2, command.args(["--run-dir", "run", "--data", "nowhere"])));

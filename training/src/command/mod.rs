@@ -133,6 +133,11 @@ fn train_among<P: Program>(program: &P, args: &TrainArgs, world: &World) -> Resu
         return Ok(told(outcome, &path, world).into());
     };
     if let Some(folder) = run_dir::find_group(run_dir::root(), run) {
+        if !world.is_alone() {
+            return Err(usage(format!(
+                "{run} holds several runs, each for one process: leave --processes out, or name one of them"
+            )));
+        }
         return several::resume(program, args, &folder, &device);
     }
     let path = Run::<P::Experiment>::find(run)?;
