@@ -79,6 +79,23 @@ fn several_processes_learn_as_one_does() {
 }
 
 #[test]
+fn changes_of_low_rank_are_learned_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeed(&mut smnist(path, "base", 1));
+    // An average of the weights would have another rank.
+    let settings = SETTINGS.into_iter().filter(|setting| !setting.starts_with("train.ema"));
+    let settings: Vec<&str> = settings.collect();
+    for processes in [1, 2] {
+        let mut command = train_small(path, "smnist", &settings);
+        command.arg("--data").arg(mnist()).args(["--init-from", "base", "--adapt", "lora"]);
+        command.args(["--run-dir", &format!("by-{processes}"), "--max-steps", "3"]);
+        succeed(by(processes, &mut command));
+    }
+    assert_same_curve(&path.join("by-2"), &path.join("by-1"));
+}
+
+#[test]
 fn a_run_goes_on_with_another_number_of_processes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
