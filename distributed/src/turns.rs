@@ -117,6 +117,7 @@ impl Seat {
     fn sit<T>(self, work: impl Fn(Seat) -> Result<T>) -> Result<T> {
         let _leaving = Leaving(&self);
         drop(self.wait(self.turns.lock()));
+        shard::resume(None);
         // All would say the same.
         if self.number > 0 {
             output::silence_thread();
@@ -193,7 +194,7 @@ mod tests {
                     .map(|time| gather(&seat, 10 * time + seat.number() as i64))
                     .collect::<Result<Vec<_>>>()
             });
-            let expected = |time| (0..count as i64).map(|rank| 100 + 10 * time + rank).collect();
+            let expected = |time: i64| (0..count as i64).map(|rank| 100 + 10 * time + rank).collect();
             assert_eq!(found.unwrap(), (0..3).map(expected).collect::<Vec<Vec<i64>>>());
         }
     }
