@@ -177,6 +177,7 @@ impl Seat {
 #[cfg(test)]
 mod tests {
     use anyhow::bail;
+    use parity::seeded;
     use tch::{Device, Kind};
 
     use super::*;
@@ -189,12 +190,14 @@ mod tests {
     #[test]
     fn all_have_what_all_bring_time_after_time() {
         for count in [1, 2, 4] {
-            let found = take(count, |seat| {
+            let work = |seat: Seat| {
                 (0..3)
                     .map(|time| gather(&seat, 10 * time + seat.number() as i64))
                     .collect::<Result<Vec<_>>>()
-            });
-            let expected = |time: i64| (0..count as i64).map(|rank| 100 + 10 * time + rank).collect();
+            };
+            let found = seeded(0, || take(count, work));
+            let expected =
+                |time: i64| (0..count as i64).map(|rank| 100 + 10 * time + rank).collect();
             assert_eq!(found.unwrap(), (0..3).map(expected).collect::<Vec<Vec<i64>>>());
         }
     }
@@ -202,16 +205,14 @@ mod tests {
     #[test]
     fn each_draws_its_own_random_numbers() {
         let draw = || Tensor::rand([3], (Kind::Double, Device::Cpu));
-        let drawn = take(3, |seat| {
+        let work = |seat: Seat| {
             tch::manual_seed(5);
             let first = draw();
             gather(&seat, 0)?;
-            let own = Tensor::stack(&[first, draw()], 0);
-            seat.gather(&own, |all| Ok(all.copy()))
-        })
-        .unwrap();
-        tch::manual_seed(5);
-        let expected = Tensor::stack(&[draw(), draw()], 0);
+            seat.gather(&Tensor::stack(&[first, draw()], 0), |all| Ok(all.copy()))
+        };
+        let drawn = seeded(0, || take(3, work)).unwrap();
+        let expected = seeded(5, || Tensor::stack(&[draw(), draw()], 0));
         (0..3).for_each(|rank| assert_eq!(drawn.get(rank), expected));
     }
 
@@ -227,11 +228,12 @@ mod tests {
                     gather(&seat, 0)?;
                 }
             };
-            let message = take(3, work).unwrap_err().to_string();
+            let message = seeded(0, || take(3, work)).unwrap_err().to_string();
             assert_eq!(message, format!("rank {failing} is out of luck"));
         }
         // What fails between all is the error of each.
         let work = |seat: Seat| seat.gather(&Tensor::from(0), |_| bail!("the others are gone"));
-        assert_eq!(take(2, work).unwrap_err().to_string(), "the others are gone");
+        let message = seeded(0, || take(2, work)).unwrap_err().to_string();
+        assert_eq!(message, "the others are gone");
     }
 }
