@@ -40,7 +40,7 @@ project: libtorch ## begin a project of your own on these crates: make project D
 
 KILLS ?= 50
 
-kills: tools libtorch ## kill trainings KILLS=50 times at random moments, and resume them
+kills: tools libtorch ## kill trainings, and one of two processes, KILLS=50 times at random moments; resume
 	S4_KILLS=$(KILLS) OMP_NUM_THREADS=1 cargo test --package lra-bench --package sashimi \
 	    --test reliability killed
 
@@ -95,7 +95,7 @@ fuzz: tools libtorch ## fuzz every reader of strangers' files, for SECONDS=600 e
 	    done; \
 	done
 
-BENCHES := kernels convolution block adamw training_step processes generation pathfinder
+BENCHES := kernels convolution block adamw training_step processes audio_processes generation pathfinder
 
 bench: tools libtorch ## all benchmarks, in 20 minutes, to docs/results/bench; ARGS=--quick to try them
 	cargo bench --workspace --profile dev $(BENCHES:%=--bench %) -- --out $(OUT) $(ARGS)

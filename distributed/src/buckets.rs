@@ -1,7 +1,7 @@
 //! Gradients summed over all processes while the backward pass goes on.
 //!
 //! As soon as the gradients of a bucket of parameters are there, their sum is under way; the flat sum
-//! after the backward pass ([`World::sum`](crate::World::sum)) is the naive twin. Buckets have a group of
+//! after the backward pass ([`flat_sums`]) is the naive twin. Buckets have a group of
 //! their own: what else the processes say to each other meanwhile cannot get into their order.
 
 use std::ffi::{c_char, c_void};
@@ -12,10 +12,30 @@ use s4_core::message::check;
 use tch::Tensor;
 use torch_sys::C_tensor;
 
+use crate::World;
 use crate::group::Group;
 
 /// Buckets are of at least so many bytes.
 const BYTES: i64 = 1 << 20;
+
+/// The sums of all processes' gradients of `params`, of which this process has `own`, in one operation;
+/// zeros where none has one.
+///
+/// # Errors
+/// [`Lost`](crate::Lost).
+pub fn flat_sums(world: &World, params: &[&Tensor], own: &[Tensor]) -> Result<Vec<Tensor>> {
+    let or_zeros = params.iter().zip(own).map(|(param, gradient)| {
+        Ok(if gradient.defined() {
+            gradient.shallow_clone()
+        } else {
+            param.f_zeros_like()?.detach()
+        })
+    });
+    let own = or_zeros.collect::<Result<Vec<_>>>()?;
+    let flat = Tensor::f_flatten_dense_tensors(&own)?;
+    world.sum(&flat)?;
+    Ok(Tensor::f_unflatten_dense_tensors(&flat, &own)?)
+}
 
 /// The gradients of some parameters, in buckets.
 #[derive(Debug)]

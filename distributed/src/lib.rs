@@ -5,6 +5,8 @@
 //! * [`place`]: which of the processes this is, by the variables of torchrun, of SLURM or of the
 //!   launcher here.
 //! * [`launcher`]: several processes on this machine.
+//! * `turns`: several ranks in one process, for results that do not depend on the number of processes
+//!   to the last bit.
 //! * [`buckets`]: gradients that are summed while the backward pass goes on.
 //! * [`group`] and [`store`]: c10d's process groups and key-value store, each operation with a timeout.
 //!
@@ -17,6 +19,7 @@ pub mod launcher;
 pub mod lost;
 pub mod place;
 pub mod store;
+mod turns;
 pub mod world;
 
 pub use lost::Lost;

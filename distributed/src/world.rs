@@ -20,17 +20,23 @@ use crate::group::Group;
 use crate::lost::Lost;
 use crate::place::Place;
 use crate::store::{Server, Store};
+use crate::turns::{self, Seat};
 
 /// How often a process that waits for another one looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// This process among those that train one model together; alone, each operation leaves what it is
-/// given.
+/// given. Within [`Self::divided`] it is one of several threads that stand for processes.
 ///
 /// All processes call the same operations in the same order. Each comes to its end within the timeout
 /// or is an error ([`Lost`]), after which there is nothing more to be done together.
 #[derive(Debug, Clone)]
-pub struct World(Option<Arc<Members>>);
+pub struct World {
+    /// `None`: there is no other process.
+    members: Option<Arc<Members>>,
+    /// Which of the threads that stand for processes this is.
+    seat: Option<Seat>,
+}
 
 #[derive(Debug)]
 struct Members {
@@ -46,7 +52,7 @@ struct Members {
 impl World {
     /// One process.
     pub fn alone() -> Self {
-        Self(None)
+        Self { members: None, seat: None }
     }
 
     /// Meets the other processes. All have the same `timeout`, which holds for each operation.
@@ -68,7 +74,28 @@ impl World {
         let store = Store::open(&place.host, place.port, server, &prefix, timeout)?;
         let host = Group::gloo(&store, place.rank, place.size, &place.listen()?, timeout)?;
         let device = OnceLock::new();
-        Ok(Self(Some(Arc::new(Members { place, timeout, store, host, device }))))
+        let members = Some(Arc::new(Members { place, timeout, store, host, device }));
+        Ok(Self { members, seat: None })
+    }
+
+    /// Does `work` as each of `count` ranks, of which every process has as many, and returns what came of
+    /// the first one here. They are threads that take turns, and what they sum is added up in the order
+    /// of their numbers: on CPUs the result has the same bits, however many processes there are.
+    ///
+    /// # Errors
+    /// If the number of processes does not divide `count`, and that of `work`.
+    pub fn divided<T: Send>(
+        &self,
+        count: usize,
+        work: impl Fn(&Self) -> Result<T> + Sync,
+    ) -> Result<T> {
+        let processes = self.processes();
+        ensure!(
+            count > 0 && count.is_multiple_of(processes),
+            "{count} shards cannot be divided evenly among {processes} processes"
+        );
+        let members = || self.members.clone();
+        turns::take(count / processes, |seat| work(&Self { members: members(), seat: Some(seat) }))
     }
 
     /// Lets tensors on CUDA devices go from one to another by NCCL, if `device` is one: otherwise they
@@ -77,7 +104,7 @@ impl World {
     /// # Errors
     /// If the kinds of devices differ, or libtorch has no NCCL.
     pub fn on_device(&self, device: Device) -> Result<()> {
-        let Some(members) = &self.0 else { return Ok(()) };
+        let Some(members) = &self.members else { return Ok(()) };
         self.same("the kind of device", &[u8::from(device.is_cuda())])?;
         if device.is_cuda() {
             cuda::libtorch::load().map_err(|message| anyhow!(message))?;
@@ -88,19 +115,30 @@ impl World {
         Ok(())
     }
 
-    /// Number of this process, from 0.
+    /// Number of this process, or of the thread that stands for one, from 0.
     pub fn rank(&self) -> usize {
-        self.0.as_ref().map_or(0, |members| members.place.rank)
+        let rank = self.members.as_ref().map_or(0, |members| members.place.rank);
+        self.seat.as_ref().map_or(rank, |seat| rank * seat.count() + seat.number())
+    }
+
+    /// How many processes there are, or threads that stand for one.
+    pub fn size(&self) -> usize {
+        self.processes() * self.seat.as_ref().map_or(1, Seat::count)
     }
 
     /// How many processes there are.
-    pub fn size(&self) -> usize {
-        self.0.as_ref().map_or(1, |members| members.place.size)
+    pub fn processes(&self) -> usize {
+        self.members.as_ref().map_or(1, |members| members.place.size)
     }
 
     /// Whether there is one process only.
     pub fn is_alone(&self) -> bool {
-        self.0.is_none()
+        self.members.is_none() && !self.is_divided()
+    }
+
+    /// Whether this is a thread that stands for a process ([`Self::divided`]).
+    pub fn is_divided(&self) -> bool {
+        self.seat.is_some()
     }
 
     /// Whether this is the process that writes and speaks.
@@ -110,25 +148,25 @@ impl World {
 
     /// Number of this process among those on its machine, and how many those are.
     pub fn on_machine(&self) -> (usize, usize) {
-        self.0
+        self.members
             .as_ref()
             .map_or((0, 1), |members| (members.place.local_rank, members.place.local_size))
     }
 
     /// Whether [`crate::launcher`] started this process, and says what became of it.
     pub fn is_launched(&self) -> bool {
-        self.0.as_ref().is_some_and(|members| members.place.is_launched)
+        self.members.as_ref().is_some_and(|members| members.place.is_launched)
     }
 
     /// Whether the processes were started anew after a failure, as torchrun does.
     pub fn is_restarted(&self) -> bool {
-        self.0.as_ref().is_some_and(|members| members.place.attempt != "0")
+        self.members.as_ref().is_some_and(|members| members.place.attempt != "0")
     }
 
     /// How another process was lost, if one was: wherever that was noticed, in a forward or backward
     /// pass even, and whatever error came of it.
     pub fn lost(&self) -> Option<&str> {
-        self.0.as_ref()?.host.lost()
+        self.members.as_ref()?.host.lost()
     }
 
     /// Replaces `tensor` by the sum of all processes' tensors.
@@ -136,7 +174,12 @@ impl World {
     /// # Errors
     /// [`Lost`].
     pub fn sum(&self, tensor: &Tensor) -> Result<()> {
-        let Some(members) = &self.0 else { return Ok(()) };
+        if self.is_divided() {
+            let all = self.gather(tensor)?;
+            let rest = (1..self.size() as i64).map(|rank| all.get(rank));
+            return replace(tensor, &rest.fold(all.get(0), |sum, x| sum + x));
+        }
+        let Some(members) = &self.members else { return Ok(()) };
         members.on_group(tensor, Group::all_reduce)
     }
 
@@ -145,7 +188,10 @@ impl World {
     /// # Errors
     /// [`Lost`].
     pub fn broadcast(&self, tensor: &Tensor) -> Result<()> {
-        let Some(members) = &self.0 else { return Ok(()) };
+        if self.is_divided() {
+            return replace(tensor, &self.gather(tensor)?.get(0));
+        }
+        let Some(members) = &self.members else { return Ok(()) };
         members.on_group(tensor, |group, tensor| group.broadcast(tensor, 0))
     }
 
@@ -154,7 +200,11 @@ impl World {
     /// # Errors
     /// [`Lost`].
     pub fn gather(&self, tensor: &Tensor) -> Result<Tensor> {
-        let Some(members) = &self.0 else { return Ok(tensor.unsqueeze(0)) };
+        if let Some(seat) = &self.seat {
+            let processes = Self { seat: None, ..self.clone() };
+            return seat.gather(tensor, |own| Ok(processes.gather(own)?.flatten(0, 1)));
+        }
+        let Some(members) = &self.members else { return Ok(tensor.unsqueeze(0)) };
         if let Some(group) = members.device.get().filter(|_| tensor.device().is_cuda()) {
             return group.all_gather(tensor);
         }
@@ -186,12 +236,12 @@ impl World {
     }
 
     /// Buckets for the gradients of `params`, leaves of one kind and device; `None` if this process is
-    /// alone. All processes make them at the same time.
+    /// alone, or [`Self::is_divided`]. All processes make them at the same time.
     ///
     /// # Errors
     /// [`Lost`].
     pub fn buckets(&self, params: &[&Tensor]) -> Result<Option<Buckets>> {
-        let Some(members) = &self.0 else { return Ok(None) };
+        let (Some(members), None) = (&self.members, &self.seat) else { return Ok(None) };
         let Members { place, store, timeout, host, device } = &**members;
         let (rank, size, store) = (place.rank, place.size, store.under("gradients/")?);
         let group = match device.get() {
@@ -209,7 +259,11 @@ impl World {
     /// # Errors
     /// [`Lost`].
     pub fn barrier(&self) -> Result<()> {
-        self.0.as_ref().map_or(Ok(()), |members| members.host.barrier())
+        match (&self.members, &self.seat) {
+            (_, Some(_)) => self.gather(&Tensor::from(0)).map(drop),
+            (Some(members), None) => members.host.barrier(),
+            (None, None) => Ok(()),
+        }
     }
 
     /// The sums of all processes' numbers.
@@ -325,8 +379,10 @@ impl World {
     /// # Errors
     /// Those of `work`, and [`Lost`].
     pub fn first_on_machine<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        match &self.0 {
-            Some(members) if members.place.local_size > 1 => members.first_on_machine(work),
+        match (&self.members, &self.seat) {
+            // Those that take turns come after the first one anyway.
+            (_, Some(seat)) if seat.number() > 0 => work(),
+            (Some(members), _) if members.place.local_size > 1 => members.first_on_machine(work),
             _ => work(),
         }
     }
@@ -358,9 +414,7 @@ impl Members {
         }
         let copy = tensor.detach().f_to_device(device)?.f_contiguous()?;
         work(group, &copy)?;
-        let _guard = tch::no_grad_guard();
-        tensor.detach().f_copy_(&copy)?;
-        Ok(())
+        replace(tensor, &copy)
     }
 
     fn first_on_machine<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -413,6 +467,13 @@ impl Members {
         }
         work()
     }
+}
+
+/// Puts what is in `by` into `tensor`.
+fn replace(tensor: &Tensor, by: &Tensor) -> Result<()> {
+    let _guard = tch::no_grad_guard();
+    tensor.detach().f_copy_(by)?;
+    Ok(())
 }
 
 /// A socket for the store, at the address that leads to it alone: left to itself, it would listen on all

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use distributed::buckets::flat_sums;
 use distributed::group::Group;
 use distributed::store::{Server, Store};
 use distributed::{Lost, Place, World};
@@ -31,6 +32,7 @@ fn rank() {
         "killed" | "silent" => go_away(&world, &work),
         "caches" => caches(&world),
         "gradients" => gradients(&world),
+        "shards" => shards(&world),
         other => panic!("no such work: {other}"),
     });
     if let Err(error) = done {
@@ -215,9 +217,8 @@ fn gradients(world: &World) -> Result<()> {
         buckets.begin()?;
         loss().backward();
         let sums = buckets.finish()?.unwrap();
-        for (leaf, sum) in leaves[..4].iter().zip(&sums) {
-            let expected = leaf.grad().copy();
-            world.sum(&expected)?;
+        let own: Vec<Tensor> = leaves.iter().map(Tensor::grad).collect();
+        for (sum, expected) in sums.iter().zip(flat_sums(world, &params, &own)?) {
             assert!(sum.allclose(&expected, 1e-6, 1e-6, false));
         }
         assert_eq!(sums[4], Tensor::zeros([7], options), "nobody has one");
@@ -228,6 +229,42 @@ fn gradients(world: &World) -> Result<()> {
     loss().backward();
     assert!(buckets.finish()?.is_none());
     world.barrier()
+}
+
+#[test]
+fn shards_add_up_in_their_order_whoever_has_them() {
+    for size in [2, 4] {
+        succeed(size, "shards");
+    }
+    shards(&World::alone()).unwrap();
+    let ends = ends(start(3, "shards", 60));
+    ends.iter().for_each(|end| assert!(words(end).contains("4 shards cannot be divided evenly")));
+}
+
+fn shards(world: &World) -> Result<()> {
+    let options = (Kind::Float, Device::Cpu);
+    let made = std::sync::Mutex::new(0);
+    let ranks = world.divided(4, |world| {
+        assert_eq!((world.size(), world.is_alone()), (4, false));
+        // In other orders 0 or 2 comes out.
+        let x = Tensor::full([2], [1.0, 1e8, -1e8, 1.0][world.rank()], options);
+        world.sum(&x)?;
+        assert_eq!(x, Tensor::ones([2], options));
+        let x = Tensor::from(world.rank() as i64 + 5);
+        world.broadcast(&x)?;
+        assert_eq!(x, Tensor::from(5));
+        world.first_on_machine(|| {
+            *made.lock().unwrap() += 1;
+            Ok(())
+        })?;
+        world.barrier()?;
+        on_first(world)?;
+        let rows = Tensor::full([world.rank() as i64 % 2], world.rank() as i64, options);
+        Ok(Vec::<f64>::try_from(world.gather_rows(&rows)?)?)
+    })?;
+    assert_eq!(*made.lock().unwrap(), 4 / world.size());
+    assert_eq!(ranks, [1.0, 3.0]);
+    Ok(())
 }
 
 #[test]

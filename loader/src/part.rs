@@ -71,16 +71,13 @@ pub struct EveryNth<S: ?Sized> {
     pub step: u64,
 }
 
-impl<S: Sampler + ?Sized> EveryNth<S> {
-    /// Its number among all batches.
-    pub fn number(&self, number: u64) -> u64 {
-        self.first + number * self.step
-    }
-}
-
 impl<S: Sampler + ?Sized> Sampler for EveryNth<S> {
     fn batch(&self, number: u64) -> Option<Vec<usize>> {
         self.all.batch(self.number(number))
+    }
+
+    fn number(&self, number: u64) -> u64 {
+        self.first + number * self.step
     }
 
     fn batches_per_epoch(&self) -> u64 {

@@ -18,6 +18,11 @@ pub trait Sampler: Send + Sync {
     /// Number of batches in a pass over the data.
     fn batches_per_epoch(&self) -> u64;
 
+    /// The number of batch `number` in the pass of which this is a part.
+    fn number(&self, number: u64) -> u64 {
+        number
+    }
+
     /// Whether the samples of batch `number` continue, row by row, those of the batch before.
     fn continues(&self, number: u64) -> bool {
         let _ = number;

@@ -5,6 +5,7 @@
 //! error, results that do not fit on the disk are one message, and no run ends for want of a place
 //! to talk to.
 
+use std::cell::Cell;
 use std::env;
 use std::fmt::Display;
 use std::fs::{File, OpenOptions};
@@ -42,6 +43,9 @@ pub fn say_all(text: impl Display) -> Result<()> {
 /// On a terminal, errors, warnings and what is skipped have their colours, unless `NO_COLOR` is set; they alone are
 /// shown after [`be_quiet`].
 pub fn note(line: impl Display) {
+    if SILENT.get() {
+        return;
+    }
     let line = line.to_string();
     let colour = [("error:", 31), ("warning:", 33), ("skipped:", 33)]
         .into_iter()
@@ -68,12 +72,21 @@ pub fn be_quiet() {
     QUIET.store(true, Ordering::Relaxed);
 }
 
-/// Whether that was asked for.
+/// From here on this thread writes nothing to standard error, nor to the log: another one says the same.
+pub fn silence_thread() {
+    SILENT.set(true);
+}
+
+/// Whether one of these was asked for.
 pub fn is_quiet() -> bool {
-    QUIET.load(Ordering::Relaxed)
+    QUIET.load(Ordering::Relaxed) || SILENT.get()
 }
 
 static QUIET: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Writes a line to the log alone.
 pub fn log(line: impl Display) {

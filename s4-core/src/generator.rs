@@ -44,7 +44,11 @@ impl GeneratorState {
         result
     }
 
-    fn restore(&self) -> Result<()> {
+    /// Puts the generator back to this state.
+    ///
+    /// # Errors
+    /// If the device has no generator.
+    pub fn restore(&self) -> Result<()> {
         // SAFETY: both are live tensors, which are only read.
         unsafe { check(s4_set_generator_state(self.on.as_ptr(), self.state.as_ptr())) }
     }

@@ -46,7 +46,9 @@ impl fmt::Debug for Shard {
 /// Of the process: backward passes may run on other threads of it.
 static CURRENT: RwLock<Option<Arc<Shard>>> = RwLock::new(None);
 
-fn set(shard: Option<Arc<Shard>>) {
+/// From here on training passes of this process are of what [`current`] returned before: where several
+/// parts of a batch are worked on by turns.
+pub fn resume(shard: Option<Arc<Shard>>) {
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = shard;
 }
 
@@ -57,13 +59,13 @@ pub struct Within(());
 
 impl Drop for Within {
     fn drop(&mut self) {
-        set(None);
+        resume(None);
     }
 }
 
 /// From here on, until the guard is dropped, training passes are of `shard`.
 pub fn within(shard: Shard) -> Within {
-    set(Some(Arc::new(shard)));
+    resume(Some(Arc::new(shard)));
     Within(())
 }
 

@@ -15,8 +15,8 @@ use std::thread;
 use std::time::Instant;
 
 use binary::{DIGITS, sashimi, set, succeed, train_tiny};
-use curves::assert_same_curve;
-use kills::{assert_cache_survives, assert_training_survives, kills, moment};
+use curves::{assert_same_curve, assert_same_figures};
+use kills::{assert_cache_survives, assert_same, assert_training_survives, kill, kills, moment};
 
 fn train(folder: &Path, run: &str, steps: u32) -> Command {
     let mut command = train_tiny(folder, DIGITS, steps);
@@ -41,7 +41,8 @@ fn resume(folder: &Path, run: &str) -> Command {
 fn killed_runs_resume_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    assert_training_survives(path, |run| train(path, run, 240), |run| resume(path, run));
+    let start = |run: &str| train(path, run, 240);
+    assert_training_survives(path, kills(5), start, |run| resume(path, run), kill);
 }
 
 #[test]
@@ -63,13 +64,43 @@ fn several_processes_learn_as_one_does() {
         ];
         set(&mut command, &settings);
         command.args(["--run-dir", run, "--processes", processes, "--timeout", "60"]);
+        succeed(&mut command);
+        path.join(run)
+    };
+    let one = start("one", "1");
+    for processes in ["2", "3"] {
+        assert_same_curve(&start(processes, processes), &one);
+    }
+}
+
+/// With `train.shards`, to the last bit.
+#[test]
+fn shards_learn_the_same_bits_whoever_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let by = |processes: &str, mut command: Command| {
+        succeed(command.args(["--processes", processes, "--timeout", "60"]));
+    };
+    let start = |run: &str, steps| {
+        let mut command = train(path, run, steps);
+        let settings = [
+            "train.shards=4",
+            "train.batch_size=5",
+            "train.eval_every=2",
+            "train.log_every=1",
+            "train.schedule.total_steps=400",
+        ];
+        set(&mut command, &settings);
         command
     };
-    succeed(&mut start("one", "1"));
-    for processes in ["2", "3"] {
-        succeed(&mut start(processes, processes));
-        assert_same_curve(&path.join(processes), &path.join("one"));
-    }
+    by("1", start("one", 4));
+    by("2", start("others", 2));
+    let mut command = resume(path, "others");
+    command.args(["--max-steps", "4"]);
+    by("4", command);
+    let [one, others] = ["one", "others"].map(|run| path.join(run));
+    assert_same_figures(&others, &one);
+    assert_same(&others, &one);
 }
 
 /// Killed while recordings are decoded: what is half-written must not count.
@@ -105,7 +136,7 @@ fn killed_generation_leaves_whole_files_or_none_and_is_repeated_exactly() {
         fs::read(path.join("killed").join(name)).unwrap()
             == fs::read(path.join("whole").join(name)).unwrap()
     };
-    for number in 0..kills().div_ceil(2) {
+    for number in 0..kills(5).div_ceil(2) {
         let mut command = generate("killed");
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(moment(span, number));

@@ -196,11 +196,10 @@ impl Seen {
         let all = sampler::for_evaluation(&*data, options.batch_size);
         let (rank, size) = (world.rank(), world.size());
         // Batches are as one process would have them, unless they continue each other.
-        let (first, step) = if data.is_stream() { (0, 1) } else { (rank as u64, size as u64) };
         let sampler: Arc<dyn Sampler> = if data.is_stream() {
             Arc::new(SomeRows::new(all, options.batch_size, rank, size)?)
         } else {
-            Arc::new(EveryNth { all, first, step })
+            Arc::new(EveryNth { all, first: rank as u64, step: size as u64 })
         };
         let total = sampler.batches_per_epoch();
         for (batch, number) in Prefetch::new(data, sampler.clone(), 0, options.workers)?.zip(0..) {
@@ -210,7 +209,7 @@ impl Seen {
             if !sampler.continues(number) {
                 objective.carry(StateDict::new())?;
             }
-            seed_torch(options.seed, "evaluation", first + number * step);
+            seed_torch(options.seed, "evaluation", sampler.number(number));
             let batch = batch?;
             let output = panics::as_errors("the model", || {
                 let batch = objective.upload(&batch)?;

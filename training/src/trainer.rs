@@ -230,7 +230,8 @@ impl<O: Objective> Trainer<O> {
                 note(format_args!("warning: there is no log: {}", describe(&error)));
             }
             report = Report::new(run.path(), device, &state, last_step, progress)?;
-            let session = Session::begin(device, world.size(), data, changes.clone(), state.step);
+            let session =
+                Session::begin(device, world.processes(), data, changes.clone(), state.step);
             Record::begin(run.path(), session);
             Ok(())
         })?;

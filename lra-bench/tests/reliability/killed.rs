@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::binary::{lra_bench, succeed, train_small};
-use crate::kills::{assert_cache_survives, assert_training_survives, kills, moment};
+use crate::kills::{assert_cache_survives, assert_training_survives, kill, kills, moment};
 use crate::training::train;
 
 fn resume(folder: &Path, run: &str) -> Command {
@@ -19,7 +19,8 @@ fn resume(folder: &Path, run: &str) -> Command {
 fn killed_runs_resume_to_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    assert_training_survives(path, |run| train(path, run, 300), |run| resume(path, run));
+    let start = |run: &str| train(path, run, 300);
+    assert_training_survives(path, kills(5), start, |run| resume(path, run), kill);
 }
 
 /// The cache of generated images is filled while the run is killed; what is half-written must not
@@ -58,7 +59,7 @@ fn killed_generation_of_data_goes_on_to_the_same_files() {
     let begin = Instant::now();
     succeed(&mut generate("whole"));
     let span = begin.elapsed();
-    for number in 0..kills().div_ceil(2) {
+    for number in 0..kills(5).div_ceil(2) {
         let mut child = generate("killed").spawn().unwrap();
         std::thread::sleep(moment(span, number) + Duration::from_millis(20));
         let _ = child.kill();

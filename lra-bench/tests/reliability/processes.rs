@@ -1,5 +1,6 @@
 //! One run by several processes.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -7,9 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use program::output::note;
+
 use crate::binary::{fail, lra_bench, mnist, run, succeed, train_small};
-use crate::curves::assert_same_curve;
-use crate::kills::{kills, moment};
+use crate::curves::{assert_same_curve, assert_same_figures};
+use crate::kills::{Running, assert_same, assert_training_survives, kills, moment};
 use crate::training::{ENDLESS, saved_step, send, start, train};
 
 /// Everything that goes beyond single rows of a batch, in double precision.
@@ -76,6 +79,23 @@ fn several_processes_learn_as_one_does() {
 }
 
 #[test]
+fn changes_of_low_rank_are_learned_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    succeed(&mut smnist(path, "base", 1));
+    // An average of the weights would have another rank.
+    let settings = SETTINGS.into_iter().filter(|setting| !setting.starts_with("train.ema"));
+    let settings: Vec<&str> = settings.collect();
+    for processes in [1, 2] {
+        let mut command = train_small(path, "smnist", &settings);
+        command.arg("--data").arg(mnist()).args(["--init-from", "base", "--adapt", "lora"]);
+        command.args(["--run-dir", &format!("by-{processes}"), "--max-steps", "3"]);
+        succeed(by(processes, &mut command));
+    }
+    assert_same_curve(&path.join("by-2"), &path.join("by-1"));
+}
+
+#[test]
 fn a_run_goes_on_with_another_number_of_processes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
@@ -86,15 +106,37 @@ fn a_run_goes_on_with_another_number_of_processes() {
         succeed(by(processes, &mut resume(path, &run, 6)));
         let record = fs::read_to_string(path.join(&run).join("run.json")).unwrap();
         assert!(record.contains("\"processes\": 2"), "{record}");
-        // But for the test that ended the first part.
-        let metrics = path.join(&run).join("metrics.jsonl");
-        let text = fs::read_to_string(&metrics).unwrap();
-        let kept: Vec<&str> = text
-            .lines()
-            .filter(|x| !(x.contains("\"step\":3,") && x.contains("\"test\"")))
-            .collect();
-        fs::write(&metrics, kept.join("\n")).unwrap();
         assert_same_curve(&path.join(run), &path.join("whole"));
+    }
+}
+
+/// With `train.shards`, to the last bit.
+#[test]
+fn shards_learn_the_same_bits_whoever_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (task, precision, start) in [
+        ("smnist", "float32", smnist as fn(&Path, &str, u32) -> Command),
+        ("listops", "float64", listops),
+    ] {
+        let start = |run: &str, steps, processes| {
+            let mut command = start(path, run, steps);
+            let precision = format!("train.precision={precision}");
+            for setting in
+                ["train.shards=4", "train.eval_every=2", "train.schedule.total_steps=400"]
+            {
+                command.args(["--set", setting]);
+            }
+            succeed(by(processes, command.args(["--set", &precision]))).1
+        };
+        let [one, others] = ["one", "others"].map(|who| format!("{task}-{who}"));
+        let said = start(&one, 4, 1);
+        assert_eq!(said.matches("4 shards on one process").count(), 1, "{said}");
+        assert_eq!(said.matches("training samples").count(), 1, "{said}");
+        start(&others, 2, 2);
+        succeed(by(4, &mut resume(path, &others, 4)));
+        assert_same_figures(&path.join(&others), &path.join(&one));
+        assert_same(&path.join(&others), &path.join(&one));
     }
 }
 
@@ -123,9 +165,11 @@ fn rest(mut stderr: Stderr) -> String {
     text
 }
 
-fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
-    assert!(status.unwrap().success());
+/// Whether there was such a process.
+fn signal(process: u32, name: &str) -> bool {
+    let mut kill = Command::new("kill");
+    kill.args([&format!("-{name}"), &process.to_string()]).stderr(Stdio::null());
+    kill.status().unwrap().success()
 }
 
 fn wait(child: &mut Child, most: Duration) -> Option<i32> {
@@ -151,7 +195,7 @@ fn assert_goes_on(folder: &Path, run: &str) {
 fn a_process_that_is_killed_or_silent_ends_all_with_one_message() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    for number in 0..kills().div_ceil(5) {
+    for number in 0..kills(5).div_ceil(5) {
         for (how, name, words) in
             [("KILL", "killed", "ended by signal 9"), ("STOP", "silent", "did not answer for 2 s")]
         {
@@ -159,7 +203,7 @@ fn a_process_that_is_killed_or_silent_ends_all_with_one_message() {
             let (mut child, ranks, stderr) = endless(path, &run, 3, "2");
             thread::sleep(moment(Duration::from_millis(600), number));
             let rank = (number as usize + 1) % 3;
-            signal(ranks[rank], how);
+            assert!(signal(ranks[rank], how));
             assert_eq!(wait(&mut child, Duration::from_secs(20)), Some(1), "{run}");
             let text = rest(stderr);
             assert_eq!(text.matches("error").count(), 1, "{text}");
@@ -172,6 +216,36 @@ fn a_process_that_is_killed_or_silent_ends_all_with_one_message() {
             assert_goes_on(path, &run);
         }
     }
+}
+
+/// Kills one of two processes at random moments; what they saved is what a run that was left alone has.
+#[test]
+fn killed_ranks_end_the_others_and_resume_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let by_two = |mut command: Command| {
+        command.args(["--processes", "2", "--timeout", "60"]);
+        command
+    };
+    let (number, slowest) = (Cell::new(0), Cell::new(Duration::ZERO));
+    let kill = |(mut child, stderr): Running| {
+        let ranks = children(child.id());
+        let rank = number.replace(number.get() + 1) % 2;
+        let begin = Instant::now();
+        ranks.get(rank).map(|&id| signal(id, "KILL"));
+        // They may have ended by themselves just before.
+        let was_killed = wait(&mut child, Duration::from_secs(20)) != Some(0);
+        slowest.set(slowest.get().max(begin.elapsed()));
+        assert!(ranks.iter().all(|id| !fs::exists(format!("/proc/{id}")).unwrap()), "one is left");
+        let text = rest(stderr);
+        let told = text.matches(&format!("error: rank {rank} ")).count();
+        assert_eq!((told, text.matches("error").count()), (was_killed.into(), told), "{text}");
+        was_killed
+    };
+    let start = |run: &str| by_two(train(path, run, 150));
+    let again = |run: &str| by_two(resume(path, run, 150));
+    assert_training_survives(path, kills(2), start, again, kill);
+    note(format_args!("the others ended within {:.2?}", slowest.get()));
 }
 
 #[test]
@@ -189,7 +263,7 @@ fn requests_to_end_reach_all_and_none_outlives_the_launcher() {
     }
     // One process alone is asked, as a cluster does: all end, at the same step.
     let (mut child, ranks, stderr) = endless(path, "one", 2, "60");
-    signal(ranks[1], "TERM");
+    assert!(signal(ranks[1], "TERM"));
     assert_eq!(wait(&mut child, Duration::from_secs(30)), Some(130), "{}", rest(stderr));
     assert_goes_on(path, "one");
 
@@ -235,6 +309,14 @@ fn what_several_processes_cannot_do_is_said_once() {
     fail(by(8, &mut smnist(path, "run", 3)), 1, &words);
     assert!(!path.join("run/config.toml").exists());
     fail(smnist(path, "run", 3).args(["--processes", "2", "--seeds", "1,2"]), 2, &["--seeds"]);
+    let mut command = smnist(path, "run", 3);
+    let words = ["4 shards cannot be divided evenly among 3 processes"];
+    fail(by(3, command.args(["--set", "train.shards=4"])), 1, &words);
+    let words = ["train.batch_size is 7, and there are 8 shards"];
+    fail(smnist(path, "run", 3).args(["--set", "train.shards=8"]), 1, &words);
+    fs::create_dir_all(path.join("group/seed-1")).unwrap();
+    fs::write(path.join("group/seed-1/config.toml"), "").unwrap();
+    fail(by(2, &mut resume(path, "group", 3)), 2, &["group holds several runs"]);
     fail(smnist(path, "run", 3).env("RANK", "0"), 2, &["WORLD_SIZE is not set"]);
     let mut command = train_small(path, "smnist", &SETTINGS);
     let (output, stderr) = run(by(2, command.args(["--run-dir", "run", "--data", "nowhere"])));
@@ -245,7 +327,7 @@ fn what_several_processes_cannot_do_is_said_once() {
 #[test]
 fn torchrun_starts_it_and_starts_it_again() {
     let Ok(python) = std::env::var("S4_TEST_TORCH") else {
-        program::output::note("torchrun is not tested: S4_TEST_TORCH names no Python with PyTorch");
+        note("torchrun is not tested: S4_TEST_TORCH names no Python with PyTorch");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -275,7 +357,7 @@ fn torchrun_starts_it_and_starts_it_again() {
     while saved_step(&path.join("again")).unwrap_or(0) < 4 {
         thread::sleep(Duration::from_millis(20));
     }
-    signal(*children(child.id()).last().unwrap(), "KILL");
+    assert!(signal(*children(child.id()).last().unwrap(), "KILL"));
     let before = saved_step(&path.join("again")).unwrap();
     let begin = Instant::now();
     let sessions =

@@ -3,21 +3,40 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// What of the machine a run tells with its figures.
+const OF_MACHINE: [&str; 6] =
+    ["time", "seconds", "steps_per_s", "samples_per_s", "peak_mib", "host_peak_mib"];
+
+/// What a run says of its steps, but for tests after which it went on.
+fn figures(run: &Path) -> Vec<Map<String, Value>> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let mut lines: Vec<Map<String, Value>> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().map(|line| line["step"].clone());
+    lines.retain(|line| line["split"] != "test" || Some(&line["step"]) == last.as_ref());
+    lines.iter_mut().for_each(|line| line.retain(|key, _| !OF_MACHINE.contains(&key.as_str())));
+    lines
+}
 
 /// Losses by step and split, with the norm of gradients where that is said.
 pub fn curve(run: &Path) -> Vec<(u64, String, f64)> {
-    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let mut curve = Vec::new();
-    for line in text.lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
+    for line in figures(run) {
         let (step, split) = (line["step"].as_u64().unwrap(), line["split"].as_str().unwrap());
         curve.push((step, split.to_owned(), line["loss"].as_f64().unwrap()));
-        if let Some(norm) = line["grad_norm"].as_f64() {
+        if let Some(norm) = line.get("grad_norm").and_then(Value::as_f64) {
             curve.push((step, format!("{split} gradient"), norm));
         }
     }
     curve
+}
+
+/// Asserts that two runs say the same to the last bit.
+#[track_caller]
+pub fn assert_same_figures(found: &Path, expected: &Path) {
+    assert_eq!(figures(found), figures(expected), "{}", found.display());
 }
 
 /// Asserts that two runs say the same, up to rounding in double precision.

@@ -4,7 +4,7 @@ use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use s4_core::state_dict::StateDict;
 use training::checkpoint::Checkpoint;
 use training::run_dir::{best_checkpoint, last_checkpoint};
 
-/// How often each program is killed: a few times, or as `make kills` says.
-pub fn kills() -> u64 {
-    env::var("S4_KILLS").map_or(5, |kills| kills.parse().expect("S4_KILLS is a number"))
+/// How often something is killed: `usually` so many times, or as `make kills` says.
+pub fn kills(usually: u64) -> u64 {
+    env::var("S4_KILLS").map_or(usually, |kills| kills.parse().expect("S4_KILLS is a number"))
 }
 
 /// The moment of a kill within `span`, the same in every run of the tests.
@@ -23,8 +23,11 @@ pub fn moment(span: Duration, number: u64) -> Duration {
     span.mul_f64(seed::derive(0, "kills", number) as f64 / 2f64.powi(64))
 }
 
-/// Starts `command`, and kills it `after` it has written a line with `mark`, if it still runs.
-pub fn kill(command: &mut Command, mark: &str, after: impl FnOnce() -> Duration) -> bool {
+/// A program that runs, and what it says.
+pub type Running = (Child, BufReader<ChildStderr>);
+
+/// Starts `command`, which runs on for as long as `after` says once it has written a line with `mark`.
+fn run(command: &mut Command, mark: &str, after: impl FnOnce() -> Duration) -> Running {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
@@ -33,12 +36,16 @@ pub fn kill(command: &mut Command, mark: &str, after: impl FnOnce() -> Duration)
         assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended before \"{mark}\"");
     }
     thread::sleep(after());
+    (child, stderr)
+}
+
+/// Kills a program; `false` if it had ended by itself just before.
+pub fn kill((mut child, mut stderr): Running) -> bool {
     let _ = child.kill();
-    // It may have ended by itself just before.
     let was_killed = child.wait().unwrap().signal() == Some(9);
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
-    assert!(!rest.contains("error: ") && !rest.contains("panicked"), "{line}{rest}");
+    assert!(!rest.contains("error: ") && !rest.contains("panicked"), "{rest}");
     was_killed
 }
 
@@ -48,12 +55,15 @@ const BEGINS: &str = " training samples, ";
 /// Until a training has written its first checkpoint.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Kills trainings in `folder` as often as [`kills`] says, resumes them, kills them again; all of
-/// them must come to the bits of one that was left alone. `start` begins a run of that name.
+/// Kills trainings in `folder` as often as `kills` says, resumes them, kills them again; all of
+/// them must come to the bits of one that was left alone. `start` begins a run of that name, and `kill`
+/// ends one, as [`kill`] does.
 pub fn assert_training_survives(
     folder: &Path,
+    kills: u64,
     start: impl Fn(&str) -> Command,
     resume: impl Fn(&str) -> Command,
+    kill: impl Fn(Running) -> bool,
 ) {
     assert!(start("whole").output().unwrap().status.success());
     let whole = folder.join("whole");
@@ -62,14 +72,14 @@ pub fn assert_training_survives(
     let span = Duration::from_secs_f64(end.seconds / 4.0);
 
     let (mut hits, mut runs) = (0, 0);
-    let mut run: Option<String> = None;
+    let mut left: Option<String> = None;
     let complete = |run: String| {
         let output = resume(&run).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_same(&whole, &folder.join(run));
     };
-    for number in 0..kills() {
-        let (name, mut command) = match run.take() {
+    for number in 0..kills {
+        let (name, mut command) = match left.take() {
             Some(name) => {
                 let command = resume(&name);
                 (name, command)
@@ -90,7 +100,7 @@ pub fn assert_training_survives(
             }
             moment(span, number)
         };
-        let was_killed = kill(&mut command, BEGINS, after);
+        let was_killed = kill(run(&mut command, BEGINS, after));
         let step = Checkpoint::load(&checkpoint).map(|checkpoint| checkpoint.meta.state.step);
         match step {
             // All steps are made: what was left is the evaluation.
@@ -98,15 +108,15 @@ pub fn assert_training_survives(
             _ => {
                 assert!(was_killed);
                 hits += u64::from(step.is_ok());
-                run = Some(name);
+                left = Some(name);
             }
         }
     }
-    if let Some(name) = run {
+    if let Some(name) = left {
         complete(name);
     }
-    let said = format!("{hits} of {} kills hit a running training, in {runs} runs", kills());
-    assert!(5 * hits >= 4 * kills(), "{said}");
+    let said = format!("{hits} of {kills} kills hit a running training, in {runs} runs");
+    assert!(5 * hits >= 4 * kills, "{said}");
     // Past the test harness, which shows nothing of tests that pass.
     program::output::note(said);
 }
@@ -118,9 +128,9 @@ pub fn assert_cache_survives(folder: &Path, share: f64, start: impl Fn(&str, &st
     let output = start("whole", "cache-1").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let span = begin.elapsed().mul_f64(share);
-    for number in 0..kills().div_ceil(2) {
+    for number in 0..kills(5).div_ceil(2) {
         let run = format!("killed-{number}");
-        kill(&mut start(&run, "cache-2"), "device: ", || moment(span, number));
+        kill(self::run(&mut start(&run, "cache-2"), "device: ", || moment(span, number)));
     }
     let output = start("last", "cache-2").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -109,7 +109,7 @@ impl Args {
 /// Training of one kind of model.
 struct Training<'a, O> {
     args: &'a Args,
-    objective: PhantomData<O>,
+    objective: PhantomData<fn() -> O>,
 }
 
 impl<'a, O> Training<'a, O> {

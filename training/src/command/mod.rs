@@ -5,8 +5,9 @@ mod sweep;
 mod together;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use distributed::World;
 use program::config;
 use program::exit::{Exit, describe, usage};
@@ -27,9 +28,9 @@ use crate::trainer::{Outcome, RunSetup, Splits, Trainer, figures};
 pub use sweep::Axis;
 
 /// What differs between the programs that train.
-pub trait Program {
+pub trait Program: Sync {
     /// What their configuration files hold.
-    type Experiment: Experiment + Clone + PartialEq;
+    type Experiment: Experiment + Clone + PartialEq + Sync;
     /// What they train.
     type Objective: Objective;
 
@@ -132,6 +133,11 @@ fn train_among<P: Program>(program: &P, args: &TrainArgs, world: &World) -> Resu
         return Ok(told(outcome, &path, world).into());
     };
     if let Some(folder) = run_dir::find_group(run_dir::root(), run) {
+        if !world.is_alone() {
+            return Err(usage(format!(
+                "{run} holds several runs, each for one process: leave --processes out, or name one of them"
+            )));
+        }
         return several::resume(program, args, &folder, &device);
     }
     let path = Run::<P::Experiment>::find(run)?;
@@ -178,6 +184,32 @@ fn told(outcome: Outcome, folder: &Path, world: &World) -> Outcome {
 
 /// Trains `experiment` in `dir`, to the end or until the user interrupts.
 fn one<P: Program>(
+    program: &P,
+    args: &TrainArgs,
+    mut experiment: P::Experiment,
+    dir: RunDir,
+    device: &Chosen,
+    world: &World,
+) -> Result<Outcome> {
+    let Some(shards) = P::settings(&mut experiment).shards else {
+        return as_rank(program, args, experiment, dir, device, world);
+    };
+    ensure!(
+        device.device == Device::Cpu,
+        "train.shards is for a CPU, as a GPU adds up in no fixed order, and this is {:?}: use --device cpu, \
+         or leave it out",
+        device.device
+    );
+    let (experiment, dir) = (&experiment, &Mutex::new(Some(dir)));
+    world.divided(shards, |world| {
+        let open = || dir.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let dir = RunDir::among(world, || open().context("the first shard has the run"))?;
+        as_rank(program, args, experiment.clone(), dir, device, world)
+    })
+}
+
+/// [`one`], as one of the ranks of `world`.
+fn as_rank<P: Program>(
     program: &P,
     args: &TrainArgs,
     mut experiment: P::Experiment,

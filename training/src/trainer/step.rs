@@ -54,10 +54,11 @@ impl<O: Objective> Trainer<O> {
                 batches.advance(&self.objective);
             }
         }
-        let loss = self.sum_gradients(&loss.context("accumulate is at least 1")?)?;
+        // Of what is trained, which is what all processes sum.
         if let Some(adapting) = &self.adapting {
             adapting.project()?;
         }
+        let loss = self.sum_gradients(&loss.context("accumulate is at least 1")?)?;
 
         self.guard.check(step + 1, &loss, self.objective.params())?;
         if is_reported && let Some(divergence) = self.guard.read(self.objective.params())? {

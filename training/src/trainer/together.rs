@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use distributed::World;
-use distributed::buckets::Buckets;
+use distributed::buckets::{Buckets, flat_sums};
 use loader::Dataset;
 use loader::part::{Part, rows};
 use s4_core::autograd::set_gradient;
@@ -22,14 +22,17 @@ use crate::train_config::TrainConfig;
 
 /// Checks that all processes are to do the same, and that there is something to do for each.
 pub(super) fn check(world: &World, config: &TrainConfig, toml: &str, data: &Data) -> Result<()> {
+    let is_divided = config.shards == world.is_divided().then(|| world.size());
+    ensure!(is_divided, "train.shards is for trainers within World::divided, each in its thread");
     if world.is_alone() {
         return Ok(());
     }
     let (batch_size, size) = (config.batch_size, world.size());
+    let parts = if world.is_divided() { "shards" } else { "processes" };
     ensure!(
         batch_size >= size,
-        "train.batch_size is {batch_size}, and there are {size} processes: each needs at least one sample \
-         of a batch"
+        "train.batch_size is {batch_size}, and there are {size} {parts}: each needs at least one sample of \
+         a batch"
     );
     world.same("the settings", toml.as_bytes())?;
     world.same("the data", format!("{:?} {}", data.samples, data.fingerprint).as_bytes())
@@ -42,8 +45,13 @@ pub(super) fn describe(world: &World, config: &TrainConfig) -> Option<String> {
         (least, most) if least == most => format!("{most}"),
         (least, most) => format!("{least} or {most}"),
     };
-    (!world.is_alone())
-        .then(|| format!("{size} processes, each with {each} of a batch's {batch} samples"))
+    let parts = match (world.is_divided(), world.processes()) {
+        (false, 1) => return None,
+        (false, processes) => format!("{processes} processes, each"),
+        (true, 1) => format!("{size} shards on one process, each"),
+        (true, processes) => format!("{size} shards on {processes} processes, each shard"),
+    };
+    Some(format!("{parts} with {each} of a batch's {batch} samples"))
 }
 
 /// Gives the model of each process the parameters and buffers of the first one's.
@@ -76,21 +84,6 @@ fn trained(params: &ParamStore) -> Vec<&Tensor> {
 /// Buckets for the gradients of all that is trained.
 pub(super) fn buckets(world: &World, params: &ParamStore) -> Result<Option<Buckets>> {
     world.buckets(&trained(params))
-}
-
-/// The sums of all processes' gradients of `params`, of which this process has `own`.
-fn flat_sums(world: &World, params: &[&Tensor], own: &[Tensor]) -> Result<Vec<Tensor>> {
-    let or_zeros = params.iter().zip(own).map(|(param, gradient)| {
-        Ok(if gradient.defined() {
-            gradient.shallow_clone()
-        } else {
-            param.f_zeros_like()?.detach()
-        })
-    });
-    let own = or_zeros.collect::<Result<Vec<_>>>()?;
-    let flat = Tensor::f_flatten_dense_tensors(&own)?;
-    world.sum(&flat)?;
-    Ok(Tensor::f_unflatten_dense_tensors(&flat, &own)?)
 }
 
 /// This process's part of a batch, while it is worked on.
@@ -138,15 +131,11 @@ impl<O: Objective> Trainer<O> {
         let sums = self.buckets.as_ref().map_or(Ok(None), Buckets::finish)?;
         let params = trained(self.objective.params());
         let own: Vec<Tensor> = params.iter().map(|param| param.grad()).collect();
-        let device = self.objective.params().device();
-        // What all have to know of the gradients, and the loss.
-        let mut notes = vec![f64::from(u8::from(sums.is_none()))];
-        notes.extend(own.iter().map(|gradient| f64::from(u8::from(gradient.defined()))));
-        let notes = Tensor::f_from_slice(&notes)?.f_to_device(device)?;
-        let loss = loss.f_to_kind(Kind::Double)?.f_reshape([1])?;
-        let all = Tensor::f_cat(&[&notes, &loss], 0)?;
-        self.world.sum(&all)?;
-        let is_flat = self.buckets.is_none() || all.double_value(&[0]) > 0.0;
+        // What each host knows of its gradients, so that none waits for its device.
+        let has_one = own.iter().map(|gradient| i64::from(gradient.defined()));
+        let notes: Vec<i64> = [i64::from(sums.is_none())].into_iter().chain(has_one).collect();
+        let notes = self.world.sums(&notes)?;
+        let (is_flat, has_one) = (notes[0] > 0, &notes[1..]);
         let sums = match sums {
             Some(sums) if !is_flat => sums,
             _ => {
@@ -156,14 +145,12 @@ impl<O: Objective> Trainer<O> {
             }
         };
         // A parameter has no gradient where none of the processes has one.
-        let missing = own.iter().any(|gradient| !gradient.defined());
-        let is_there = if missing { Some(Vec::<f64>::try_from(&all)?) } else { None };
-        for (place, (param, sum)) in params.iter().zip(&sums).enumerate() {
-            if is_there.as_ref().is_none_or(|is_there| is_there[place + 1] > 0.0) {
-                set_gradient(param, Some(sum));
-            }
+        for ((param, sum), _) in params.iter().zip(&sums).zip(has_one).filter(|(_, n)| **n > 0) {
+            set_gradient(param, Some(sum));
         }
-        Ok(all.get(-1))
+        let loss = loss.f_to_dtype(Kind::Double, false, true)?;
+        self.world.sum(&loss)?;
+        Ok(loss)
     }
 
     /// Makes sure that all processes have the same parameters, `flat` in a row.
