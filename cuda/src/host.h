@@ -159,10 +159,10 @@ inline unsigned __float_as_uint(float x) {
   return bits;
 }
 
-#define FLOAT_AND_DOUBLE(f)      \
-  extern "C" double f(double);   \
-  extern "C" float f##f(float);  \
-  inline float f(float x) { return f##f(x); }
+#define FLOAT_AND_DOUBLE(name)         \
+  extern "C" double name(double);      \
+  extern "C" float name##f(float);     \
+  inline float name(float x) { return name##f(x); }
 FLOAT_AND_DOUBLE(cos)
 FLOAT_AND_DOUBLE(cosh)
 FLOAT_AND_DOUBLE(erf)

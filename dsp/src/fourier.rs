@@ -3,7 +3,7 @@
 use rustfft::FftPlanner;
 pub use rustfft::num_complex::Complex;
 
-/// Replaces x by its spectrum, Σₙ x[n] exp(-2πi k n / N) for each k, of any length N.
+/// Replaces x by its spectrum, `Σₙ x[n] exp(-2πi k n / N)` for each k, of any length N.
 pub fn forward(x: &mut [Complex<f64>]) {
     FftPlanner::new().plan_fft_forward(x.len()).process(x);
 }
