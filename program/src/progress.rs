@@ -1,7 +1,6 @@
 //! What a person watching sees: a bar on a terminal, a line now and then elsewhere. All of it goes
 //! to standard error.
 
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -21,10 +20,12 @@ pub struct Progress {
 
 impl Progress {
     /// A display for steps `position` to `total`; a bar if `wanted` and standard error is a
-    /// terminal.
+    /// terminal that can show one.
     pub fn new(wanted: bool, position: u64, total: u64) -> Self {
-        let bar = (wanted && !is_quiet() && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        // Without `TERM`, or with "dumb", there is no moving back on a line.
+        let terminal = ProgressDrawTarget::stderr();
+        let bar = (wanted && !is_quiet() && !terminal.is_hidden()).then(|| {
+            let bar = ProgressBar::with_draw_target(Some(total), terminal);
             let style = ProgressStyle::with_template("{bar:12} {pos}/{len}  {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_position(position);
