@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dsp::mel::Mel;
 use serde::{Deserialize, Serialize};
 use strum::Display;
 
@@ -17,27 +18,42 @@ pub enum Medium {
     #[default]
     Series,
     /// Pictures.
-    Pictures {
-        /// Pixels a row.
-        width: usize,
-        /// Place in the picture, row by row, of each position; `None`: row by row.
-        order: Option<Arc<Vec<usize>>>,
-        /// What each colour is standardised by; none: grey bytes, as they are.
-        moments: Vec<Moments>,
-        /// What there is to see.
-        motif: Motif,
-    },
+    Pictures(Pictures),
     /// Recordings.
     Sound {
         /// Samples in a second.
         rate: u32,
         /// What they are standardised by.
         scale: Standardisation,
+        /// The spectrogram that they are to a model, if any.
+        mel: Option<Arc<Mel>>,
     },
     /// Texts: what tokens spell.
     Text(Spell),
     /// Expressions of ListOps.
     Expressions,
+}
+
+/// How positions of a sequence make a picture.
+#[derive(Clone)]
+pub struct Pictures {
+    /// Pixels a row.
+    pub width: usize,
+    /// 1, grey, or 3, red, green and blue: the values of a pixel, at one position or one after the other.
+    pub colours: usize,
+    /// Place in the picture, row by row, of each position; `None`: row by row.
+    pub order: Option<Arc<Vec<usize>>>,
+    /// What each colour is standardised by; none: bytes, as they are.
+    pub moments: Vec<Moments>,
+    /// What there is to see.
+    pub motif: Motif,
+}
+
+impl Pictures {
+    /// Grey pictures of things of so many pixels a row, row by row.
+    pub fn grey(width: usize) -> Self {
+        Self { width, colours: 1, order: None, moments: Vec::new(), motif: Motif::Things }
+    }
 }
 
 /// What there is to see in pictures.
@@ -54,11 +70,6 @@ pub enum Motif {
 pub type Spell = Arc<dyn Fn(&[i64]) -> String + Send + Sync>;
 
 impl Medium {
-    /// Grey pictures of things of so many pixels a row, row by row.
-    pub fn pictures(width: usize) -> Self {
-        Self::Pictures { width, order: None, moments: Vec::new(), motif: Motif::Things }
-    }
-
     /// The text that these tokens spell, where they are of a text or an expression.
     pub fn spell(&self, tokens: &[i64]) -> Option<String> {
         match self {
@@ -74,8 +85,8 @@ impl Medium {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Series => Kind::Series,
-            Self::Pictures { motif: Motif::Things, .. } => Kind::Picture,
-            Self::Pictures { motif: Motif::Paths, .. } => Kind::Path,
+            Self::Pictures(Pictures { motif: Motif::Things, .. }) => Kind::Picture,
+            Self::Pictures(Pictures { motif: Motif::Paths, .. }) => Kind::Path,
             Self::Sound { .. } => Kind::Sound,
             Self::Text(_) => Kind::Text,
             Self::Expressions => Kind::Expression,
@@ -117,7 +128,7 @@ impl fmt::Debug for Medium {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Series => "series",
-            Self::Pictures { .. } => "pictures",
+            Self::Pictures(_) => "pictures",
             Self::Sound { .. } => "sound",
             Self::Text(_) => "text",
             Self::Expressions => "expressions",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, ensure};
 use datasets::metric::{Better, Metric};
 use datasets::section::{self, Shared};
 use datasets::tasks::{self, Splits, TASKS, Task};
@@ -18,7 +18,7 @@ use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
 use transformations::content::Codec;
 
-use crate::augmented;
+use crate::changed;
 use crate::pretrain::{self, PretrainConfig};
 
 /// A complete experiment.
@@ -123,19 +123,33 @@ impl Experiment {
     pub fn open(&mut self, progress: bool) -> Result<Splits> {
         let mut splits = self.task()?.open(&self.data, progress)?;
         let (_, shared) = section::divided(&self.data);
-        let Shared { augment, fraction } = shared.clone().try_into()?;
+        let Shared { augment, defect, fraction } = shared.clone().try_into()?;
+        let (target, seed) = (splits.shape.target.clone(), self.train.seed);
+        if let Some(defect) = &defect {
+            splits.train =
+                changed::without(splits.train, defect, &target).context("data.defect")?;
+        }
         if let Some(share) = fraction {
-            let some = splits.train.fraction(share, self.train.seed);
+            let some = splits.train.fraction(share, seed);
             splits.train = some.context("data.fraction")?;
             let train = &mut self.train;
             train.eval_batch_size.get_or_insert(train.batch_size);
             train.batch_size =
                 train.batch_size.min((splits.train.len() / train.accumulate.max(1)).max(1));
         }
+        ensure!(
+            !splits.train.is_stream() || (augment.is_none() && defect.is_none()),
+            "data.augment and data.defect change examples one by one, and these continue each other: set \
+             data.carry = false"
+        );
+        let task = self.task()?;
+        let codec = || Codec::new(&splits.medium, &target, task.inputs(&splits.config).ok());
+        if let Some(defect) = &defect {
+            splits.train = changed::defective(splits.train, codec, defect, &target, seed)
+                .context("data.defect")?;
+        }
         if let Some(changes) = augment {
-            let inputs = self.task()?.inputs(&splits.config).ok();
-            let codec = Codec::new(&splits.medium, inputs)?;
-            splits.train = augmented::split(splits.train, codec, &changes, self.train.seed)
+            splits.train = changed::augmented(splits.train, codec()?, &changes, seed)
                 .context("data.augment")?;
         }
         self.data = splits.config.clone();

@@ -22,10 +22,10 @@
 //! [`import`] the one that a checkpoint of the official code is of; [`objective`] a model with its loss, [`preview`] what is seen of it while it trains; `benchmark` times
 //! models; [`cli`] the command line.
 
-mod augmented;
 mod base;
 mod baseline;
 mod benchmark;
+mod changed;
 pub mod cli;
 mod csv_text;
 mod device_batch;

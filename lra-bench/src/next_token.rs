@@ -12,6 +12,7 @@ use tch::{Kind, Tensor};
 use training::objective::StepOutput;
 
 use crate::device_batch::DeviceBatch;
+use crate::metrics::gather;
 
 /// The state of a network along its streams.
 #[derive(Debug, Default)]
@@ -50,6 +51,16 @@ fn without_padding(nll: &Tensor, batch: &DeviceBatch) -> Tensor {
     let Some(lengths) = &batch.lengths else { return nll.shallow_clone() };
     let positions = Tensor::arange(nll.size()[1], (Kind::Int64, nll.device()));
     nll.masked_fill(&positions.ge_tensor(&lengths.unsqueeze(1)), 0.0)
+}
+
+/// The rows of nll (B, L), without padding. Waits for the device.
+pub(crate) fn rows(nll: &Tensor, batch: &DeviceBatch) -> Result<Vec<Vec<f64>>> {
+    let mut rows = gather::host(nll)?;
+    if let Some(lengths) = &batch.lengths {
+        let lengths: Vec<i64> = Vec::try_from(lengths)?;
+        rows.iter_mut().zip(lengths).for_each(|(row, length)| row.truncate(length as usize));
+    }
+    Ok(rows)
 }
 
 /// The loss, the mean over all tokens, and for each row the sum over its tokens and their number.

@@ -122,13 +122,17 @@ impl Supervised {
     pub fn nll(&mut self, batch: &Batch) -> Result<Vec<f64>> {
         let (batch, pass) = (self.upload(batch)?, Pass::eval());
         let nll = next_token::nll(&self.model, &batch, self.carried.as_mut(), &pass)?;
-        let rows = gather::host(&nll)?;
-        let lengths: Vec<i64> = match &batch.lengths {
-            Some(lengths) => Vec::try_from(lengths)?,
-            None => vec![nll.size()[1]; rows.len()],
-        };
-        let kept = rows.into_iter().zip(lengths);
-        Ok(kept.flat_map(|(row, length)| row.into_iter().take(length as usize)).collect())
+        Ok(next_token::rows(&nll, &batch)?.concat())
+    }
+
+    /// The same of each row, which is judged by itself, without what came before it.
+    ///
+    /// # Errors
+    /// As [`Self::nll`].
+    pub fn nll_of_each(&self, batch: &Batch) -> Result<Vec<Vec<f64>>> {
+        let batch = self.upload(batch)?;
+        let nll = next_token::nll(&self.model, &batch, None, &Pass::eval())?;
+        next_token::rows(&nll, &batch)
     }
 
     fn pass(&self, phase: Phase) -> Pass {

@@ -230,7 +230,7 @@ impl Preview {
     }
 
     fn sounds(&self, show: &mut dyn Show) -> Result<()> {
-        let &Medium::Sound { rate, scale } = &self.medium else { return Ok(()) };
+        let &Medium::Sound { rate, scale, mel: None } = &self.medium else { return Ok(()) };
         for (number, shown) in self.examples.iter().enumerate() {
             let samples = tile::samples(&shown.example, scale);
             let samples = &samples[..samples.len().min(SECONDS * rate as usize)];

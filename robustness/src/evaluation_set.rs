@@ -1,7 +1,8 @@
 //! Examples that are kept on disk: frozen from a suite, or brought by the user.
 //!
 //! A set is a folder with `set.toml` (what it is, with the SHA-256 of the examples) and
-//! `examples.jsonl`, an object a line: `label` (name or number of the class) and one of `text`,
+//! `examples.jsonl`, an object a line: `label` (name or number of the class, or the values that are asked
+//! for; none where the next token is) and one of `text`,
 //! `expression`, `file` (a picture or recording beside it), `picture`, `sound` or `series`; in tests of
 //! invariance and direction `before`, too, with the same keys.
 
@@ -76,6 +77,7 @@ struct Line {
     /// Number in the data's test part of what it was made of.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     example: Option<usize>,
+    #[serde(default)]
     label: Json,
     #[serde(flatten)]
     content: Kept,
@@ -263,6 +265,7 @@ pub fn describe(name: String, kind: Kind, test: Test, lineage: Vec<String>) -> D
 fn member(line: &str, folder: &Path, about: &About, like: &Item, test: Test) -> Result<Member> {
     let line: Line = serde_json::from_str(line)?;
     let label = match &line.label {
+        _ if like.label == Label::Next => Label::Next,
         Json::String(name) => {
             let class = about.classes.iter().position(|class| class == name);
             let class = class.with_context(|| {
@@ -281,7 +284,7 @@ fn member(line: &str, folder: &Path, about: &About, like: &Item, test: Test) -> 
             let values = values.iter().map(|value| value.as_f64().context("a label of numbers"));
             Label::Values(values.collect::<Result<_>>()?)
         }
-        other => bail!("a label is a class or numbers, not {other}"),
+        other => bail!("`label` is a class or numbers, not {other}"),
     };
     ensure!(
         test == Test::Mft || line.before.is_some(),

@@ -16,7 +16,7 @@ use crate::subject::{Item, Verdict};
 /// The folder beside the results that holds what flipped.
 const FOLDER: &str = "examples";
 /// As many are kept of a slice, lowest number first.
-const MOST: usize = 3;
+pub const MOST: usize = 3;
 /// Of a sound or series, seconds and values that are kept.
 const SECONDS: usize = 2;
 const VALUES: usize = 4000;

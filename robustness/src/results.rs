@@ -24,7 +24,7 @@ use crate::suite::Suite;
 const VERSION: u32 = 1;
 
 /// As often as the papers of this field resample.
-const BOOTSTRAP: Bootstrap = Bootstrap { replicates: 10_000, seed: 0 };
+pub(crate) const BOOTSTRAP: Bootstrap = Bootstrap { replicates: 10_000, seed: 0 };
 
 /// A model's results on a suite.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -363,62 +363,6 @@ impl Results {
             .filter(|row| row.score.is_some())
             .max_by(|a, b| key(a).unwrap_or(0.0).total_cmp(&key(b).unwrap_or(0.0)))
     }
-
-    /// The mean corruption error: of each transformation the sum of errors over severities, divided by
-    /// that of `reference` where there is one, and its mean; and the same of what is lost against the
-    /// clean examples (Hendrycks and Dietterich 2019). `None` where they have no transformation in common.
-    pub fn mce(&self, reference: Option<&Self>) -> Option<Mce> {
-        let clean = |of: &Self| {
-            let score = of.clean().and_then(|row| row.score);
-            score.map(|score| of.metric.error(score.value))
-        };
-        let sums = |of: &Self, name: &str| -> Option<(f64, f64, usize)> {
-            let base = clean(of)?;
-            let rows = of
-                .rows
-                .iter()
-                .filter(|row| row.slice.idiom == Idiom::Transformation && row.slice.name == name);
-            let errors: Vec<f64> =
-                rows.filter_map(|row| row.score.map(|it| of.metric.error(it.value))).collect();
-            let sum = errors.iter().sum::<f64>();
-            (!errors.is_empty()).then_some((sum, sum - base * errors.len() as f64, errors.len()))
-        };
-        let mut names: Vec<&str> = Vec::new();
-        for row in &self.rows {
-            if row.slice.idiom == Idiom::Transformation && !names.contains(&row.slice.name.as_str())
-            {
-                names.push(&row.slice.name);
-            }
-        }
-        let mut each = Vec::new();
-        for name in names {
-            let Some((sum, lost, count)) = sums(self, name) else { continue };
-            let ratio = match reference {
-                None => Some((sum / count as f64, lost / count as f64)),
-                Some(reference) => sums(reference, name)
-                    .filter(|&(_, _, its)| its == count)
-                    .map(|(its_sum, its_lost, _)| (sum / its_sum, lost / its_lost)),
-            };
-            each.extend(ratio.filter(|it| it.0.is_finite() && it.1.is_finite()));
-        }
-        let count = each.len() as f64;
-        (!each.is_empty()).then(|| Mce {
-            mce: each.iter().map(|it| it.0).sum::<f64>() / count,
-            relative: each.iter().map(|it| it.1).sum::<f64>() / count,
-            transformations: each.len(),
-        })
-    }
-}
-
-/// Mean corruption errors.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Mce {
-    /// Of the errors.
-    pub mce: f64,
-    /// Of what the errors are above those of clean examples.
-    pub relative: f64,
-    /// How many transformations it is the mean of.
-    pub transformations: usize,
 }
 
 /// What results are called in a folder.

@@ -5,14 +5,17 @@ mod together;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result, ensure};
+use audio_data::read::{is_audio_name, resampled};
 use program::exit::{describe, interrupted};
 use program::progress::Progress;
-use program::{interrupt, panics};
+use program::{files, interrupt, panics};
 use rayon::prelude::*;
-use transformations::content::Content;
+use transformations::content::{Content, Sound};
 use transformations::{Severity, Unchanged, seed};
 
 use crate::checklist::Test;
@@ -46,6 +49,8 @@ pub struct Runner<'a> {
     clean: Vec<Verdict>,
     clusters: Option<Vec<String>>,
     metadata: Option<Metadata>,
+    /// Recordings that `background-noise` mixes in.
+    noise: Vec<Content>,
     done: u64,
     total: u64,
 }
@@ -72,7 +77,10 @@ impl<'a> Runner<'a> {
         let why = match (suite.examples, seconds) {
             (None, Some(seconds)) => {
                 let each = seconds_of_one(subject)?;
-                let attacks = suite.fit_attacks(seconds * ATTACKS, each);
+                let attacks = match subject.attackable() {
+                    Ok(_) => suite.fit_attacks(seconds * ATTACKS, each),
+                    Err(_) => 0.0,
+                };
                 let most = ((seconds - attacks) / each / passes as f64).max(0.0) as usize;
                 let size = SIZES.iter().rev().find(|&&size| size <= most).copied();
                 suite.examples = Some(size.unwrap_or(SIZES[0])).filter(|&size| size < count);
@@ -100,6 +108,12 @@ impl<'a> Runner<'a> {
             interrupt::check()?;
             items.push(subject.item(index)?);
         }
+        let noise = match (&suite.background_noise, items.first()) {
+            (Some(folder), Some(Item { content: Content::Sound(like), .. })) => {
+                recordings(folder, like.rate)?
+            }
+            _ => Vec::new(),
+        };
         let total = (items.len() * passes) as u64;
         let progress = Progress::new(bar, 0, total);
         let figure = subject.metric().into();
@@ -113,6 +127,7 @@ impl<'a> Runner<'a> {
             clean: Vec::new(),
             clusters: None,
             metadata,
+            noise,
             done: 0,
             total,
         };
@@ -248,10 +263,11 @@ impl<'a> Runner<'a> {
         let (seed, name) = (self.suite.seed, transformation.name());
         let few: Vec<Content> =
             self.items.iter().take(OTHERS + 1).map(|item| item.content.clone()).collect();
+        let (mixes_noise, noise) = (transformation.mixes_noise(), &self.noise[..]);
         let each = self.items.par_iter().enumerate().map(|(number, item)| {
             let mut random = seed::random(seed, name, severity, item.index);
-            let mut others = Cow::Borrowed(&few[..]);
-            if number < few.len() {
+            let mut others = Cow::Borrowed(if mixes_noise { noise } else { &few });
+            if number < few.len() && !mixes_noise {
                 others.to_mut().remove(number); // itself
             }
             let apply =
@@ -462,6 +478,26 @@ fn step(before: &Content, after: &Content) -> f64 {
         }
         _ => 1.0,
     }
+}
+
+/// The recordings in a folder, in the order of their names, at this rate.
+fn recordings(folder: &Path, rate: u32) -> Result<Vec<Content>> {
+    let entries = fs::read_dir(folder).map_err(files::cannot("read", folder))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| is_audio_name(path));
+    paths.sort();
+    ensure!(
+        !paths.is_empty(),
+        "{} has no recordings of noise; name another folder, or leave `background-noise` out",
+        folder.display()
+    );
+    let read = |path: &PathBuf| -> Result<Content> {
+        let mut samples = Vec::new();
+        resampled(path, rate, |block| samples.extend_from_slice(block))
+            .with_context(|| path.display().to_string())?;
+        Ok(Sound { rate, samples }.into())
+    };
+    paths.par_iter().map(read).collect()
 }
 
 /// Positions, about: items of similar size are judged together.

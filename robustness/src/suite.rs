@@ -31,6 +31,10 @@ pub struct Suite {
     /// columns can be scores: `column:NAME`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub metadata: Option<PathBuf>,
+    /// Folder of the recordings that `background-noise` mixes in; `_background_noise_` of the data where
+    /// it is missing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub background_noise: Option<PathBuf>,
     /// The score whose equal values belong together, such as `speaker`: resampled whole.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub clusters: Option<String>,
@@ -146,15 +150,15 @@ impl Preset {
         }
     }
 
-    /// What it is for models of `kind`.
-    pub fn suite(self, kind: Kind) -> Suite {
+    /// What it is for models of `kind`; `noise` is a folder of recordings of noise, if there is one.
+    pub fn suite(self, kind: Kind, noise: Option<PathBuf>) -> Suite {
         let severities: &[u8] = match self {
             Self::Quick => &[3],
             Self::Standard => &[1, 3, 5],
             Self::Full => &[1, 2, 3, 4, 5],
         };
         let severities = || severities.iter().filter_map(|&it| Severity::new(it).ok()).collect();
-        let changes = of_kind(kind).map(|it| {
+        let changes = of_kind(kind).filter(|it| noise.is_some() || !it.mixes_noise()).map(|it| {
             let mut chosen: Vec<Severity> = severities();
             chosen.retain(|severity| it.severities().contains(severity));
             if chosen.is_empty() {
@@ -175,6 +179,7 @@ impl Preset {
         });
         Suite {
             name: self.to_string(),
+            background_noise: noise.filter(|_| kind == Kind::Sound),
             subpopulation: parts.collect(),
             transformation,
             attack: self.attacks(kind),
@@ -225,13 +230,14 @@ impl Preset {
 }
 
 impl Suite {
-    /// The suite that `name` means for models of `kind`, a preset or a TOML file, and the preset.
+    /// The suite that `name` means for models of `kind`, a preset or a TOML file, and the preset. Where it
+    /// names no recordings of noise, it takes those in the folder `noise`, if there is one.
     ///
     /// # Errors
     /// If it is neither, or the file contradicts itself.
-    pub fn open(name: &str, kind: Kind) -> Result<(Self, Option<Preset>)> {
+    pub fn open(name: &str, kind: Kind, noise: Option<PathBuf>) -> Result<(Self, Option<Preset>)> {
         if let Some(preset) = Preset::ALL.into_iter().find(|preset| preset.to_string() == name) {
-            return Ok((preset.suite(kind), Some(preset)));
+            return Ok((preset.suite(kind, noise), Some(preset)));
         }
         let path = Path::new(name);
         if !path.is_file() {
@@ -242,12 +248,14 @@ impl Suite {
         }
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
         let mut suite: Self = toml::from_str(&text).with_context(|| name.to_owned())?;
-        suite.validate(kind).with_context(|| name.to_owned())?;
         // Files that it names are beside it.
         let folder = path.parent().unwrap_or(Path::new(""));
-        for file in suite.evaluation_sets.iter_mut().chain(&mut suite.metadata) {
+        let named = suite.evaluation_sets.iter_mut().chain(&mut suite.metadata);
+        for file in named.chain(&mut suite.background_noise) {
             *file = folder.join(&*file);
         }
+        suite.background_noise = suite.background_noise.or(noise);
+        suite.validate(kind).with_context(|| name.to_owned())?;
         Ok((suite, None))
     }
 
@@ -262,6 +270,11 @@ impl Suite {
             ensure!(
                 found.kinds().contains(&kind),
                 "the transformation `{}` is not for {kind}; `robustness list` shows what is",
+                change.name
+            );
+            ensure!(
+                !found.mixes_noise() || self.background_noise.is_some(),
+                "`{}` needs recordings of noise: name their folder by `background_noise`",
                 change.name
             );
             if let Some(other) =
@@ -335,7 +348,7 @@ mod tests {
     fn presets_are_suites_that_read_back() {
         for kind in Kind::ALL {
             for preset in Preset::ALL {
-                let suite = preset.suite(kind);
+                let suite = preset.suite(kind, Some("noise".into()));
                 suite.validate(kind).unwrap();
                 let text = toml::to_string(&suite).unwrap();
                 assert_eq!(toml::from_str::<Suite>(&text).unwrap(), suite, "{text}");

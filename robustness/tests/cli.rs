@@ -18,7 +18,7 @@ fn project() -> PathBuf {
 }
 
 /// A run of `lra-bench` in `folder`, of a tiny model.
-fn classifier(folder: &Path, task: &str, settings: &[&str]) -> PathBuf {
+fn task_model(folder: &Path, task: &str, settings: &[&str]) -> PathBuf {
     let text =
         format!("task = \"{task}\"\n[model]\nd_model = 8\nn_layers = 1\n[train]\nsteps = 1\n");
     let settings: Vec<String> = settings.iter().map(|it| (*it).to_owned()).collect();
@@ -82,13 +82,13 @@ fn fail(folder: &Path, arguments: &[&str], code: i32) -> String {
 
 fn mnist(folder: &Path) -> PathBuf {
     let dir = project().join("lra-bench/tests/data/mnist");
-    classifier(folder, "smnist", &[&format!("data.dir={dir:?}")])
+    task_model(folder, "smnist", &[&format!("data.dir={dir:?}")])
 }
 
 fn listops(folder: &Path) -> PathBuf {
     let cache = format!("data.cache={:?}", folder.join("cache"));
     let lengths = "data.lengths=[10, 60]";
-    classifier(folder, "listops", &[&cache, lengths, "data.count=50", "data.eval_count=60"])
+    task_model(folder, "listops", &[&cache, lengths, "data.count=50", "data.eval_count=60"])
 }
 
 /// Rows of results by their slices, without what differs from sitting to sitting.
@@ -132,6 +132,12 @@ fn a_suite_runs_is_told_and_compared() {
     }
     let page = succeed(path, &["report", "a", "--html"]);
     assert!(page.contains("<html") && page.contains("gaussian-noise"));
+    let agreed = succeed(path, &["agreement", "a", "b", "--json"]);
+    let agreed: Value = serde_json::from_str(&agreed).unwrap();
+    let clean = &agreed["rows"][0]["pairs"][0];
+    assert_eq!(clean["both_wrong"], clean["same_class"], "a model agrees with itself: {clean}");
+    assert!(succeed(path, &["agreement", "a", "b"]).contains("both wrong about"));
+    assert!(fail(path, &["agreement", "a"], 1).contains("two or more"));
     let compared = succeed(path, &["compare", "a", "b", "--fail-on-regression"]);
     assert!(compared.contains("clean/all"), "{compared}");
 }
@@ -208,6 +214,192 @@ fn attacks_of_one_budget_are_taken_together() {
     }
     // One attack alone is what it is.
     assert!(of("fgsm 8/255").is_some() && of("all-attacks 8/255").is_none());
+}
+
+/// Each row's name and severity with its mean, members and how many failed.
+fn figures(path: &Path) -> HashMap<String, (f64, usize, usize)> {
+    let each = rows(path).into_iter().map(|row| {
+        let (slice, count) = (&row["slice"], |of: &Value| of.as_array().map_or(0, Vec::len));
+        let severity = slice["severity"].as_u64().map(|it| format!(" {it}")).unwrap_or_default();
+        let name = slice["name"].as_str().unwrap().to_owned() + &severity;
+        let mean = row["score"]["value"].as_f64().unwrap();
+        (name, (mean, count(&slice["members"]), count(&row["failed"])))
+    });
+    each.collect()
+}
+
+#[test]
+fn what_comes_next_is_judged_by_what_it_costs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mnist = project().join("lra-bench/tests/data/mnist");
+    task_model(
+        path,
+        "mnist-density",
+        &[&format!("data.dir={mnist:?}"), "model.encoder=\"fourier\""],
+    );
+    fs::create_dir(path.join("texts")).unwrap();
+    for (name, count) in [("train", 40), ("valid", 9), ("test", 9)] {
+        let text = "Wörter of the sea, and the ships that go.\n".repeat(count);
+        fs::write(path.join(format!("texts/{name}.txt")), text).unwrap();
+    }
+    let dir = format!("data.dir={:?}", path.join("texts"));
+    let of_unit = |unit: &str| {
+        let unit = format!("data.unit={unit:?}");
+        task_model(path, "folder-text", &[&dir, &unit, "data.length=32"])
+    };
+    let suite = |name: &str, severities: &str| {
+        let suite = format!(
+            "name = \"mine\"\n[[transformation]]\nname = {name:?}\nseverities = {severities}\n"
+        );
+        fs::write(path.join("mine.toml"), suite).unwrap();
+    };
+    let run = |run: &str| {
+        succeed(path, &["run", run, "--suite", "mine.toml", "--device", "cpu", "--out", run]);
+        (figures(&path.join(run)), succeed(path, &["report", run, "--csv"]))
+    };
+    // The model was drawn, so that what is random costs as much; but all is judged, and counted.
+    suite("gaussian-noise", "[5]");
+    let (figures, table) = run("mnist-density");
+    assert!(table.contains("bits_per_dim"), "{table}");
+    let (clean, noisy) = (figures["all"], figures["gaussian-noise 5"]);
+    assert_eq!((clean.1, noisy.1, noisy.2), (clean.1, clean.1, 0));
+    assert!(clean.0.is_finite() && noisy.0.is_finite() && clean.0 != noisy.0);
+    suite("keyboard-typos", "[1, 5]");
+    for (unit, metric) in
+        [("characters", "bits_per_character"), ("words", "loss"), ("bytes", "bits_per_byte")]
+    {
+        let folder = of_unit(unit);
+        let (figures, table) = run("folder-text");
+        assert!(table.contains(metric), "{table}");
+        // What lra-bench makes of the same windows, each by itself.
+        let evaluated = evaluated(&folder);
+        assert!((figures["all"].0 - evaluated).abs() < 0.01 * evaluated, "{figures:?} {evaluated}");
+        assert_eq!(figures["keyboard-typos 5"].2, 0);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+/// The mean over windows of what a token costs: bits, of words nats.
+fn evaluated(run: &Path) -> f64 {
+    let run: training::run::Run<lra_bench::experiment::Experiment> =
+        training::run::Run::open(run.to_str().unwrap()).unwrap();
+    let mut experiment = run.experiment.clone();
+    let splits = experiment.open(false).unwrap();
+    let model = Supervised::new(&experiment, &splits.shape, Device::Cpu).unwrap();
+    run.load_weights(model.params()).unwrap();
+    let count = splits.test.len();
+    let windows = splits.test.batch(&(0..count).collect::<Vec<_>>()).unwrap();
+    let nats = model.nll_of_each(&windows).unwrap();
+    let means = nats.iter().map(|row| row.iter().sum::<f64>() / row.len() as f64);
+    let nats = means.sum::<f64>() / count as f64;
+    let is_words = experiment.data["unit"].as_str() == Some("words");
+    if is_words { nats } else { nats / std::f64::consts::LN_2 }
+}
+
+#[test]
+fn forecasts_are_judged_by_their_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut text = "date,a,b\n".to_owned();
+    for row in 0..400 {
+        let (day, hour, wave) = (row / 24 + 1, row % 24, (row as f64 * 0.26).sin());
+        text += &format!("2020-01-{day:02} {hour:02}:00:00,{wave:.4},{:.4}\n", 3.0 - wave);
+    }
+    fs::write(path.join("waves.csv"), text).unwrap();
+    for (features, quantiles) in [("M", "[]"), ("S", "[0.1, 0.5, 0.9]")] {
+        let settings = [
+            format!("data.dir={:?}", path.join("waves.csv")),
+            format!("data.features={features:?}"),
+            format!("data.quantiles={quantiles}"),
+            "data.context=48".to_owned(),
+            "data.horizon=12".to_owned(),
+            "model.forecast={ linear = true }".to_owned(),
+        ];
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let run = task_model(path, "series", &settings);
+        let out = format!("of {features}");
+        let table =
+            succeed(path, &["run", "series", "--suite", "quick", "--device", "cpu", "--out", &out]);
+        assert!(table.contains("mse") && table.contains("they are on classifiers"), "{table}");
+        assert!(!table.contains("padding"), "windows have one length: {table}");
+        let figures = figures(&path.join(&out));
+        let clean = figures["all"];
+        for name in ["spikes", "missing-values", "drift", "sensor-noise", "shift"] {
+            let changed = figures[&format!("{name} 3")];
+            assert_eq!((changed.1, changed.2), (clean.1, 0), "{name}");
+        }
+        fs::remove_dir_all(&run).unwrap();
+    }
+}
+
+#[test]
+fn spectrograms_are_of_sound_which_is_what_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let settings = [
+        format!("data.dir={:?}", project().join("sashimi/corpus/spoken-digits")),
+        format!("data.cache={:?}", path.join("cache")),
+        "data.split_by=\"index\"".to_owned(),
+        "data.mel={ n_fft = 256, hop = 128, bands = 16 }".to_owned(),
+    ];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    task_model(path, "fsdd", &settings);
+    let noise = path.join("noise");
+    fs::create_dir(&noise).unwrap();
+    let samples: Vec<f32> =
+        (0..20_000).map(|i| 0.1 * ((i * i % 997) as f32 / 498.5 - 1.0)).collect();
+    fs::write(noise.join("tap.wav"), audio_data::wav_out::wav_bytes(&samples, 16_000).unwrap())
+        .unwrap();
+    let run =
+        ["run", "fsdd", "--suite", "quick", "--examples", "6", "--device", "cpu", "--out", "a"];
+    let table = succeed(path, &[&run[..], &["--background-noise", "noise"]].concat());
+    assert!(table.contains("given spectrograms"), "{table}");
+    let figures = figures(&path.join("a"));
+    for name in ["white-noise", "background-noise", "babble", "telephone", "padding"] {
+        assert_eq!(figures[&format!("{name} 3")].1, 6, "{name}: {table}");
+    }
+    fs::write(path.join("none"), "").unwrap();
+    let suite = "name = \"mine\"\n[[transformation]]\nname = \"background-noise\"\n";
+    fs::write(path.join("mine.toml"), suite).unwrap();
+    let error = fail(path, &["run", "fsdd", "--suite", "mine.toml"], 1);
+    assert!(error.contains("name their folder"), "{error}");
+    fs::create_dir(path.join("empty")).unwrap();
+    let run = [&run[..], &["--background-noise", "empty"]].concat();
+    assert!(fail(path, &run, 1).contains("no recordings of noise"));
+}
+
+#[test]
+fn what_misled_the_model_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let dir = project().join("lra-bench/tests/data/mnist");
+    let of_last = ["model.pooling=\"last\"", "model.norm=\"none\""];
+    task_model(path, "smnist", &[&[format!("data.dir={dir:?}").as_str()][..], &of_last].concat());
+    let suite = "name = \"mine\"\nexamples = 100\n\
+                 [[attack]]\nname = \"pgd\"\nbudgets = [\"0.3\", \"1.0\"]\nsteps = 10\n";
+    fs::write(path.join("mine.toml"), suite).unwrap();
+    let run = ["run", "smnist", "--suite", "mine.toml", "--device", "cpu", "--out", "a"];
+    succeed(path, &run);
+    let rows = rows(&path.join("a"));
+    let count = |of: &Value| of.as_array().map_or(0, Vec::len);
+    let attacks: Vec<&Value> = rows.iter().filter(|row| !row["attack"].is_null()).collect();
+    let misled: Vec<u64> =
+        attacks.iter().map(|row| row["attack"]["success"]["count"].as_u64().unwrap()).collect();
+    let shown: Vec<usize> = attacks.iter().map(|row| count(&row["flips"])).collect();
+    assert!(misled[1] > 0, "{misled:?} {:?}", attacks[1]["attack"]);
+    for (misled, shown) in misled.iter().zip(&shown) {
+        assert_eq!(*shown, (*misled as usize).min(3), "{misled:?}");
+    }
+    let flip = &attacks[1]["flips"][0];
+    let read = |side: &str| fs::read(path.join("a").join(flip[side]["file"].as_str().unwrap()));
+    assert_ne!(read("before").unwrap(), read("after").unwrap());
+    // Each attack once, with the smallest budget that misled.
+    let page = succeed(path, &["report", "a", "--html"]);
+    assert_eq!(page.matches("taken for").count(), shown.into_iter().find(|it| *it > 0).unwrap());
+    // The same once more, where predictions were kept.
+    succeed(path, &run);
+    assert_eq!(rows, self::rows(&path.join("a")));
 }
 
 #[test]

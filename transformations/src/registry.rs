@@ -12,6 +12,7 @@ pub const ALL: &[&dyn Transformation] = &[
     &any::padding::Padding,
     &any::shift::Shift,
     &any::scan_order::ScanOrder,
+    &any::trigger::Trigger,
     // Pictures.
     &picture::gaussian_noise::GAUSSIAN_NOISE,
     &picture::shot_noise::SHOT_NOISE,
@@ -50,6 +51,7 @@ pub const ALL: &[&dyn Transformation] = &[
     &sound::noise::WHITE,
     &sound::noise::PINK,
     &sound::noise::BABBLE,
+    &sound::background_noise::BackgroundNoise,
     &sound::gain::QUIETER,
     &sound::gain::LOUDER,
     &sound::clipping::CLIPPING,

@@ -37,8 +37,14 @@ pub trait Transformation: Send + Sync {
         self.strength(severity)
     }
 
+    /// Whether what it mixes in is noise that was recorded, rather than other examples.
+    fn mixes_noise(&self) -> bool {
+        false
+    }
+
     /// The example `content` with this `label`, changed. All randomness comes from `random`. `others` are
-    /// some examples of the same data that this one is none of, for what mixes several.
+    /// some examples of the same data that this one is none of, for what mixes several; of a
+    /// transformation that [mixes noise](Self::mixes_noise) all recordings of noise.
     ///
     /// # Errors
     /// [`Unchanged`] where there is nothing to change; anything else is a failure. Both are counted.

@@ -207,6 +207,12 @@ impl Examples for Recordings {
         Ok(Example { sequences: vec![sequence], label: self.items[index].label.clone() })
     }
 
+    fn source(&self, index: usize) -> Result<Example> {
+        let form = Form { mel: None, ..self.form.clone() };
+        let sequence = form.sequence(&self.samples(index)?)?;
+        Ok(Example { sequences: vec![sequence], label: self.items[index].label.clone() })
+    }
+
     fn label(&self, index: usize) -> Result<Label> {
         Ok(self.items[index].label.clone())
     }

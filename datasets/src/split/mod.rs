@@ -31,6 +31,15 @@ pub trait Examples: Send + Sync {
     /// If it cannot be read.
     fn example(&self, index: usize) -> Result<Example>;
 
+    /// What example `index` was made of, where a model is given something else: of a spectrogram the
+    /// samples.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn source(&self, index: usize) -> Result<Example> {
+        self.example(index)
+    }
+
     /// What is right of example `index`, without its sequences where that is cheaper.
     ///
     /// # Errors

@@ -63,6 +63,10 @@ impl Examples for Padded {
         self.0.example(index)
     }
 
+    fn source(&self, index: usize) -> Result<Example> {
+        self.0.source(index)
+    }
+
     fn label(&self, index: usize) -> Result<Label> {
         self.0.label(index)
     }
@@ -99,6 +103,11 @@ impl Examples for Selection {
     fn example(&self, index: usize) -> Result<Example> {
         let (part, index) = self.find(index);
         part.example(index)
+    }
+
+    fn source(&self, index: usize) -> Result<Example> {
+        let (part, index) = self.find(index);
+        part.source(index)
     }
 
     fn label(&self, index: usize) -> Result<Label> {

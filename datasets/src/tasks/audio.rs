@@ -104,10 +104,8 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         test.len()
     );
     let mel = spectrogram(mel, sample_rate, every)?;
-    let medium = match mel {
-        None => Medium::Sound { rate: (sample_rate / every as u32).max(1), scale: standardisation },
-        Some(_) => Medium::Series,
-    };
+    let rate = (sample_rate / every as u32).max(1);
+    let medium = Medium::Sound { rate, scale: standardisation, mel: mel.clone() };
     let form = Form { extent, every, standardisation, mel };
     let features = form.features();
     let recordings = |items| {

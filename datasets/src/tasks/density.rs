@@ -8,7 +8,7 @@ use super::image_files::ImageFiles;
 use super::{Splits, Task, cifar_density, mnist_density};
 use crate::examples::images::Images;
 use crate::examples::subpixels::Subpixels;
-use crate::medium::Medium;
+use crate::medium::{Medium, Pictures};
 use crate::shape::Shape;
 use crate::split::Split;
 
@@ -48,6 +48,7 @@ pub(super) fn splits(
 ) -> Result<Splits> {
     let size = picture.subpixels();
     let splits = images.map(|images| Split::new(Subpixels::new(images, size)));
-    let medium = Medium::pictures(picture.side * picture.colours);
+    let Picture { side, colours } = picture;
+    let medium = Medium::Pictures(Pictures { colours, ..Pictures::grey(side) });
     settings.splits(place, Shape::next_token(LEVELS as i64), medium, splits)
 }

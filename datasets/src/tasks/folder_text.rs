@@ -10,7 +10,7 @@ use program::findings::Findings;
 use program::interrupt;
 use toml::Table;
 
-use super::language::{Data, metric, parts, read};
+use super::language::{Data, inputs, metric, parts, read};
 use super::{Splits, Task};
 use crate::language::vocabulary::Unit;
 use crate::medium::Kind;
@@ -26,6 +26,7 @@ pub(super) const TASK: Task = Task {
     small: include_str!("../../../configs/lra/folder-text-small.toml"),
     source: "your own files",
     is_there: |_| false,
+    read: Some(inputs),
     ..Task::of::<Data>(load)
 };
 

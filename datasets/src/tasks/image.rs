@@ -13,7 +13,7 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::cifar::{self, CLASSES, PIXELS};
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
-use crate::medium::{Kind, Medium, Motif};
+use crate::medium::{Kind, Medium, Pictures};
 use crate::provenance::{Provenance, Published};
 use crate::split::Split;
 
@@ -73,10 +73,10 @@ pub(super) fn open(
     let settings: ImageFiles = task.settings(data)?;
     let (dir, images) = read(task, &settings, colour)?;
     let splits = images.map(|images| Split::new(images.standardised(moments)));
-    let motif = Motif::Things;
-    let medium = Medium::Pictures { width: SIDE, order: None, moments: moments.to_vec(), motif };
+    let pictures =
+        Pictures { colours: moments.len(), moments: moments.to_vec(), ..Pictures::grey(SIDE) };
     let shape = ImageFiles::shape(moments.len() as i64, CLASSES);
-    settings.splits(("CIFAR-10", &dir), shape, medium, splits)
+    settings.splits(("CIFAR-10", &dir), shape, Medium::Pictures(pictures), splits)
 }
 
 /// The folder with the files, and the images to train on and to test.

@@ -15,7 +15,9 @@ use smart_default::SmartDefault;
 use toml::Table;
 
 use super::{Splits, Task};
-use crate::language::vocabulary::{Unit, Vocabulary};
+use crate::batch::Sequences;
+use crate::inputs::Inputs;
+use crate::language::vocabulary::{START, Unit, Vocabulary};
 use crate::language::windows::Windows;
 use crate::medium::{Kind, Medium};
 use crate::metric::Metric;
@@ -91,6 +93,28 @@ impl Data {
             findings,
         })
     }
+}
+
+/// Lines of text, for a model that was trained with the section `data`: each as the tokens that are asked
+/// for, after the token before every text.
+///
+/// # Errors
+/// If the section has no vocabulary.
+pub(super) fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
+    let vocabulary = vocabulary(task, data)?;
+    let (unit, size) = (vocabulary.unit(), vocabulary.size());
+    let read = move |line: &str| {
+        let tokens = [START].into_iter().chain(vocabulary.encode(line.as_bytes()));
+        Ok(vec![Sequences::Tokens(tokens.map(i64::from).collect())])
+    };
+    Ok(Inputs {
+        shape: Shape::next_token(size as i64),
+        padding: Some(START as f32),
+        about: format!("texts of {unit}"),
+        takes: |_| false,
+        file: None,
+        line: Some(Box::new(read)),
+    })
 }
 
 /// By what models of a task are compared whose tokens are `unit` where the section does not say.

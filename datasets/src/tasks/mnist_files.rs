@@ -15,7 +15,7 @@ use crate::fetch::{Archive, Packing};
 use crate::formats::idx;
 use crate::inputs::Inputs;
 use crate::locate::{listed, locate};
-use crate::medium::{Medium, Motif};
+use crate::medium::{Medium, Pictures};
 use crate::split::Split;
 
 pub(super) const PIXELS: usize = SIDE * SIDE;
@@ -122,8 +122,7 @@ pub(super) fn open(
             None => images,
         })
     });
-    let motif = Motif::Things;
-    let medium = Medium::Pictures { width: SIDE, order, moments: Vec::new(), motif };
+    let medium = Medium::Pictures(Pictures { order, ..Pictures::grey(SIDE) });
     settings.splits((set.name, &dir), ImageFiles::shape(1, set.classes), medium, splits)
 }
 

@@ -23,7 +23,7 @@ use crate::batch::Sequences;
 use crate::examples::images::Colour;
 use crate::hold_out::{DEFAULT_SEED, hold_out_tenths};
 use crate::inputs::Inputs;
-use crate::medium::{Kind, Medium, Motif};
+use crate::medium::{Kind, Medium, Motif, Pictures};
 use crate::pathfinder::{
     Cached, Difficulty, Generated, ImageSource, Pixels, Release, Spec, write_release,
 };
@@ -86,8 +86,7 @@ fn open(settings: &Data, side: usize) -> Result<Splits> {
         Some(dir) => released(dir, settings, side)?,
         None => generated(settings, side)?,
     };
-    let medium =
-        Medium::Pictures { width: side, order: None, moments: Vec::new(), motif: Motif::Paths };
+    let medium = Medium::Pictures(Pictures { motif: Motif::Paths, ..Pictures::grey(side) });
     let (shape, findings) = (shape(), Findings::default());
     Ok(Splits { shape, medium, config, train, val, test, origin, findings })
 }

@@ -7,7 +7,7 @@ use program::files;
 use program::findings::Findings;
 use toml::Table;
 
-use super::language::{Data, metric};
+use super::language::{Data, inputs, metric};
 use super::{Splits, Task};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
@@ -35,6 +35,7 @@ pub(super) const TASK: Task = Task {
         packing: Packing::Plain { folder: FOLDER },
     }],
     is_there: |dir| locate(Some(dir), "", &[FOLDER], |dir| dir.join(FILE).is_file()).is_ok(),
+    read: Some(inputs),
     ..Task::of::<Data>(load)
 };
 

@@ -1,7 +1,7 @@
 //! WikiText-103: a hundred million words of Wikipedia's good articles (Merity et al. 2016).
 
 use super::Task;
-use super::language::{Data, metric};
+use super::language::{Data, inputs, metric};
 use super::wikitext_2::{is_there, open};
 use crate::language::vocabulary::Unit;
 use crate::medium::Kind;
@@ -22,6 +22,7 @@ pub(super) const TASK: Task = Task {
     small: include_str!("../../../configs/lra/wikitext-103-small.toml"),
     source: "WikiText-103's three files",
     is_there: |dir| is_there(dir, "wikitext-103"),
+    read: Some(inputs),
     ..Task::of::<Data>(|task, data, _| {
         open(
             task,

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use toml::Table;
 
-use super::language::{Data, metric, parts, read};
+use super::language::{Data, inputs, metric, parts, read};
 use super::{Splits, Task};
 use crate::fetch::Archive;
 use crate::language::vocabulary::Unit;
@@ -26,6 +26,7 @@ pub(super) const TASK: Task = Task {
     // The authors' own address has not been certain for years: these are copies in PyTorch's examples.
     archives: &[archive("train.txt"), archive("valid.txt"), archive("test.txt")],
     is_there: |dir| is_there(dir, NAME),
+    read: Some(inputs),
     ..Task::of::<Data>(|task, data, _| {
         open(task, data, "Get them with `lra-bench fetch-data wikitext-2 --data DIR`")
     })

@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use anyhow::{Error, Result, ensure};
-use datasets::medium::{Medium, Motif};
+use datasets::medium::{Medium, Motif, Pictures};
 use program::exit::usage;
 use s4_config::{Input, NetworkConfig};
 use schemars::JsonSchema;
@@ -150,16 +150,16 @@ impl PretrainConfig {
     pub(crate) fn complete(&mut self, medium: &Medium, input: Input) -> Result<()> {
         let is_tokens = matches!(input, Input::Tokens { .. });
         let (rate, span, is_grey, is_path) = match medium {
-            Medium::Pictures { moments, motif, .. } => {
+            Medium::Pictures(Pictures { moments, motif, .. }) => {
                 (0.5, [1, 1], moments.is_empty(), *motif == Motif::Paths)
             }
             Medium::Text(_) => (0.15, [1, 1], false, false),
             Medium::Expressions => (0.1, [1, 1], false, false),
-            Medium::Sound { rate, .. } => {
+            Medium::Sound { rate, mel: None, .. } => {
                 let span = SPAN.map(|seconds| ((seconds * f64::from(*rate)) as usize).max(1));
                 (0.25, span, false, false)
             }
-            Medium::Series => (0.25, [1, 1], false, false),
+            Medium::Sound { .. } | Medium::Series => (0.25, [1, 1], false, false),
         };
         if self.objective == Some(Question::Masked) {
             self.rate.get_or_insert(rate);

@@ -1,8 +1,8 @@
 //! An example as a picture.
 
-use datasets::batch::{Example, Sequences};
+use datasets::batch::{Example, Label, Sequences};
 use datasets::examples::recordings::Standardisation;
-use datasets::medium::Medium;
+use datasets::medium::{Medium, Pictures};
 use dsp::spectrum::spectrogram;
 use training::canvas::{CARD, Canvas, Colour};
 
@@ -27,18 +27,18 @@ const FEATURES: usize = 16;
 pub(super) fn of(medium: &Medium, example: &Example) -> Option<Canvas> {
     match medium {
         Medium::Text(_) | Medium::Expressions => None,
-        Medium::Pictures { width, order, .. } => {
-            let (values, features) = values(example)?;
+        Medium::Pictures(Pictures { width, colours, order, .. }) => {
+            let (values, _) = values(example)?;
             let order = order.as_deref().map(Vec::as_slice);
-            Some(picture(&values, features, *width, order))
+            Some(picture(&values, *colours, *width, order))
         }
-        Medium::Sound { rate, scale } => {
+        Medium::Sound { rate, scale, mel: None } => {
             let image = spectrogram(&samples(example, *scale), *rate, SPECTRUM);
             let colour = |rgb: &[u8]| -> Colour { [rgb[0], rgb[1], rgb[2]] };
             let pixels = image.pixels.chunks_exact(3).map(colour).collect();
             Some(Canvas::of(image.width, pixels).resized(HALF, SPECTRUM))
         }
-        Medium::Series => {
+        Medium::Sound { mel: Some(_), .. } | Medium::Series => {
             let (values, features) = values(example)?;
             Some(strips(&values, features))
         }
@@ -56,7 +56,11 @@ fn values(example: &Example) -> Option<(Vec<f32>, usize)> {
     Some(match example.sequences.first()? {
         Sequences::Bytes(bytes) => (bytes.iter().copied().map(f32::from).collect(), 1),
         Sequences::Values { values, features } => (values.clone(), (*features).max(1)),
-        Sequences::Tokens(tokens) => (tokens.iter().map(|&token| token as f32).collect(), 1),
+        Sequences::Tokens(tokens) => {
+            // Before those that are asked for stands one that is none of a picture.
+            let asked = &tokens[usize::from(example.label == Label::Next)..];
+            (asked.iter().map(|&token| token as f32).collect(), 1)
+        }
     })
 }
 

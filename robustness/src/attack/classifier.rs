@@ -4,15 +4,15 @@ use anyhow::{Context, Result, ensure};
 use datasets::batch::{Batch, Example, Sequences};
 use datasets::examples::tokens::FIRST;
 use s4_core::layer::Pass;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 use training::objective::Objective;
 
 use super::{Domain, Inputs, Model};
-use crate::subject::{Classifier, Item};
+use crate::subject::{Item, TaskModel};
 
 /// A classifier whose inputs are in the units of the field: pixels in [0, 1], samples in [-1, 1].
 pub struct Attackable<'a> {
-    classifier: &'a Classifier,
+    classifier: &'a TaskModel,
     /// Mean and deviation of each feature, where inputs are values.
     scale: Option<(Tensor, Tensor)>,
     domain: Domain,
@@ -23,7 +23,7 @@ impl<'a> Attackable<'a> {
     ///
     /// # Errors
     /// If the item cannot be an input.
-    pub fn new(classifier: &'a Classifier, item: &Item) -> Result<Self> {
+    pub fn new(classifier: &'a TaskModel, item: &Item) -> Result<Self> {
         let example = classifier.encode(item)?;
         let first = example.sequences.first().context("an example without a sequence")?;
         let params = classifier.model().params();
@@ -69,6 +69,37 @@ impl<'a> Attackable<'a> {
         };
         let examples = items.iter().map(|item| item.index).collect();
         Ok(Inputs { x, second, lengths: batch.lengths, labels: batch.labels, examples })
+    }
+}
+
+impl Attackable<'_> {
+    /// The items with what an attack made of their inputs, the rows of `x` ([`Inputs::x`]).
+    ///
+    /// # Errors
+    /// If they are not of this data.
+    pub fn items(&self, items: &[Item], x: &Tensor) -> Result<Vec<Item>> {
+        let x = match &self.scale {
+            Some((mean, std)) => (x - mean) / std,
+            None => x.shallow_clone(),
+        };
+        let each = items.iter().enumerate().map(|(row, item)| {
+            let mut example = self.classifier.encode(item)?;
+            let row = x.get(row as i64).narrow(0, 0, example.sequences[0].len() as i64);
+            let row = row.to_device(Device::Cpu);
+            let values = || Vec::<f32>::try_from(row.to_kind(Kind::Float).reshape([-1]));
+            example.sequences[0] = match &example.sequences[0] {
+                Sequences::Tokens(_) => Sequences::Tokens(Vec::try_from(&row)?),
+                Sequences::Values { features, .. } => {
+                    Sequences::Values { values: values()?, features: *features }
+                }
+                Sequences::Bytes(_) => Sequences::Bytes(
+                    values()?.iter().map(|value| (value * 255.0).round() as u8).collect(),
+                ),
+            };
+            let content = self.classifier.codec().decode(&example)?;
+            Ok(Item { content, ..item.clone() })
+        });
+        each.collect()
     }
 }
 

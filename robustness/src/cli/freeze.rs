@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let subject =
         subject::open(&args.run, args.data.as_ref(), DeviceRequest::Cpu.choose()?.announce())?;
     let about = subject.about();
-    let mut suite = Preset::Full.suite(about.kind);
+    let mut suite = Preset::Full.suite(about.kind, subject.background_noise());
     suite.seed = args.seed;
     suite.examples = Some(args.examples);
     suite.subpopulation.clear();

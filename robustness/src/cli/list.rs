@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
                 "what examples are is decided by the data: name a task that is about one kind",
             ));
         };
-        let suite = preset.suite(kind);
+        let suite = preset.suite(kind, None);
         say_all(toml::to_string(&suite)?)?;
         return Ok(Exit::Done);
     }

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod agreement;
 mod compare;
 mod format;
 mod freeze;
@@ -30,6 +31,8 @@ enum Command {
     Report(report::Args),
     /// Say on which slices a second model differs from a first.
     Compare(compare::Args),
+    /// Say whether models are wrong about the same examples.
+    Agreement(agreement::Args),
     /// Keep examples, changed or not, as an evaluation set.
     Freeze(freeze::Args),
     /// List what there is: transformations, attacks, scores, suites.
@@ -49,6 +52,7 @@ pub fn run() -> Result<Exit> {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Agreement(args) => agreement::run(&args),
         Command::Freeze(args) => freeze::run(&args),
         Command::List(args) => list::run(&args),
         Command::Completions(shell) => shell.print::<Cli>().map(Exit::from),

@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Where the data is, if not where the run was trained on it
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Recordings of noise to mix in, if the suite names none [default: _background_noise_ of the data]
+    #[arg(long, value_name = "DIR")]
+    background_noise: Option<PathBuf>,
     /// Folder of the results instead of robustness/SUITE in the run
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -62,12 +65,16 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let device = args.device.choose()?.announce();
     let subject = subject::open(&args.run, args.data.as_ref(), device)?;
     let about = subject.about();
-    let (mut suite, preset) = Suite::open(&args.suite, about.kind)?;
+    let noise = args.background_noise.clone().or_else(|| subject.background_noise());
+    let (mut suite, preset) = Suite::open(&args.suite, about.kind, noise)?;
     if preset.is_some() && subject.as_codes().is_some() {
         suite.probes = Some(Probes::default());
     }
-    if preset.is_some() && !subject.has_rate() {
-        suite.transformation.retain(|change| !change.rate);
+    if preset.is_some() {
+        suite.transformation.retain(|change| {
+            (subject.has_rate() || !change.rate)
+                && (subject.takes_any_length() || change.name != "padding")
+        });
     }
     suite.examples = args.examples.or(suite.examples);
     suite.seed = args.seed.unwrap_or(suite.seed);

@@ -10,7 +10,7 @@ use report::picture::waveform;
 
 use super::changes::marked;
 use crate::flip::{Flip, Side};
-use crate::results::Results;
+use crate::results::{Results, Row};
 
 /// A slice and its examples that flip.
 pub struct Flipped {
@@ -20,17 +20,24 @@ pub struct Flipped {
     pub pairs: Vec<Pair>,
 }
 
-/// The examples that flip of each kind of change, at the mildest severity at which some do.
+/// The examples that flip of each kind of change, at the mildest severity or budget at which some do.
 pub fn flipped(results: &Results) -> Vec<Flipped> {
     let mut rows: Vec<_> = results.rows.iter().filter(|row| !row.flips.is_empty()).collect();
     let all = rows.clone();
+    // Budgets stand in the names of attacks, which are listed from small to large ones.
+    let change = |row: &Row| match &row.attack {
+        Some(outcome) => outcome.attack.clone(),
+        None => row.slice.name.clone(),
+    };
+    let mut seen = Vec::new();
+    rows.sort_by_key(|row| row.slice.severity);
     rows.retain(|row| {
-        let slice = &row.slice;
-        !all.iter().any(|it| {
-            let it = &it.slice;
-            it.idiom == slice.idiom && it.name == slice.name && it.severity < slice.severity
-        })
+        let change = (row.slice.idiom, change(row));
+        let is_first = !seen.contains(&change);
+        seen.push(change);
+        is_first
     });
+    rows.sort_by_key(|row| all.iter().position(|it| std::ptr::eq(*it, *row)));
     let each = rows.into_iter().map(|row| Flipped {
         slice: row.slice.identifier(),
         pairs: row.flips.iter().map(|flip| pair(flip, results)).collect(),

@@ -15,8 +15,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::agreement::Agreement;
 use crate::compare::Comparison;
+use crate::mce::Errors;
 use crate::probe::Probe;
+use crate::reference::Reference;
 use crate::results::Results;
 use table::Table;
 
@@ -68,6 +71,13 @@ impl<'a> Report<'a> {
         let (title, table) = ("B against A".to_owned(), Table::of_comparison(comparison));
         Self { title, about: Vec::new(), table, findings }
     }
+
+    /// The report of how far models agree in their errors.
+    pub fn of_agreement(agreement: &'a Agreement) -> Self {
+        let title = "Errors in common".to_owned();
+        let table = Table::of_agreement(agreement);
+        Self { title, about: Vec::new(), table, findings: agreement.findings() }
+    }
 }
 
 /// A name for each, the end of its run's path, and where that is the same, the step, the suite or a
@@ -98,7 +108,37 @@ fn about(name: &str, results: &Results) -> String {
     format!("{name}: step {step}, on {data}; suite {}, {drawn}", suite.name)
 }
 
-/// The clean figure, the worst group, and mean errors, which are divided by those of `reference`.
+/// The mean errors over transformations: by themselves, and divided by those of the first of several and of
+/// the task's reference model.
+fn mean_errors(results: &Results, errors: &Errors, first: Option<&Results>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(mce) = errors.mean(None) {
+        lines.push(format!(
+            "mean error over {} transformation{}: {}, {} of it beyond the clean error",
+            mce.transformations,
+            if mce.transformations == 1 { "" } else { "s" },
+            results.metric.show(mce.mce),
+            results.metric.show(mce.relative)
+        ));
+    }
+    let shipped = Reference::for_task(&results.about.task);
+    let shipped =
+        shipped.map(|it| (it.errors, format!("the reference for {} ({})", it.task, it.model)));
+    let first = first.and_then(Errors::of).map(|errors| (errors, "the first".to_owned()));
+    for (reference, name) in first.into_iter().chain(shipped) {
+        if let Some(mce) = errors.mean(Some(&reference)) {
+            lines.push(format!(
+                "mean corruption error against {name}: {:.1}%, relative {:.1}%, over {} transformations",
+                100.0 * mce.mce,
+                100.0 * mce.relative,
+                mce.transformations
+            ));
+        }
+    }
+    lines
+}
+
+/// The clean figure, the worst group, and mean errors, which are divided by those of `reference`, too.
 fn findings(results: &Results, reference: Option<&Results>) -> Vec<String> {
     let metric = &results.metric;
     let mut lines = Vec::new();
@@ -114,21 +154,8 @@ fn findings(results: &Results, reference: Option<&Results>) -> Vec<String> {
     if let Some(row) = results.worst_group() {
         scored(&format!("worst group, {}", row.slice.name), row);
     }
-    if let Some(mce) = results.mce(None) {
-        lines.push(format!(
-            "mean error over {} transformation{}: {}, {} of it beyond the clean error",
-            mce.transformations,
-            if mce.transformations == 1 { "" } else { "s" },
-            metric.show(mce.mce),
-            metric.show(mce.relative)
-        ));
-    }
-    if let Some(mce) = reference.and_then(|reference| results.mce(Some(reference))) {
-        lines.push(format!(
-            "mean corruption error against the first: {:.1}%, relative {:.1}%",
-            100.0 * mce.mce,
-            100.0 * mce.relative
-        ));
+    if let Some(errors) = Errors::of(results) {
+        lines.extend(mean_errors(results, &errors, reference));
     }
     for Probe { name, strength, figure, estimate, count, note } in &results.probes {
         let (value, low, high) = (estimate.value, estimate.interval.low, estimate.interval.high);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use report::cell::Judgement;
 
+use crate::agreement::Agreement;
 use crate::compare::Comparison;
 use crate::results::{Change, Estimate, Figure, Results, Row};
 use crate::slice::Slice;
@@ -149,6 +150,24 @@ impl<'a> Table<'a> {
             ]
         });
         Self { figure: &comparison.metric, columns, rows: rows.collect() }
+    }
+
+    /// How far each two models are wrong about the same examples.
+    pub fn of_agreement(agreement: &'a Agreement) -> Self {
+        let column = |model: String, what| Column { model, what };
+        let first = [What::Slice, What::Count].map(|what| column(String::new(), what));
+        let of_pairs = agreement.pair_names().map(|pair| column(pair, What::Score));
+        let rows = agreement.rows.iter().map(|row| {
+            let kappas = row.pairs.iter().map(|pair| Cell::Score(pair.kappa));
+            let count = Cell::Count(Some(row.slice.members.len()));
+            [Cell::Slice(&row.slice), count].into_iter().chain(kappas).collect()
+        });
+        let rows = rows.collect();
+        Self {
+            figure: &agreement.figure,
+            columns: first.into_iter().chain(of_pairs).collect(),
+            rows,
+        }
     }
 
     /// What stands above the columns.

@@ -12,10 +12,11 @@ use tch::Tensor;
 use super::{Chosen, Runner, size};
 use crate::attack::{self, Attack, Attackable, Budget, Outcome, Share, Victim, sanity};
 use crate::draw;
+use crate::flip;
 use crate::predictions::key;
 use crate::results::{Failure, Row};
 use crate::slice::{Idiom, Slice};
-use crate::subject::{Classifier, Item, Verdict};
+use crate::subject::{Item, TaskModel, Verdict};
 use crate::suite::{self, Suite};
 
 /// Positions that are attacked at once, so that what gradients need fits into memory.
@@ -77,9 +78,9 @@ impl Runner<'_> {
         if attacks.is_empty() {
             return Ok((rows, Vec::new()));
         }
-        let Some(classifier) = self.subject.as_classifier() else {
-            let none = "no attacks: they are on classifiers, and this model has no classes";
-            return Ok((rows, vec![none.to_owned()]));
+        let classifier = match self.subject.attackable() {
+            Ok(classifier) => classifier,
+            Err(why) => return Ok((rows, vec![format!("no attacks: {why}")])),
         };
         let items = self.items.clone();
         let Some(first) = items.first() else { return Ok((rows, Vec::new())) };
@@ -117,7 +118,7 @@ impl Runner<'_> {
 
     fn attacked(
         &mut self,
-        (classifier, model): (&Classifier, &Attackable<'_>),
+        (classifier, model): (&TaskModel, &Attackable<'_>),
         (entry, attack): (&suite::Attack, &dyn Attack),
         budget: Budget,
         drawn: &str,
@@ -138,7 +139,7 @@ impl Runner<'_> {
             strength: Some(how.clone()),
             ..Slice::new(Idiom::Attack, name, lineage, self.suite.seed)
         };
-        let attempt = |items: &[Item]| -> Result<Vec<Tried>> {
+        let attempt = |items: &[Item]| -> Result<(Vec<Tried>, Tensor)> {
             let victim = Victim {
                 model,
                 inputs: model.inputs(items)?,
@@ -174,14 +175,14 @@ impl Runner<'_> {
             }
             let batch: Vec<Item> = batch.iter().map(|&item| item.clone()).collect();
             match panics::as_errors("the attack", || attempt(&batch)) {
-                Ok(tried) => keep(&batch, tried),
+                Ok((tried, _)) => keep(&batch, tried),
                 Err(_) if interrupt::requested() => break,
                 // One item that cannot be attacked must not take its batch with it.
                 Err(_) => {
                     for item in &batch {
                         let item = std::slice::from_ref(item);
                         match panics::as_errors("the attack", || attempt(item)) {
-                            Ok(tried) => keep(item, tried),
+                            Ok((tried, _)) => keep(item, tried),
                             Err(error) => drop(errors.insert(item[0].index, error)),
                         }
                     }
@@ -217,10 +218,33 @@ impl Runner<'_> {
             };
             attempts.push(Attempt { place, after, control });
         }
+        // What misled the model was not kept; it is found again for the few that are shown.
+        let mut misled: Vec<&Item> = attempts
+            .iter()
+            .filter(|attempt| attempt.after.value < self.clean[attempt.place].value)
+            .map(|attempt| &self.items[attempt.place])
+            .collect();
+        misled.sort_by_key(|item| item.index);
+        misled.truncate(flip::MOST);
+        let misled: Vec<Item> = misled.into_iter().cloned().collect();
+        let flips = match misled.is_empty() {
+            true => Vec::new(),
+            false => {
+                let (tried, x) = attempt(&misled)?;
+                let after = model.items(&misled, &x)?;
+                let clean: HashMap<usize, &Verdict> =
+                    self.items.iter().map(|item| item.index).zip(&self.clean).collect();
+                let pairs = misled.iter().zip(&after).zip(&tried);
+                let pairs = pairs.map(|((before, after), tried)| {
+                    [(before, clean[&before.index]), (after, &tried.verdict)]
+                });
+                flip::first(&slice.identifier(), pairs)
+            }
+        };
         let controls = attempts.iter().map(|attempt| attempt.control).collect();
         let row = self.row_of(slice, (&entry.name, budget), &attempts);
         let attack = row.attack.map(|it| Outcome { steps, zero_gradients: flat, ..it });
-        Ok((Row { failed, attack, ..row }, controls))
+        Ok((Row { failed, attack, flips, ..row }, controls))
     }
 
     /// The row of an attack whose members, in order, these are.
@@ -257,6 +281,9 @@ impl Runner<'_> {
 
     /// Forward passes of all attacks.
     pub(super) fn passes_of_attacks(&self) -> u64 {
+        if self.subject.attackable().is_err() {
+            return 0;
+        }
         let kind = self.subject.about().kind;
         let of = |entry: &suite::Attack| {
             let examples = entry.examples.unwrap_or(self.items.len()).min(self.items.len());
@@ -267,13 +294,13 @@ impl Runner<'_> {
     }
 }
 
-/// An attack on items in one batch, and its control.
+/// An attack on items in one batch, with its control, and what it found.
 fn tried(
-    classifier: &Classifier,
+    classifier: &TaskModel,
     victim: &Victim<'_>,
     attack: &dyn Attack,
     items: &[Item],
-) -> Result<Vec<Tried>> {
+) -> Result<(Vec<Tried>, Tensor)> {
     let verdicts = |x: &Tensor| -> Result<Vec<Verdict>> {
         let logits = victim.logits(&victim.inputs, x)?;
         let of = |(outputs, item): (Vec<f64>, &Item)| {
@@ -285,12 +312,11 @@ fn tried(
     let control = verdicts(&attack.control().run(victim)?.x).context("the control")?;
     let attacked = attack.run(victim)?;
     let each = verdicts(&attacked.x)?.into_iter().zip(control).enumerate();
-    Ok(each
-        .map(|(number, (verdict, control))| {
-            let flat = attacked.flat.as_ref().map(|flat| flat[number]);
-            Tried { verdict, control, flat }
-        })
-        .collect())
+    let tried = each.map(|(number, (verdict, control))| {
+        let flat = attacked.flat.as_ref().map(|flat| flat[number]);
+        Tried { verdict, control, flat }
+    });
+    Ok((tried.collect(), attacked.x))
 }
 
 /// What is to be warned of in what the model makes of the same items, twice.

@@ -17,7 +17,7 @@ use training::objective::Objective;
 use training::run::Run;
 use transformations::content::{Content, Kind, Sound};
 
-use super::{About, Item, Subject, Verdict};
+use super::{About, Item, Subject, Verdict, noise_in};
 use crate::fingerprint;
 
 /// A model of codes with its test sequences.
@@ -144,6 +144,10 @@ impl Subject for Codes {
 
     fn batch_size(&self) -> usize {
         self.batch_size
+    }
+
+    fn background_noise(&self) -> Option<PathBuf> {
+        noise_in(self.experiment.data.dir.as_deref()?)
     }
 
     fn as_codes(&self) -> Option<&Codes> {

@@ -1,11 +1,11 @@
 //! What is put to the test: a trained model with the test part of its data.
 
-mod classifier;
 mod codes;
+mod task_model;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use datasets::batch::Label;
 use datasets::metric::Metric;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub struct Item {
 /// What the model made of an example.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The figure whose mean is the metric: 1 or 0 for right or wrong, bits a sample, an error.
+    /// The figure whose mean is the metric: 1 or 0 for right or wrong, bits or nats a token, an error.
     pub value: f64,
     /// The class that it has.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -89,6 +89,11 @@ pub trait Subject {
     /// The file that example `index` is, where it is one.
     fn file(&self, index: usize) -> Option<PathBuf>;
 
+    /// The folder of recordings of noise that came with the data, if one did.
+    fn background_noise(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// What the model makes of items, each by itself; `rate` is the step of the input relative to the
     /// training data (2 for half the sampling rate).
     ///
@@ -104,9 +109,17 @@ pub trait Subject {
     /// Items that are judged at once.
     fn batch_size(&self) -> usize;
 
-    /// Its gradients, if it has labels to be attacked about.
-    fn as_classifier(&self) -> Option<&Classifier> {
-        None
+    /// Whether changes that add to an example can be judged.
+    fn takes_any_length(&self) -> bool {
+        true
+    }
+
+    /// Itself as a model whose gradients attacks can follow.
+    ///
+    /// # Errors
+    /// Why there are no attacks on it.
+    fn attackable(&self) -> Result<&TaskModel> {
+        bail!("they are on classifiers, and this model is none")
     }
 
     /// Itself as a model of codes, if it is one.
@@ -115,8 +128,13 @@ pub trait Subject {
     }
 }
 
-pub use classifier::Classifier;
 pub use codes::Codes;
+pub use task_model::TaskModel;
+
+/// `_background_noise_` in the folder of a data set, as Speech Commands has it.
+fn noise_in(data: &Path) -> Option<PathBuf> {
+    Some(data.join("_background_noise_")).filter(|folder| folder.is_dir())
+}
 
 /// The run that `name` means, with the test part of its data, which is looked for in `data` where that
 /// is given.
@@ -135,5 +153,5 @@ pub fn open(name: &str, data: Option<&PathBuf>, device: Device) -> Result<Box<dy
         return Ok(Box::new(Codes::open(run, data, device)?));
     }
     let run: Run<lra_bench::experiment::Experiment> = Run::open(name)?;
-    Ok(Box::new(Classifier::open(run, data, device)?))
+    Ok(Box::new(TaskModel::open(run, data, device)?))
 }

@@ -3,3 +3,4 @@
 pub(crate) mod padding;
 pub(crate) mod scan_order;
 pub(crate) mod shift;
+pub(crate) mod trigger;

@@ -11,12 +11,13 @@ pub(crate) mod spikes;
 
 /// Of one feature over time.
 #[derive(Debug, Clone, Copy)]
-struct Moments {
-    mean: f64,
-    std: f64,
+pub(crate) struct Moments {
+    pub(crate) mean: f64,
+    pub(crate) std: f64,
 }
 
-fn moments(series: &Series) -> Vec<Moments> {
+/// Those of each feature.
+pub(crate) fn moments(series: &Series) -> Vec<Moments> {
     let features = series.features.max(1);
     let times = (series.values.len() / features).max(1) as f64;
     let of = |feature: usize| series.values.iter().skip(feature).step_by(features);

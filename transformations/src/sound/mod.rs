@@ -3,6 +3,7 @@
 use anyhow::Result;
 use dsp::resample::Resampler;
 
+pub(crate) mod background_noise;
 pub(crate) mod band;
 pub(crate) mod clipping;
 pub(crate) mod dc_offset;

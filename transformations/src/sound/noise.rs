@@ -1,7 +1,7 @@
 //! Noise, at a signal-to-noise ratio: powers are means over the whole clip, pauses included, and taken
 //! before what goes beyond full scale is clipped.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use dsp::filter::convolve;
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -33,7 +33,7 @@ pub(crate) const BABBLE: Change<Sound> =
         mixed(sound, babble(sound.samples.len(), random, others)?, severity)
     });
 
-const fn noise(
+pub(super) const fn noise(
     name: &'static str,
     about: &'static str,
     change: fn(&Sound, Severity, &mut ChaCha8Rng, &[Content]) -> Result<Sound>,
@@ -42,7 +42,7 @@ const fn noise(
     Change { name, about, effect: Effect::Invariant, strength, change }
 }
 
-fn mixed(sound: &Sound, noise: Vec<f32>, severity: Severity) -> Result<Sound> {
+pub(super) fn mixed(sound: &Sound, noise: Vec<f32>, severity: Severity) -> Result<Sound> {
     let noise = scaled(noise, sound.power(), severity.of(SNR))?;
     Ok(sound.of(sound.samples.iter().zip(noise).map(|(sample, noise)| sample + noise)))
 }
@@ -78,17 +78,36 @@ fn pink(count: usize, random: &mut ChaCha8Rng) -> Vec<f32> {
 
 /// Other recordings, equally loud, over and over, each from anywhere on.
 fn babble(count: usize, random: &mut ChaCha8Rng, others: &[Content]) -> Result<Vec<f32>> {
-    let others = others.iter().filter_map(Sound::within);
-    let others: Vec<_> = others.filter(|other| other.power() > 0.0).collect();
+    let others = with_sound(others);
     ensure!(!others.is_empty(), "babble needs other recordings, and there are none with sound");
     let mut sum = vec![0.0; count];
     for other in others.choose_multiple(random, VOICES) {
         let level = (1.0 / other.power().sqrt()) as f32;
-        let from = random.random_range(0..other.samples.len());
-        let voice = other.samples.iter().cycle().skip(from);
+        let voice = from_anywhere(other, random);
         sum.iter_mut().zip(voice).for_each(|(sum, sample)| *sum += level * sample);
     }
     Ok(sum)
+}
+
+/// One of the recordings, from anywhere on, over and over if it is short.
+pub(super) fn one_of(
+    recordings: &[Content],
+    count: usize,
+    random: &mut ChaCha8Rng,
+) -> Result<Vec<f32>> {
+    let recordings = with_sound(recordings);
+    let one = recordings.choose(random).context("there are no recordings of noise with sound")?;
+    Ok(from_anywhere(one, random).take(count).collect())
+}
+
+fn with_sound(recordings: &[Content]) -> Vec<&Sound> {
+    recordings.iter().filter_map(Sound::within).filter(|sound| sound.power() > 0.0).collect()
+}
+
+/// The samples of a recording from anywhere on, without an end.
+fn from_anywhere<'a>(sound: &'a Sound, random: &mut ChaCha8Rng) -> impl Iterator<Item = f32> + 'a {
+    let from = random.random_range(0..sound.samples.len());
+    sound.samples.iter().cycle().skip(from).copied()
 }
 
 #[cfg(test)]
@@ -111,6 +130,7 @@ mod tests {
             white(sound.samples.len(), &mut random()),
             pink(sound.samples.len(), &mut random()),
             babble(sound.samples.len(), &mut random(), &others).unwrap(),
+            one_of(&others, sound.samples.len(), &mut random()).unwrap(),
         ];
         for noise in noises {
             assert_eq!(noise.len(), sound.samples.len());
@@ -129,6 +149,17 @@ mod tests {
             |low: f64| power(&high_pass(&low_pass(&noise, 16_000, 2.0 * low), 16_000, low));
         let (first, last) = (octave(500.0), octave(2_000.0));
         assert!((first / last).log10().abs() < 0.05, "{first} and {last}");
+    }
+
+    #[test]
+    fn recorded_noise_goes_on_from_anywhere() {
+        let ramp = Sound { rate: 8_000, samples: (1..=100).map(|it| it as f32).collect() };
+        let silence = Sound { rate: 8_000, samples: vec![0.0; 9] };
+        let part = one_of(&[silence.into(), ramp.into()], 250, &mut random()).unwrap();
+        assert_eq!(part.len(), 250);
+        assert!(part.windows(2).all(|pair| pair[1] == pair[0] % 100.0 + 1.0));
+        let error = one_of(&[], 9, &mut random()).unwrap_err().to_string();
+        assert!(error.contains("no recordings of noise"), "{error}");
     }
 
     #[test]

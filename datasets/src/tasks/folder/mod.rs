@@ -43,7 +43,7 @@ use crate::formats::array;
 use crate::formats::labelled_files::{ALL, Kind, LabelledFile, Listed, list};
 use crate::formats::targets::{self, Targets};
 use crate::inputs::{Inputs, decided};
-use crate::medium::Medium;
+use crate::medium::{self, Medium};
 use crate::metric::Metric;
 use crate::provenance::Provenance;
 use crate::shape::{Quantity, Shape, Target};
@@ -457,7 +457,7 @@ fn images(
     let splits = splits(labelled, GREY, &what, |files| {
         Ok(Split::new(Pictures { files, size, max_length }))
     })?;
-    Ok(Splits { medium: Medium::pictures(size.0 as usize), ..splits })
+    Ok(Splits { medium: Medium::Pictures(medium::Pictures::grey(size.0 as usize)), ..splits })
 }
 
 fn texts(labelled: Labelled, max_length: usize) -> Result<Splits> {

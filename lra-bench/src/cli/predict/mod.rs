@@ -14,6 +14,7 @@ use anyhow::{Error, Result, ensure};
 use clap::Args as ClapArgs;
 use datasets::batch::{Batch, Example, Label, Sequences};
 use datasets::inputs::{Input, Inputs};
+use datasets::shape::Target;
 use program::exit::{Exit, describe, usage};
 use program::names::shown;
 use program::output::{note, say_all};
@@ -82,6 +83,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         )));
     }
     let inputs = task.inputs(&experiment.data)?;
+    if let Target::PerPosition { .. } = inputs.shape.target {
+        return Err(usage(format!(
+            "{} asks for the next token: `lra-bench generate {} --prefix FILE` goes on from a text",
+            task.name, args.run
+        )));
+    }
     if inputs.line.is_none() && args.inputs.iter().any(|path| path == Path::new(STDIN)) {
         return Err(usage(format!(
             "`-` is for text, an input a line; {} reads {}: name files or folders",
