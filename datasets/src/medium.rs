@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dsp::mel::Mel;
 use serde::{Deserialize, Serialize};
 use strum::Display;
 
 use crate::examples::images::Moments;
 use crate::examples::recordings::Standardisation;
+use crate::examples::view::View;
 use crate::listops::grammar;
 
 /// What the sequences of a task's examples stand for.
@@ -25,8 +25,8 @@ pub enum Medium {
         rate: u32,
         /// What they are standardised by.
         scale: Standardisation,
-        /// The spectrogram that they are to a model, if any.
-        mel: Option<Arc<Mel>>,
+        /// What they are to a model.
+        view: View,
     },
     /// Texts: what tokens spell.
     Text(Spell),

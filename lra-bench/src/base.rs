@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use program::config::{self, Loaded};
 use s4_config::NetworkConfig;
 use serde::de::DeserializeOwned;
@@ -45,11 +45,51 @@ pub(crate) fn examples(name: &str) -> Result<u64> {
     Ok(checkpoint.meta.state.step * batch as u64)
 }
 
-/// `experiment` with the network of the run `from`, changed by `overrides`; how its outputs are pooled
-/// stays.
+/// How runs of `sashimi` make codes of recordings, and at which sampling rate, if `name` is one.
+fn codes(name: &str) -> Result<Option<(Table, Option<Value>)>> {
+    let file = run_dir::config_file(&run_dir::find(run_dir::root(), name)?);
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let settings: Table = text.parse().with_context(|| file.display().to_string())?;
+    let data = settings.get("data").and_then(Value::as_table);
+    // Those of this program name a task.
+    let data =
+        data.filter(|data| !settings.contains_key("task") && data.contains_key("companding"));
+    let Some(data) = data else { return Ok(None) };
+    let keys = ["companding", "bits", "scaling"];
+    let codes = keys.iter().filter_map(|key| Some(((*key).to_owned(), data.get(*key)?.clone())));
+    Ok(Some((codes.collect(), data.get("sample_rate").cloned())))
+}
+
+/// Makes `experiment`'s data what the run `from` knows: of a run of `sashimi` codes, of recordings at its
+/// sampling rate. What `overrides` set stays.
 ///
 /// # Errors
-/// As [`network`], or if an override is wrong.
+/// If there is no such run, or the task has no codes.
+pub(crate) fn prepare(from: &str, experiment: &mut Experiment, overrides: &[String]) -> Result<()> {
+    let Some((codes, sample_rate)) = codes(from)? else { return Ok(()) };
+    let schema = (experiment.task()?.section.schema)();
+    let has = |key: &str| schema.get("properties").is_some_and(|it| it.get(key).is_some());
+    ensure!(
+        has("codes"),
+        "{from} is a model of codes of sound, which {} does not have: it can be adapted to fsdd, \
+         speech-commands and folder",
+        experiment.task
+    );
+    let is_set = |key: &str| overrides.iter().any(|set| set.starts_with(&format!("data.{key}")));
+    if !is_set("codes") {
+        experiment.data.insert("codes".to_owned(), Value::Table(codes));
+    }
+    if let Some(sample_rate) = sample_rate.filter(|_| !is_set("sample_rate")) {
+        experiment.data.insert("sample_rate".to_owned(), sample_rate);
+    }
+    Ok(())
+}
+
+/// `experiment` with the network of the run `from`, changed by `overrides`; how its outputs are pooled
+/// stays. Its data is [prepared](prepare) for it.
+///
+/// # Errors
+/// As [`network`] and [`prepare`], or if an override is wrong.
 pub(crate) fn with_network_of(
     from: &str,
     experiment: &Experiment,
@@ -61,5 +101,7 @@ pub(crate) fn with_network_of(
     let of_model: Vec<String> =
         overrides.iter().filter(|set| set.starts_with("model.")).cloned().collect();
     let loaded: Loaded<Experiment> = run::Experiment::parse(from, &text, &of_model)?;
-    Ok(loaded.value)
+    let mut experiment = loaded.value;
+    prepare(from, &mut experiment, overrides)?;
+    Ok(experiment)
 }

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use audio_data::wav_out::wav_bytes;
 use datasets::batch::{Batch, Example, Sequences};
+use datasets::examples::view::View;
 use datasets::medium::Medium;
 use datasets::shape::{Series, Target};
 use datasets::split::Split;
@@ -230,7 +231,9 @@ impl Preview {
     }
 
     fn sounds(&self, show: &mut dyn Show) -> Result<()> {
-        let &Medium::Sound { rate, scale, mel: None } = &self.medium else { return Ok(()) };
+        let &Medium::Sound { rate, scale, view: View::Samples } = &self.medium else {
+            return Ok(());
+        };
         for (number, shown) in self.examples.iter().enumerate() {
             let samples = tile::samples(&shown.example, scale);
             let samples = &samples[..samples.len().min(SECONDS * rate as usize)];

@@ -8,3 +8,4 @@ pub mod subpixels;
 pub mod texts;
 pub mod tokens;
 pub(crate) mod variants;
+pub mod view;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use audio_data::corpus::Corpus;
-use dsp::mel::Mel;
 use program::interrupt;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::view::View;
 use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
@@ -104,8 +104,8 @@ pub struct Form {
     pub every: usize,
     /// What samples are standardised by.
     pub standardisation: Standardisation,
-    /// The spectrogram that samples, as they are, become; `None`: they stay samples.
-    pub mel: Option<Arc<Mel>>,
+    /// What samples become.
+    pub view: View,
 }
 
 impl Form {
@@ -127,12 +127,10 @@ impl Form {
     /// Positions of the sequence of a recording that has `frames` samples.
     pub fn length(&self, frames: usize) -> usize {
         let samples = self.samples(frames);
-        self.mel.as_ref().map_or(samples, |mel| mel.frames(samples.max(mel.shortest())))
-    }
-
-    /// Values of each position.
-    pub fn features(&self) -> usize {
-        self.mel.as_ref().map_or(1, |mel| mel.bands())
+        match &self.view {
+            View::Mel(mel) => mel.frames(samples.max(mel.shortest())),
+            View::Samples | View::Codes(..) => samples,
+        }
     }
 
     /// The sequence of a recording, of which the samples are those that are read.
@@ -142,10 +140,22 @@ impl Form {
     pub fn sequence(&self, samples: &[f32]) -> Result<Sequences> {
         let kept = samples.iter().step_by(self.every).copied();
         let length = self.samples(samples.len());
-        let Some(mel) = &self.mel else {
-            let mut values: Vec<f32> = kept.map(|x| self.standardisation.apply(x)).collect();
-            values.resize(length, self.silence());
-            return Ok(Sequences::Values { values, features: 1 });
+        let mel = match &self.view {
+            View::Mel(mel) => mel,
+            View::Samples => {
+                let mut values: Vec<f32> = kept.map(|x| self.standardisation.apply(x)).collect();
+                values.resize(length, self.silence());
+                return Ok(Sequences::Values { values, features: 1 });
+            }
+            View::Codes(quantiser, scaling) => {
+                let (low, high) = kept
+                    .clone()
+                    .fold((f32::INFINITY, f32::NEG_INFINITY), |of, x| (of.0.min(x), of.1.max(x)));
+                let code = |x: f32| quantiser.encode(scaling.apply(x, low, high)).into();
+                let mut codes: Vec<i64> = kept.map(code).collect();
+                codes.resize(length, quantiser.zero().into());
+                return Ok(Sequences::Tokens(codes));
+            }
         };
         let mut samples: Vec<f32> = kept.collect();
         samples.resize(length.max(mel.shortest()), 0.0);
@@ -159,10 +169,11 @@ impl Form {
 
     /// What shorter sequences of a batch are filled up with; `None` where all are of one length.
     pub fn padding(&self) -> Option<f32> {
-        match (self.extent, &self.mel) {
+        match (self.extent, &self.view) {
             (Extent::Exactly(_), _) => None,
-            (Extent::AtMost(_), None) => Some(self.silence()),
-            (Extent::AtMost(_), Some(_)) => Some(0.0),
+            (Extent::AtMost(_), View::Samples) => Some(self.silence()),
+            (Extent::AtMost(_), View::Mel(_)) => Some(0.0),
+            (Extent::AtMost(_), View::Codes(quantiser, _)) => Some(quantiser.zero().into()),
         }
     }
 
@@ -208,7 +219,7 @@ impl Examples for Recordings {
     }
 
     fn source(&self, index: usize) -> Result<Example> {
-        let form = Form { mel: None, ..self.form.clone() };
+        let form = Form { view: View::Samples, ..self.form.clone() };
         let sequence = form.sequence(&self.samples(index)?)?;
         Ok(Example { sequences: vec![sequence], label: self.items[index].label.clone() })
     }

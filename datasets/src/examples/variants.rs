@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::recordings::{Extent, Recordings};
+use super::view::View;
 use crate::batch::{Example, Label, Sequences};
 use crate::split::Examples;
 
@@ -93,7 +94,7 @@ impl Examples for Variants {
             samples.iter_mut().zip(noise).for_each(|(x, n)| *x += share * (n - *x));
         }
         let mut sequence = form.sequence(&samples)?;
-        if form.mel.is_some() && random.random() {
+        if matches!(form.view, View::Mel(_)) && random.random() {
             stretch(&mut sequence, 1.0 + random.random_range(-SPEED..SPEED));
         }
         let label = self.recordings.items[recording].label.clone();

@@ -8,14 +8,14 @@ use audio_data::corpus::{self, Recording};
 use audio_data::layout::Listing;
 use audio_data::part::Part;
 use audio_data::read::{is_audio_name, resampled};
-use dsp::mel::{Mel, MelConfig};
-use s4_config::Input;
+use dsp::mel::MelConfig;
 use toml::Table;
 
 use super::Splits;
 use crate::batch::Label;
 use crate::examples::recordings::{Extent, Form, Labelled, Recordings, Standardisation};
 use crate::examples::variants::Variants;
+use crate::examples::view::{CodesConfig, View};
 use crate::inputs::Inputs;
 use crate::medium::Medium;
 use crate::shape::{Shape, Target};
@@ -46,6 +46,8 @@ pub(super) struct Reading<'a> {
     pub scale: Option<Standardisation>,
     /// The spectrogram that they become, if any.
     pub mel: Option<&'a MelConfig>,
+    /// The codes that their samples become, if any.
+    pub codes: Option<&'a CodesConfig>,
     /// Variants of each training recording; 0: the recordings as they are.
     pub variants: usize,
     /// Sounds that are mixed into variants.
@@ -56,8 +58,18 @@ pub(super) struct Reading<'a> {
 
 /// The splits, with an empty `config`, and what samples are standardised by.
 pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standardisation)> {
-    let &Reading { cache, sample_rate, extent, every, scale, mel, variants, noise, progress } =
-        reading;
+    let &Reading {
+        cache,
+        sample_rate,
+        extent,
+        every,
+        scale,
+        mel,
+        codes,
+        variants,
+        noise,
+        progress,
+    } = reading;
     ensure!(every > 0, "data.every is 0; it must be at least 1");
     let Labels { listing, entries, target } = labels;
     let mut findings = listing.findings.clone();
@@ -103,11 +115,11 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
         val.len(),
         test.len()
     );
-    let mel = spectrogram(mel, sample_rate, every)?;
     let rate = (sample_rate / every as u32).max(1);
-    let medium = Medium::Sound { rate, scale: standardisation, mel: mel.clone() };
-    let form = Form { extent, every, standardisation, mel };
-    let features = form.features();
+    let view = View::new(mel, codes, rate)?;
+    let (scale, shape) = (standardisation, Shape { input: view.input(), target });
+    let medium = Medium::Sound { rate, scale, view: view.clone() };
+    let form = Form { extent, every, standardisation, view };
     let recordings = |items| {
         let (corpus, dir) = (corpus.clone(), listing.dir.clone());
         Recordings { corpus, dir, items, form: form.clone() }
@@ -123,16 +135,7 @@ pub(super) fn open(labels: Labels, reading: &Reading) -> Result<(Splits, Standar
             Split::new(Variants::new(train, variants, sample_rate, noise))
         }
     };
-    let splits = Splits {
-        shape: shape(target, features),
-        medium,
-        config: Table::new(),
-        origin,
-        findings,
-        train,
-        val,
-        test,
-    };
+    let splits = Splits { shape, medium, config: Table::new(), origin, findings, train, val, test };
     Ok((splits, standardisation))
 }
 
@@ -149,14 +152,14 @@ pub(super) fn inputs(target: Target, sample_rate: u32, form: Form) -> Result<Inp
     ensure!(form.every > 0, "data.every is 0; it must be at least 1");
     form.standardisation.validate().context("data.scale")?;
     let most = form.frames(usize::MAX);
-    let (features, padding) = (form.features(), form.padding());
+    let (input, padding) = (form.view.input(), form.padding());
     let read = move |path: &Path| {
         let samples = samples(path, sample_rate, most)?;
         ensure!(!samples.is_empty(), "it is too short for a single sample at {sample_rate} Hz");
         Ok(vec![form.sequence(&samples)?])
     };
     Ok(Inputs {
-        shape: shape(target, features),
+        shape: Shape { input, target },
         padding,
         about: format!("sound files ({})", audio_data::read::READ),
         takes: is_audio_name,
@@ -172,20 +175,6 @@ fn samples(path: &Path, sample_rate: u32, most: usize) -> Result<Vec<f32>> {
         samples.extend_from_slice(&block[..block.len().min(most - samples.len())]);
     })?;
     Ok(samples)
-}
-
-/// The spectrograms that `data.mel` describes, if it is there.
-pub(super) fn spectrogram(
-    mel: Option<&MelConfig>,
-    sample_rate: u32,
-    every: usize,
-) -> Result<Option<Arc<Mel>>> {
-    let mel = mel.map(|mel| Mel::new(mel, sample_rate / every.max(1) as u32).map(Arc::new));
-    mel.transpose().context("data.mel")
-}
-
-fn shape(target: Target, features: usize) -> Shape {
-    Shape { input: Input::Values { features: features as i64 }, target }
 }
 
 /// No class may have lost all of its recordings.

@@ -24,6 +24,7 @@ use toml::Table;
 use super::audio::{self, Labels, Reading, SCALE};
 use super::{Splits, Task};
 use crate::examples::recordings::{Extent, Form, Standardisation};
+use crate::examples::view::{CodesConfig, View};
 use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
 use crate::locate::{listed, locate};
@@ -88,6 +89,9 @@ struct Data {
     /// Make log-mel spectrograms of recordings, and train on those; samples where it is missing.
     /// Their samples are not standardised.
     mel: Option<MelConfig>,
+    /// Make samples codes, the tokens of models of raw audio (runs of `sashimi`): `{ companding = "mu-law",
+    /// bits = 8, scaling = "recording" }`.
+    codes: Option<CodesConfig>,
     /// Variants of each training recording in an epoch, all classes as often: changed at random in
     /// level, speed and place. 0: the recordings as they are.
     variants: usize,
@@ -163,6 +167,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         every: settings.every,
         scale: settings.scale,
         mel: settings.mel.as_ref(),
+        codes: settings.codes.as_ref(),
         variants: settings.variants,
         noise: &[],
         progress,
@@ -186,11 +191,12 @@ fn provenance(task: &Task, data: &Table) -> Result<Provenance> {
 
 fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
     let settings: Data = task.settings(data)?;
+    let rate = settings.sample_rate / settings.every.max(1) as u32;
     let form = Form {
         extent: extent(&settings),
         every: settings.every,
         standardisation: decided(settings.scale, "scale", SCALE)?,
-        mel: audio::spectrogram(settings.mel.as_ref(), settings.sample_rate, settings.every)?,
+        view: View::new(settings.mel.as_ref(), settings.codes.as_ref(), rate)?,
     };
     audio::inputs(Target::numbered(CLASSES), settings.sample_rate, form)
 }

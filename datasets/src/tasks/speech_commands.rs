@@ -23,6 +23,7 @@ use super::audio::{self, Labels, Reading, SCALE};
 use super::{Splits, Task};
 use crate::classes::choose;
 use crate::examples::recordings::{Extent, Form, Standardisation};
+use crate::examples::view::{CodesConfig, View};
 use crate::fetch::checksum::Checksum;
 use crate::fetch::{Archive, Packing};
 use crate::inputs::{Inputs, decided};
@@ -86,6 +87,9 @@ struct Data {
     /// Make log-mel spectrograms of recordings, and train on those; samples where it is missing.
     /// Their samples are not standardised.
     mel: Option<MelConfig>,
+    /// Make samples codes, the tokens of models of raw audio (runs of `sashimi`): `{ companding = "mu-law",
+    /// bits = 8, scaling = "recording" }`.
+    codes: Option<CodesConfig>,
     /// Variants of each training recording in an epoch, all classes as often: changed at random in
     /// level, speed and place and, where there are files in `_background_noise_`, with noise. 0: the recordings as they are.
     variants: usize,
@@ -154,11 +158,12 @@ fn extent(settings: &Data) -> Extent {
 
 fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
     let settings: Data = task.settings(data)?;
+    let rate = settings.sample_rate / settings.every.max(1) as u32;
     let form = Form {
         extent: extent(&settings),
         every: settings.every,
         standardisation: decided(settings.scale, "scale", SCALE)?,
-        mel: audio::spectrogram(settings.mel.as_ref(), settings.sample_rate, settings.every)?,
+        view: View::new(settings.mel.as_ref(), settings.codes.as_ref(), rate)?,
     };
     let classes = decided(settings.classes, "classes", "[\"yes\", \"no\"]")?;
     audio::inputs(Target::Classes(classes), settings.sample_rate, form)
@@ -217,6 +222,7 @@ fn load(task: &Task, data: &Table, progress: bool) -> Result<Splits> {
         every: settings.every,
         scale: settings.scale,
         mel: settings.mel.as_ref(),
+        codes: settings.codes.as_ref(),
         variants: settings.variants,
         noise: &noise(&dir),
         progress,

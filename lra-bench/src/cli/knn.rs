@@ -74,6 +74,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let weights = checkpoint.whole()?;
     let task = tasks::find(&args.task)?;
     let mut experiment = Experiment::preset(task, Preset::Small, &args.overrides)?.value;
+    base::prepare(&args.run, &mut experiment, &args.overrides)?;
     place(args.data.as_deref(), args.reading.cache.as_deref(), &mut experiment);
     let share = args.fraction;
     if !(share > 0.0 && share <= 1.0) {

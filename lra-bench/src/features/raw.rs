@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use datasets::batch::Sequences;
+use datasets::examples::view::View;
 use datasets::medium::Medium;
 use datasets::split::Split;
 use dsp::mel::{Mel, MelConfig};
@@ -23,7 +24,7 @@ const MOST: usize = 4096;
 pub fn raw(split: &Split, medium: &Medium, input: Input) -> Result<Features> {
     let mel = match medium {
         // Of 25 ms, every 10 ms, whatever the rate.
-        Medium::Sound { rate, mel: None, .. } => {
+        Medium::Sound { rate, view: View::Samples, .. } => {
             let [n_fft, hop] = [0.025, 0.01].map(|seconds| (f64::from(*rate) * seconds) as usize);
             let (n_fft, hop) = (n_fft.max(16).next_multiple_of(2), hop.max(1));
             let bands = (n_fft / 8).clamp(2, 40);

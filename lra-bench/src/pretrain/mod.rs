@@ -11,6 +11,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use anyhow::{Error, Result, ensure};
+use datasets::examples::view::View;
 use datasets::medium::{Medium, Motif, Pictures};
 use program::exit::usage;
 use s4_config::{Input, NetworkConfig};
@@ -155,7 +156,7 @@ impl PretrainConfig {
             }
             Medium::Text(_) => (0.15, [1, 1], false, false),
             Medium::Expressions => (0.1, [1, 1], false, false),
-            Medium::Sound { rate, mel: None, .. } => {
+            Medium::Sound { rate, view: View::Samples | View::Codes(..), .. } => {
                 let span = SPAN.map(|seconds| ((seconds * f64::from(*rate)) as usize).max(1));
                 (0.25, span, false, false)
             }

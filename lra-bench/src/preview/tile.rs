@@ -2,6 +2,7 @@
 
 use datasets::batch::{Example, Label, Sequences};
 use datasets::examples::recordings::Standardisation;
+use datasets::examples::view::View;
 use datasets::medium::{Medium, Pictures};
 use dsp::spectrum::spectrogram;
 use training::canvas::{CARD, Canvas, Colour};
@@ -32,13 +33,13 @@ pub(super) fn of(medium: &Medium, example: &Example) -> Option<Canvas> {
             let order = order.as_deref().map(Vec::as_slice);
             Some(picture(&values, *colours, *width, order))
         }
-        Medium::Sound { rate, scale, mel: None } => {
+        Medium::Sound { rate, scale, view: View::Samples } => {
             let image = spectrogram(&samples(example, *scale), *rate, SPECTRUM);
             let colour = |rgb: &[u8]| -> Colour { [rgb[0], rgb[1], rgb[2]] };
             let pixels = image.pixels.chunks_exact(3).map(colour).collect();
             Some(Canvas::of(image.width, pixels).resized(HALF, SPECTRUM))
         }
-        Medium::Sound { mel: Some(_), .. } | Medium::Series => {
+        Medium::Sound { .. } | Medium::Series => {
             let (values, features) = values(example)?;
             Some(strips(&values, features))
         }

@@ -4,7 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use datasets::shape::Shape;
+use models::Network;
+use s4_config::NetworkConfig;
+use s4_core::params::ParamStore;
+use tch::{Device, Kind};
 use training::checkpoint::{Checkpoint, load_weights};
+use training::imported::Imported;
 
 use crate::binary::{evaluate, fail, lra_bench, mnist, succeed};
 
@@ -231,4 +237,62 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
     let (again, said) = transfer();
     assert_eq!(again, matrix);
     assert!(!said.contains("steps an epoch"), "nothing is trained again: {said}");
+}
+
+/// A run of `sashimi`, with weights as they were drawn.
+fn sashimi(run: &Path) {
+    let config = "[data]\nsample_rate = 8000\ncompanding = \"linear\"\nbits = 6\nscaling = \"none\"\n\
+                  [model]\nbackbone = \"sashimi\"\nd_model = 4\nn_layers = 1\npool = [4]\n\
+                  [train]\nsteps = 5\nbatch_size = 2\n";
+    let settings: toml::Table = config.parse().unwrap();
+    let model: NetworkConfig = settings["model"].clone().try_into().unwrap();
+    let mut store = ParamStore::new(Device::Cpu, Kind::Float);
+    Network::new(&mut store.root(), &model, Shape::next_token(64).network()).unwrap();
+    let (origin, weights) = ("drawn".to_owned(), store.state_dict());
+    let run_of = Imported { origin, config: config.to_owned(), seed: 0, weights, step: 5 };
+    run_of.write(run).unwrap();
+}
+
+#[test]
+fn what_comes_next_in_sound_is_a_base_of_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    sashimi(&path.join("base"));
+    let digits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sashimi/corpus/spoken-digits");
+    let with_digits = |command: &mut Command| {
+        command
+            .args(["--device", "cpu", "--no-progress", "--cache", "cache", "--data"])
+            .arg(&digits);
+        command.args(["--set", "data.split_by=\"index\"", "--set", "data.max_length=400"]);
+        succeed(command)
+    };
+    let mut train = lra_bench(path);
+    // Named by its whole path, as this process reads it from another folder.
+    train
+        .args(["train", "--task", "fsdd", "--adapt", "probe", "--init-from"])
+        .arg(path.join("base"));
+    train.args(["--run-dir", "probe", "--max-steps", "3", "--set", "train.workers=1"]);
+    let (_, said) = with_digits(&mut train);
+    assert!(said.contains("taken: encoder.weight, model.d_layers"), "{said}");
+    assert!(said.contains("missing there, new here: decoder.output_transform.weight"), "{said}");
+    let config: toml::Table =
+        fs::read_to_string(path.join("probe/config.toml")).unwrap().parse().unwrap();
+    assert_eq!(config["data"]["codes"]["bits"].as_integer(), Some(6));
+    assert_eq!(config["data"]["codes"]["companding"].as_str(), Some("linear"));
+    let encoder = |run: &str| {
+        let whole = best(path, run).whole().unwrap();
+        whole.get("encoder.weight").unwrap().shallow_clone()
+    };
+    assert_eq!(encoder("probe"), encoder("base"));
+    assert!(evaluate(path, "probe", &[])["accuracy"].as_f64().is_some());
+    let mut predict = lra_bench(path);
+    predict.args(["predict", "probe", "--device", "cpu"]).arg(digits.join("3_lucas_10.wav"));
+    assert_eq!(succeed(&mut predict).0.lines().count(), 1);
+    let mut knn = lra_bench(path);
+    knn.args(["knn", "base", "--task", "fsdd", "--k", "3", "--fraction", "0.2"]);
+    let (table, _) = with_digits(&mut knn);
+    assert!(table.contains("raw input") && table.contains("untrained"), "{table}");
+    let mut other = lra_bench(path);
+    other.args(["train", "--task", "smnist", "--init-from", "base", "--adapt", "probe", "--data"]);
+    fail(other.arg(mnist()), 1, &["a model of codes of sound", "fsdd"]);
 }

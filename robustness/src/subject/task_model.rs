@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use datasets::batch::{Batch, Example, Label};
+use datasets::examples::view::View;
 use datasets::medium::Medium;
 use datasets::metric::Metric;
 use datasets::shape::{Shape, Target};
@@ -30,8 +31,8 @@ pub struct TaskModel {
     metric: Metric,
     /// The folder of the data, if it has one.
     data: Option<PathBuf>,
-    /// Whether it is given spectrograms of recordings.
-    is_spectrogram: bool,
+    /// What it is given of recordings.
+    view: View,
     test: Split,
     codec: Codec,
     batch_size: usize,
@@ -51,7 +52,10 @@ impl TaskModel {
         let task = run.experiment.task()?;
         let inputs = task.inputs(&run.experiment.data).ok();
         let codec = Codec::new(&splits.medium, &splits.shape.target, inputs)?;
-        let is_spectrogram = matches!(splits.medium, Medium::Sound { mel: Some(_), .. });
+        let view = match &splits.medium {
+            Medium::Sound { view, .. } => view.clone(),
+            _ => View::Samples,
+        };
         let metric = match &splits.shape.target {
             Target::Classes(_) | Target::Pair(_) => Metric::ACCURACY,
             Target::Values(_) => Metric::LOSS,
@@ -77,18 +81,7 @@ impl TaskModel {
         };
         let batch_size = run.experiment.train.eval_batch_size().max(1);
         let (Shape { target, input }, test) = (splits.shape, splits.test);
-        Ok(Self {
-            about,
-            model,
-            target,
-            input,
-            metric,
-            data,
-            is_spectrogram,
-            test,
-            codec,
-            batch_size,
-        })
+        Ok(Self { about, model, target, input, metric, data, view, test, codec, batch_size })
     }
 
     /// The item as the model gets it.
@@ -225,7 +218,7 @@ impl Subject for TaskModel {
 
     fn has_rate(&self) -> bool {
         let is_whole = !matches!(self.target, Target::PerPosition { .. });
-        is_whole && !self.is_spectrogram && self.model.model().has_rate()
+        is_whole && !matches!(self.view, View::Mel(_)) && self.model.model().has_rate()
     }
 
     fn takes_any_length(&self) -> bool {
@@ -242,8 +235,9 @@ impl Subject for TaskModel {
             "they are on classifiers, and this model has no classes"
         );
         ensure!(
-            !self.is_spectrogram,
-            "they change samples, and this model is given spectrograms of them"
+            matches!(self.view, View::Samples),
+            "they change samples, and this model is given {} of them",
+            self.view.words()
         );
         Ok(self)
     }

@@ -54,9 +54,9 @@ impl Codec {
     pub fn new(medium: &Medium, target: &Target, inputs: Option<Inputs>) -> Result<Self> {
         let form = match medium.clone() {
             Medium::Pictures(pictures) => Form::Pictures(pictures),
-            Medium::Sound { rate, scale, mel } => {
+            Medium::Sound { rate, scale, view } => {
                 let extent = Extent::AtMost(usize::MAX);
-                let form = recordings::Form { extent, every: 1, standardisation: scale, mel };
+                let form = recordings::Form { extent, every: 1, standardisation: scale, view };
                 Form::Sound { rate, form }
             }
             Medium::Text(spell) => {

@@ -39,6 +39,7 @@ use crate::examples::images::Colour;
 use crate::examples::pictures::{self, Pictures, Size};
 use crate::examples::recordings::{Extent, Form, Standardisation};
 use crate::examples::texts::{PADDING, Texts, VOCABULARY, is_text_name, text, tokens};
+use crate::examples::view::{CodesConfig, View};
 use crate::formats::array;
 use crate::formats::labelled_files::{ALL, Kind, LabelledFile, Listed, list};
 use crate::formats::targets::{self, Targets};
@@ -117,6 +118,9 @@ struct Data {
     /// Of audio: what samples are standardised by; measured on the training files where it is
     /// missing. Kept with a run.
     scale: Option<Standardisation>,
+    /// Of audio: make samples codes, the tokens of models of raw audio (runs of `sashimi`): `{ companding = "mu-law",
+    /// bits = 8, scaling = "recording" }`.
+    codes: Option<CodesConfig>,
     /// Folder that decoded audio is kept in, as `audio`; `data/cache` where it is missing.
     cache: Option<PathBuf>,
 }
@@ -384,6 +388,7 @@ fn refuse_others(settings: &Data, kind: Kind) -> Result<()> {
         ("sample_rate", settings.sample_rate.is_some(), Kind::Audio),
         ("every", settings.every.is_some(), Kind::Audio),
         ("scale", settings.scale.is_some(), Kind::Audio),
+        ("codes", settings.codes.is_some(), Kind::Audio),
         ("size", settings.size.is_some(), Kind::Image),
         ("features", settings.features.is_some(), Kind::Array),
     ] {
@@ -427,6 +432,7 @@ fn audio(
         every: settings.every.unwrap_or(1),
         scale: settings.scale,
         mel: None,
+        codes: settings.codes.as_ref(),
         variants: 0,
         noise: &[],
         progress,
@@ -545,13 +551,14 @@ fn inputs(task: &Task, data: &Table) -> Result<Inputs> {
     let kind = settings.kind.or(settings.scale.map(|_| Kind::Audio));
     match decided(kind, "kind", "\"image\"")? {
         Kind::Audio => {
+            let sample_rate = decided(settings.sample_rate, "sample_rate", "8000")?;
             let form = Form {
                 extent: Extent::AtMost(max_length),
                 every: settings.every.unwrap_or(1),
                 standardisation: decided(settings.scale, "scale", SCALE)?,
-                mel: None,
+                view: View::new(None, settings.codes.as_ref(), sample_rate)?,
             };
-            audio::inputs(target, decided(settings.sample_rate, "sample_rate", "8000")?, form)
+            audio::inputs(target, sample_rate, form)
         }
         Kind::Image => {
             let size = decided(settings.size, "size", "[28, 28]")?;
