@@ -9,6 +9,8 @@ use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use tch::Tensor;
 
+use crate::adapt::LowRank;
+
 /// The average of one model's parameters, without those that are frozen.
 #[derive(Debug)]
 pub(crate) struct Ema {
@@ -65,14 +67,17 @@ impl Ema {
         Ok(())
     }
 
-    /// Gives the model the averaged weights until the guard is dropped, whatever happens in between.
-    pub(crate) fn swap_in(&self) -> Result<SwappedIn> {
+    /// Gives the model the averaged weights until the guard is dropped, whatever happens in between, and with
+    /// them those of the changes `low_rank`.
+    pub(crate) fn swap_in(&self, low_rank: LowRank) -> Result<SwappedIn> {
         let trained = flat(&self.weights)?;
         let guard = SwappedIn {
             weights: self.weights.iter().map(Tensor::shallow_clone).collect(),
             trained,
+            low_rank,
         };
         self.copy_to_model()?;
+        guard.low_rank.fold()?;
         Ok(guard)
     }
 
@@ -94,12 +99,13 @@ pub(crate) struct SwappedIn {
     weights: Vec<Tensor>,
     /// What was trained, one parameter after another.
     trained: Tensor,
+    low_rank: LowRank,
 }
 
 impl Drop for SwappedIn {
     fn drop(&mut self) {
         // It cannot fail unless the device is lost, and then all that follows fails too.
-        let _ = copy(&self.trained, &self.weights);
+        let _ = copy(&self.trained, &self.weights).and_then(|()| self.low_rank.fold());
     }
 }
 
@@ -183,7 +189,7 @@ mod tests {
         ema.update(1).unwrap();
         let average = values(&ema.state_dict(&store).unwrap(), "matrix");
         let evaluate = |panics: bool| -> Result<()> {
-            let _averaged = ema.swap_in()?;
+            let _averaged = ema.swap_in(LowRank::default())?;
             assert_eq!(values(&store.state_dict(), "matrix"), average);
             assert!(!panics, "as models do");
             anyhow::bail!("as models do")

@@ -165,10 +165,6 @@ impl TrainConfig {
                 "train.adapt is \"{adapt}\", but there is nothing to adapt: name a pretrained run with \
                  --init-from (train.init.from)"
             );
-            ensure!(
-                self.ema.is_none() || !adapt.is_low_rank(),
-                "train.ema does not average low-rank changes: leave train.ema or train.adapt out"
-            );
         }
         self.optimizer.validate().context("train.optimizer")?;
         self.groups.iter().try_for_each(GroupConfig::validate)?;

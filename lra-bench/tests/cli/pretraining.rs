@@ -8,6 +8,7 @@ use datasets::shape::Shape;
 use models::Network;
 use s4_config::NetworkConfig;
 use s4_core::params::ParamStore;
+use serde_json::Value;
 use tch::{Device, Kind};
 use training::checkpoint::{Checkpoint, load_weights};
 use training::imported::Imported;
@@ -122,6 +123,28 @@ fn what_was_pretrained_is_adapted_and_stays_as_it_was() {
     pretrain(path, "other", "3", &["--seed", "5"]);
     fs::copy(path.join("other/checkpoints/best.safetensors"), &file).unwrap();
     fail(lra_bench(path).args(["evaluate", "probe", "--device", "cpu"]), 1, &["base", "changed"]);
+}
+
+#[test]
+fn changes_of_low_rank_are_averaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    pretrain(path, "base", "3", &[]);
+    let rate = ["--set", "train.ema=0.5", "--set", "train.optimizer.lr=0.1"];
+    adapt(path, "lora:2", "averaged", &rate);
+    let checkpoint = last(path, "averaged");
+    let averaged = checkpoint.ema.as_ref().unwrap();
+    let factor = "model.layers.0.layer.output_linear.0.lora_B";
+    assert_ne!(averaged.get(factor), checkpoint.model.get(factor));
+    // What was measured in training is what the averaged weights, folded, are worth.
+    let lines = fs::read_to_string(path.join("averaged/metrics.jsonl")).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let val: Vec<f64> = lines
+        .filter(|line| line["split"] == "val")
+        .map(|line| line["loss"].as_f64().unwrap())
+        .collect();
+    let best = evaluate(path, "averaged", &["--split", "val"])["loss"].as_f64().unwrap();
+    assert!(val.iter().any(|loss| (loss - best).abs() < 1e-5), "{val:?} {best}");
 }
 
 #[test]

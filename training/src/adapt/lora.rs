@@ -63,7 +63,7 @@ impl fmt::Display for Rank {
 
 /// The weights that are changed.
 #[derive(Debug, Default)]
-pub(super) struct LowRank(Vec<Change>);
+pub(crate) struct LowRank(Vec<Change>);
 
 #[derive(Debug)]
 struct Change {
@@ -123,8 +123,20 @@ impl LowRank {
         Ok(())
     }
 
+    /// The same tensors.
+    pub(super) fn shallow_clone(&self) -> Self {
+        let each = self.0.iter().map(|change| Change {
+            weight: change.weight.shallow_clone(),
+            base: change.base.shallow_clone(),
+            a: change.a.shallow_clone(),
+            b: change.b.shallow_clone(),
+            scale: change.scale,
+        });
+        Self(each.collect())
+    }
+
     /// Writes W + α/r·BA into the weights.
-    pub(super) fn fold(&self) -> Result<()> {
+    pub(crate) fn fold(&self) -> Result<()> {
         let _guard = tch::no_grad_guard();
         for Change { weight, base, a, b, scale } in &self.0 {
             weight.detach().f_copy_(&folded(base, a, b, *scale)?)?;

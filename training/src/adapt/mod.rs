@@ -20,7 +20,8 @@ use serde_with::{DeserializeFromStr, SerializeDisplay};
 use toml::Table;
 
 use self::groups::Group;
-use self::lora::{LowRank, Rank};
+pub(crate) use self::lora::LowRank;
+use self::lora::Rank;
 use self::probe::ProbeFirst;
 use crate::init::InitConfig;
 
@@ -51,11 +52,6 @@ pub enum Adapt {
 }
 
 impl Adapt {
-    /// Whether changes of low rank are trained.
-    pub fn is_low_rank(&self) -> bool {
-        matches!(self, Self::LowRank(_))
-    }
-
     /// Whether everything is trained in the end, so that nothing of the base is left.
     fn is_full(&self) -> bool {
         matches!(self, Self::Full | Self::ProbeFirst(_))
@@ -180,6 +176,11 @@ impl Adapting {
     /// Turns gradients of changed weights into those of their changes.
     pub(crate) fn project(&self) -> Result<()> {
         self.low_rank.project()
+    }
+
+    /// The weights that follow from what is trained, where that is changed in another place.
+    pub(crate) fn low_rank(&self) -> LowRank {
+        self.low_rank.shallow_clone()
     }
 
     /// Gives the model the weights that follow from what is trained.

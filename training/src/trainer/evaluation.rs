@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::{Outcome, Trainer};
-use crate::ema::Ema;
+use crate::adapt::Adapting;
 use crate::evaluate::{EvalOptions, Evaluated, Evaluation, evaluate_among};
 use crate::objective::Objective;
 use crate::seed;
@@ -40,7 +40,8 @@ impl<O: Objective> Trainer<O> {
     /// the user interrupted.
     pub(super) fn evaluate_val(&mut self) -> Result<bool> {
         let Some(val) = self.splits.val.clone() else { return Ok(true) };
-        let _averaged = self.ema.as_ref().map(Ema::swap_in).transpose()?;
+        let low_rank = self.adapting.as_ref().map(Adapting::low_rank).unwrap_or_default();
+        let _averaged = self.ema.as_ref().map(|ema| ema.swap_in(low_rank)).transpose()?;
         let Some(evaluated) = self.evaluate("val", val)? else { return Ok(false) };
         let Evaluated { evaluation, outputs } = evaluated;
         let best = self.config.best();

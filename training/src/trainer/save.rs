@@ -218,7 +218,8 @@ impl<O: Objective> Trainer<O> {
     /// Gives the model the best weights; without an evaluation, the last ones or their average.
     pub(super) fn load_best(&self) -> Result<()> {
         if self.state.best.is_none() {
-            return self.ema.as_ref().map_or(Ok(()), Ema::copy_to_model);
+            self.ema.as_ref().map_or(Ok(()), Ema::copy_to_model)?;
+            return self.adapting.as_ref().map_or(Ok(()), Adapting::fold);
         }
         let path = run_dir::best_checkpoint(self.run.path());
         let checkpoint = Checkpoint::load_among(&path, &self.world)?;
