@@ -52,6 +52,7 @@
 mod backbone;
 mod encoder;
 mod engine;
+mod lags;
 mod layer;
 mod math;
 mod model;

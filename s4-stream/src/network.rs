@@ -10,6 +10,7 @@ use s4_config::{NetworkConfig, Pooling};
 
 use crate::backbone::{Backbone, BackboneState};
 use crate::encoder::{Encoder, Inputs};
+use crate::lags::{Lags, Past};
 use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
 use crate::pooling::Pooled;
@@ -48,6 +49,8 @@ pub(crate) struct Network {
     /// Logits K of a sequence.
     pub outputs: usize,
     pub encoder: Encoder,
+    /// What else of the past is embedded.
+    pub lags: Lags,
     pub backbone: Backbone,
     /// After the last block.
     pub norm: Norm,
@@ -61,6 +64,7 @@ pub(crate) struct Network {
 /// What a network remembers of some sequences, and scratch space.
 #[derive(Debug)]
 pub(crate) struct NetworkState {
+    past: Past,
     backbone: BackboneState,
     pooled: Pooled,
     encoding: Vec<Lanes>,
@@ -113,6 +117,8 @@ impl Network {
             has_ends.then(|| Encoder::read(&place.sub("encoder"), d_model)).transpose()?;
         let (backbone, norm, width) = Backbone::read(&place.sub("model"), config)?;
         let encoder = encoder.unwrap_or_else(|| Encoder::numbers(width));
+        let lags = place.sub("encoder").sub("lags");
+        let lags = Lags::read(&lags, config.lags(), encoder.number_of_codes(), d_model)?;
         let decoder = has_ends.then(|| decoder(&place.sub("decoder"), width)).transpose()?;
         let outputs = decoder.as_ref().map_or(width, |(_, outputs)| *outputs);
         let pooling = match task {
@@ -133,6 +139,7 @@ impl Network {
             d_model: width,
             outputs,
             encoder,
+            lags,
             backbone,
             norm,
             pooling,
@@ -161,13 +168,13 @@ impl Network {
     /// The state of `batch` sequences before their first input.
     pub fn state(&self, batch: usize) -> NetworkState {
         let pooled = Pooled::new(self.pooling, batch * self.norm.lanes());
-        self.with_scratch(self.backbone.state(batch), pooled, batch)
+        self.with_scratch(self.lags.past(batch), self.backbone.state(batch), pooled, batch)
     }
 
     /// The state of `batch` sequences that all stand where the only one of `state` stands.
     pub fn repeated(&self, state: &NetworkState, batch: usize) -> NetworkState {
         let backbone = self.backbone.repeated(&state.backbone, batch);
-        self.with_scratch(backbone, state.pooled.repeat(batch), batch)
+        self.with_scratch(state.past.repeat(batch), backbone, state.pooled.repeat(batch), batch)
     }
 
     /// The state of those of `batch` sequences after `position` inputs that `tensors` hold.
@@ -180,15 +187,23 @@ impl Network {
     ) -> Result<NetworkState> {
         let mut state = self.state(sequences.len());
         let mut tensors = StateTensors::new(tensors, batch, sequences);
+        self.lags.load(position, &mut state.past, &mut tensors)?;
         self.backbone.load(&mut state.backbone, position, &mut tensors)?;
         state.pooled.load(position, self.d_model, &mut tensors)?;
         tensors.finish()?;
         Ok(state)
     }
 
-    fn with_scratch(&self, backbone: BackboneState, pooled: Pooled, batch: usize) -> NetworkState {
+    fn with_scratch(
+        &self,
+        past: Past,
+        backbone: BackboneState,
+        pooled: Pooled,
+        batch: usize,
+    ) -> NetworkState {
         let buffer = |lanes| vec![Lanes::ZERO; batch * lanes];
         NetworkState {
+            past,
             backbone,
             pooled,
             encoding: buffer(self.encoder.scratch()),
@@ -202,6 +217,9 @@ impl Network {
     /// [`Encoder::check`].
     pub fn encode(&self, inputs: Inputs, state: &mut NetworkState) {
         self.encoder.apply(self.isa, inputs, &mut state.encoding, &mut state.x);
+        if let Inputs::Codes(codes) = inputs {
+            self.lags.add(codes, &mut state.past, &mut state.x);
+        }
     }
 
     /// Logits or values (B, K) after the inputs of [`Self::encode`].

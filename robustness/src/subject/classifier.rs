@@ -41,8 +41,11 @@ impl Classifier {
         }
         let splits = run.experiment.open(true)?;
         ensure!(
-            !matches!(splits.shape.target, Target::PerPosition { .. } | Target::Series(_)),
-            "{} asks for the next token or a series: what is judged here are classes and values of whole sequences",
+            !matches!(
+                splits.shape.target,
+                Target::PerPosition { .. } | Target::LastTokens { .. } | Target::Series(_)
+            ),
+            "{} asks for tokens or a series: what is judged here are classes and values of whole sequences",
             run.path.display()
         );
         let inputs = run.experiment.task()?.inputs(&run.experiment.data).ok();
@@ -131,7 +134,9 @@ fn verdict(outputs: &[f64], label: &Label, target: &Target) -> Verdict {
                 confidence: softmax(outputs)[predicted],
             }
         }
-        Label::Next => Verdict { value: f64::NAN, label: None, predicted: None, confidence: 0.0 },
+        Label::LastTokens(_) | Label::Next => {
+            Verdict { value: f64::NAN, label: None, predicted: None, confidence: 0.0 }
+        }
         Label::Values(values) => {
             let each = outputs.iter().zip(values).zip(target.quantities());
             let errors =
@@ -167,7 +172,7 @@ impl Subject for Classifier {
     fn stratum(&self, index: usize) -> Result<usize> {
         Ok(match self.test.label(index)? {
             Label::Class(class) => class as usize,
-            Label::Values(_) | Label::Next => 0,
+            _ => 0,
         })
     }
 
