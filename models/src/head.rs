@@ -51,7 +51,9 @@ impl Head {
         let (width, pooling) = (config.width(), config.pooling.unwrap_or_default());
         if let Some(logistics) = &config.logistics {
             let levels = match output {
-                Output::PerPosition(levels) if levels > 1 && encoder.tokens() == Some(levels) => levels,
+                Output::PerPosition(levels) if levels > 1 && encoder.tokens() == Some(levels) => {
+                    levels
+                }
                 _ => bail!(
                     "model.logistics is for the next token of as many as go in, at least 2: leave the section out"
                 ),
@@ -165,7 +167,8 @@ impl Head {
                 softmax.nll(&x.transpose(1, 2).f_flatten(0, 1)?, &next, train)?
             }
             _ => {
-                let (scores, each) = (self.forward(x, None, None)?.f_flatten(0, 1)?, Reduction::None);
+                let (scores, each) =
+                    (self.forward(x, None, None)?.f_flatten(0, 1)?, Reduction::None);
                 scores.f_cross_entropy_loss::<Tensor>(&next, None, each, -100, 0.0)?
             }
         };

@@ -44,7 +44,7 @@ impl Lags {
         for Lag { back, weight } in &self.0 {
             let (seen, missing) = tokens.back(*back)?;
             let vectors = Tensor::f_embedding(weight, &seen, -1, false, false)?.transpose(1, 2);
-            embedded = embedded + vectors.f_constant_pad_nd([missing, 0])?;
+            embedded += vectors.f_constant_pad_nd([missing, 0])?;
         }
         Ok(embedded)
     }

@@ -3,8 +3,9 @@
 //!
 //! Levels 0 … V - 1 stand at equal distances 2h in [-1, 1]. Component k has a share π, a scale s and a mean μ:
 //!
-//! P(v) = Σ π (σ((v + h - μ) / s) - σ((v - h - μ) / s)), where the first σ is 1 at the last level and the second 0
-//! at the first; μ = Σⱼ aⱼ pⱼ + b of predictions pⱼ, whose weights aⱼ sum to 1.
+//! P(v) = (1 - ε) Σ π (σ((v + h - μ) / s) - σ((v - h - μ) / s)) + ε / V, where the first σ is 1 at the last level
+//! and the second 0 at the first; μ = Σⱼ aⱼ pⱼ + b of predictions pⱼ, whose weights aⱼ sum to 1. That no level is
+//! impossible (ε) is not in the paper: what nobody expected costs 15 nats, rather than hundreds.
 //!
 //! The network gives log π up to a constant, b, log s and aⱼ at every position. It begins with zeros: the predictions
 //! have equal weights, the components equal shares and scales from narrow to wide.
@@ -23,6 +24,8 @@ use crate::past::Known;
 const FIRST_SCALES: (f64, f64) = (-5.0, -2.0);
 /// No log s is lower.
 const LEAST_SCALE: f64 = -7.0;
+/// ε, the share of all levels alike.
+const FLOOR: f64 = 1e-4;
 /// Numbers of a component beside the weights of predictions: log π, b and log s.
 const OWN: i64 = 3;
 /// b in the unit of the network's outputs, which all learn at one rate.
@@ -126,8 +129,10 @@ impl Logistics {
         let own = |number: i64| said.select(-1, number);
         // Weights that sum to 1.
         let weights = said.narrow(-1, OWN, count);
-        let weights = &weights - weights.mean_dim([-1i64].as_slice(), true, None) + 1.0 / count as f64;
-        let predicted = (weights * predictions.unsqueeze(2)).sum_dim_intlist([-1i64].as_slice(), false, None);
+        let weights =
+            &weights - weights.mean_dim([-1i64].as_slice(), true, None) + 1.0 / count as f64;
+        let predicted =
+            (weights * predictions.unsqueeze(2)).sum_dim_intlist([-1i64].as_slice(), false, None);
         Ok(Mixture {
             log_shares: own(0).log_softmax(-1, None),
             means: predicted + own(1) * SHIFT,
@@ -147,7 +152,8 @@ impl Logistics {
         let inside = &below + &above + width;
         let cell = above.f_where_self(&levels.f_eq(self.levels - 1)?, &inside)?;
         let cell = below.f_where_self(&levels.f_eq(0)?, &cell)?;
-        Ok((cell + log_shares).f_logsumexp([-1i64].as_slice(), false)?)
+        let mixed = (cell + log_shares).f_logsumexp([-1i64].as_slice(), false)? + (-FLOOR).ln_1p();
+        Ok(mixed.f_logaddexp(&Tensor::full_like(&mixed, (FLOOR / self.levels as f64).ln()))?)
     }
 }
 

@@ -77,7 +77,17 @@ impl Network {
             if config.recompute { Activations::Recomputed } else { Activations::Kept };
         let (kind, kernel_method) = (config.backbone(), config.kernel_method);
         let memory = config.memory();
-        Ok(Self { forecast, encoder, lags, memory, backbone, head, kind, kernel_method, activations })
+        Ok(Self {
+            forecast,
+            encoder,
+            lags,
+            memory,
+            backbone,
+            head,
+            kind,
+            kernel_method,
+            activations,
+        })
     }
 
     /// What the head computes of sequences: tokens (B, L) or values (B, L, features); of windows whose

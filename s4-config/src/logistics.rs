@@ -30,10 +30,7 @@ impl LogisticsConfig {
     /// With the offending key, its value and what is allowed.
     pub fn validate(&self) -> Result<()> {
         let Self { components, predictors } = self;
-        ensure!(
-            (1..=256).contains(components),
-            "components is {components}; it must be 1 to 256"
-        );
+        ensure!((1..=256).contains(components), "components is {components}; it must be 1 to 256");
         ensure!(
             !predictors.is_empty() && predictors.len() <= 256,
             "predictors has {} entries; it must have 1 to 256, such as [1], the last level",
@@ -70,8 +67,13 @@ mod tests {
         let plane = of(&[&[3], &[3, 96, -99]]);
         assert!(plane.validate().is_ok());
         assert_eq!(plane.reach(), 99);
-        for wrong in [of(&[]), of(&[&[]]), of(&[&[0]]), of(&[&[1, 2]]), of(&[&[-1]]), of(&[&[1 << 17]])] {
-            assert!(wrong.validate().unwrap_err().to_string().contains("predictors has"), "{wrong:?}");
+        for wrong in
+            [of(&[]), of(&[&[]]), of(&[&[0]]), of(&[&[1, 2]]), of(&[&[-1]]), of(&[&[1 << 17]])]
+        {
+            assert!(
+                wrong.validate().unwrap_err().to_string().contains("predictors has"),
+                "{wrong:?}"
+            );
         }
         let none = LogisticsConfig { components: 0, ..LogisticsConfig::default() };
         assert!(none.validate().is_err());

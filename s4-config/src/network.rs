@@ -472,6 +472,15 @@ impl NetworkConfig {
                 "model.encoder is how an embedding without clusters begins: leave it or model.adaptive out"
             );
         }
+        for (key, is_given) in
+            [("lags", self.lags.is_some()), ("logistics", self.logistics.is_some())]
+        {
+            ensure!(
+                !is_given || !matches!(self.backbone(), Backbone::SampleRnn | Backbone::Resnext),
+                "model.{key} means nothing to model.backbone = \"{}\": leave it out",
+                self.backbone().key()
+            );
+        }
         if let Some(lags) = &self.lags {
             let is_rising = lags.is_sorted_by(|a, b| a < b);
             let is_in_range = lags.iter().all(|lag| (2..=MAX_LAG).contains(lag));
