@@ -26,6 +26,8 @@ pub enum Label {
     Class(i64),
     /// A value for each target, in the targets' own units.
     Values(Vec<f64>),
+    /// A token at each of its last positions.
+    LastTokens(Vec<i64>),
     /// The next token at every position: the sequence itself, which has one more than is asked for.
     Next,
 }
@@ -47,6 +49,13 @@ pub enum Labels {
         values: Vec<f64>,
         /// Values per example.
         targets: usize,
+    },
+    /// The tokens at the last positions of each, (B, positions).
+    LastTokens {
+        /// All tokens, those of an example next to each other.
+        tokens: Vec<i64>,
+        /// Tokens per example.
+        positions: usize,
     },
     /// The next token at every position of each.
     Next,
@@ -126,11 +135,24 @@ impl Sequences {
     }
 }
 
+/// What labels of different kinds, or of different lengths, are refused with.
+const APART: &str = "classes, values of targets, last tokens and next tokens do not fit into one batch, nor as many of one \
+     example as of another";
+
+/// All of them one after the other, and how many are of each.
+fn together<'a, T: Copy + 'a>(
+    each: impl Iterator<Item = &'a Vec<T>> + Clone,
+) -> Result<(Vec<T>, usize)> {
+    let count = each.clone().next().map_or(0, Vec::len);
+    ensure!(each.clone().all(|its| its.len() == count), APART);
+    Ok((each.flatten().copied().collect(), count))
+}
+
 impl Labels {
     fn of<'a>(labels: impl Iterator<Item = &'a Label> + Clone) -> Result<Self> {
         let classes = labels.clone().map(|label| match label {
             Label::Class(class) => Some(*class),
-            Label::Values(_) | Label::Next => None,
+            _ => None,
         });
         if let Some(classes) = classes.collect() {
             return Ok(Self::Classes(classes));
@@ -138,16 +160,21 @@ impl Labels {
         if labels.clone().all(|label| *label == Label::Next) {
             return Ok(Self::Next);
         }
-        let (mut values, mut targets) = (Vec::new(), None);
-        for label in labels {
-            match label {
-                Label::Values(its) if *targets.get_or_insert(its.len()) == its.len() => {
-                    values.extend_from_slice(its);
-                }
-                _ => bail!("classes, values of targets and next tokens do not fit into one batch"),
-            }
+        let tokens = labels.clone().map(|label| match label {
+            Label::LastTokens(tokens) => Some(tokens),
+            _ => None,
+        });
+        if let Some(tokens) = tokens.collect::<Option<Vec<_>>>() {
+            let (tokens, positions) = together(tokens.into_iter())?;
+            return Ok(Self::LastTokens { tokens, positions });
         }
-        Ok(Self::Values { values, targets: targets.unwrap_or(0) })
+        let values = labels.map(|label| match label {
+            Label::Values(values) => Some(values),
+            _ => None,
+        });
+        let values: Option<Vec<_>> = values.collect();
+        let (values, targets) = together(values.context(APART)?.into_iter())?;
+        Ok(Self::Values { values, targets })
     }
 }
 
@@ -165,8 +192,8 @@ impl Batch {
         };
         bytes.extend(self.lengths.iter().flatten().flat_map(|length| length.to_le_bytes()));
         match &self.labels {
-            Labels::Classes(classes) => {
-                bytes.extend(classes.iter().flat_map(|class| class.to_le_bytes()));
+            Labels::Classes(numbers) | Labels::LastTokens { tokens: numbers, .. } => {
+                bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
             }
             Labels::Values { values, .. } => {
                 bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
@@ -255,10 +282,12 @@ mod tests {
         let of = |a, b| Batch::of(&[labelled(a), labelled(b)], None);
         assert!(of(Label::Class(1), Label::Values(vec![0.5])).is_err());
         assert!(of(Label::Values(vec![1.0, 2.0]), Label::Values(vec![0.5])).is_err());
+        assert!(of(Label::LastTokens(vec![1, 2]), Label::LastTokens(vec![3])).is_err());
+        assert!(of(Label::LastTokens(vec![1]), Label::Next).is_err());
     }
 
     #[test]
-    fn labels_are_classes_or_values_and_both_leave_their_bytes() {
+    fn labels_leave_their_bytes() {
         let of = |labels: [Label; 2]| {
             let sequences = vec![Sequences::Bytes(vec![7])];
             let examples = labels.map(|label| Example { sequences: sequences.clone(), label });
@@ -276,5 +305,11 @@ mod tests {
         let expected: Vec<u8> =
             expected.iter().flat_map(|value: &f64| value.to_le_bytes()).collect();
         assert!(values.bytes().ends_with(&expected));
+
+        let last = of([Label::LastTokens(vec![3, 4]), Label::LastTokens(vec![5, 6])]);
+        let tokens = vec![3, 4, 5, 6];
+        let expected: Vec<u8> = tokens.iter().flat_map(|token: &i64| token.to_le_bytes()).collect();
+        assert!(last.bytes().ends_with(&expected));
+        assert_eq!(last.labels, Labels::LastTokens { tokens, positions: 2 });
     }
 }

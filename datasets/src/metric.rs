@@ -36,7 +36,7 @@ pub enum Unit {
 }
 
 impl Metric {
-    /// The share of examples whose class is right.
+    /// The share of examples whose class is right, or of tokens that are.
     pub const ACCURACY: Self =
         Self { name: "accuracy", better: Better::Higher, unit: Unit::Percent };
 

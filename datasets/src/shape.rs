@@ -26,6 +26,13 @@ pub enum Target {
         /// Number of different tokens.
         vocabulary: i64,
     },
+    /// A token at each of the last positions, from all that is before it and from itself.
+    LastTokens {
+        /// Number of different tokens.
+        vocabulary: i64,
+        /// Positions that are asked about.
+        positions: usize,
+    },
     /// These real numbers.
     Values(Vec<Quantity>),
     /// Real numbers step by step.
@@ -96,6 +103,14 @@ impl Shape {
             Target::Pair(names) => Output::Pair(names.len() as i64),
             Target::PerPosition { vocabulary } => Output::PerPosition(*vocabulary),
             Target::Values(quantities) => Output::Values(quantities.len() as i64),
+            // The scores of a token are a step's values.
+            Target::LastTokens { vocabulary, positions } => Output::Series(s4_config::Series {
+                steps: *positions as i64,
+                context: None,
+                channels: 0,
+                targets: *vocabulary,
+                levels: 1,
+            }),
             Target::Series(series) => Output::Series(s4_config::Series {
                 steps: series.steps as i64,
                 context: series.past.map(|past| past.context as i64),
@@ -118,7 +133,10 @@ impl Target {
     pub fn class_names(&self) -> &[String] {
         match self {
             Target::Classes(names) | Target::Pair(names) => names,
-            Target::PerPosition { .. } | Target::Values(_) | Target::Series(_) => &[],
+            Target::PerPosition { .. }
+            | Target::LastTokens { .. }
+            | Target::Values(_)
+            | Target::Series(_) => &[],
         }
     }
 
@@ -126,7 +144,9 @@ impl Target {
     pub fn words(&self) -> String {
         match self {
             Target::Classes(names) | Target::Pair(names) => format!("of {} classes", names.len()),
-            Target::PerPosition { vocabulary } => format!("of {vocabulary} tokens"),
+            Target::PerPosition { vocabulary } | Target::LastTokens { vocabulary, .. } => {
+                format!("of {vocabulary} tokens")
+            }
             Target::Values(quantities) => {
                 let names: Vec<&str> =
                     quantities.iter().map(|quantity| quantity.name.as_str()).collect();
@@ -142,7 +162,10 @@ impl Target {
         match self {
             Target::Values(quantities) => quantities,
             Target::Series(series) => &series.quantities,
-            Target::Classes(_) | Target::Pair(_) | Target::PerPosition { .. } => &[],
+            Target::Classes(_)
+            | Target::Pair(_)
+            | Target::PerPosition { .. }
+            | Target::LastTokens { .. } => &[],
         }
     }
 }

@@ -17,10 +17,10 @@ pub struct DeviceBatch {
     pub x: Tensor,
     /// (B) int64, or none where all positions are valid.
     pub lengths: Option<Tensor>,
-    /// (B) int64 classes, (B, targets) or of series (B, steps · targets) standardised values, or the token that
+    /// (B) int64 classes, (B, positions) int64 last tokens, (B, targets) or of series (B, steps · targets) standardised values, or the token that
     /// follows each position of x, (B, L) int64.
     pub labels: Tensor,
-    /// Answers that are asked for: examples, or tokens without padding.
+    /// Answers that are asked for: examples, or tokens, without padding.
     pub asked: i64,
 }
 
@@ -64,6 +64,9 @@ impl DeviceBatch {
         let labels = match &batch.labels {
             Labels::Next => return Self::next(&x, lengths, batch.lengths.as_deref()),
             Labels::Classes(classes) => Tensor::f_from_slice(classes)?,
+            Labels::LastTokens { tokens, positions } => {
+                Tensor::f_from_slice(tokens)?.f_view([-1, *positions as i64])?
+            }
             Labels::Values { values, targets } => {
                 ensure!(
                     !quantities.is_empty() && targets.is_multiple_of(quantities.len()),
@@ -77,7 +80,10 @@ impl DeviceBatch {
                     .f_view([-1, *targets as i64])?
             }
         };
-        let asked = labels.size().first().copied().unwrap_or(rows);
+        let asked = match &batch.labels {
+            Labels::LastTokens { tokens, .. } => tokens.len() as i64,
+            _ => labels.size().first().copied().unwrap_or(rows),
+        };
         let labels = upload(&labels, device)?;
         Ok(Self { x, lengths, labels, asked })
     }

@@ -249,6 +249,7 @@ mod tests {
             "weather" => 24_065,
             "ecl" => 17_933,
             "adding" => 50_000,
+            "copying" => 10_000,
             "bidmc" => 5_564,
             "delay" | "reconstruct" => 16_384,
             other => panic!("how many examples has {other}?"),

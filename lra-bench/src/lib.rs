@@ -32,6 +32,7 @@ mod device_batch;
 pub mod experiment;
 mod features;
 pub mod import;
+mod last_tokens;
 pub mod metrics;
 mod next_token;
 mod number;

@@ -19,14 +19,14 @@ use training::show::{self, Show};
 
 use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
+use crate::last_tokens;
 use crate::metrics::errors::Errors;
 use crate::metrics::gather;
 use crate::metrics::series::{Scored, score};
 use crate::next_token::{self, Carried};
 use crate::preview::Preview;
 
-/// A model of labelled sequences: trained by cross-entropy where they have classes or the next token is
-/// asked for, by the mean squared error of standardised values where they have those, or by the pinball loss
+/// A model of labelled sequences: trained by cross-entropy where classes or tokens are asked for, by the mean squared error of standardised values where they have those, or by the pinball loss
 /// of their quantiles.
 #[derive(Debug)]
 pub struct Supervised {
@@ -93,7 +93,7 @@ impl Supervised {
         &self.model
     }
 
-    /// Logits of a batch, (B, classes), or standardised values, (B, targets), or of series (B, steps,
+    /// Logits of a batch, (B, classes), those of last tokens, (B, positions, tokens), or standardised values, (B, targets), or of series (B, steps,
     /// targets · quantiles).
     ///
     /// # Errors
@@ -180,6 +180,9 @@ impl Objective for Supervised {
         let outputs = self.outputs(batch, phase)?;
         let labels = &batch.labels;
         let samples = batch.asked;
+        if let Target::LastTokens { .. } = self.target {
+            return last_tokens::output(&outputs, batch, phase == Phase::Eval);
+        }
         if let Target::Series(series) = &self.target {
             let Scored { loss, metrics, rows } = score(series, &outputs, labels)?;
             let outputs = (phase == Phase::Eval).then_some(rows);

@@ -2,13 +2,14 @@
 
 use std::f64::consts::{SQRT_2, TAU};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use s4_config::{Backbone, EncoderInit, Input, NetworkConfig};
 use s4_core::layer::linear::Linear;
 use s4_core::params::{Hyper, Scope};
 use tch::{Device, Kind, Tensor};
 
 use crate::adaptive::AdaptiveEmbedding;
+use crate::lags::Lags;
 
 /// The first layer.
 #[derive(Debug)]
@@ -112,6 +113,26 @@ impl Encoder {
         }
     }
 
+    /// What sees the tokens further back, where the config has such places: registers `lags.{lag}.weight`, which
+    /// begin as the embedding does.
+    ///
+    /// # Errors
+    /// If the input is no tokens, or the names are taken.
+    pub(crate) fn lags(
+        scope: &mut Scope,
+        input: Input,
+        config: &NetworkConfig,
+    ) -> Result<Option<Lags>> {
+        if config.lags().is_empty() {
+            return Ok(None);
+        }
+        let Input::Tokens { vocabulary } = input else {
+            bail!("model.lags is for tokens; the positions here are values: leave it out")
+        };
+        let draw = || draw(config.encoder.unwrap_or_default(), vocabulary, config.width());
+        Lags::new(&mut scope.sub("lags"), config.lags(), draw).map(Some)
+    }
+
     /// Where inputs are expected.
     pub fn device(&self) -> Device {
         match self {
@@ -119,6 +140,14 @@ impl Encoder {
             Encoder::Adaptive(embedding) => embedding.options().1,
             Encoder::Linear(linear) => linear.options().1,
             Encoder::Tokens(_, device) | Encoder::Identity { device, .. } => *device,
+        }
+    }
+
+    /// Different tokens, where those are embedded one by one.
+    pub(crate) fn tokens(&self) -> Option<i64> {
+        match self {
+            Encoder::Embedding { weight, .. } => Some(weight.size()[0]),
+            _ => None,
         }
     }
 

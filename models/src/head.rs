@@ -1,6 +1,6 @@
 //! From channels to what is asked for.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use s4_config::{Backbone, Decoder, NetworkConfig, Output, Pooling, Series};
 use s4_core::layer::linear::Linear;
 use s4_core::layer::mask;
@@ -9,6 +9,8 @@ use tch::{Reduction, Tensor};
 
 use crate::adaptive::AdaptiveSoftmax;
 use crate::encoder::Encoder;
+use crate::logistics::Logistics;
+use crate::past::Known;
 
 /// The last layer.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub enum Head {
     PerPosition(Linear),
     /// Log-probabilities of tokens in clusters, of every position.
     Adaptive(AdaptiveSoftmax),
+    /// Log-probabilities of levels, of every position, around those before.
+    Logistics(Logistics),
     /// A linear map of each of the last positions, so many of them.
     LastPositions(i64, Linear),
     /// A linear map of one vector for each sequence to so many steps.
@@ -31,7 +35,7 @@ pub enum Head {
 }
 
 impl Head {
-    /// Registers `output_transform.*`, or `retrieval.classifier.*` for pairs.
+    /// Registers `output_transform.*`, or `retrieval.classifier.*` for pairs, or `logistics.*`.
     ///
     /// # Errors
     /// If the names are taken.
@@ -45,6 +49,17 @@ impl Head {
             return Ok(Head::Backbone);
         }
         let (width, pooling) = (config.width(), config.pooling.unwrap_or_default());
+        if let Some(logistics) = &config.logistics {
+            let levels = match output {
+                Output::PerPosition(levels) if levels > 1 && encoder.tokens() == Some(levels) => {
+                    levels
+                }
+                _ => bail!(
+                    "model.logistics is for the next token of as many as go in, at least 2: leave the section out"
+                ),
+            };
+            return Ok(Head::Logistics(Logistics::new(scope, logistics, width, levels)?));
+        }
         Ok(match output {
             Output::Classes(outputs) | Output::Values(outputs) => {
                 let mut scope = scope.sub("output_transform");
@@ -91,12 +106,21 @@ impl Head {
     }
 
     /// x (B, H, L) to logits or values (B, outputs), x (2B, H, L) to logits of pairs, or x to one vector per
-    /// position (B, L, outputs) or step (B, steps, outputs). Sequences are padded where `lengths` (B) are given.
+    /// position (B, L, outputs) or step (B, steps, outputs). Sequences are padded where `lengths` (B) are given. What
+    /// [`Self::predictions`] makes of the tokens goes with x.
     ///
     /// # Errors
     /// If the device fails.
-    pub fn forward(&self, x: &Tensor, lengths: Option<&Tensor>) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        lengths: Option<&Tensor>,
+        predictions: Option<&Tensor>,
+    ) -> Result<Tensor> {
         Ok(match self {
+            Head::Logistics(logistics) => {
+                logistics.log_probabilities(x, predictions.context(NO_TOKENS)?)?
+            }
             Head::PerSequence(pooling, linear) => linear.step(&pool(*pooling, x, lengths)),
             Head::Pair(pooling, hidden, output) => {
                 let pooled = pool(*pooling, x, lengths);
@@ -126,15 +150,25 @@ impl Head {
     ///
     /// # Errors
     /// If it has no scores of tokens at every position.
-    pub fn nll(&self, x: &Tensor, next: &Tensor, train: bool) -> Result<Tensor> {
+    pub fn nll(
+        &self,
+        x: &Tensor,
+        predictions: Option<&Tensor>,
+        next: &Tensor,
+        train: bool,
+    ) -> Result<Tensor> {
         ensure!(self.is_per_position(), "the network does not predict the next token");
+        if let Head::Logistics(logistics) = self {
+            return logistics.nll(x, predictions.context(NO_TOKENS)?, next);
+        }
         let next = next.f_flatten(0, 1)?;
         let nll = match self {
             Head::Adaptive(softmax) => {
                 softmax.nll(&x.transpose(1, 2).f_flatten(0, 1)?, &next, train)?
             }
             _ => {
-                let (scores, each) = (self.forward(x, None)?.f_flatten(0, 1)?, Reduction::None);
+                let (scores, each) =
+                    (self.forward(x, None, None)?.f_flatten(0, 1)?, Reduction::None);
                 scores.f_cross_entropy_loss::<Tensor>(&next, None, each, -100, 0.0)?
             }
         };
@@ -164,9 +198,27 @@ impl Head {
 
     /// Whether every position has an output.
     pub fn is_per_position(&self) -> bool {
-        matches!(self, Head::PerPosition(_) | Head::Adaptive(_) | Head::Backbone)
+        matches!(
+            self,
+            Head::PerPosition(_) | Head::Adaptive(_) | Head::Logistics(_) | Head::Backbone
+        )
+    }
+
+    /// What is known of the next token at each position from those before alone, (B, L, ·), where the head asks
+    /// for it.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub(crate) fn predictions(&self, tokens: impl Fn() -> Result<Known>) -> Result<Option<Tensor>> {
+        match self {
+            Head::Logistics(logistics) => logistics.predictions(&tokens()?).map(Some),
+            _ => Ok(None),
+        }
     }
 }
+
+/// What embedded sequences alone do not tell.
+const NO_TOKENS: &str = "model.logistics scores what follows tokens, which are to be given";
 
 /// Sequences x (B, H, L) to vectors (B, H), with lengths (B) where sequences are padded.
 pub(crate) fn pool(pooling: Pooling, x: &Tensor, lengths: Option<&Tensor>) -> Tensor {

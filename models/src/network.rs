@@ -8,23 +8,29 @@ use s4_core::layer::inspect;
 use s4_core::layer::{Activations, Pass, SequenceLayer, State, Stepper};
 use s4_core::params::Scope;
 use s4_core::recurrence::StepMode;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::backbone;
 use crate::encoder::Encoder;
 use crate::forecast::Forecast;
 use crate::head::{Head, pool};
+use crate::lags::Lags;
+use crate::past::Known;
 use crate::positions::add_positions;
 
 /// A network from sequences to what its head computes of them.
 ///
 /// The state that a causal network carries on is that of its backbone; in front of it, where the
-/// backbone looks by content only, the position (int64, on the CPU).
+/// backbone looks by content only, the position (int64, on the CPU), and then, with `lags` or `logistics`, the last
+/// tokens, (B, P) int64, as many as are looked at or as there were.
 #[derive(Debug)]
 pub struct Network {
     /// Of networks that are asked for a series.
     forecast: Option<Forecast>,
     encoder: Encoder,
+    lags: Option<Lags>,
+    /// Tokens that are remembered beside the one that goes in.
+    memory: i64,
     backbone: Box<dyn SequenceLayer>,
     head: Head,
     kind: Backbone,
@@ -64,12 +70,24 @@ impl Network {
             (_, Some(_)) => bail!("model.forecast is for series; leave the section out"),
         };
         let encoder = Encoder::new(&mut scope.sub("encoder"), shape.input, config)?;
+        let lags = Encoder::lags(&mut scope.sub("encoder"), shape.input, config)?;
         let backbone = backbone(&mut scope.sub("model"))?;
         let head = Head::new(&mut scope.sub("decoder"), config, shape.output, &encoder)?;
         let activations =
             if config.recompute { Activations::Recomputed } else { Activations::Kept };
         let (kind, kernel_method) = (config.backbone(), config.kernel_method);
-        Ok(Self { forecast, encoder, backbone, head, kind, kernel_method, activations })
+        let memory = config.memory();
+        Ok(Self {
+            forecast,
+            encoder,
+            lags,
+            memory,
+            backbone,
+            head,
+            kind,
+            kernel_method,
+            activations,
+        })
     }
 
     /// What the head computes of sequences: tokens (B, L) or values (B, L, features); of windows whose
@@ -78,7 +96,11 @@ impl Network {
     /// # Errors
     /// If the input does not fit the network.
     pub fn forward(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let network = |x: &Tensor| self.from_embedded(&self.embed(x)?, pass);
+        let network = |x: &Tensor| {
+            let y = self.mixed(&self.embed(x)?, pass)?;
+            let predictions = self.predictions(x, &Place::default())?;
+            self.head.forward(&y, pass.lengths.as_ref(), predictions.as_ref())
+        };
         match &self.forecast {
             Some(forecast) => forecast.forward(x, network),
             None => network(x),
@@ -91,15 +113,29 @@ impl Network {
     /// # Errors
     /// If the input does not fit the network.
     pub fn embed(&self, x: &Tensor) -> Result<Tensor> {
-        self.encoder.forward(x)
+        self.embed_at(x, &Place::default())
+    }
+
+    /// The same of the continuation of sequences.
+    fn embed_at(&self, x: &Tensor, place: &Place) -> Result<Tensor> {
+        let embedded = self.encoder.forward(x)?;
+        match &self.lags {
+            Some(lags) => lags.add(embedded, &place.known(x)?),
+            None => Ok(embedded),
+        }
+    }
+
+    /// What the head is to know of tokens that go in at `place`.
+    fn predictions(&self, x: &Tensor, place: &Place) -> Result<Option<Tensor>> {
+        self.head.predictions(|| place.known(x))
     }
 
     /// What the head computes of embedded sequences (B, H, L).
     ///
     /// # Errors
-    /// If the input does not fit the network.
+    /// If the input does not fit the network, or its head is to know tokens.
     pub fn from_embedded(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        self.head.forward(&self.mixed(x, pass)?, pass.lengths.as_ref())
+        self.head.forward(&self.mixed(x, pass)?, pass.lengths.as_ref(), None)
     }
 
     /// The input of the last linear map for each sequence, (B, H), and what that makes of it, (B,
@@ -111,7 +147,7 @@ impl Network {
         let y = self.mixed(&self.embed(x)?, pass)?;
         let features = self.head.features(&y, pass.lengths.as_ref());
         let features = features.context("the network has no one vector for each sequence")?;
-        Ok((features, self.head.forward(&y, pass.lengths.as_ref())?))
+        Ok((features, self.head.forward(&y, pass.lengths.as_ref(), None)?))
     }
 
     /// One vector for each sequence, (B, H), before the backbone and after each of its layers, pooled as
@@ -149,22 +185,22 @@ impl Network {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        let (y, next) = self.mixed_with_state(x, state, pass)?;
-        Ok((self.head.forward(&y, None)?, next))
+        let Mixed { y, predictions, next } = self.mixed_with_state(x, state, pass)?;
+        Ok((self.head.forward(&y, None, predictions.as_ref())?, next))
     }
 
-    /// What the backbone makes of the continuation of sequences, and the next state.
-    fn mixed_with_state(&self, x: &Tensor, state: &State, pass: &Pass) -> Result<(Tensor, State)> {
+    /// What the backbone makes of the continuation of sequences.
+    fn mixed_with_state(&self, x: &Tensor, state: &State, pass: &Pass) -> Result<Mixed> {
         ensure!(
             self.forecast.is_none(),
             "a network that is asked for a series takes whole windows"
         );
-        let (position, state) = self.split(state)?;
-        let x = self.encoder.drop_out(&self.embed(x)?, pass.train);
-        let len = x.size()[2];
-        let x = self.placed(&x, position.unwrap_or(0));
-        let (y, next) = self.backbone.forward_with_state(&x, &state, &self.pass(pass))?;
-        Ok((y, joined(position.map(|position| position + len), next)))
+        let (place, state) = self.split(state)?;
+        let embedded = self.encoder.drop_out(&self.embed_at(x, &place)?, pass.train);
+        let embedded = self.placed(&embedded, place.position);
+        let (y, next) = self.backbone.forward_with_state(&embedded, &state, &self.pass(pass))?;
+        let predictions = self.predictions(x, &place)?;
+        Ok(Mixed { y, predictions, next: self.joined(self.after(x, &place)?, next) })
     }
 
     /// -log p, in nats, of the tokens `next` (B, L), each of which follows the position of x that it stands
@@ -173,7 +209,9 @@ impl Network {
     /// # Errors
     /// If the input does not fit the network, or it predicts no tokens.
     pub fn nll(&self, x: &Tensor, next: &Tensor, pass: &Pass) -> Result<Tensor> {
-        self.head.nll(&self.mixed(&self.embed(x)?, pass)?, next, pass.train)
+        let predictions = self.predictions(x, &Place::default())?;
+        let y = self.mixed(&self.embed(x)?, pass)?;
+        self.head.nll(&y, predictions.as_ref(), next, pass.train)
     }
 
     /// The same of the continuation of sequences that left the network in `state`, and the next state. The
@@ -188,8 +226,8 @@ impl Network {
         state: &State,
         pass: &Pass,
     ) -> Result<(Tensor, State)> {
-        let (y, state) = self.mixed_with_state(x, state, pass)?;
-        Ok((self.head.nll(&y, next, pass.train)?, state))
+        let Mixed { y, predictions, next: state } = self.mixed_with_state(x, state, pass)?;
+        Ok((self.head.nll(&y, predictions.as_ref(), next, pass.train)?, state))
     }
 
     /// The state of `batch` sequences before their first input.
@@ -198,7 +236,7 @@ impl Network {
     /// If the network looks ahead.
     pub fn default_state(&self, batch: i64) -> Result<State> {
         let state = self.backbone.default_state(batch)?;
-        Ok(joined(self.kind.attends().then_some(0), state))
+        Ok(self.joined(self.start(batch), state))
     }
 
     /// Parts of sequences that carry a state on are multiples of this many positions long.
@@ -255,19 +293,64 @@ impl Network {
         if self.kind.attends() { add_positions(x, first) } else { x.shallow_clone() }
     }
 
-    fn split(&self, state: &State) -> Result<(Option<i64>, State)> {
-        let rest = |from: usize| state[from..].iter().map(Tensor::shallow_clone).collect();
-        if !self.kind.attends() {
-            return Ok((None, rest(0)));
-        }
-        let position = state.first().context("the state begins with the position")?;
-        Ok((Some(i64::try_from(position)?), rest(1)))
+    /// Before the first input of `batch` sequences.
+    fn start(&self, batch: i64) -> Place {
+        let none = || Tensor::zeros([batch, 0], (Kind::Int64, self.device()));
+        Place { position: 0, past: (self.memory > 0).then(none) }
+    }
+
+    /// After the inputs x from `place` on.
+    fn after(&self, x: &Tensor, place: &Place) -> Result<Place> {
+        let past = match self.memory {
+            0 => None,
+            memory => Some(place.known(x)?.keep(memory)),
+        };
+        Ok(Place { position: place.position + x.size()[1], past })
+    }
+
+    /// What a state of the network holds: where sequences stand, and the backbone's state.
+    fn split(&self, state: &State) -> Result<(Place, State)> {
+        let mut state = state.iter().map(Tensor::shallow_clone);
+        let position = match self.kind.attends() {
+            true => i64::try_from(state.next().context("the state begins with the position")?)?,
+            false => 0,
+        };
+        let past = match self.memory {
+            0 => None,
+            _ => Some(state.next().context("the state begins with the last tokens")?),
+        };
+        Ok((Place { position, past }, state.collect()))
+    }
+
+    fn joined(&self, place: Place, rest: State) -> State {
+        let position = self.kind.attends().then(|| Tensor::from(place.position));
+        position.into_iter().chain(place.past).chain(rest).collect()
     }
 }
 
-fn joined(position: Option<i64>, rest: State) -> State {
-    let position = position.map(Tensor::from);
-    position.into_iter().chain(rest).collect()
+/// Where sequences stand, as far as a network has to know: as it stands, before their first input.
+#[derive(Debug, Default)]
+struct Place {
+    /// Positions so far.
+    position: i64,
+    /// The last tokens, (B, P), of networks that look at them.
+    past: Option<Tensor>,
+}
+
+impl Place {
+    /// Tokens x that go in here, and those before.
+    fn known(&self, x: &Tensor) -> Result<Known> {
+        Known::new(self.past.as_ref(), x)
+    }
+}
+
+/// What becomes of the continuation of sequences on its way to the head.
+struct Mixed {
+    /// What the backbone made of it, (B, H, L).
+    y: Tensor,
+    /// What the head is to know of the tokens.
+    predictions: Option<Tensor>,
+    next: State,
 }
 
 /// A [`Network`], one position at a time.
@@ -285,11 +368,13 @@ impl NetworkStepper<'_> {
     /// If the input or the state does not fit the network.
     pub fn step(&self, x: &Tensor, state: &State) -> Result<(Tensor, State)> {
         let network = self.network;
-        let (position, state) = network.split(state)?;
-        let x = network.placed(&network.embed(&x.unsqueeze(1))?, position.unwrap_or(0));
-        let (y, next) = self.backbone.step(&x.squeeze_dim(2), &state);
-        let y = network.head.forward(&y.unsqueeze(2), None)?;
+        let (place, state) = network.split(state)?;
+        let x = x.unsqueeze(1);
+        let embedded = network.placed(&network.embed_at(&x, &place)?, place.position);
+        let (y, next) = self.backbone.step(&embedded.squeeze_dim(2), &state);
+        let predictions = network.predictions(&x, &place)?;
+        let y = network.head.forward(&y.unsqueeze(2), None, predictions.as_ref())?;
         let y = if network.head.is_per_position() { y.squeeze_dim(1) } else { y };
-        Ok((y, joined(position.map(|position| position + 1), next)))
+        Ok((y, network.joined(network.after(&x, &place)?, next)))
     }
 }

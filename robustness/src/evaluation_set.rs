@@ -232,7 +232,7 @@ impl EvaluationSet {
                     None => Json::from(*class),
                 },
                 Label::Values(values) => Json::from(values.clone()),
-                Label::Next => Json::Null,
+                Label::LastTokens(_) | Label::Next => Json::Null,
             };
             let line = Line {
                 example: Some(item.index),

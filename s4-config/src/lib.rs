@@ -19,6 +19,7 @@ mod companding;
 mod diffusion;
 mod forecast;
 mod init;
+mod logistics;
 mod measure;
 mod network;
 mod samplernn;
@@ -40,6 +41,7 @@ pub use diffusion::{
 };
 pub use forecast::{Decoder, ForecastConfig, Normalise};
 pub use init::{BInit, Family, Init, InitArgs, Part};
+pub use logistics::LogisticsConfig;
 pub use measure::Measure;
 pub use network::{ALIASES, Backbone, EncoderInit, NetworkConfig, Pooling};
 pub use samplernn::SampleRnnConfig;

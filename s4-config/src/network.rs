@@ -12,6 +12,7 @@ use crate::baselines::{
 use crate::block::{KernelMethod, S4BlockConfig};
 use crate::check_sizes;
 use crate::forecast::ForecastConfig;
+use crate::logistics::LogisticsConfig;
 use crate::samplernn::SampleRnnConfig;
 use crate::sashimi::{SashimiConfig, Variant};
 use crate::ssm::Mode;
@@ -25,6 +26,9 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("model.convolution", "model.dilated"),
     ("model.dilated.kernel", "model.dilated.kernel_size"),
 ];
+
+/// Places that `lags` may look back.
+pub(crate) const MAX_LAG: i64 = 1 << 16;
 
 /// Everything about a network that the data does not decide.
 ///
@@ -66,9 +70,16 @@ pub struct NetworkConfig {
     pub variant: Option<Variant>,
     /// How the embedding of tokens begins: `normal` (official) or `fourier`. Default: `normal`.
     pub encoder: Option<EncoderInit>,
+    /// Of tokens: beside the one before the next, those so many places before it are embedded, each place with
+    /// vectors of its own, and added: of pictures, the pixel to the left and the one above. Rising, from 2.
+    /// Default: none.
+    pub lags: Option<Vec<i64>>,
     /// Embedding and scores of a large vocabulary, in clusters of ever rarer tokens. Default: one vector
     /// and one score, each of all channels, for every token.
     pub adaptive: Option<AdaptiveConfig>,
+    /// Scores of a next token that is a level of something: a mixture of logistic distributions. Default: one score
+    /// for every token, of a linear map.
+    pub logistics: Option<LogisticsConfig>,
     /// Probability of dropping an activation.
     pub dropout: f64,
     /// One dropout mask for all positions of a sequence. Default: true.
@@ -270,7 +281,7 @@ impl NetworkConfig {
             (self.dropout, self.tie_dropout, self.recompute) = (0.0, None, false);
         }
         if matches!(backbone, SampleRnn | Resnext) {
-            self.encoder = None;
+            (self.encoder, self.lags, self.logistics) = (None, None, None);
         }
         self
     }
@@ -358,6 +369,17 @@ impl NetworkConfig {
         }
     }
 
+    /// Places before the next token whose tokens are embedded beside the last one's, in rising order.
+    pub fn lags(&self) -> &[i64] {
+        self.lags.as_deref().unwrap_or_default()
+    }
+
+    /// Tokens that have to be known of a sequence beside the one that goes in, as many as are looked at.
+    pub fn memory(&self) -> i64 {
+        let predicted = self.logistics.as_ref().map_or(0, LogisticsConfig::reach);
+        self.lags().iter().copied().fold(predicted, i64::max).saturating_sub(1).max(0)
+    }
+
     /// Keys that are given and have no effect on the backbone: a preset of one backbone is the
     /// beginning of experiments with another.
     pub fn unused(&self) -> Vec<&'static str> {
@@ -377,6 +399,8 @@ impl NetworkConfig {
             ("tie_dropout", self.tie_dropout.is_some() && !has_blocks),
             ("recompute", self.recompute && !has_blocks),
             ("encoder", self.encoder.is_some() && !has_embedding),
+            ("lags", self.lags.is_some() && !has_embedding),
+            ("logistics", self.logistics.is_some() && !has_embedding),
             ("norm", self.norm.is_some() && !is_stack),
             ("prenorm", self.prenorm.is_some() && !is_stack),
             ("pool", self.pool.is_some() && !is_sashimi),
@@ -446,6 +470,35 @@ impl NetworkConfig {
             ensure!(
                 self.encoder.unwrap_or_default() == EncoderInit::Normal,
                 "model.encoder is how an embedding without clusters begins: leave it or model.adaptive out"
+            );
+        }
+        for (key, is_given) in
+            [("lags", self.lags.is_some()), ("logistics", self.logistics.is_some())]
+        {
+            ensure!(
+                !is_given || !matches!(self.backbone(), Backbone::SampleRnn | Backbone::Resnext),
+                "model.{key} means nothing to model.backbone = \"{}\": leave it out",
+                self.backbone().key()
+            );
+        }
+        if let Some(lags) = &self.lags {
+            let is_rising = lags.is_sorted_by(|a, b| a < b);
+            let is_in_range = lags.iter().all(|lag| (2..=MAX_LAG).contains(lag));
+            ensure!(
+                is_rising && is_in_range,
+                "model.lags is {lags:?}; places before the next token rise, from 2 to {MAX_LAG}: 1 is the token that \
+                 every model has"
+            );
+            ensure!(
+                self.adaptive.is_none(),
+                "model.lags is for embeddings without clusters: leave it or model.adaptive out"
+            );
+        }
+        if let Some(logistics) = &self.logistics {
+            logistics.validate().context("model.logistics")?;
+            ensure!(
+                self.adaptive.is_none(),
+                "model.logistics and model.adaptive are both scores of the next token: leave one out"
             );
         }
         let stack = self.stack();

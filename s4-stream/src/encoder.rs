@@ -68,6 +68,14 @@ impl Encoder {
         }
     }
 
+    /// Different codes, where codes go in.
+    pub fn number_of_codes(&self) -> Option<usize> {
+        match *self {
+            Encoder::Codes { codes, .. } | Encoder::Numbers { codes } => Some(codes),
+            Encoder::Values { .. } => None,
+        }
+    }
+
     /// Numbers that go in per position.
     pub fn features(&self) -> usize {
         match self {

@@ -52,10 +52,13 @@
 mod backbone;
 mod encoder;
 mod engine;
+mod lags;
 mod layer;
+mod logistics;
 mod math;
 mod model;
 mod network;
+mod past;
 mod pooling;
 mod precision;
 mod samplernn;

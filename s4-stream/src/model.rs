@@ -15,7 +15,8 @@ use crate::precision::Precision;
 /// It predicts the next code ([`Self::load`]) or the class of the sequence so far
 /// ([`Self::load_classifier`]).
 ///
-/// The tensors of [`Engine::load_state`] for SaShiMi are, from the finest resolution inwards and
+/// The tensors of [`Engine::load_state`] are, with `lags` or `logistics`, first the last codes, (B, P),
+/// as many as are looked at or as there were. Those of SaShiMi are, from the finest resolution inwards and
 /// back: the states (B, H, N) of the S4 layers on the way down; the vectors (B, H) that wait to be
 /// pooled, fewer than a group; everything of the coarser resolutions; the outputs (B, H, s) of the
 /// coarser resolutions for the present group of s positions; the states of the S4 layers on the way

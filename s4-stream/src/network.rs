@@ -5,13 +5,16 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use s4_config::{NetworkConfig, Pooling};
 
 use crate::backbone::{Backbone, BackboneState};
 use crate::encoder::{Encoder, Inputs};
+use crate::lags::Lags;
 use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
+use crate::logistics::{self, Logistics};
+use crate::past::Past;
 use crate::pooling::Pooled;
 use crate::precision::Precision;
 use crate::settings::{self, Quantity, size};
@@ -48,12 +51,18 @@ pub(crate) struct Network {
     /// Logits K of a sequence.
     pub outputs: usize,
     pub encoder: Encoder,
+    /// What else of the past is embedded.
+    pub lags: Lags,
     pub backbone: Backbone,
     /// After the last block.
     pub norm: Norm,
     pub pooling: Pooling,
     /// None where the backbone gives the logits.
     pub decoder: Option<Linear>,
+    /// What makes logits of what the decoder says; none where it gives them.
+    pub logistics: Option<Logistics>,
+    /// Codes that are looked at.
+    reach: usize,
     /// What the outputs are where they are values; none where they are logits.
     pub quantities: Vec<Quantity>,
 }
@@ -61,12 +70,15 @@ pub(crate) struct Network {
 /// What a network remembers of some sequences, and scratch space.
 #[derive(Debug)]
 pub(crate) struct NetworkState {
+    past: Past,
     backbone: BackboneState,
     pooled: Pooled,
     encoding: Vec<Lanes>,
     x: Vec<Lanes>,
     normed: Vec<Lanes>,
-    logits: Vec<Lanes>,
+    /// What the decoder says.
+    said: Vec<Lanes>,
+    scratch: Option<logistics::Scratch>,
 }
 
 impl Network {
@@ -113,7 +125,16 @@ impl Network {
             has_ends.then(|| Encoder::read(&place.sub("encoder"), d_model)).transpose()?;
         let (backbone, norm, width) = Backbone::read(&place.sub("model"), config)?;
         let encoder = encoder.unwrap_or_else(|| Encoder::numbers(width));
-        let decoder = has_ends.then(|| decoder(&place.sub("decoder"), width)).transpose()?;
+        let lags = place.sub("encoder").sub("lags");
+        let lags = Lags::read(&lags, config.lags(), encoder.number_of_codes(), d_model)?;
+        let logistics = match (&config.logistics, encoder.number_of_codes()) {
+            (Some(config), Some(codes)) => Some(Logistics::new(config, codes)),
+            (Some(_), None) => bail!("model.logistics is for models that get codes, not values"),
+            (None, _) => None,
+        };
+        let decoder = has_ends
+            .then(|| decoder(&place.sub("decoder"), width, logistics.as_ref()))
+            .transpose()?;
         let outputs = decoder.as_ref().map_or(width, |(_, outputs)| *outputs);
         let pooling = match task {
             Task::Classes => config.pooling.unwrap_or_default(),
@@ -133,10 +154,16 @@ impl Network {
             d_model: width,
             outputs,
             encoder,
+            lags,
             backbone,
             norm,
             pooling,
             decoder: decoder.map(|(decoder, _)| decoder),
+            logistics,
+            reach: match (config.lags(), &config.logistics) {
+                ([], None) => 0,
+                _ => size(config.memory()) + 1,
+            },
             quantities: Vec::new(),
         })
     }
@@ -158,16 +185,21 @@ impl Network {
         self.backbone.bytes() + self.decoder.as_ref().map_or(0, Linear::bytes) as f64
     }
 
+    /// Numbers that the decoder says of a position.
+    fn said(&self) -> usize {
+        self.logistics.as_ref().map_or(self.outputs, Logistics::inputs)
+    }
+
     /// The state of `batch` sequences before their first input.
     pub fn state(&self, batch: usize) -> NetworkState {
         let pooled = Pooled::new(self.pooling, batch * self.norm.lanes());
-        self.with_scratch(self.backbone.state(batch), pooled, batch)
+        self.with_scratch(Past::new(batch, self.reach), self.backbone.state(batch), pooled, batch)
     }
 
     /// The state of `batch` sequences that all stand where the only one of `state` stands.
     pub fn repeated(&self, state: &NetworkState, batch: usize) -> NetworkState {
         let backbone = self.backbone.repeated(&state.backbone, batch);
-        self.with_scratch(backbone, state.pooled.repeat(batch), batch)
+        self.with_scratch(state.past.repeat(batch), backbone, state.pooled.repeat(batch), batch)
     }
 
     /// The state of those of `batch` sequences after `position` inputs that `tensors` hold.
@@ -180,21 +212,31 @@ impl Network {
     ) -> Result<NetworkState> {
         let mut state = self.state(sequences.len());
         let mut tensors = StateTensors::new(tensors, batch, sequences);
+        let codes = self.encoder.number_of_codes().unwrap_or(0);
+        state.past.load(position, codes, &mut tensors)?;
         self.backbone.load(&mut state.backbone, position, &mut tensors)?;
         state.pooled.load(position, self.d_model, &mut tensors)?;
         tensors.finish()?;
         Ok(state)
     }
 
-    fn with_scratch(&self, backbone: BackboneState, pooled: Pooled, batch: usize) -> NetworkState {
+    fn with_scratch(
+        &self,
+        past: Past,
+        backbone: BackboneState,
+        pooled: Pooled,
+        batch: usize,
+    ) -> NetworkState {
         let buffer = |lanes| vec![Lanes::ZERO; batch * lanes];
         NetworkState {
+            past,
             backbone,
             pooled,
             encoding: buffer(self.encoder.scratch()),
             x: buffer(self.norm.lanes()),
             normed: buffer(self.norm.lanes()),
-            logits: buffer(lanes(self.outputs)),
+            said: buffer(lanes(self.said())),
+            scratch: self.logistics.as_ref().map(Logistics::scratch),
         }
     }
 
@@ -202,22 +244,29 @@ impl Network {
     /// [`Encoder::check`].
     pub fn encode(&self, inputs: Inputs, state: &mut NetworkState) {
         self.encoder.apply(self.isa, inputs, &mut state.encoding, &mut state.x);
+        if let Inputs::Codes(codes) = inputs {
+            state.past.push(codes);
+            self.lags.add(&state.past, codes.len(), &mut state.x);
+        }
     }
 
     /// Logits or values (B, K) after the inputs of [`Self::encode`].
     pub fn step(&self, state: &mut NetworkState, logits: &mut [f32]) {
-        let NetworkState { backbone, pooled, x, normed, logits: padded, .. } = state;
+        let NetworkState { past, backbone, pooled, x, normed, said, scratch, .. } = state;
         self.backbone.step(self.isa, x, backbone);
         self.norm.apply(self.isa, x, normed);
         pooled.push(self.isa, normed);
         match &self.decoder {
-            Some(decoder) => decoder.apply(self.isa, normed, padded),
-            None => padded.copy_from_slice(normed),
+            Some(decoder) => decoder.apply(self.isa, normed, said),
+            None => said.copy_from_slice(normed),
         }
-        let padded = padded.chunks_exact(lanes(self.outputs));
-        for (logits, padded) in logits.chunks_exact_mut(self.outputs).zip(padded) {
-            for (logits, lanes) in logits.chunks_mut(WIDTH).zip(padded) {
-                logits.copy_from_slice(&lanes.0[..logits.len()]);
+        let said = said.chunks_exact(lanes(self.said()));
+        for (row, (logits, said)) in logits.chunks_exact_mut(self.outputs).zip(said).enumerate() {
+            match self.logistics.as_ref().zip(scratch.as_mut()) {
+                Some((logistics, scratch)) => {
+                    logistics.score(said, past, row, scratch, logits);
+                }
+                None => unpack(said, logits),
             }
             for (value, Quantity { mean, std, .. }) in logits.iter_mut().zip(&self.quantities) {
                 *value = (f64::from(*value) * std + mean) as f32;
@@ -226,8 +275,24 @@ impl Network {
     }
 }
 
-/// Reads the map to logits, and their number.
-fn decoder(place: &Place, d_model: usize) -> Result<(Linear, usize)> {
+/// The first numbers of `lanes`.
+fn unpack(lanes: &[Lanes], numbers: &mut [f32]) {
+    for (numbers, lanes) in numbers.chunks_mut(WIDTH).zip(lanes) {
+        numbers.copy_from_slice(&lanes.0[..numbers.len()]);
+    }
+}
+
+/// Reads the map to logits, or to what `logistics` makes them of, and their number.
+fn decoder(
+    place: &Place,
+    d_model: usize,
+    logistics: Option<&Logistics>,
+) -> Result<(Linear, usize)> {
+    if let Some(logistics) = logistics {
+        let (x, y) = (Vectors::one(d_model), Vectors::one(logistics.inputs()));
+        let linear = Linear::read(&place.sub("logistics"), Stored::Plain, x, y)?;
+        return Ok((linear, logistics.levels()));
+    }
     ensure!(
         !place.has("retrieval.classifier.0.weight"),
         "the decoder compares two whole sequences: it has no logits for one that is stepped"

@@ -75,7 +75,7 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
         // Depth, width and wiring are stepped,
         wavenet: _, samplernn: _,
         backbone: _, d_model: _, n_layers: _, norm: _, prenorm: _, pool: _, expand: _, ff: _, ff_every: _,
-        unet: _, variant: _, pooling: _,
+        unet: _, variant: _, pooling: _, lags: _, logistics: _,
         // these matter only to training,
         encoder: _, dropout: _, tie_dropout: _, kernel_method: _, recompute: _,
         // and these belong to other backbones.

@@ -15,9 +15,9 @@ fn model() -> Model {
 
 /// One of each kind.
 fn models() -> Vec<Model> {
-    let baselines = support::baselines();
-    let baselines = baselines.iter().map(|(config, weights)| Model::new(config, weights).unwrap());
-    std::iter::once(model()).chain(baselines).collect()
+    let others = support::baselines().into_iter().chain([support::looking_back()]);
+    let others = others.map(|(config, weights)| Model::new(&config, &weights).unwrap());
+    std::iter::once(model()).chain(others).collect()
 }
 
 /// Logits of `steps` steps; sequence s has the codes s, 2 s, 3 s, ….

@@ -25,7 +25,7 @@ impl Split {
         for (index, label) in labels.collect::<Result<Vec<_>>>()?.into_iter().enumerate() {
             let class = match label {
                 Label::Class(class) => class,
-                Label::Values(_) | Label::Next => 0, // All are of one kind.
+                _ => 0, // All are of one kind.
             };
             classes.entry(class).or_default().push(index);
         }

@@ -217,6 +217,7 @@ pub const TASKS: &[Task] = &[
     series::SERIES,
     bidmc::TASK,
     signals::ADDING,
+    signals::COPYING,
     signals::DELAY,
     signals::RECONSTRUCT,
 ];

@@ -7,6 +7,7 @@ mod pathfinder_files;
 mod pathfinder_statistics;
 mod real_data;
 mod series;
+mod signals;
 mod table;
 mod text;
 mod text_files;

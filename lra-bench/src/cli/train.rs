@@ -144,7 +144,7 @@ impl Program for Args {
         findings.tell(args.data.strict)?;
         let device = device.announce();
         let mut objective = Supervised::new(experiment, &shape, device)?;
-        if !matches!(shape.target, Target::PerPosition { .. }) {
+        if !matches!(shape.target, Target::PerPosition { .. } | Target::LastTokens { .. }) {
             objective = objective.with_preview(Preview::new(medium, &val)?);
         }
         if experiment.model.backbone().is_ssm() && !train.is_stream() {

@@ -56,6 +56,10 @@ impl Pretraining {
         let PretrainConfig { objective: Some(question), loss: Some(loss), .. } = *config else {
             anyhow::bail!("[pretrain] lacks what follows from the data: open that first");
         };
+        anyhow::ensure!(
+            question == Question::Causal || experiment.model.lags().is_empty(),
+            "model.lags would show what a mask hides: leave it out, or pretrain on the next position"
+        );
         seed::seed_model(experiment.train.seed);
         let kind = experiment.train.precision.kind(device)?;
         let mut store = ParamStore::new(device, kind);

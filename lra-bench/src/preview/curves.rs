@@ -25,7 +25,7 @@ pub(super) fn of(series: &Series, example: &Example, said: &[f64]) -> Canvas {
             let column = values.iter().skip(last).step_by(targets);
             column.map(|&value| series.quantities[last].standardise(value)).collect()
         }
-        Label::Class(_) | Label::Next => Vec::new(),
+        _ => Vec::new(),
     };
     let level = |level: usize| -> Vec<f64> {
         said.iter().skip(last * levels + level).step_by(targets * levels).copied().collect()

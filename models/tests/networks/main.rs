@@ -4,4 +4,5 @@ mod backbones;
 mod baselines;
 mod diffusion;
 mod forecast;
+mod looking_back;
 mod sashimi;

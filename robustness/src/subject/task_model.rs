@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use datasets::batch::{Batch, Example, Label};
 use datasets::examples::view::View;
 use datasets::medium::Medium;
@@ -60,6 +60,11 @@ impl TaskModel {
             Target::Classes(_) | Target::Pair(_) => Metric::ACCURACY,
             Target::Values(_) => Metric::LOSS,
             Target::Series(_) => Metric::MSE,
+            Target::LastTokens { .. } => bail!(
+                "{} is of {}, whose symbols mean nothing that could be changed: there is nothing to judge it on",
+                run.path.display(),
+                task.name
+            ),
             // A mean over examples, which a perplexity is not.
             Target::PerPosition { .. } => (task.metric)(&run.experiment.data)
                 .filter(|metric| *metric != Metric::PERPLEXITY)
@@ -147,7 +152,7 @@ impl TaskModel {
                     confidence: softmax(outputs)[predicted],
                 }
             }
-            Label::Next => {
+            Label::LastTokens(_) | Label::Next => {
                 let nats = outputs.iter().sum::<f64>() / outputs.len().max(1) as f64;
                 let value =
                     if self.metric == Metric::LOSS { nats } else { self.metric.of_nats(nats) };
@@ -192,7 +197,7 @@ impl Subject for TaskModel {
     fn stratum(&self, index: usize) -> Result<usize> {
         Ok(match self.test.label(index)? {
             Label::Class(class) => class as usize,
-            Label::Values(_) | Label::Next => 0,
+            _ => 0,
         })
     }
 

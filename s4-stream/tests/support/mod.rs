@@ -31,6 +31,12 @@ impl Shape {
 
     /// A safetensors file.
     pub fn weights(&self, seed: u64) -> Vec<u8> {
+        let mut file = self.without_decoder(seed);
+        file.linear("decoder.output_transform", self.d_model, self.levels);
+        file.bytes()
+    }
+
+    fn without_decoder(&self, seed: u64) -> File {
         let mut file = File { rng: ChaCha8Rng::seed_from_u64(seed), tensors: Vec::new() };
         let h = self.d_model;
         file.uniform("encoder.weight", &[self.levels, h], 1.7);
@@ -44,8 +50,7 @@ impl Shape {
                 }
             }
         }
-        file.linear("decoder.output_transform", h, self.levels);
-        file.bytes()
+        file
     }
 
     fn hourglass(&self, file: &mut File, pool: &[usize]) {
@@ -89,6 +94,19 @@ impl Shape {
             file.norm(&format!("{ff}.norm"), width);
         }
     }
+}
+
+/// A stack that looks at codes further back, before and after it: `config.toml` and a safetensors file.
+pub fn looking_back() -> (String, Vec<u8>) {
+    let shape = Shape { d_model: 24, n_layers: 1, pool: None, d_state: 8, levels: 18 };
+    let more =
+        "[model]\nlags = [2, 5]\nlogistics = { components = 3, predictors = [[1], [2, 4, -5]] }\n";
+    let mut file = shape.without_decoder(2);
+    for lag in [2, 5] {
+        file.uniform(&format!("encoder.lags.{lag}.weight"), &[shape.levels, shape.d_model], 1.0);
+    }
+    file.linear("decoder.logistics", shape.d_model, 3 * (3 + 2));
+    (shape.config().replacen("[model]\n", more, 1), file.bytes())
 }
 
 /// WaveNet and SampleRNN of 18 codes: `config.toml` and a safetensors file.

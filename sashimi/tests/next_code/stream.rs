@@ -131,6 +131,14 @@ fn settings() -> Vec<Value> {
     vec![
         small(none(), none(), none()),
         small(json!({"variant": "audio"}), none(), json!({"dt_transform": "softplus"})),
+        small(json!({"lags": [2, 7, 30]}), none(), none()),
+        small(json!({"logistics": {}}), none(), none()),
+        small(
+            json!({"lags": [5], "backbone": "s4", "pool": [],
+                   "logistics": {"components": 3, "predictors": [[1], [3, 9, -12]]}}),
+            none(),
+            none(),
+        ),
         small(json!({"unet": true, "pool": [2, 2, 2], "expand": 3}), none(), none()),
         small(json!({"unet": true, "variant": "audio", "ff": 0}), none(), none()),
         small(json!({"pool": [], "d_model": 32, "ff": 3}), none(), none()),

@@ -268,7 +268,7 @@ fn measure(quantities: &mut [Quantity], train: &Split) -> Result<()> {
     for (column, quantity) in quantities.iter_mut().enumerate() {
         let values = labels.iter().filter_map(|label| match label {
             Label::Values(values) => values.get(column).copied(),
-            Label::Class(_) | Label::Next => None,
+            _ => None,
         });
         *quantity = Quantity::measure(&quantity.name, &values.collect::<Vec<_>>())?;
     }

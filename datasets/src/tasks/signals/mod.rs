@@ -2,6 +2,7 @@
 //! its number.
 
 mod adding;
+mod copying;
 mod delay;
 mod reconstruct;
 mod white;
@@ -20,6 +21,7 @@ use crate::shape::Shape;
 use crate::split::{Examples, Split};
 
 pub(super) use adding::TASK as ADDING;
+pub(super) use copying::TASK as COPYING;
 pub(super) use delay::TASK as DELAY;
 pub(super) use reconstruct::TASK as RECONSTRUCT;
 

@@ -1,8 +1,9 @@
 //! `evaluate`: a run's best weights on a split.
 //!
-//! [`classes`], [`values`], [`next`] and [`series`] say what is in the JSON beside what is the same for all.
+//! [`classes`], [`values`], [`last`], [`next`] and [`series`] say what is in the JSON beside what is the same for all.
 
 mod classes;
+mod last;
 mod next;
 pub(super) mod series;
 mod values;
@@ -99,6 +100,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             let metric = (task.metric)(&run.experiment.data).context("language has a metric")?;
             next::found(&metric, &evaluation, apart.as_ref().map(|it| &it.evaluation), &outputs)?
         }
+        Target::LastTokens { positions, .. } => last::found(*positions, &evaluation, &outputs)?,
         Target::Series(of) => series::found(of, &evaluation, &outputs)?,
         target => classes::found(target.class_names(), &evaluation, &outputs, &data)?,
     };

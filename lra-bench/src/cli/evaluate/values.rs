@@ -100,7 +100,7 @@ fn records(
         // As exactly as the data has them.
         let targets = match data.label(estimate.index)? {
             Label::Values(targets) => targets,
-            Label::Class(_) | Label::Next => estimate.targets.clone(),
+            _ => estimate.targets.clone(),
         };
         for (target, value) in targets.iter().zip(&estimate.values) {
             record.extend([target, value].map(f64::to_string));
