@@ -15,6 +15,7 @@ use crate::encoder::Encoder;
 use crate::forecast::Forecast;
 use crate::head::{Head, pool};
 use crate::lags::Lags;
+use crate::learned_state::LearnedState;
 use crate::past::Known;
 use crate::positions::add_positions;
 
@@ -71,7 +72,10 @@ impl Network {
         };
         let encoder = Encoder::new(&mut scope.sub("encoder"), shape.input, config)?;
         let lags = Encoder::lags(&mut scope.sub("encoder"), shape.input, config)?;
-        let backbone = backbone(&mut scope.sub("model"))?;
+        let mut backbone = backbone(&mut scope.sub("model"))?;
+        if config.learned_state {
+            backbone = Box::new(LearnedState::new(&mut scope.sub("learned_state"), backbone)?);
+        }
         let head = Head::new(&mut scope.sub("decoder"), config, shape.output, &encoder)?;
         let activations =
             if config.recompute { Activations::Recomputed } else { Activations::Kept };

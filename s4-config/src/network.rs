@@ -94,6 +94,9 @@ pub struct NetworkConfig {
     /// for its gradient. Costs the time of one more forward pass and saves most of the memory; results
     /// are the same up to rounding.
     pub recompute: bool,
+    /// Of causal backbones with a recurrence: sequences begin in a learned state, in place of zero. Default:
+    /// false.
+    pub learned_state: bool,
     /// Channels of a condition that every block is given beside its input. Default: none.
     pub condition: Option<i64>,
     /// What is done around the network, where a series is asked for.
@@ -280,6 +283,7 @@ impl NetworkConfig {
         } else {
             (self.dropout, self.tie_dropout, self.recompute) = (0.0, None, false);
         }
+        self.learned_state &= backbone.is_ssm() || matches!(backbone, Lstm | Gru | LinearAttention);
         if matches!(backbone, SampleRnn | Resnext) {
             (self.encoder, self.lags, self.logistics) = (None, None, None);
         }
@@ -392,12 +396,15 @@ impl NetworkConfig {
             !is_resnext && !matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn);
         let has_ff = is_sashimi || (backbone == Backbone::S4 && self.ff_every.is_some());
         let has_embedding = !is_resnext && backbone != Backbone::SampleRnn;
+        let has_recurrence = is_ssm
+            || matches!(backbone, Backbone::Lstm | Backbone::Gru | Backbone::LinearAttention);
         let keys = [
             ("d_model", self.d_model.is_some() && is_resnext),
             ("n_layers", self.n_layers.is_some() && !has_layers),
             ("dropout", self.dropout != 0.0 && !has_blocks),
             ("tie_dropout", self.tie_dropout.is_some() && !has_blocks),
             ("recompute", self.recompute && !has_blocks),
+            ("learned_state", self.learned_state && !has_recurrence),
             ("encoder", self.encoder.is_some() && !has_embedding),
             ("lags", self.lags.is_some() && !has_embedding),
             ("logistics", self.logistics.is_some() && !has_embedding),

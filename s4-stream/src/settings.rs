@@ -71,7 +71,7 @@ pub(crate) fn size(checked: i64) -> usize {
 #[rustfmt::skip]
 fn check_steps(config: &NetworkConfig) -> Result<()> {
     let NetworkConfig {
-        condition, layer, adaptive, forecast,
+        condition, layer, adaptive, forecast, learned_state,
         // Depth, width and wiring are stepped,
         wavenet: _, samplernn: _,
         backbone: _, d_model: _, n_layers: _, norm: _, prenorm: _, pool: _, expand: _, ff: _, ff_every: _,
@@ -107,6 +107,7 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
         return Ok(());
     }
     ensure!(adaptive.is_none(), "model.adaptive cannot be stepped: clusters of tokens take libtorch");
+    ensure!(!learned_state, "model.learned_state cannot be stepped: steps begin at zero");
     ensure!(condition.is_none(), "model.condition cannot be stepped: steps take inputs alone");
     ensure!(
         !bidirectional,

@@ -107,6 +107,9 @@ impl Program for Args {
         if let Some(from) = from.or(self.network_of.as_deref()) {
             run.experiment = base::with_network_of(from, &run.experiment, &args.overrides)?;
             run.changes.push(format!("model: that of {from}"));
+            if self.adapt.as_ref().is_some_and(Adapt::learns_states) {
+                run.experiment.model.learned_state = true;
+            }
         }
         Ok(run)
     }

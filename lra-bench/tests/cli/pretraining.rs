@@ -126,6 +126,33 @@ fn what_was_pretrained_is_adapted_and_stays_as_it_was() {
 }
 
 #[test]
+fn states_to_begin_with_are_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let causal = ["--set", "model.layer.bidirectional=false"];
+    pretrain(path, "base", "3", &[&causal[..], &["--objective", "causal"]].concat());
+    let said = adapt(path, "groups:state", "states", &causal);
+    assert!(said.contains("missing there, new here: learned_state."), "{said}");
+    let trained = last(path, "states");
+    // Beside buffers.
+    let mut names = trained
+        .model
+        .names()
+        .filter(|name| !name.contains(".norm.") && !name.ends_with("l_kernel"));
+    assert!(
+        names.all(|name| name.starts_with("learned_state.") || name.starts_with("decoder.")),
+        "{:?}",
+        trained.model.names().collect::<Vec<_>>()
+    );
+    assert!(evaluate(path, "states", &[])["accuracy"].as_f64().is_some());
+    let ahead = ["--set", "model.layer.bidirectional=true"];
+    pretrain(path, "ahead", "3", &ahead);
+    let mut command = tiny(path, &["train", "--task", "smnist", "--init-from", "ahead"]);
+    command.args(["--adapt", "groups:state", "--max-steps", "6", "--data"]).arg(mnist());
+    fail(&mut command, 1, &["learned_state", "bidirectional"]);
+}
+
+#[test]
 fn changes_of_low_rank_are_averaged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
@@ -220,7 +247,7 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
         "knn", "base", "--task", "smnist", "--k", "5", "--device", "cpu", "--json", "--data",
     ]);
     let (json, _) = succeed(knn.arg(mnist()));
-    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let found: Value = serde_json::from_str(&json).unwrap();
     let rows = found["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row["features"].as_str().unwrap()).collect();
     let layers = ["embedding", "layer 1 of 2", "layer 2 of 2"];
@@ -236,7 +263,7 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
         command.args(["--fractions", "0.1,1", "--seeds", "1", "--max-steps", "3", "--out", "out"]);
         command.arg("--json").arg("--data").arg(mnist());
         let (json, said) = succeed(&mut command);
-        let matrix: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let matrix: Value = serde_json::from_str(&json).unwrap();
         (matrix, said)
     };
     let (matrix, _) = transfer();

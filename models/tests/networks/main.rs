@@ -4,5 +4,6 @@ mod backbones;
 mod baselines;
 mod diffusion;
 mod forecast;
+mod learned_state;
 mod looking_back;
 mod sashimi;

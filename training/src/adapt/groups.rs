@@ -22,7 +22,13 @@ pub enum Group {
     /// Scales and shifts of normalisations.
     #[strum(serialize = "norm")]
     Norm,
+    /// The states that sequences begin in (`model.learned_state`), which the base need not have.
+    #[strum(serialize = "state")]
+    State,
 }
+
+/// Names below which there are learned states.
+pub(super) const STATES: &str = "learned_state.";
 
 fn unknown(name: &str) -> Error {
     let names: Vec<String> = Group::iter().map(|group| group.to_string()).collect();
@@ -40,6 +46,7 @@ impl Group {
             Self::C => last == "C",
             Self::D => last == "D",
             Self::Norm => name.split('.').any(|part| part == "norm"),
+            Self::State => name.starts_with(STATES),
         }
     }
 }

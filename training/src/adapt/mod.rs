@@ -52,6 +52,12 @@ pub enum Adapt {
 }
 
 impl Adapt {
+    /// Whether the states that sequences begin in are trained: a network that has none is given them
+    /// (`model.learned_state`).
+    pub fn learns_states(&self) -> bool {
+        matches!(self, Self::Groups(groups) if groups.contains(&Group::State))
+    }
+
     /// Whether everything is trained in the end, so that nothing of the base is left.
     fn is_full(&self) -> bool {
         matches!(self, Self::Full | Self::ProbeFirst(_))
@@ -92,7 +98,7 @@ impl FromStr for Adapt {
             }
             _ => bail!(
                 "there is no way of adapting `{text}`; there are full, probe, lp-ft[:STEPS], \
-                 lora[:RANK[:ALPHA]], bias and groups:dt,A,B,C,D,norm"
+                 lora[:RANK[:ALPHA]], bias and groups:dt,A,B,C,D,norm,state"
             ),
         })
     }
@@ -135,8 +141,9 @@ impl Adapting {
         seed: u64,
     ) -> Result<Self> {
         let taken = init.load_those(store, is_base)?;
-        let missing: Vec<&str> =
-            taken.missing.iter().map(String::as_str).filter(|name| is_base(name)).collect();
+        let new = |name: &&str| adapt.learns_states() && name.starts_with(groups::STATES);
+        let missing = taken.missing.iter().map(String::as_str).filter(|name| is_base(name));
+        let missing: Vec<&str> = missing.filter(|name| !new(name)).collect();
         ensure!(
             missing.is_empty(),
             "train.init: {} is another network: it has no {}. Take its [model] over",
