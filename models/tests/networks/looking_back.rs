@@ -99,7 +99,7 @@ fn scores_of_levels_are_logarithms_of_a_mixture_of_logistic_distributions() -> R
                 let mean = own[3..].iter().sum::<f64>() / 3.0;
                 let weights = own[3..].iter().map(|weight| weight - mean + 1.0 / 3.0);
                 let mean = weights.zip(&predictions).map(|(weight, p)| weight * p).sum::<f64>();
-                [own[0].exp(), mean + 0.1 * own[1], (own[2] + first).max(-7.0).exp()]
+                [own[0].exp(), mean + 0.1 * own[1], (own[2] + first).clamp(-7.0, 7.0).exp()]
             })
             .collect();
         let shares: f64 = components.iter().map(|[share, ..]| share).sum();
