@@ -22,8 +22,8 @@ use crate::past::Known;
 
 /// log s of the narrowest and the widest component before anything is learned: 0.9 and 17 of 256 levels.
 const FIRST_SCALES: (f64, f64) = (-5.0, -2.0);
-/// No log s is lower.
-const LEAST_SCALE: f64 = -7.0;
+/// log s is at least and at most this.
+const SCALES: (f64, f64) = (-7.0, 7.0);
 /// ε, the share of all levels alike.
 const FLOOR: f64 = 1e-4;
 /// Numbers of a component beside the weights of predictions: log π, b and log s.
@@ -136,7 +136,7 @@ impl Logistics {
         Ok(Mixture {
             log_shares: own(0).log_softmax(-1, None),
             means: predicted + own(1) * SHIFT,
-            steepness: (-(own(2) + &self.first).f_clamp_min(LEAST_SCALE)?).exp(),
+            steepness: (-(own(2) + &self.first).f_clamp(SCALES.0, SCALES.1)?).exp(),
         })
     }
 

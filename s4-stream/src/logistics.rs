@@ -11,8 +11,8 @@ use crate::simd::{Lanes, WIDTH};
 
 /// log s of the narrowest and the widest component before anything is learned.
 const FIRST_SCALES: (f64, f64) = (-5.0, -2.0);
-/// No log s is lower.
-const LEAST_SCALE: f64 = -7.0;
+/// log s is at least and at most this.
+const SCALES: (f64, f64) = (-7.0, 7.0);
 /// ε, the share of all levels alike.
 const FLOOR: f64 = 1e-4;
 /// Numbers of a component beside the weights of predictions: log π, b and log s.
@@ -83,7 +83,8 @@ impl Logistics {
         for component in 0..self.components {
             let mean = mixed(predictions, |number| said(component, OWN + number));
             let mean = mean + said(component, 1) * SHIFT;
-            let log_scale = (said(component, 2) + self.first_scale(component)).max(LEAST_SCALE);
+            let log_scale =
+                (said(component, 2) + self.first_scale(component)).clamp(SCALES.0, SCALES.1);
             self.add(said(component, 0) - total, mean, (-log_scale).exp(), logarithms);
         }
         let floor = (FLOOR / self.levels as f64).ln();

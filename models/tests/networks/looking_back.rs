@@ -143,7 +143,7 @@ fn scores_of_levels_are_stable() -> Result<()> {
         let worst = nll.max().double_value(&[]);
         assert!(worst.is_finite() && worst < 12.0, "{size}: {worst}");
         for tensor in store.parameters().map(|(_, tensor, _)| tensor) {
-            let _ = tensor.shallow_clone().zero_grad();
+            tensor.shallow_clone().zero_grad();
         }
         nll.mean(Kind::Float).backward();
         for (name, tensor, _) in store.parameters() {
