@@ -154,6 +154,9 @@ fn other_backbones_and_clusters_of_words_learn_texts() {
     let ahead = [&TINY[..], &["model.layer.bidirectional=true"]].concat();
     let mut train = train_small(path, "folder-text", &ahead);
     fail(train.args(["--data", "texts"]), 1, &["bidirectional", "causal"]);
+    let odd = [&TINY[..], &["model.backbone=\"sashimi\"", "data.length=30"]].concat();
+    let mut train = train_small(path, "folder-text", &odd);
+    fail(train.args(["--data", "texts"]), 1, &["data.length is 30", "a multiple of 16"]);
 }
 
 #[test]
