@@ -14,6 +14,9 @@ use tch::{Kind, Tensor};
 pub const TOLERANCE: f64 = 1e-4;
 /// The same for weights that were rounded to integers of 16 bits.
 pub const TOLERANCE_INT16: f64 = 1e-3;
+/// The same for scores by `model.logistics`: distributions down to a tenth of a level wide make a thousand times as
+/// much of the last bits of a mean.
+pub const TOLERANCE_LEVELS: f64 = 1e-2;
 /// Codes of sound that the check runs over: a second.
 pub const LENGTH: usize = 16_000;
 
@@ -75,7 +78,11 @@ pub fn check(model: &Network, engine: Option<&Model>, levels: usize, len: usize)
         None => of_tensors(model, levels, len, (2 * model.stride() as usize).min(len - 1))?,
     };
     let (tolerance, rounding) = match engine.map(Model::precision) {
-        Some(Precision::Int16) => (TOLERANCE_INT16, ", or int16 too coarse for them"),
+        Some(Precision::Int16) => {
+            let tolerance = if model.scores_levels() { TOLERANCE_LEVELS } else { TOLERANCE_INT16 };
+            (tolerance, ", or int16 too coarse for them")
+        }
+        Some(Precision::Float32) | None if model.scores_levels() => (TOLERANCE_LEVELS, ""),
         Some(Precision::Float32) | None => (TOLERANCE, ""),
     };
     ensure!(

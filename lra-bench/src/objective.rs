@@ -75,6 +75,14 @@ impl Supervised {
         // The cache of attention would grow along a stream without end.
         let can_carry = experiment.model.backbone() != Backbone::Transformer;
         let carried = (is_next && is_stream && can_carry).then(Carried::default);
+        let (length, stride) = (experiment.data.get("length"), model.stride());
+        if let (Some(_), Some(length)) = (&carried, length.and_then(Value::as_integer)) {
+            ensure!(
+                length % stride == 0,
+                "data.length is {length}, and the model takes tokens by {stride}: a state that is carried would hold \
+                 padding; make it a multiple of {stride}, or set data.carry to false"
+            );
+        }
         Ok(Self { store, model, target, dense, rate: 1.0, preview: None, metric, carried })
     }
 

@@ -266,6 +266,11 @@ impl Network {
         self.backbone.as_ref()
     }
 
+    /// Whether its scores are those of levels, by a mixture of distributions.
+    pub fn scores_levels(&self) -> bool {
+        matches!(self.head, Head::Logistics(_))
+    }
+
     /// Where inputs are expected.
     pub fn device(&self) -> Device {
         self.encoder.device()

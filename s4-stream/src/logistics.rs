@@ -11,7 +11,7 @@ use crate::simd::{Lanes, WIDTH};
 
 /// log s of the narrowest and the widest component before anything is learned.
 const FIRST_SCALES: (f64, f64) = (-5.0, -2.0);
-/// No log s is lower.
+/// log s is at least and at most this.
 const SCALES: (f64, f64) = (-7.0, 7.0);
 /// ε, the share of all levels alike.
 const FLOOR: f64 = 1e-4;

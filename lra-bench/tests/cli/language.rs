@@ -154,6 +154,9 @@ fn other_backbones_and_clusters_of_words_learn_texts() {
     let ahead = [&TINY[..], &["model.layer.bidirectional=true"]].concat();
     let mut train = train_small(path, "folder-text", &ahead);
     fail(train.args(["--data", "texts"]), 1, &["bidirectional", "causal"]);
+    let odd = [&TINY[..], &["model.backbone=\"sashimi\"", "data.length=30"]].concat();
+    let mut train = train_small(path, "folder-text", &odd);
+    fail(train.args(["--data", "texts"]), 1, &["data.length is 30", "a multiple of 16"]);
 }
 
 #[test]
@@ -184,4 +187,16 @@ fn pictures_are_learned_judged_and_made() {
     assert_eq!(mixed["count"], found["count"]);
     assert!(mixed["bits_per_dim"].as_f64().unwrap() < found["bits_per_dim"].as_f64().unwrap());
     fail(lra_bench(path).args(["generate", "run", "--length", "5"]), 2, &["--length"]);
+
+    // Levels by a mixture of distributions: steps agree with the convolution, or nothing is generated.
+    let levels = ["model.logistics={components=2,predictors=[[1],[28]]}"];
+    let mut train = train_small(path, "mnist-density", &[&settings[..], &levels].concat());
+    succeed(train.args(["--run-dir", "levels", "--data"]).arg(mnist()));
+    let found = evaluate(path, "levels", &[]);
+    assert!((0.0..10.0).contains(&found["bits_per_dim"].as_f64().unwrap()), "{found}");
+    succeed(lra_bench(path).args(["generate", "levels", "--count", "2", "--device", "cpu"]));
+    let mut masked = lra_bench(path);
+    masked.args(["pretrain", "--task", "mnist-density", "--preset", "small", "--device", "cpu"]);
+    masked.args(["--objective", "masked", "--max-steps", "1", "--data"]).arg(mnist());
+    fail(&mut masked, 1, &["model.lags would show what a mask hides"]);
 }
