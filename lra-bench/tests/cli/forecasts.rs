@@ -184,7 +184,7 @@ fn generated_signals_are_trained_evaluated_and_resumed() {
             "mse",
         ),
     ] {
-        let mut command = train_small(path, task, &[&small, &few, own].concat());
+        let mut command = train_small(path, task, &[&small[..], &few, own].concat());
         succeed(command.args(["--run-dir", task, "--max-steps", "2"]));
         let resume = ["train", "--resume", task, "--device", "cpu", "--max-steps", "4"];
         succeed(lra_bench(path).args(resume));
