@@ -107,7 +107,7 @@ impl Head {
 
     /// x (B, H, L) to logits or values (B, outputs), x (2B, H, L) to logits of pairs, or x to one vector per
     /// position (B, L, outputs) or step (B, steps, outputs). Sequences are padded where `lengths` (B) are given. What
-    /// [`Self::predictions`] makes of the tokens goes with x.
+    /// is known of the next tokens from those before, `predictions` (B, L, ·), goes with x where the head asks for it.
     ///
     /// # Errors
     /// If the device fails.

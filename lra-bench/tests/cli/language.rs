@@ -197,6 +197,7 @@ fn pictures_are_learned_judged_and_made() {
     succeed(lra_bench(path).args(["generate", "levels", "--count", "2", "--device", "cpu"]));
     let mut masked = lra_bench(path);
     masked.args(["pretrain", "--task", "mnist-density", "--preset", "small", "--device", "cpu"]);
-    masked.args(["--objective", "masked", "--max-steps", "1", "--data"]).arg(mnist());
+    masked.args(["--set", "model.layer.bidirectional=true", "--objective", "masked"]);
+    masked.args(["--max-steps", "1", "--data"]).arg(mnist());
     fail(&mut masked, 1, &["model.lags would show what a mask hides"]);
 }
