@@ -22,8 +22,9 @@ pub struct Errors {
 pub struct Mce {
     /// Of the errors.
     pub mce: f64,
-    /// Of what the errors are above those of clean examples.
-    pub relative: f64,
+    /// Of what the errors are above those of clean examples, where the reference loses anything; `None` where it
+    /// loses nothing by any transformation.
+    pub relative: Option<f64>,
     /// How many transformations it is the mean of.
     pub transformations: usize,
 }
@@ -64,14 +65,17 @@ impl Errors {
                 }
                 its.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
             }
-            let ratios = [sums[0] / its[0], sums[1] / its[1]];
-            (count > 0.0 && ratios.iter().all(|ratio| ratio.is_finite())).then_some(ratios)
+            let ratio = |of: usize| (its[of] > 0.0).then(|| sums[of] / its[of]);
+            (count > 0.0).then(|| [ratio(0), ratio(1)])
         });
-        let each: Vec<[f64; 2]> = each.collect();
-        let mean =
-            |of: usize| each.iter().map(|ratios| ratios[of]).sum::<f64>() / each.len() as f64;
-        let transformations = each.len();
-        (transformations > 0).then(|| Mce { mce: mean(0), relative: mean(1), transformations })
+        let each: Vec<[Option<f64>; 2]> = each.collect();
+        let ratios = |of: usize| -> Vec<f64> { each.iter().filter_map(|it| it[of]).collect() };
+        let mean = |ratios: &[f64]| {
+            (!ratios.is_empty()).then(|| ratios.iter().sum::<f64>() / ratios.len() as f64)
+        };
+        let (errors, losses) = (ratios(0), ratios(1));
+        let (relative, transformations) = (mean(&losses), errors.len());
+        mean(&errors).map(|mce| Mce { mce, relative, transformations })
     }
 }
 
@@ -92,14 +96,18 @@ mod tests {
         let model = errors(0.1, &[("fog", &[(1, 0.2), (5, 0.6)]), ("noise", &[(3, 0.3)])]);
         let plain = model.mean(None).unwrap();
         assert!((plain.mce - (0.4 + 0.3) / 2.0).abs() < 1e-12);
-        assert!((plain.relative - (0.3 + 0.2) / 2.0).abs() < 1e-12);
+        assert!((plain.relative.unwrap() - (0.3 + 0.2) / 2.0).abs() < 1e-12);
         let reference =
             errors(0.2, &[("fog", &[(1, 0.4), (3, 0.5), (5, 0.8)]), ("jpeg", &[(3, 0.9)])]);
         let against = model.mean(Some(&reference)).unwrap();
         assert!((against.mce - 0.8 / 1.2).abs() < 1e-12);
-        assert!((against.relative - 0.6 / 0.8).abs() < 1e-12);
+        assert!((against.relative.unwrap() - 0.6 / 0.8).abs() < 1e-12);
         assert_eq!(against.transformations, 1);
         assert_eq!(model.mean(Some(&errors(0.2, &[]))), None);
         assert_eq!(model.mean(Some(&model)).unwrap().mce, 1.0);
+        // A reference that loses nothing by a change has no loss to divide by.
+        let unmoved = errors(0.2, &[("fog", &[(1, 0.2), (5, 0.2)])]);
+        let against = model.mean(Some(&unmoved)).unwrap();
+        assert!((against.mce - 2.0).abs() < 1e-12 && against.relative.is_none());
     }
 }

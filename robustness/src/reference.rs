@@ -8,7 +8,7 @@ use crate::mce::Errors;
 use crate::results::Results;
 
 /// The files, a task each. [`Reference::of`] makes them.
-const FILES: &[&str] = &[];
+const FILES: &[&str] = &[include_str!("../references/smnist.toml")];
 
 /// A model by its errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

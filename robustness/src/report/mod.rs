@@ -118,7 +118,7 @@ fn mean_errors(results: &Results, errors: &Errors, first: Option<&Results>) -> V
             mce.transformations,
             if mce.transformations == 1 { "" } else { "s" },
             results.metric.show(mce.mce),
-            results.metric.show(mce.relative)
+            results.metric.show(mce.relative.unwrap_or_default())
         ));
     }
     let shipped = Reference::for_task(&results.about.task);
@@ -128,9 +128,9 @@ fn mean_errors(results: &Results, errors: &Errors, first: Option<&Results>) -> V
     for (reference, name) in first.into_iter().chain(shipped) {
         if let Some(mce) = errors.mean(Some(&reference)) {
             lines.push(format!(
-                "mean corruption error against {name}: {:.1}%, relative {:.1}%, over {} transformations",
+                "mean corruption error against {name}: {:.1}%{}, over {} transformations",
                 100.0 * mce.mce,
-                100.0 * mce.relative,
+                mce.relative.map(|it| format!(", relative {:.1}%", 100.0 * it)).unwrap_or_default(),
                 mce.transformations
             ));
         }

@@ -59,15 +59,18 @@ pub fn plan(convolution: Convolution, size: Size, engine: Engine) -> Plan {
 /// its kernel against the best chunks; S4: 36 and 45 at 1,024, 67 and 52 at 2,048, 125 and 70 at 4,096;
 /// S4D: 14 and 17, 33 and 23, 76 and 36.)
 const SHORT: i64 = 2048;
+/// Above so many states a kernel and an FFT are less work at all lengths that were measured.
+const MANY: i64 = 64;
 
 /// A state makes chunks the faster of the two on a CPU at any length: they have it anyhow, while beside
 /// an FFT its response and the next one are made for all positions. (Four blocks of 128 channels, 32
 /// states, 16 streams of 256 positions, S4D, steps of training in a second on one core: 5.8 against 2.6.)
-/// S4D with many states is better off with the kernel on a CPU, where it is cheap for it. On a GPU
-/// (docs/results/gpu.md) chunks are matrix products on tensor cores and one launch for all states.
+/// Many states are better off with the kernel on a CPU, which costs N a position where those between chunks cost
+/// N² a chunk. (64 channels, one sequence, S4, the same: with 128 states 3.0 against 2.1 at 2,048, 0.9 and 0.9 at
+/// 16,384; with 256 states 2.6 against 0.6, 0.5 and 0.2.) On a GPU (docs/results/gpu.md) chunks are matrix products on tensor cores and one launch for all states.
 fn chunks_are_faster(size: Size, engine: Engine) -> bool {
     match engine {
-        Engine::Cpu => size.carries || size.len >= SHORT && !(size.diagonal && size.states > 64),
+        Engine::Cpu => size.carries || size.len >= SHORT && size.states <= MANY,
         Engine::Kernels { .. } => true,
         Engine::Tensors => false,
     }
@@ -171,8 +174,10 @@ mod tests {
         }
         let carries = Size { carries: true, ..size(256, true) };
         assert_eq!(auto(carries, Engine::Cpu), Plan::Chunks(chunk(carries, Engine::Cpu)));
-        let many = Size { states: 128, ..size(16_384, true) };
-        assert_eq!(auto(many, Engine::Cpu), Plan::Fft);
+        for diagonal in [false, true] {
+            let many = Size { states: 128, ..size(16_384, diagonal) };
+            assert_eq!(auto(many, Engine::Cpu), Plan::Fft);
+        }
         for diagonal in [false, true] {
             assert_eq!(auto(size(16_384, diagonal), ENGINES[1]), Plan::Chunks(128));
             assert_eq!(auto(size(16_384, diagonal), ENGINES[2]), Plan::Chunks(256));
