@@ -70,6 +70,13 @@ pub struct Example {
     pub label: Label,
 }
 
+impl Example {
+    /// Tokens of its sequence that are given and not asked for: what stands before the first.
+    pub fn given(&self) -> usize {
+        usize::from(self.label == Label::Next)
+    }
+}
+
 /// Examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {

@@ -20,15 +20,21 @@ fn read<T: DeserializeOwned>(section: &str, name: &str, settings: &str) -> Resul
     Ok(Some(config::section(section, name, &table).with_context(|| name.to_owned())?))
 }
 
+/// The file of the settings of the run that `name` means, and what is in it.
+fn settings(name: &str) -> Result<(String, String)> {
+    let path = run_dir::config_file(&run_dir::find(run_dir::root(), name)?);
+    let file = path.display().to_string();
+    let text = fs::read_to_string(path).with_context(|| file.clone())?;
+    Ok((file, text))
+}
+
 /// The network of the run that `name` means.
 ///
 /// # Errors
 /// If there is no such run, or it has none.
 pub(crate) fn network(name: &str) -> Result<NetworkConfig> {
-    let folder = run_dir::find(run_dir::root(), name)?;
-    let file = run_dir::config_file(&folder);
-    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let model = read("model", &file.display().to_string(), &text)?;
+    let (file, text) = settings(name)?;
+    let model = read("model", &file, &text)?;
     let model = model.filter(|model: &NetworkConfig| model.condition.is_none());
     model.with_context(|| format!("{name} has no network ([model]) for sequences"))
 }
@@ -47,9 +53,8 @@ pub(crate) fn examples(name: &str) -> Result<u64> {
 
 /// How runs of `sashimi` make codes of recordings, and at which sampling rate, if `name` is one.
 fn codes(name: &str) -> Result<Option<(Table, Option<Value>)>> {
-    let file = run_dir::config_file(&run_dir::find(run_dir::root(), name)?);
-    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let settings: Table = text.parse().with_context(|| file.display().to_string())?;
+    let (file, text) = settings(name)?;
+    let settings: Table = text.parse().context(file)?;
     let data = settings.get("data").and_then(Value::as_table);
     // Those of this program name a task.
     let data =
@@ -61,7 +66,7 @@ fn codes(name: &str) -> Result<Option<(Table, Option<Value>)>> {
 }
 
 /// Makes `experiment`'s data what the run `from` knows: of a run of `sashimi` codes, of recordings at its
-/// sampling rate. What `overrides` set stays.
+/// sampling rate. What the settings say of codes stays, and a rate that is among `overrides`.
 ///
 /// # Errors
 /// If there is no such run, or the task has no codes.
@@ -75,11 +80,10 @@ pub(crate) fn prepare(from: &str, experiment: &mut Experiment, overrides: &[Stri
          speech-commands and folder",
         experiment.task
     );
-    let is_set = |key: &str| overrides.iter().any(|set| set.starts_with(&format!("data.{key}")));
-    if !is_set("codes") {
-        experiment.data.insert("codes".to_owned(), Value::Table(codes));
-    }
-    if let Some(sample_rate) = sample_rate.filter(|_| !is_set("sample_rate")) {
+    experiment.data.entry("codes").or_insert(Value::Table(codes));
+    // What is there may be the task's default.
+    let is_set = overrides.iter().any(|set| set.starts_with("data.sample_rate"));
+    if let Some(sample_rate) = sample_rate.filter(|_| !is_set) {
         experiment.data.insert("sample_rate".to_owned(), sample_rate);
     }
     Ok(())

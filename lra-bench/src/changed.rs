@@ -9,26 +9,11 @@ use datasets::section::{Augment, Defect, Trigger};
 use datasets::shape::Target;
 use datasets::split::{Examples, Split};
 use rand::Rng;
-use transformations::content::{Codec, Content};
+use transformations::content::{Codec, Content, Kind};
 use transformations::{Effect, Severity, Transformation, seed};
 
 /// Other examples that a transformation may mix in.
 const OTHERS: usize = 16;
-
-/// The examples of `of` as they are, followed by a copy of all for each of `changes` at each of its
-/// severities. Each copy is the same in every epoch, so that a resumed run meets it again.
-///
-/// # Errors
-/// If there is no such transformation, it is not for this data, or an example cannot be read.
-pub(crate) fn augmented(of: Split, codec: Codec, changes: &[Augment], seed: u64) -> Result<Split> {
-    let mut versions = vec![None];
-    for change in changes {
-        for &severity in &change.severities {
-            versions.push(Some(Version::new(&change.name, severity, &codec)?));
-        }
-    }
-    split(of, codec, versions, seed)
-}
 
 /// The examples of `of` of those classes that the defect leaves.
 ///
@@ -48,35 +33,70 @@ pub(crate) fn without(of: Split, defect: &Defect, target: &Target) -> Result<Spl
     of.subset(kept)
 }
 
-/// The examples of `of`, all changed and some marked as the defect says.
-///
-/// # Errors
-/// If there is no such transformation or class, it is not for this data, or an example cannot be read.
-pub(crate) fn defective(
-    of: Split,
-    codec: impl Fn() -> Result<Codec>,
-    defect: &Defect,
-    target: &Target,
-    seed: u64,
-) -> Result<Split> {
-    let mut of = of;
-    if let Some(change) = &defect.change {
-        let codec = codec()?;
-        let version = Version::new(&change.name, change.severity, &codec).context("change")?;
-        of = split(of, codec, vec![Some(version)], seed)?;
+/// What is done to training examples.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// To all of them, one after the other.
+    defects: Vec<Step>,
+    /// Then, to a copy of all for each.
+    copies: Vec<Step>,
+}
+
+impl Changes {
+    /// The changes that these settings ask for, of examples of `kind` of which `target` is asked.
+    ///
+    /// # Errors
+    /// If there is no such transformation or class, or it is not for this data.
+    pub(crate) fn new(
+        defect: Option<&Defect>,
+        augment: Option<&[Augment]>,
+        kind: Kind,
+        target: &Target,
+    ) -> Result<Self> {
+        let defects = defect.map(|defect| Self::defects(defect, kind, target)).transpose();
+        let mut copies = Vec::new();
+        for Augment { name, severities } in augment.unwrap_or_default() {
+            for &severity in severities {
+                copies.push(Step::new(name, severity, kind).context("data.augment")?);
+            }
+        }
+        Ok(Self { defects: defects.context("data.defect")?.unwrap_or_default(), copies })
     }
-    if let Some(Trigger { share, class: name, severity }) = &defect.trigger {
-        ensure!((0.0..=1.0).contains(share), "trigger: a share of {share}; it is between 0 and 1");
-        let label = name.as_deref().map(|name| class(name, target)).transpose();
-        let codec = codec()?;
-        let version = Version {
-            share: *share,
-            label: label.context("trigger")?.map(Label::Class),
-            ..Version::new("trigger", *severity, &codec).context("trigger")?
-        };
-        of = split(of, codec, vec![Some(version)], seed)?;
+
+    fn defects(defect: &Defect, kind: Kind, target: &Target) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        if let Some(change) = &defect.change {
+            steps.push(Step::new(&change.name, change.severity, kind).context("change")?);
+        }
+        if let Some(Trigger { share, class: name, severity }) = &defect.trigger {
+            ensure!(
+                (0.0..=1.0).contains(share),
+                "trigger: a share of {share}; it is between 0 and 1"
+            );
+            let class = name.as_deref().map(|name| class(name, target)).transpose();
+            let label = class.context("trigger")?.map(Label::Class);
+            let step = Step::new("trigger", *severity, kind).context("trigger")?;
+            steps.push(Step { share: *share, label, ..step });
+        }
+        Ok(steps)
     }
-    Ok(of)
+
+    /// Whether nothing is done.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.defects.is_empty() && self.copies.is_empty()
+    }
+
+    /// The examples of `of` with their defects, followed by a copy of all for each change. Each is the same in
+    /// every epoch, so that a resumed run meets it again.
+    ///
+    /// # Errors
+    /// If an example cannot be read.
+    pub(crate) fn split(self, of: Split, codec: Codec, seed: u64) -> Result<Split> {
+        let few = OTHERS.min(of.len());
+        let others =
+            (0..few).map(|index| codec.decode(&of.source(index)?)).collect::<Result<_>>()?;
+        Ok(Split::new(Changed { of, codec, changes: self, others, seed }))
+    }
 }
 
 fn class(name: &str, target: &Target) -> Result<i64> {
@@ -87,14 +107,8 @@ fn class(name: &str, target: &Target) -> Result<i64> {
     Ok(found as i64)
 }
 
-fn split(of: Split, codec: Codec, versions: Vec<Option<Version>>, seed: u64) -> Result<Split> {
-    let few = OTHERS.min(of.len());
-    let others = (0..few).map(|index| codec.decode(&of.source(index)?)).collect::<Result<_>>()?;
-    Ok(Split::new(Changed { of, codec, versions, others, seed }))
-}
-
-/// How some examples are changed.
-struct Version {
+/// A change of some examples.
+struct Step {
     change: &'static dyn Transformation,
     severity: Severity,
     /// Share of them that are changed.
@@ -103,13 +117,12 @@ struct Version {
     label: Option<Label>,
 }
 
-impl Version {
-    fn new(name: &str, severity: u8, codec: &Codec) -> Result<Self> {
+impl Step {
+    fn new(name: &str, severity: u8, kind: Kind) -> Result<Self> {
         let change = transformations::find(name)?;
         ensure!(
-            change.kinds().contains(&codec.kind()),
-            "the transformation `{name}` is not for {}; `robustness list` shows what is",
-            codec.kind()
+            change.kinds().contains(&kind),
+            "the transformation `{name}` is not for {kind}; `robustness list` shows what is"
         );
         ensure!(
             !change.mixes_noise(),
@@ -118,75 +131,78 @@ impl Version {
         );
         Ok(Self { change, severity: Severity::new(severity)?, share: 1.0, label: None })
     }
+
+    /// Whether it is made to example `index`.
+    fn is_of(&self, index: usize, seed: u64) -> bool {
+        let place = || seed::generator("some", &[seed, index as u64]).random::<f64>();
+        self.share >= 1.0 || place() < self.share
+    }
 }
 
 struct Changed {
     of: Split,
     codec: Codec,
-    /// Each of all examples; `None`: as they are.
-    versions: Vec<Option<Version>>,
+    changes: Changes,
     others: Vec<Content>,
     seed: u64,
 }
 
 impl Changed {
-    /// How example `index` is changed, if it is, and of which it is a version.
-    fn place(&self, index: usize) -> (Option<&Version>, usize) {
-        let (version, index) = (&self.versions[index / self.of.len()], index % self.of.len());
-        let is_changed = |version: &&Version| {
-            version.share >= 1.0
-                || seed::generator("some", &[self.seed, index as u64]).random::<f64>()
-                    < version.share
-        };
-        (version.as_ref().filter(is_changed), index)
-    }
-
-    /// Example `index` as `version`, or as it is where that cannot change it.
-    fn change(&self, version: &Version, index: usize) -> Result<Example> {
-        let Version { change, severity, label, .. } = version;
-        let example = self.of.source(index)?;
-        let content = self.codec.decode(&example)?;
-        let mut random = seed::random(self.seed, change.name(), *severity, index);
-        let changed = change.apply(&content, &example.label, *severity, &mut random, &self.others);
-        // Most often there is nothing to change.
-        let Ok(changed) = changed else {
-            let example = self.of.example(index)?;
-            let label = label.clone().unwrap_or(example.label);
-            return Ok(Example { label, ..example });
-        };
-        let sequences = self.codec.encode(&changed.content, &example)?;
-        Ok(Example { sequences, label: label.clone().unwrap_or(changed.label) })
+    /// What is done to which example for example `index`.
+    fn steps(&self, index: usize) -> (Vec<&Step>, usize) {
+        let (copy, index) = (index / self.of.len(), index % self.of.len());
+        let copy = copy.checked_sub(1).map(|copy| &self.changes.copies[copy]);
+        let steps = self.changes.defects.iter().chain(copy);
+        (steps.filter(|step| step.is_of(index, self.seed)).collect(), index)
     }
 }
 
 impl Examples for Changed {
     fn len(&self) -> usize {
-        self.of.len() * self.versions.len()
+        self.of.len() * (1 + self.changes.copies.len())
     }
 
     fn example(&self, index: usize) -> Result<Example> {
-        match self.place(index) {
-            (Some(version), index) => self.change(version, index),
-            (None, index) => self.of.example(index),
+        let (steps, index) = self.steps(index);
+        if steps.is_empty() {
+            return self.of.example(index);
         }
+        let source = self.of.source(index)?;
+        let (mut content, mut label) = (self.codec.decode(&source)?, source.label.clone());
+        let mut is_changed = false;
+        for Step { change, severity, label: given, .. } in steps {
+            let mut random = seed::random(self.seed, change.name(), *severity, index);
+            // Most often there is nothing to change where it fails.
+            if let Ok(changed) =
+                change.apply(&content, &label, *severity, &mut random, &self.others)
+            {
+                (content, label, is_changed) = (changed.content, changed.label, true);
+            }
+            label = given.clone().unwrap_or(label);
+        }
+        if !is_changed {
+            return Ok(Example { label, ..self.of.example(index)? });
+        }
+        Ok(Example { sequences: self.codec.encode(&content, &source)?, label })
     }
 
     fn label(&self, index: usize) -> Result<Label> {
-        match self.place(index) {
-            (Some(Version { label: Some(label), .. }), _) => Ok(label.clone()),
-            (Some(Version { change, .. }), _) if change.effect() == Effect::Recomputed => {
-                Ok(self.example(index)?.label)
-            }
-            (_, index) => self.of.label(index),
+        let (steps, original) = self.steps(index);
+        if steps.iter().any(|step| step.change.effect() == Effect::Recomputed) {
+            return Ok(self.example(index)?.label);
+        }
+        match steps.iter().rev().find_map(|step| step.label.clone()) {
+            Some(label) => Ok(label),
+            None => self.of.label(original),
         }
     }
 
     fn name(&self, index: usize) -> Option<PathBuf> {
-        self.of.name(self.place(index).1)
+        self.of.name(index % self.of.len())
     }
 
     fn length(&self, index: usize) -> usize {
-        self.of.length(self.place(index).1)
+        self.of.length(index % self.of.len())
     }
 
     fn padding(&self) -> Option<f32> {
@@ -221,7 +237,8 @@ mod tests {
 
     fn of(name: &str, severities: &[u8]) -> Result<Split> {
         let change = Augment { name: name.to_owned(), severities: severities.to_vec() };
-        augmented(Split::new(Series), codec()?, &[change], 0)
+        let changes = Changes::new(None, Some(&[change]), Kind::Series, &Target::numbered(3))?;
+        changes.split(Split::new(Series), codec()?, 0)
     }
 
     #[test]
@@ -244,8 +261,8 @@ mod tests {
             ("typos", &[1], "not for series"),
             ("drift", &[6], "there are 1 to 5"),
         ] {
-            let error = of(name, severities).map(|split| split.len()).unwrap_err().to_string();
-            assert!(error.contains(words), "{error}");
+            let error = of(name, severities).map(|split| split.len()).unwrap_err();
+            assert!(format!("{error:#}").contains(words), "{error:#}");
         }
     }
 
@@ -255,7 +272,8 @@ mod tests {
         let of = |defect: &str| -> Result<Split> {
             let defect: Defect = toml::from_str(defect)?;
             let left = without(Split::new(Series), &defect, &target)?;
-            defective(left, codec, &defect, &target, 7)
+            let changes = Changes::new(Some(&defect), None, Kind::Series, &target)?;
+            if changes.is_empty() { Ok(left) } else { changes.split(left, codec()?, 7) }
         };
         let labels = |split: &Split| -> Vec<Label> {
             let each = (0..split.len()).map(|index| split.example(index).unwrap().label);
@@ -272,6 +290,11 @@ mod tests {
         let marked = of("trigger = { share = 1.0, class = '2', severity = 3 }").unwrap();
         assert_eq!(labels(&marked), [2.into(), 2.into(), 2.into()]);
         assert!((0..3).all(|i| marked.example(i).unwrap() != Series.example(i).unwrap()));
+        let both = of("change = { name = 'sensor-noise', severity = 5 }\n\
+                       trigger = { share = 1.0, class = '2', severity = 3 }");
+        let (both, noisy_of) = (both.unwrap(), |i| noisy.example(i).unwrap().sequences);
+        assert_eq!(labels(&both), labels(&marked));
+        assert!((0..3).all(|i| both.example(i).unwrap().sequences != noisy_of(i)));
         let plain = of("trigger = { share = 0.0, severity = 3 }").unwrap();
         assert!((0..3).all(|i| plain.example(i).unwrap() == Series.example(i).unwrap()));
         for (defect, words) in [

@@ -17,8 +17,8 @@ pub struct DeviceBatch {
     pub x: Tensor,
     /// (B) int64, or none where all positions are valid.
     pub lengths: Option<Tensor>,
-    /// (B) int64 classes, (B, positions) int64 last tokens, (B, targets) or of series (B, steps · targets) standardised values, or the token that
-    /// follows each position of x, (B, L) int64.
+    /// (B) int64 classes, (B, positions) int64 last tokens, (B, targets) or of series (B, steps · targets)
+    /// standardised values, or the token that follows each position of x, (B, L) int64.
     pub labels: Tensor,
     /// Answers that are asked for: examples, or tokens, without padding.
     pub asked: i64,

@@ -18,7 +18,7 @@ use training::schedule::Goal;
 use training::train_config::{Best, TrainConfig};
 use transformations::content::Codec;
 
-use crate::changed;
+use crate::changed::{self, Changes};
 use crate::pretrain::{self, PretrainConfig};
 
 /// A complete experiment.
@@ -142,15 +142,12 @@ impl Experiment {
             "data.augment and data.defect change examples one by one, and these continue each other: set \
              data.carry = false"
         );
-        let task = self.task()?;
-        let codec = || Codec::new(&splits.medium, &target, task.inputs(&splits.config).ok());
-        if let Some(defect) = &defect {
-            splits.train = changed::defective(splits.train, codec, defect, &target, seed)
-                .context("data.defect")?;
-        }
-        if let Some(changes) = augment {
-            splits.train = changed::augmented(splits.train, codec()?, &changes, seed)
-                .context("data.augment")?;
+        let (defect, augment) = (defect.as_ref(), augment.as_deref());
+        let changes = Changes::new(defect, augment, splits.medium.kind(), &target)?;
+        if !changes.is_empty() {
+            let inputs = self.task()?.inputs(&splits.config).ok();
+            let codec = Codec::new(&splits.medium, &target, inputs)?;
+            splits.train = changes.split(splits.train, codec, seed)?;
         }
         self.data = splits.config.clone();
         self.data.extend(shared);

@@ -26,8 +26,8 @@ use crate::metrics::series::{Scored, score};
 use crate::next_token::{self, Carried};
 use crate::preview::Preview;
 
-/// A model of labelled sequences: trained by cross-entropy where classes or tokens are asked for, by the mean squared error of standardised values where they have those, or by the pinball loss
-/// of their quantiles.
+/// A model of labelled sequences: trained by cross-entropy where classes or tokens are asked for, by the mean
+/// squared error of standardised values where they have those, or by the pinball loss of their quantiles.
 #[derive(Debug)]
 pub struct Supervised {
     store: ParamStore,
@@ -101,8 +101,8 @@ impl Supervised {
         &self.model
     }
 
-    /// Logits of a batch, (B, classes), those of last tokens, (B, positions, tokens), or standardised values, (B, targets), or of series (B, steps,
-    /// targets · quantiles).
+    /// Logits of a batch, (B, classes), those of last tokens, (B, positions, tokens), or standardised values,
+    /// (B, targets), or of series (B, steps, targets · quantiles).
     ///
     /// # Errors
     /// If the batch does not fit the model.

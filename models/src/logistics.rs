@@ -20,17 +20,6 @@ use tch::{Device, Kind, Tensor};
 
 use crate::past::Known;
 
-/// log s of the narrowest and the widest component before anything is learned: 0.9 and 17 of 256 levels.
-const FIRST_SCALES: (f64, f64) = (-5.0, -2.0);
-/// log s is between these two: at the lower one a component is one level, at the upper one all levels alike.
-const SCALES: (f64, f64) = (-7.0, 7.0);
-/// ε, the share of all levels alike.
-const FLOOR: f64 = 1e-4;
-/// Numbers of a component beside the weights of predictions: log π, b and log s.
-const OWN: i64 = 3;
-/// b in the unit of the network's outputs, which all learn at one rate.
-const SHIFT: f64 = 0.1;
-
 /// The last layer.
 #[derive(Debug)]
 pub struct Logistics {
@@ -61,11 +50,10 @@ impl Logistics {
         levels: i64,
     ) -> Result<Self> {
         let LogisticsConfig { components, predictors } = config.clone();
-        let outputs = components * (OWN + predictors.len() as i64);
-        let zeros = Tensor::zeros([outputs, width], (Kind::Float, Device::Cpu));
+        let zeros = Tensor::zeros([config.outputs(), width], (Kind::Float, Device::Cpu));
         let (kind, device) = (scope.kind(), scope.device());
         let linear = Linear::from_weight(&mut scope.sub("logistics"), &zeros, Hyper::GLOBAL)?;
-        let (low, high) = FIRST_SCALES;
+        let (low, high) = LogisticsConfig::FIRST_SCALES;
         let first = match components {
             1 => Tensor::full([1], f64::midpoint(low, high), (kind, device)),
             _ => Tensor::linspace(low, high, components, (kind, device)),
@@ -125,18 +113,20 @@ impl Logistics {
         let components = self.first.size()[0];
         let (rows, len, count) = predictions.size3()?;
         let said = self.linear.step(&y.transpose(1, 2));
-        let said = said.f_view([rows, len, components, OWN + count])?;
+        let said = said.f_view([rows, len, components, LogisticsConfig::OWN + count])?;
         let own = |number: i64| said.select(-1, number);
         // Weights that sum to 1.
-        let weights = said.narrow(-1, OWN, count);
+        let weights = said.narrow(-1, LogisticsConfig::OWN, count);
         let weights =
             &weights - weights.mean_dim([-1i64].as_slice(), true, None) + 1.0 / count as f64;
         let predicted =
             (weights * predictions.unsqueeze(2)).sum_dim_intlist([-1i64].as_slice(), false, None);
         Ok(Mixture {
             log_shares: own(0).log_softmax(-1, None),
-            means: predicted + own(1) * SHIFT,
-            steepness: (-(own(2) + &self.first).f_clamp(SCALES.0, SCALES.1)?).exp(),
+            means: predicted + own(1) * LogisticsConfig::SHIFT,
+            steepness: (-(own(2) + &self.first)
+                .f_clamp(LogisticsConfig::SCALES.0, LogisticsConfig::SCALES.1)?)
+            .exp(),
         })
     }
 
@@ -152,8 +142,12 @@ impl Logistics {
         let inside = &below + &above + width;
         let cell = above.f_where_self(&levels.f_eq(self.levels - 1)?, &inside)?;
         let cell = below.f_where_self(&levels.f_eq(0)?, &cell)?;
-        let mixed = (cell + log_shares).f_logsumexp([-1i64].as_slice(), false)? + (-FLOOR).ln_1p();
-        Ok(mixed.f_logaddexp(&Tensor::full_like(&mixed, (FLOOR / self.levels as f64).ln()))?)
+        let mixed = (cell + log_shares).f_logsumexp([-1i64].as_slice(), false)?
+            + (-LogisticsConfig::FLOOR).ln_1p();
+        Ok(mixed.f_logaddexp(&Tensor::full_like(
+            &mixed,
+            (LogisticsConfig::FLOOR / self.levels as f64).ln(),
+        ))?)
     }
 }
 

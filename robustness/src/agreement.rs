@@ -88,7 +88,7 @@ impl Agreement {
         let count = row.slice.members.len();
         let line = |(name, pair): (String, &Pair)| {
             format!(
-                "{name}: both wrong about {} of {count} clean examples, about {} of them in the same way",
+                "{name}: both wrong about {} of {count} clean examples, {} of them in the same way",
                 pair.both_wrong, pair.same_class
             )
         };

@@ -274,7 +274,7 @@ fn what_comes_next_is_judged_by_what_it_costs() {
         assert!(table.contains(metric), "{table}");
         // What lra-bench makes of the same windows, each by itself.
         let evaluated = evaluated(&folder);
-        assert!((figures["all"].0 - evaluated).abs() < 0.01 * evaluated, "{figures:?} {evaluated}");
+        assert!((figures["all"].0 - evaluated).abs() < 1e-4 * evaluated, "{figures:?} {evaluated}");
         assert_eq!(figures["keyboard-typos 5"].2, 0);
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -359,7 +359,6 @@ fn spectrograms_are_of_sound_which_is_what_changes() {
     for name in ["white-noise", "background-noise", "babble", "telephone", "padding"] {
         assert_eq!(figures[&format!("{name} 3")].1, 6, "{name}: {table}");
     }
-    fs::write(path.join("none"), "").unwrap();
     let suite = "name = \"mine\"\n[[transformation]]\nname = \"background-noise\"\n";
     fs::write(path.join("mine.toml"), suite).unwrap();
     let error = fail(path, &["run", "fsdd", "--suite", "mine.toml"], 1);

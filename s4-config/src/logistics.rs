@@ -24,6 +24,17 @@ pub struct LogisticsConfig {
 }
 
 impl LogisticsConfig {
+    /// log s of the narrowest and the widest component before anything is learned: 0.9 and 17 of 256 levels.
+    pub const FIRST_SCALES: (f64, f64) = (-5.0, -2.0);
+    /// log s is between these two: at the lower one a component is one level, at the upper one all alike.
+    pub const SCALES: (f64, f64) = (-7.0, 7.0);
+    /// ε, the share of all levels alike.
+    pub const FLOOR: f64 = 1e-4;
+    /// Numbers of a component beside the weights of predictions: log π, b and log s.
+    pub const OWN: i64 = 3;
+    /// b in the unit of the network's outputs, which all learn at one rate.
+    pub const SHIFT: f64 = 0.1;
+
     /// Checks the ranges.
     ///
     /// # Errors
@@ -45,6 +56,11 @@ impl LogisticsConfig {
             );
         }
         Ok(())
+    }
+
+    /// Numbers that a network says of a position.
+    pub fn outputs(&self) -> i64 {
+        self.components * (Self::OWN + self.predictors.len() as i64)
     }
 
     /// The farthest place before the next level that is looked at.

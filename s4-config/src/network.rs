@@ -183,6 +183,11 @@ impl Backbone {
         matches!(self, Backbone::S4 | Backbone::Sashimi)
     }
 
+    /// Whether it can step on from a state of fixed size that is its own.
+    fn has_recurrence(self) -> bool {
+        self.is_ssm() || matches!(self, Backbone::Lstm | Backbone::Gru | Backbone::LinearAttention)
+    }
+
     /// Whether it looks by content only, and needs the positions in its input.
     pub fn attends(self) -> bool {
         matches!(self, Backbone::Transformer | Backbone::LinearAttention)
@@ -283,7 +288,7 @@ impl NetworkConfig {
         } else {
             (self.dropout, self.tie_dropout, self.recompute) = (0.0, None, false);
         }
-        self.learned_state &= backbone.is_ssm() || matches!(backbone, Lstm | Gru | LinearAttention);
+        self.learned_state &= backbone.has_recurrence();
         if matches!(backbone, SampleRnn | Resnext) {
             (self.encoder, self.lags, self.logistics) = (None, None, None);
         }
@@ -396,15 +401,13 @@ impl NetworkConfig {
             !is_resnext && !matches!(backbone, Backbone::WaveNet | Backbone::SampleRnn);
         let has_ff = is_sashimi || (backbone == Backbone::S4 && self.ff_every.is_some());
         let has_embedding = !is_resnext && backbone != Backbone::SampleRnn;
-        let has_recurrence = is_ssm
-            || matches!(backbone, Backbone::Lstm | Backbone::Gru | Backbone::LinearAttention);
         let keys = [
             ("d_model", self.d_model.is_some() && is_resnext),
             ("n_layers", self.n_layers.is_some() && !has_layers),
             ("dropout", self.dropout != 0.0 && !has_blocks),
             ("tie_dropout", self.tie_dropout.is_some() && !has_blocks),
             ("recompute", self.recompute && !has_blocks),
-            ("learned_state", self.learned_state && !has_recurrence),
+            ("learned_state", self.learned_state && !backbone.has_recurrence()),
             ("encoder", self.encoder.is_some() && !has_embedding),
             ("lags", self.lags.is_some() && !has_embedding),
             ("logistics", self.logistics.is_some() && !has_embedding),

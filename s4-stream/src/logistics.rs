@@ -1,7 +1,7 @@
 //! Scores of levels by a mixture of discretised logistic distributions, as the crate `models` says it.
 //!
-//! A position's scores are the logarithms of (1 - ε) Σ π (σ((v + h - μ) / s) - σ((v - h - μ) / s)) + ε / V. In float64: a step takes
-//! one logarithm and one exponential for each border of each component.
+//! A position's scores are the logarithms of (1 - ε) Σ π (σ((v + h - μ) / s) - σ((v - h - μ) / s)) +
+//! ε / V. In float64: a step takes one logarithm and one exponential for each border of each component.
 
 use s4_config::LogisticsConfig;
 
@@ -9,16 +9,8 @@ use crate::past::Past;
 use crate::settings::size;
 use crate::simd::{Lanes, WIDTH};
 
-/// log s of the narrowest and the widest component before anything is learned.
-const FIRST_SCALES: (f64, f64) = (-5.0, -2.0);
-/// log s is at least and at most this.
-const SCALES: (f64, f64) = (-7.0, 7.0);
-/// ε, the share of all levels alike.
-const FLOOR: f64 = 1e-4;
-/// Numbers of a component beside the weights of predictions: log π, b and log s.
-const OWN: usize = 3;
-/// b in the unit of the network's outputs.
-const SHIFT: f64 = 0.1;
+/// Numbers of a component beside the weights of predictions.
+const OWN: usize = LogisticsConfig::OWN as usize;
 
 /// From numbers of components to scores of levels.
 #[derive(Debug, Clone)]
@@ -82,14 +74,14 @@ impl Logistics {
         logarithms.fill(f64::NEG_INFINITY);
         for component in 0..self.components {
             let mean = mixed(predictions, |number| said(component, OWN + number));
-            let mean = mean + said(component, 1) * SHIFT;
-            let log_scale =
-                (said(component, 2) + self.first_scale(component)).clamp(SCALES.0, SCALES.1);
+            let mean = mean + said(component, 1) * LogisticsConfig::SHIFT;
+            let log_scale = (said(component, 2) + self.first_scale(component))
+                .clamp(LogisticsConfig::SCALES.0, LogisticsConfig::SCALES.1);
             self.add(said(component, 0) - total, mean, (-log_scale).exp(), logarithms);
         }
-        let floor = (FLOOR / self.levels as f64).ln();
+        let floor = (LogisticsConfig::FLOOR / self.levels as f64).ln();
         for (score, log) in scores.iter_mut().zip(logarithms) {
-            *score = log_sum(*log + (-FLOOR).ln_1p(), floor) as f32;
+            *score = log_sum(*log + (-LogisticsConfig::FLOOR).ln_1p(), floor) as f32;
         }
     }
 
@@ -103,7 +95,7 @@ impl Logistics {
     }
 
     fn first_scale(&self, component: usize) -> f64 {
-        let (low, high) = FIRST_SCALES;
+        let (low, high) = LogisticsConfig::FIRST_SCALES;
         match self.components {
             1 => f64::midpoint(low, high),
             count => low + (high - low) * component as f64 / (count - 1) as f64,

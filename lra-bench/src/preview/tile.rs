@@ -1,6 +1,6 @@
 //! An example as a picture.
 
-use datasets::batch::{Example, Label, Sequences};
+use datasets::batch::{Example, Sequences};
 use datasets::examples::recordings::Standardisation;
 use datasets::examples::view::View;
 use datasets::medium::{Medium, Pictures};
@@ -59,7 +59,7 @@ fn values(example: &Example) -> Option<(Vec<f32>, usize)> {
         Sequences::Values { values, features } => (values.clone(), (*features).max(1)),
         Sequences::Tokens(tokens) => {
             // Before those that are asked for stands one that is none of a picture.
-            let asked = &tokens[usize::from(example.label == Label::Next)..];
+            let asked = &tokens[example.given()..];
             (asked.iter().map(|&token| token as f32).collect(), 1)
         }
     })

@@ -70,36 +70,30 @@ impl<'a> Attackable<'a> {
         let examples = items.iter().map(|item| item.index).collect();
         Ok(Inputs { x, second, lengths: batch.lengths, labels: batch.labels, examples })
     }
-}
 
-impl Attackable<'_> {
-    /// The items with what an attack made of their inputs, the rows of `x` ([`Inputs::x`]).
+    /// The item with what an attack made of its input, x (1, L, ·) ([`Inputs::x`]).
     ///
     /// # Errors
-    /// If they are not of this data.
-    pub fn items(&self, items: &[Item], x: &Tensor) -> Result<Vec<Item>> {
+    /// If it is not of this data.
+    pub fn item(&self, item: &Item, x: &Tensor) -> Result<Item> {
+        let mut example = self.classifier.encode(item)?;
+        let x = x.get(0).narrow(0, 0, example.sequences[0].len() as i64);
         let x = match &self.scale {
             Some((mean, std)) => (x - mean) / std,
-            None => x.shallow_clone(),
+            None => x,
         };
-        let each = items.iter().enumerate().map(|(row, item)| {
-            let mut example = self.classifier.encode(item)?;
-            let row = x.get(row as i64).narrow(0, 0, example.sequences[0].len() as i64);
-            let row = row.to_device(Device::Cpu);
-            let values = || Vec::<f32>::try_from(row.to_kind(Kind::Float).reshape([-1]));
-            example.sequences[0] = match &example.sequences[0] {
-                Sequences::Tokens(_) => Sequences::Tokens(Vec::try_from(&row)?),
-                Sequences::Values { features, .. } => {
-                    Sequences::Values { values: values()?, features: *features }
-                }
-                Sequences::Bytes(_) => Sequences::Bytes(
-                    values()?.iter().map(|value| (value * 255.0).round() as u8).collect(),
-                ),
-            };
-            let content = self.classifier.codec().decode(&example)?;
-            Ok(Item { content, ..item.clone() })
-        });
-        each.collect()
+        let x = x.to_device(Device::Cpu).reshape([-1]);
+        let values = || Vec::<f32>::try_from(x.to_kind(Kind::Float));
+        example.sequences[0] = match &example.sequences[0] {
+            Sequences::Tokens(_) => Sequences::Tokens(Vec::try_from(&x)?),
+            Sequences::Values { features, .. } => {
+                Sequences::Values { values: values()?, features: *features }
+            }
+            Sequences::Bytes(_) => Sequences::Bytes(
+                values()?.iter().map(|value| (value * 255.0).round() as u8).collect(),
+            ),
+        };
+        Ok(Item { content: self.classifier.codec().decode(&example)?, ..item.clone() })
     }
 }
 

@@ -12,7 +12,7 @@ use tch::Tensor;
 use super::{Chosen, Runner, size};
 use crate::attack::{self, Attack, Attackable, Budget, Outcome, Share, Victim, sanity};
 use crate::draw;
-use crate::flip;
+use crate::flip::{self, Flip};
 use crate::predictions::key;
 use crate::results::{Failure, Row};
 use crate::slice::{Idiom, Slice};
@@ -218,33 +218,33 @@ impl Runner<'_> {
             };
             attempts.push(Attempt { place, after, control });
         }
-        // What misled the model was not kept; it is found again for the few that are shown.
-        let mut misled: Vec<&Item> = attempts
-            .iter()
-            .filter(|attempt| attempt.after.value < self.clean[attempt.place].value)
-            .map(|attempt| &self.items[attempt.place])
-            .collect();
-        misled.sort_by_key(|item| item.index);
-        misled.truncate(flip::MOST);
-        let misled: Vec<Item> = misled.into_iter().cloned().collect();
-        let flips = match misled.is_empty() {
-            true => Vec::new(),
-            false => {
-                let (tried, x) = attempt(&misled)?;
-                let after = model.items(&misled, &x)?;
-                let clean: HashMap<usize, &Verdict> =
-                    self.items.iter().map(|item| item.index).zip(&self.clean).collect();
-                let pairs = misled.iter().zip(&after).zip(&tried);
-                let pairs = pairs.map(|((before, after), tried)| {
-                    [(before, clean[&before.index]), (after, &tried.verdict)]
-                });
-                flip::first(&slice.identifier(), pairs)
-            }
-        };
+        let flips = self.flips(&slice, model, &attempts, attempt)?;
         let controls = attempts.iter().map(|attempt| attempt.control).collect();
         let row = self.row_of(slice, (&entry.name, budget), &attempts);
         let attack = row.attack.map(|it| Outcome { steps, zero_gradients: flat, ..it });
         Ok((Row { failed, attack, flips, ..row }, controls))
+    }
+
+    /// Some of the examples that an attack misled the model about. What did was not kept, and is found again
+    /// by `attempt`.
+    fn flips(
+        &self,
+        slice: &Slice,
+        model: &Attackable<'_>,
+        attempts: &[Attempt],
+        attempt: impl Fn(&[Item]) -> Result<(Vec<Tried>, Tensor)>,
+    ) -> Result<Vec<Flip>> {
+        let mut found = Vec::new();
+        let misled = attempts.iter().filter(|it| it.after.value < self.clean[it.place].value);
+        for &Attempt { place, .. } in misled.take(flip::MOST) {
+            let item = &self.items[place];
+            let (tried, x) = attempt(std::slice::from_ref(item))?;
+            found.push((place, model.item(item, &x)?, tried[0].verdict));
+        }
+        let pairs = found.iter().map(|(place, after, verdict)| {
+            [(&self.items[*place], &self.clean[*place]), (after, verdict)]
+        });
+        Ok(flip::first(&slice.identifier(), pairs))
     }
 
     /// The row of an attack whose members, in order, these are.

@@ -67,7 +67,8 @@ const MANY: i64 = 64;
 /// states, 16 streams of 256 positions, S4D, steps of training in a second on one core: 5.8 against 2.6.)
 /// Many states are better off with the kernel on a CPU, which costs N a position where those between chunks cost
 /// N² a chunk. (64 channels, one sequence, S4, the same: with 128 states 3.0 against 2.1 at 2,048, 0.9 and 0.9 at
-/// 16,384; with 256 states 2.6 against 0.6, 0.5 and 0.2.) On a GPU (docs/results/gpu.md) chunks are matrix products on tensor cores and one launch for all states.
+/// 16,384; with 256 states 2.6 against 0.6, 0.5 and 0.2.) On a GPU (docs/results/gpu.md) chunks are matrix
+/// products on tensor cores and one launch for all states.
 fn chunks_are_faster(size: Size, engine: Engine) -> bool {
     match engine {
         Engine::Cpu => size.carries || size.len >= SHORT && size.states <= MANY,
@@ -177,8 +178,6 @@ mod tests {
         for diagonal in [false, true] {
             let many = Size { states: 128, ..size(16_384, diagonal) };
             assert_eq!(auto(many, Engine::Cpu), Plan::Fft);
-        }
-        for diagonal in [false, true] {
             assert_eq!(auto(size(16_384, diagonal), ENGINES[1]), Plan::Chunks(128));
             assert_eq!(auto(size(16_384, diagonal), ENGINES[2]), Plan::Chunks(256));
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-use datasets::batch::{Example, Label, Sequences};
+use datasets::batch::{Example, Sequences};
 use datasets::examples::images::Moments;
 use datasets::examples::recordings::{self, Extent};
 use datasets::examples::tokens::{END, sequence};
@@ -118,7 +118,7 @@ impl Codec {
         let of = example.sequences.first().context("an example without a sequence")?;
         Ok(match (&self.form, of) {
             (Form::Pictures(Pictures { width, colours, order, moments, .. }), _) => {
-                let (values, colours) = (levels(of, given(example), moments)?, *colours);
+                let (values, colours) = (levels(of, example.given(), moments)?, *colours);
                 let mut picture = vec![0.0; values.len()];
                 for (position, pixel) in values.chunks(colours).enumerate() {
                     let place = order.as_ref().map_or(position, |order| order[position]);
@@ -132,7 +132,7 @@ impl Codec {
                 Sound { rate: *rate, samples }.into()
             }
             (Form::Text { spell, .. }, Sequences::Tokens(tokens)) => {
-                spell(&tokens[given(example)..]).into()
+                spell(&tokens[example.given()..]).into()
             }
             (Form::Expressions, Sequences::Tokens(tokens)) => {
                 let tokens = tokens.iter().map(|&token| token as u8);
@@ -165,7 +165,7 @@ impl Codec {
             (Form::Pictures(Pictures { order, moments, .. }), Content::Picture(picture)) => {
                 let (bytes, colours) = (picture.bytes(), picture.colours);
                 let positions = match original {
-                    Sequences::Tokens(tokens) => (tokens.len() - given(example)) / colours,
+                    Sequences::Tokens(tokens) => (tokens.len() - example.given()) / colours,
                     _ => original.len(),
                 };
                 ensure!(
@@ -180,7 +180,7 @@ impl Codec {
                     .collect();
                 match original {
                     Sequences::Tokens(tokens) => {
-                        let given = tokens[..given(example)].iter().copied();
+                        let given = tokens[..example.given()].iter().copied();
                         Sequences::Tokens(given.chain(bytes.into_iter().map(i64::from)).collect())
                     }
                     _ => standardised(bytes, moments),
@@ -190,13 +190,15 @@ impl Codec {
                 ensure!(!sound.samples.is_empty(), "a recording without samples");
                 form.sequence(&sound.samples)?
             }
-            (Form::Text { spell, read }, Content::Text(text)) => match (original, given(example)) {
-                // A window may begin or end within a letter, which is then no text.
-                (Sequences::Tokens(tokens), 1..) if spell(&tokens[1..]) == *text => {
-                    original.clone()
+            (Form::Text { spell, read }, Content::Text(text)) => {
+                match (original, example.given()) {
+                    // A window may begin or end within a letter, which is then no text.
+                    (Sequences::Tokens(tokens), 1..) if spell(&tokens[1..]) == *text => {
+                        original.clone()
+                    }
+                    (original, given) => reread(read(text)?, original, given)?,
                 }
-                (original, given) => reread(read(text)?, original, given)?,
-            },
+            }
             (Form::Expressions, Content::Expression(expression)) => {
                 sequence(expression.tokens().into_iter().chain([END]))
             }
@@ -231,11 +233,6 @@ impl Codec {
         let others = example.sequences[1..].iter().cloned();
         Ok([first].into_iter().chain(others).collect())
     }
-}
-
-/// Tokens of an example that are given, and not asked for: what stands before the first.
-fn given(example: &Example) -> usize {
-    usize::from(example.label == Label::Next)
 }
 
 /// What was read of a text, after the `given` tokens of the original.
