@@ -1,6 +1,7 @@
-//! What models have to beat: n-grams of texts, mixed contexts of pictures, and what forecasts come to without a
-//! model.
+//! What models have to beat: n-grams of texts, mixed contexts of pictures, what forecasts come to without a
+//! model, and what N numbers keep of a signal.
 
 pub(crate) mod context_mixer;
 pub(crate) mod kneser_ney;
+pub(crate) mod legs;
 pub(crate) mod naive;

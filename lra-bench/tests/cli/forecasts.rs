@@ -192,6 +192,20 @@ fn generated_signals_are_trained_evaluated_and_resumed() {
         assert_eq!(object["count"], if task == "copying" { 30 } else { 6 }, "{object}");
         assert!(number(&object[figure]).is_finite(), "{object}");
     }
+    // What as many numbers keep of the whole signal: all of it, if they are as many as its samples.
+    let errors = [8, 20, 60].map(|states| {
+        let mut command = lra_bench(path);
+        command.args(["baseline", "--task", "reconstruct", "--json", "--set", "data.eval_count=6"]);
+        for set in ["data.length=60", "data.memory=15", "data.dt=0.01", "data.limit=20.0"] {
+            command.args(["--set", set]);
+        }
+        command.args(["--set", &format!("model.layer.ssm.d_state={states}")]);
+        let (stdout, _) = succeed(&mut command);
+        number(&serde_json::from_str::<Value>(&stdout).unwrap()["mse"])
+    });
+    assert!(errors[0] > errors[1] && errors[1] > 1e-3, "{errors:?}");
+    assert!(errors[2] < 1e-9, "{errors:?}");
+    fail(lra_bench(path).args(["baseline", "--task", "delay"]), 2, &["delay has no baseline"]);
 }
 
 #[test]

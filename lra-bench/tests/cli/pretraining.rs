@@ -152,6 +152,14 @@ fn states_to_begin_with_are_learned() {
     fail(&mut command, 1, &["learned_state", "bidirectional"]);
 }
 
+/// The losses of the evaluations in training.
+fn val_losses(path: &Path, run: &str) -> Vec<f64> {
+    let lines = fs::read_to_string(path.join(run).join("metrics.jsonl")).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let val = lines.filter(|line| line["split"] == "val");
+    val.map(|line| line["loss"].as_f64().unwrap()).collect()
+}
+
 #[test]
 fn changes_of_low_rank_are_averaged() {
     let folder = tempfile::tempdir().unwrap();
@@ -164,12 +172,7 @@ fn changes_of_low_rank_are_averaged() {
     let factor = "model.layers.0.layer.output_linear.0.lora_B";
     assert_ne!(averaged.get(factor), checkpoint.model.get(factor));
     // What was measured in training is what the averaged weights, folded, are worth.
-    let lines = fs::read_to_string(path.join("averaged/metrics.jsonl")).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let val: Vec<f64> = lines
-        .filter(|line| line["split"] == "val")
-        .map(|line| line["loss"].as_f64().unwrap())
-        .collect();
+    let val = val_losses(path, "averaged");
     let best = evaluate(path, "averaged", &["--split", "val"])["loss"].as_f64().unwrap();
     assert!(val.iter().any(|loss| (loss - best).abs() < 1e-5), "{val:?} {best}");
 }
@@ -197,7 +200,16 @@ fn pretraining_goes_on_to_the_same_bits_and_mixes_tasks() {
     assert!(said.contains("1800 training samples") || said.contains("training samples"), "{said}");
 
     fail(lra_bench(path).args(["train", "--resume", "parts"]), 2, &["lra-bench pretrain"]);
-    fail(lra_bench(path).args(["evaluate", "parts"]), 1, &["--init-from"]);
+    fail(lra_bench(path).args(["predict", "parts", "."]), 1, &["--init-from"]);
+    fail(lra_bench(path).args(["evaluate", "parts", "--rate", "2"]), 2, &["--rate", "pretraining"]);
+
+    // Evaluated as at its end: the masks are the same.
+    for (run, objective) in [("parts", "masked"), ("causal", "causal"), ("mixed", "masked")] {
+        let evaluated = evaluate(path, run, &["--split", "val"]);
+        let (loss, val) = (evaluated["loss"].as_f64().unwrap(), val_losses(path, run));
+        assert!(val.iter().any(|known| (known - loss).abs() < 1e-5), "{run}: {val:?} {loss}");
+        assert_eq!(evaluated["objective"], objective);
+    }
 }
 
 #[test]

@@ -22,14 +22,15 @@ use crate::experiment::{Experiment, Preset};
 /// Arguments of `baseline`.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// A task on language (n-grams with Kneser-Ney smoothing), on the density of pictures (mixed contexts) or
-    /// on forecasts (last value, last season, ridge regression); read as in its preset for a CPU
+    /// A task on language (n-grams with Kneser-Ney smoothing), on the density of pictures (mixed contexts),
+    /// on forecasts (last value, last season, ridge regression) or `reconstruct` (Legendre polynomials, as
+    /// many as there are states); read as in its preset for a CPU
     #[arg(long, value_name = "NAME", required_unless_present = "with")]
     task: Option<String>,
     /// Folder with the task's files in their official layout, or the CSV file
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Change one setting of the data, e.g. data.horizon=96; may be repeated
+    /// Change one setting of the data, e.g. data.horizon=96, or model.layer.ssm.d_state; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "with")]
     overrides: Vec<String>,
     /// test or val
@@ -72,7 +73,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let task = experiment.task()?;
     let none = || {
         usage(format!(
-            "{} has no baseline: those that have one ask for the next token or continue a series",
+            "{} has no baseline: those that have one ask for the next token, continue a series or reconstruct \
+             a signal",
             task.name
         ))
     };
@@ -87,9 +89,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         Target::Series(_) if args.texts.are_given() => {
             Err(usage("--with, --order and --discount are for texts"))
         }
-        Target::Series(of) => series::run(args, task, &splits, &of),
-        Target::PerPosition { .. } if args.penalty.is_some() || args.no_constant => {
+        Target::Series(of) if of.past.is_some() => series::run(args, task, &splits, &of),
+        _ if args.penalty.is_some() || args.no_constant => {
             Err(usage("--penalty and --no-constant are for forecasts"))
+        }
+        Target::Series(of) if task.name == "reconstruct" => {
+            series::projection(args, &experiment, &splits, &of)
         }
         Target::PerPosition { vocabulary } => {
             next::run(args, task, (&experiment, run.as_ref()), &splits, vocabulary)

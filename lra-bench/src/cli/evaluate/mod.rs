@@ -1,10 +1,12 @@
 //! `evaluate`: a run's best weights on a split.
 //!
-//! [`classes`], [`values`], [`last`], [`next`] and [`series`] say what is in the JSON beside what is the same for all.
+//! [`classes`], [`values`], [`last`], [`next`], [`series`] and [`pretrained`] say what is in the JSON beside what
+//! is the same for all.
 
 mod classes;
 mod last;
 mod next;
+mod pretrained;
 pub(super) mod series;
 mod values;
 
@@ -20,7 +22,7 @@ use program::output::{note, say, say_all};
 use program::{files, interrupt};
 use serde_json::{Map, Value, json};
 use training::args::{EvalSplit, EvaluateArgs};
-use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
+use training::evaluate::{EvalOptions, Evaluated, Evaluation, evaluate_with_progress};
 use training::objective::Objective;
 use training::run::Run;
 
@@ -53,7 +55,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit> {
     ensure!(args.rate > 0.0 && args.rate.is_finite(), "--rate must be positive, got {}", args.rate);
     interrupt::install();
-    let EvaluateArgs { run, split, device, json, data, no_progress } = &args.evaluate;
+    let EvaluateArgs { run, split, device, data, no_progress, .. } = &args.evaluate;
     let mut run: Run<Experiment> = Run::open(run)?;
     let experiment = &mut run.experiment;
     if let Some(data) = &args.data {
@@ -61,6 +63,9 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     }
     if let Some(cache) = &data.cache {
         experiment.set_cache(cache);
+    }
+    if experiment.pretrain.is_some() {
+        return pretrained::run(args, run);
     }
     let strict = data.strict;
     let every = decimate(experiment, args.rate, args.every)?;
@@ -82,8 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let options = EvalOptions::of(&run.experiment.train);
     let evaluated = evaluate_with_progress(&mut model, data.clone(), options, !no_progress)?;
     let Some(evaluated) = evaluated else {
-        note("interrupted; nothing was changed");
-        return Ok(Exit::Stopped);
+        return Ok(interrupted());
     };
     let apart = match data.is_stream() {
         false => None,
@@ -104,9 +108,26 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         Target::Series(of) => series::found(of, &evaluation, &outputs)?,
         target => classes::found(target.class_names(), &evaluation, &outputs, &data)?,
     };
-    if *json {
+    tell(args, task.name, step, &evaluation, Some(every), &found)?;
+    if let Some(path) = &args.predictions {
+        files::write(path, csv_text(&found.predictions)?.as_bytes())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints what an evaluation of the weights of `step` came to, as asked for.
+fn tell(
+    args: &Args,
+    task: &str,
+    step: u64,
+    evaluation: &Evaluation,
+    every: Option<usize>,
+    found: &Found,
+) -> Result<()> {
+    let split = args.evaluate.split;
+    if args.evaluate.json {
         let mut object = json!({
-            "task": task.name,
+            "task": task,
             "split": split.to_string(),
             "count": evaluation.samples,
             "loss": evaluation.loss,
@@ -116,24 +137,21 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             "seconds": evaluation.seconds,
         });
         let shared = object.as_object_mut().context("it is an object")?;
-        shared.extend(found.json);
+        shared.extend(found.json.clone());
         say(object)?;
     } else {
         say(format_args!(
-            "{} {split}: {} (loss {:.4}) on {} {}, after step {step}, in {:.1} s",
-            task.name,
-            found.headline,
-            evaluation.loss,
-            evaluation.samples,
-            found.of,
-            evaluation.seconds
+            "{task} {split}: {} (loss {:.4}) on {} {}, after step {step}, in {:.1} s",
+            found.headline, evaluation.loss, evaluation.samples, found.of, evaluation.seconds
         ))?;
-        say_all(found.details)?;
+        say_all(&found.details)?;
     }
-    if let Some(path) = &args.predictions {
-        files::write(path, csv_text(&found.predictions)?.as_bytes())?;
-    }
-    Ok(Exit::Done)
+    Ok(())
+}
+
+fn interrupted() -> Exit {
+    note("interrupted; nothing was changed");
+    Exit::Stopped
 }
 
 /// What an evaluation came to.
