@@ -167,7 +167,7 @@ impl Preset {
             Transformation { name: it.name().to_owned(), severities: chosen, rate: false }
         });
         let mut transformation: Vec<_> = changes.collect();
-        let told = transformation.iter().position(|it| it.name == "half-rate");
+        let told = transformation.iter().position(|it| it.name == "lower-rate");
         if let Some(place) = told {
             let told = Transformation { rate: true, ..transformation[place].clone() };
             transformation.insert(place + 1, told);

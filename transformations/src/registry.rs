@@ -60,7 +60,7 @@ pub const ALL: &[&dyn Transformation] = &[
     &sound::band::HIGH_PASS,
     &sound::telephone::TELEPHONE,
     &sound::mu_law::MU_LAW,
-    &sound::half_rate::HALF_RATE,
+    &sound::lower_rate::LOWER_RATE,
     &sound::reverberation::REVERBERATION,
     &sound::speed::SPEED,
     &sound::dropped_spans::DROPPED_SPANS,

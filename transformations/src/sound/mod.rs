@@ -9,7 +9,7 @@ pub(crate) mod clipping;
 pub(crate) mod dc_offset;
 pub(crate) mod dropped_spans;
 pub(crate) mod gain;
-pub(crate) mod half_rate;
+pub(crate) mod lower_rate;
 pub(crate) mod mu_law;
 pub(crate) mod noise;
 pub(crate) mod reverberation;
