@@ -8,7 +8,8 @@ use crate::mce::Errors;
 use crate::results::Results;
 
 /// The files, a task each. [`Reference::of`] makes them.
-const FILES: &[&str] = &[include_str!("../references/smnist.toml")];
+const FILES: &[&str] =
+    &[include_str!("../references/image.toml"), include_str!("../references/smnist.toml")];
 
 /// A model by its errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
