@@ -3,5 +3,5 @@
 
 pub(crate) mod context_mixer;
 pub(crate) mod kneser_ney;
-pub(crate) mod legs;
+mod legs;
 pub(crate) mod naive;

@@ -1,11 +1,12 @@
 //! What forecasts are to beat: the last value, the value a season before, and a ridge regression of all
-//! steps on the known ones. They are scored as models are, by the same code on the same windows.
+//! steps on the known ones; and what the end of signals is to: their projection. They are scored as models
+//! are, by the same code on the same windows.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use datasets::batch::Batch;
-use datasets::shape::{Past, Series};
+use datasets::shape::{Past, Quantity, Series};
 use datasets::split::Split;
 use program::interrupt;
 use program::progress::Progress;
@@ -15,6 +16,7 @@ use tch::{Device, Kind, Tensor};
 use training::evaluate::{EvalOptions, Evaluated, evaluate_with_progress};
 use training::objective::{Objective, Phase, StepOutput};
 
+use super::legs;
 use crate::device_batch::DeviceBatch;
 use crate::metrics::series::{Scored, score};
 
@@ -47,13 +49,21 @@ pub struct Ridge {
 #[derive(Debug)]
 pub struct Naive {
     series: Series,
-    past: Past,
-    season: bool,
-    /// Of ridge: (L + 1, S), the last row that of the constant.
-    map: Option<Tensor>,
+    how: How,
     /// What was chosen, for a table.
     pub choice: Option<String>,
     store: ParamStore,
+}
+
+/// What is said of a window.
+#[derive(Debug)]
+enum How {
+    Last(Past),
+    Season(Past),
+    /// The map (L + 1, S), the last row that of the constant.
+    Ridge(Past, Tensor),
+    /// The map (L, S).
+    Projection(Tensor),
 }
 
 impl Naive {
@@ -71,16 +81,15 @@ impl Naive {
         progress: bool,
     ) -> Result<Option<Self>> {
         let past = series.past.context("baselines continue a known series")?;
-        let (mut map, mut choice) = (None, None);
-        match baseline {
-            Baseline::Last => {}
+        let (way, choice) = match baseline {
+            Baseline::Last => (How::Last(past), None),
             Baseline::Season => {
                 let Past { context, season, .. } = past;
                 ensure!(
                     season <= context,
                     "a season has {season} steps, but only {context} are known (data.context)"
                 );
-                choice = Some(format!("{season} steps"));
+                (How::Season(past), Some(format!("{season} steps")))
             }
             Baseline::Ridge => {
                 let Some(mut sums) = Sums::of(series, past, train, progress)? else {
@@ -98,12 +107,25 @@ impl Naive {
                         ridge(&sums, &judge)?
                     }
                 };
-                (map, choice) = (Some(chosen), Some(format!("penalty {penalty}")));
+                (How::Ridge(past, chosen.to_kind(Kind::Float)), Some(format!("penalty {penalty}")))
             }
-        }
-        let map = map.map(|map: Tensor| map.to_kind(Kind::Float));
+        };
+        Ok(Some(Self::by(way, series, choice)))
+    }
+
+    /// The last steps of the signals of `split`, as their projection on `states` Legendre polynomials.
+    ///
+    /// # Errors
+    /// If a signal cannot be read, or there is no polynomial, or more than samples.
+    pub fn projection(series: &Series, split: &Split, states: i64) -> Result<Self> {
+        let length = split.batch(&[0])?.length as i64;
+        let map = legs::projection(length, states, series.steps as i64)?.to_kind(Kind::Float);
+        Ok(Self::by(How::Projection(map), series, Some(format!("{states} states"))))
+    }
+
+    fn by(how: How, series: &Series, choice: Option<String>) -> Self {
         let (series, store) = (series.clone(), ParamStore::new(Device::Cpu, Kind::Float));
-        Ok(Some(Self { series, past, season: baseline == Baseline::Season, map, choice, store }))
+        Self { series, how, choice, store }
     }
 
     /// What it comes to on `split`; `None` if the user interrupted.
@@ -115,26 +137,41 @@ impl Naive {
         evaluate_with_progress(self, Arc::new(split.clone()), options, progress)
     }
 
-    /// Forecasts (B, S, T) of windows x (B, L + S, features).
+    /// Forecasts (B, S, T) of windows x (B, L + S, features), or of signals x (B, L, 1) their last steps.
     fn forecast(&self, x: &Tensor) -> Result<Tensor> {
         let steps = self.series.steps as i64;
         let targets = self.series.quantities.len() as i64;
-        let Past { context, channels, season } = self.past;
-        let (context, channels, season) = (context as i64, channels as i64, season as i64);
-        let known = x.narrow(1, 0, context).narrow(2, channels - targets, targets);
-        let last = known.narrow(1, context - 1, 1);
-        if let Some(map) = &self.map {
-            let map = map.to_kind(x.kind());
-            let moved = (&known - &last).transpose(1, 2); // (B, T, L)
-            let (weight, constant) = (map.narrow(0, 0, context), map.narrow(0, context, 1));
-            return Ok((moved.matmul(&weight) + constant).transpose(1, 2) + last);
-        }
-        if self.season {
-            let times = (steps + season - 1) / season;
-            let one = known.narrow(1, context - season, season);
-            return Ok(one.repeat([1, times, 1]).narrow(1, 0, steps));
-        }
-        Ok(last.expand([-1, steps, -1], false))
+        let known = |past: &Past| {
+            let (context, channels) = (past.context as i64, past.channels as i64);
+            x.narrow(1, 0, context).narrow(2, channels - targets, targets)
+        };
+        Ok(match &self.how {
+            How::Last(past) => {
+                let last = known(past).narrow(1, past.context as i64 - 1, 1);
+                last.expand([-1, steps, -1], false)
+            }
+            How::Season(past) => {
+                let (context, season) = (past.context as i64, past.season as i64);
+                let times = (steps + season - 1) / season;
+                let one = known(past).narrow(1, context - season, season);
+                one.repeat([1, times, 1]).narrow(1, 0, steps)
+            }
+            How::Ridge(past, map) => {
+                let (context, known) = (past.context as i64, known(past));
+                let last = known.narrow(1, context - 1, 1);
+                let moved = (&known - &last).transpose(1, 2); // (B, T, L)
+                let (weight, constant) = (map.narrow(0, 0, context), map.narrow(0, context, 1));
+                (moved.matmul(&weight) + constant).transpose(1, 2) + last
+            }
+            How::Projection(map) => {
+                // Labels are standardised, signals are not.
+                let [Quantity { mean, std, .. }] = self.series.quantities[..] else {
+                    bail!("a projection is of one signal");
+                };
+                let end = x.squeeze_dim(2).matmul(map).unsqueeze(2);
+                (end - mean) / std
+            }
+        })
     }
 }
 

@@ -11,7 +11,6 @@ use strum::IntoEnumIterator;
 use training::evaluate::Evaluated;
 
 use super::Args;
-use crate::baseline::legs::Projection;
 use crate::baseline::naive::{Baseline, Naive, Ridge};
 use crate::cli::evaluate;
 use crate::experiment::Experiment;
@@ -48,11 +47,10 @@ pub(super) fn projection(
     of: &Series,
 ) -> Result<Exit> {
     let states = experiment.model.layer.ssm.d_state;
-    let mut projection = Projection::new(of, states)?;
-    let evaluated = projection.evaluate(args.split(splits), !args.no_progress)?;
+    let mut legs = Naive::projection(of, args.split(splits), states)?;
+    let evaluated = legs.evaluate(args.split(splits), !args.no_progress)?;
     let Some(evaluated) = evaluated else { return Ok(interrupted()) };
-    let choice = Some(format!("{states} states"));
-    tell(args, experiment.task()?, of, ("legs", choice), evaluated)?;
+    tell(args, experiment.task()?, of, ("legs", legs.choice), evaluated)?;
     Ok(Exit::Done)
 }
 
