@@ -1,20 +1,18 @@
 //! `transfer`: bases, tasks and ways of adapting in one matrix.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args as ClapArgs, Parser};
-use datasets::metric::Metric;
 use datasets::tasks;
 use program::exit::{Exit, describe, usage};
 use program::output::{note, say, say_all};
 use program::{files, interrupt};
 use serde_json::json;
 use training::adapt::Adapt;
-use training::command::train_in;
+use training::command::{agrees, train_in};
 use training::device::DeviceRequest;
-use training::run::Run;
-use training::run_dir;
+use training::summary::Summary;
 use training::trainer::Outcome;
 
 use super::train;
@@ -53,8 +51,9 @@ pub(super) struct Args {
     /// Ready-made settings of the tasks: small or paper
     #[arg(long, value_name = "NAME", default_value = "small")]
     preset: String,
-    /// Change one setting of every run; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// Change one setting of every run, or of those of one way: full:train.optimizer.lr=0.001; may be
+    /// repeated
+    #[arg(long = "set", value_name = "[WAY:]KEY=VALUE")]
     overrides: Vec<String>,
     /// Folder with the tasks' files
     #[arg(long, value_name = "DIR")]
@@ -87,18 +86,28 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             )));
         }
     }
+    let adapted = args.adapt.iter().cloned().map(Way::Adapted);
+    let ways: Vec<Way> = adapted.chain([Way::Scratch, Way::EqualCompute]).collect();
+    for (name, set) in args.overrides.iter().filter_map(|set| of_a_way(set)) {
+        if !ways.iter().any(|way| way.is_called(name)) {
+            let known: Vec<String> = ways.iter().map(Way::to_string).collect();
+            return Err(usage(format!(
+                "--set {name}:{set}: `{name}` is no way of this matrix, which has {}",
+                known.join("; ")
+            )));
+        }
+    }
     let mut spent = Vec::new();
     for base in &args.bases {
         spent.push((base, base::examples(base)?));
     }
     let mut batches = Vec::new();
     for name in &args.tasks {
-        let preset = Experiment::preset(tasks::find(name)?, args.preset.parse()?, &args.overrides)?;
+        let overrides = overrides(args, &Way::EqualCompute);
+        let preset = Experiment::preset(tasks::find(name)?, args.preset.parse()?, &overrides)?;
         batches
             .push((name, (preset.value.train.batch_size * preset.value.train.accumulate) as u64));
     }
-    let adapted = args.adapt.iter().cloned().map(Way::Adapted);
-    let ways: Vec<Way> = adapted.chain([Way::Scratch, Way::EqualCompute]).collect();
     let axes = Axes {
         bases: &args.bases,
         tasks: &args.tasks,
@@ -113,44 +122,49 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         Way::EqualCompute => args.max_steps + of(&spent, base).div_ceil(of(&batches, task).max(1)),
         _ => args.max_steps,
     });
+    for cell in &cells {
+        let line = line(args, cell)?;
+        agrees(&line, line.training(), &cell.folder(&args.out))?;
+    }
     let count = cells.len();
-    let mut found = Vec::new();
     let mut failed = 0;
-    let mut stopped = None;
-    for (number, cell) in cells.into_iter().enumerate() {
+    let mut stopped = false;
+    for (number, cell) in cells.iter().enumerate() {
         let folder = cell.folder(&args.out);
         let name = format!("{} of {count}: {}", number + 1, folder.display());
-        let metric = |folder: &Path| -> Result<Metric> {
-            let experiment = Run::<Experiment>::read(folder)?.experiment;
-            let metric = (experiment.task()?.metric)(&experiment.data);
-            Ok(metric.unwrap_or(Metric::ACCURACY))
-        };
-        let known = run_dir::config_file(&folder).is_file().then(|| metric(&folder)).transpose()?;
-        let done = match known {
-            Some(metric) => outcome(&folder, cell.seed, metric.name)?,
-            None => None,
-        };
-        if done.is_none() && stopped.is_none() {
-            note(&name);
-            match trained(args, &cell, &folder) {
-                Ok(Outcome::Finished(_)) => {
-                    if matches!(cell.way, Way::Adapted(_)) && Forgetting::read(&folder)?.is_none() {
-                        forgetting(&cell.base, &folder, device.device)?;
-                    }
-                }
-                Ok(Outcome::Interrupted { .. }) => stopped = Some(folder.clone()),
-                Err(error) if interrupt::requested() => return Err(error),
-                // The others need not suffer from one that diverges.
-                Err(error) => {
-                    note(format_args!("error: {name}: {}", describe(&error)));
-                    failed += 1;
+        cell.record(&args.out)?;
+        if Summary::read(&folder)?.is_some_and(|summary| summary.finished) {
+            continue;
+        }
+        note(&name);
+        let line = line(args, cell)?;
+        match train_in(&line, line.training(), &folder) {
+            Ok(Outcome::Finished(_)) => {
+                if matches!(cell.way, Way::Adapted(_)) && Forgetting::read(&folder)?.is_none() {
+                    forgetting(&cell.base, &folder, device.device)?;
                 }
             }
+            Ok(Outcome::Interrupted { .. }) => {
+                stopped = true;
+                break;
+            }
+            Err(error) if interrupt::requested() => return Err(error),
+            // The others need not suffer from one that diverges.
+            Err(error) => {
+                note(format_args!("error: {name}: {}", describe(&error)));
+                failed += 1;
+            }
         }
-        let is_there = run_dir::config_file(&folder).is_file();
-        let metric = if is_there { metric(&folder)? } else { Metric::ACCURACY };
-        let result = if is_there { outcome(&folder, cell.seed, metric.name)? } else { None };
-        found.push((cell, metric, result));
+    }
+    let earlier = Cell::recorded(&args.out)?.into_iter().filter(|cell| {
+        let folder = cell.folder(&args.out);
+        cells.iter().all(|asked| asked.folder(&args.out) != folder)
+    });
+    let earlier: Vec<Cell> = earlier.collect();
+    let mut found = Vec::new();
+    for cell in cells.into_iter().chain(earlier) {
+        let outcome = outcome(&cell.folder(&args.out), cell.seed)?;
+        found.push((cell, outcome));
     }
     let rows = rows(&found);
     files::create_folder(&args.out)?;
@@ -168,7 +182,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     } else {
         say_all(render(&rows, Style::Terminal))?;
     }
-    if stopped.is_some() {
+    if stopped {
         note("interrupted; the same command goes on");
         return Ok(Exit::Stopped);
     }
@@ -179,8 +193,24 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Trains the run of a cell, or goes on with it.
-fn trained(args: &Args, cell: &Cell, folder: &Path) -> Result<Outcome> {
+/// The way and the setting of `WAY:KEY=VALUE`.
+fn of_a_way(set: &str) -> Option<(&str, &str)> {
+    let key = set.split('=').next()?;
+    let (way, _) = key.rsplit_once(':')?;
+    Some((way, &set[way.len() + 1..]))
+}
+
+/// The settings that are changed for the runs of `way`; its own come after those of all.
+fn overrides(args: &Args, way: &Way) -> Vec<String> {
+    let (own, all): (Vec<&String>, Vec<&String>) =
+        args.overrides.iter().partition(|set| of_a_way(set).is_some());
+    let own = own.into_iter().filter_map(|set| of_a_way(set));
+    let own = own.filter(|(name, _)| way.is_called(name)).map(|(_, set)| set.to_owned());
+    all.into_iter().cloned().chain(own).collect()
+}
+
+/// The command line of a cell's run.
+fn line(args: &Args, cell: &Cell) -> Result<train::Args> {
     let every = (cell.steps / 5).max(1);
     let mut words = vec!["lra-bench".to_owned(), format!("--task={}", cell.task)];
     words.push(format!("--preset={}", args.preset));
@@ -202,13 +232,12 @@ fn trained(args: &Args, cell: &Cell, folder: &Path) -> Result<Outcome> {
     }
     // Few examples are many epochs.
     let of_steps = ["train.epochs=1000000".to_owned(), format!("train.eval_every={every}")];
-    for set in of_steps.iter().chain(&args.overrides) {
+    for set in of_steps.iter().chain(&overrides(args, &cell.way)) {
         words.push(format!("--set={set}"));
     }
     if args.no_progress {
         words.push("--no-progress".to_owned());
     }
-    let Line { args: line } =
-        Line::try_parse_from(words).map_err(|error| usage(error.to_string()))?;
-    train_in(&line, line.training(), folder)
+    let line = Line::try_parse_from(words).map_err(|error| usage(error.to_string()))?;
+    Ok(line.args)
 }

@@ -51,10 +51,11 @@ impl Axes<'_> {
     }
 }
 
-/// The rows of cells with what came of each.
-pub fn rows(cells: &[(Cell, Metric, Option<Finished>)]) -> Vec<Row> {
+/// The rows of cells with what came of each, in the order of base, task and share.
+pub fn rows(cells: &[(Cell, Option<(Metric, Finished)>)]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for (cell, metric, result) in cells {
+    for (cell, outcome) in cells {
+        let result = outcome.as_ref().map(|(_, result)| result.clone());
         let way = cell.way.to_string();
         let is_its = |row: &&mut Row| {
             row.base == cell.base
@@ -63,19 +64,27 @@ pub fn rows(cells: &[(Cell, Metric, Option<Finished>)]) -> Vec<Row> {
                 && row.fraction == cell.fraction
         };
         match rows.iter_mut().find(is_its) {
-            Some(row) => row.seeds.extend(result.clone()),
+            Some(row) => row.seeds.extend(result),
             None => rows.push(Row {
                 base: cell.base.clone(),
                 task: cell.task.clone(),
                 way,
                 fraction: cell.fraction,
-                metric: *metric,
+                metric: outcome.as_ref().map_or(Metric::ACCURACY, |(metric, _)| *metric),
                 test: None,
-                seeds: result.iter().cloned().collect(),
+                seeds: result.into_iter().collect(),
             }),
         }
     }
+    let order = |of: &[&str], name: &str| of.iter().position(|known| *known == name);
+    let bases: Vec<&str> = cells.iter().map(|(cell, _)| cell.base.as_str()).collect();
+    let tasks: Vec<&str> = cells.iter().map(|(cell, _)| cell.task.as_str()).collect();
+    rows.sort_by(|a, b| {
+        let place = |row: &Row| (order(&bases, &row.base), order(&tasks, &row.task));
+        place(a).cmp(&place(b)).then(a.fraction.total_cmp(&b.fraction))
+    });
     for row in &mut rows {
+        row.seeds.sort_by_key(|result| result.seed);
         let values: Vec<f64> = row.seeds.iter().map(|result| result.test).collect();
         row.test = Spread::of(&values);
     }

@@ -11,16 +11,27 @@ pub use forgetting::{Forgetting, forgetting};
 pub use table::{chart, render};
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use anyhow::{Context, Result};
-use serde::Serialize;
+use anyhow::{Context, Error, Result};
+use datasets::metric::Metric;
+use program::files;
+use serde::{Deserialize, Serialize};
+use serde_with::{DeserializeFromStr, SerializeDisplay};
 use training::adapt::Adapt;
 use training::checkpoint::Checkpoint;
+use training::run::Run;
 use training::summary::Summary;
 
+use crate::experiment::Experiment;
+
+/// What a cell's folder says of it.
+const RECORD: &str = "cell.json";
+
 /// What becomes of a base.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, SerializeDisplay, DeserializeFromStr)]
 pub enum Way {
     /// It is adapted.
     Adapted(Adapt),
@@ -34,14 +45,37 @@ impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Adapted(adapt) => adapt.fmt(f),
-            Self::Scratch => f.write_str("scratch"),
-            Self::EqualCompute => f.write_str("scratch, equal compute"),
+            Self::Scratch => f.write_str(SCRATCH),
+            Self::EqualCompute => f.write_str(EQUAL_COMPUTE),
         }
     }
 }
 
+const SCRATCH: &str = "scratch";
+const EQUAL_COMPUTE: &str = "scratch, equal compute";
+
+impl FromStr for Way {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            SCRATCH => Ok(Self::Scratch),
+            EQUAL_COMPUTE => Ok(Self::EqualCompute),
+            adapt => adapt.parse().map(Self::Adapted),
+        }
+    }
+}
+
+impl Way {
+    /// Whether `name` means this way: `lora` is that of every rank, `scratch` both from scratch.
+    pub fn is_called(&self, name: &str) -> bool {
+        let own = self.to_string();
+        own.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', ',']))
+    }
+}
+
 /// One run of the matrix.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     /// The run that is adapted.
     pub base: String,
@@ -85,22 +119,55 @@ impl Cell {
         let folder = place.into_iter().fold(root.to_owned(), |folder, part| folder.join(part));
         folder.join(format!("fraction-{}", self.fraction)).join(format!("seed-{}", self.seed))
     }
+
+    /// Writes in its folder below `root` what it is.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn record(&self, root: &Path) -> Result<()> {
+        let folder = self.folder(root);
+        files::create_folder(&folder)?;
+        files::write(&folder.join(RECORD), serde_json::to_string_pretty(self)?.as_bytes())
+    }
+
+    /// The cells that are recorded below `root`, in the order of their folders.
+    ///
+    /// # Errors
+    /// If a record cannot be read.
+    pub fn recorded(root: &Path) -> Result<Vec<Self>> {
+        let mut cells = Vec::new();
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let file = folder.join(RECORD);
+            if file.is_file() {
+                let read = || -> Result<Self> { Ok(serde_json::from_slice(&fs::read(&file)?)?) };
+                cells.push(read().with_context(|| file.display().to_string())?);
+                continue;
+            }
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            folders.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()));
+        }
+        cells.sort_by_cached_key(|cell| cell.folder(root));
+        Ok(cells)
+    }
 }
 
-/// What came of the run in `folder`, if it is finished; `metric` is the task's.
+/// What came of the run in `folder`, and in which metric, if it is finished.
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn outcome(folder: &Path, seed: u64, metric: &str) -> Result<Option<Finished>> {
+pub fn outcome(folder: &Path, seed: u64) -> Result<Option<(Metric, Finished)>> {
     let Some(summary) = Summary::read(folder)?.filter(|summary| summary.finished) else {
         return Ok(None);
     };
-    let test = summary.test.as_ref().and_then(|test| test.get(metric));
-    let test = test.with_context(|| format!("{} tells no {metric}", folder.display()))?;
+    let experiment = Run::<Experiment>::read(folder)?.experiment;
+    let metric = (experiment.task()?.metric)(&experiment.data).unwrap_or(Metric::ACCURACY);
+    let test = summary.test.as_ref().and_then(|test| test.get(metric.name));
+    let test = test.with_context(|| format!("{} tells no {}", folder.display(), metric.name))?;
     let checkpoint = Checkpoint::load_best(folder)?;
     let sizes = checkpoint.model.iter();
     let bytes = sizes.map(|(_, x)| x.numel() * x.kind().elt_size_in_bytes()).sum();
-    Ok(Some(Finished {
+    let finished = Finished {
         seed,
         test,
         trained: summary.parameters,
@@ -109,5 +176,6 @@ pub fn outcome(folder: &Path, seed: u64, metric: &str) -> Result<Option<Finished
         bytes,
         forgetting: Forgetting::read(folder)?,
         run: folder.to_owned(),
-    }))
+    };
+    Ok(Some((metric, finished)))
 }

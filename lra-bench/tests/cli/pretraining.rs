@@ -269,16 +269,23 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
     }
     assert!(rows[0]["knn"].as_f64().unwrap() > 0.5, "pixels tell digits apart: {}", rows[0]);
 
-    let transfer = || {
-        let words = ["transfer", "base", "--tasks", "smnist", "--adapt", "probe,lora:2"];
-        let mut command = tiny(path, &words);
-        command.args(["--fractions", "0.1,1", "--seeds", "1", "--max-steps", "3", "--out", "out"]);
-        command.arg("--json").arg("--data").arg(mnist());
-        let (json, said) = succeed(&mut command);
+    let command = |more: &[&str]| {
+        let mut command = tiny(path, &["transfer", "base", "--tasks", "smnist"]);
+        command.args(["--adapt", "probe,lora:2", "--max-steps", "3", "--out", "out"]);
+        command.args(more).arg("--json").arg("--data").arg(mnist());
+        command
+    };
+    let transfer = |more: &[&str]| {
+        let (json, said) = succeed(&mut command(more));
         let matrix: Value = serde_json::from_str(&json).unwrap();
         (matrix, said)
     };
-    let (matrix, _) = transfer();
+    let first = [
+        &["--fractions", "0.1,1", "--seeds", "1"][..],
+        &["--set", "lora:train.optimizer.lr=0.02", "--set", "scratch:train.optimizer.lr=0.03"],
+    ]
+    .concat();
+    let (matrix, _) = transfer(&first);
     let rows = matrix["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2 * 4, "{matrix}");
     for row in rows {
@@ -296,9 +303,30 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
     for file in ["transfer.md", "transfer.json", "smnist.svg"] {
         assert!(path.join("out").join(file).is_file(), "{file}");
     }
-    let (again, said) = transfer();
+    let rates = [("probe", 0.01), ("lora-2-4", 0.02), ("scratch", 0.03)];
+    for (way, rate) in rates.into_iter().chain([("scratch--equal-compute", 0.03)]) {
+        let run = path.join("out/base/smnist").join(way).join("fraction-1/seed-1");
+        let config = fs::read_to_string(run.join("config.toml")).unwrap();
+        let config: toml::Table = config.parse().unwrap();
+        assert_eq!(config["train"]["optimizer"]["lr"].as_float(), Some(rate), "{way}");
+    }
+    let (again, said) = transfer(&first);
     assert_eq!(again, matrix);
     assert!(!said.contains("steps an epoch"), "nothing is trained again: {said}");
+
+    // The table is of all that is in the folder, whichever call trained it.
+    let second = [&["--fractions", "1", "--seeds", "2"], &first[4..]].concat();
+    let (both, _) = transfer(&second);
+    let seeds: Vec<Vec<u64>> = both["rows"].as_array().unwrap().iter().map(seeds).collect();
+    assert_eq!(seeds, [vec![vec![1]; 4], vec![vec![1, 2]; 4]].concat(), "{both}");
+
+    fail(&mut command(&first[..4]), 2, &["other settings", "train.optimizer.lr = 0.02, not 0.01"]);
+    let unknown = ["--set", "bias:train.optimizer.lr=1"];
+    fail(&mut command(&unknown), 2, &["`bias` is no way of this matrix", "probe; lora:2:4"]);
+}
+
+fn seeds(row: &Value) -> Vec<u64> {
+    row["seeds"].as_array().unwrap().iter().map(|seed| seed["seed"].as_u64().unwrap()).collect()
 }
 
 /// A run of `sashimi`, with weights as they were drawn.
