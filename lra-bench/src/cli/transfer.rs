@@ -1,8 +1,9 @@
 //! `transfer`: bases, tasks and ways of adapting in one matrix.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::{Args as ClapArgs, Parser};
 use datasets::tasks;
 use program::exit::{Exit, describe, usage};
@@ -33,8 +34,8 @@ pub(super) struct Args {
     tasks: Vec<String>,
     /// How: ways of `train --adapt`. From scratch, with as many steps and with the base's in addition, is
     /// in every matrix
-    #[arg(long, value_name = "WAY,...", value_delimiter = ',', default_value = "probe,lora,full")]
-    adapt: Vec<Adapt>,
+    #[arg(long, value_name = "WAY,...", default_value = "probe,lora,full")]
+    adapt: Ways,
     /// Shares of the training examples
     #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_value = "1")]
     fractions: Vec<f64>,
@@ -69,6 +70,28 @@ pub(super) struct Args {
     no_progress: bool,
 }
 
+/// Ways of adapting.
+#[derive(Debug, Clone, PartialEq)]
+struct Ways(Vec<Adapt>);
+
+impl FromStr for Ways {
+    type Err = Error;
+
+    /// Of `WAY,...`; what is no way by itself belongs to the groups before it.
+    fn from_str(text: &str) -> Result<Self> {
+        let mut names: Vec<String> = Vec::new();
+        for name in text.split(',') {
+            match names.last_mut() {
+                Some(groups) if groups.starts_with("groups:") && Adapt::from_str(name).is_err() => {
+                    *groups += &format!(",{name}");
+                }
+                _ => names.push(name.to_owned()),
+            }
+        }
+        names.iter().map(|name| name.parse()).collect::<Result<_>>().map(Self)
+    }
+}
+
 /// A command line of `train`.
 #[derive(Debug, Parser)]
 struct Line {
@@ -86,7 +109,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
             )));
         }
     }
-    let adapted = args.adapt.iter().cloned().map(Way::Adapted);
+    let adapted = args.adapt.0.iter().cloned().map(Way::Adapted);
     let ways: Vec<Way> = adapted.chain([Way::Scratch, Way::EqualCompute]).collect();
     for (name, set) in args.overrides.iter().filter_map(|set| of_a_way(set)) {
         if !ways.iter().any(|way| way.is_called(name)) {
@@ -240,4 +263,18 @@ fn line(args: &Args, cell: &Cell) -> Result<train::Args> {
     }
     let line = Line::try_parse_from(words).map_err(|error| usage(error.to_string()))?;
     Ok(line.args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_have_commas_of_their_own() {
+        let Ways(ways) = "probe,groups:dt,C,norm,lora:2,full".parse().unwrap();
+        let names: Vec<String> = ways.iter().map(Adapt::to_string).collect();
+        assert_eq!(names, ["probe", "groups:dt,C,norm", "lora:2:4", "full"]);
+        let wrong = "groups:dt,nothing".parse::<Ways>().unwrap_err();
+        assert!(format!("{wrong:#}").contains("nothing"), "{wrong:#}");
+    }
 }

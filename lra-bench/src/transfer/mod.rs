@@ -145,7 +145,8 @@ impl Cell {
                 continue;
             }
             let Ok(entries) = fs::read_dir(&folder) else { continue };
-            folders.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()));
+            folders
+                .extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()));
         }
         cells.sort_by_cached_key(|cell| cell.folder(root));
         Ok(cells)
