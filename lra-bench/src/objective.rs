@@ -4,7 +4,9 @@ use anyhow::{Context, Result, bail, ensure};
 use datasets::batch::Batch;
 use datasets::metric::Metric;
 use datasets::shape::{Shape, Target};
+use loader::Dataset;
 use models::Network;
+use program::output::note;
 use s4_config::Backbone;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
@@ -19,6 +21,7 @@ use training::show::{self, Show};
 
 use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
+use crate::features::{Features, layers, linear};
 use crate::last_tokens;
 use crate::metrics::errors::Errors;
 use crate::metrics::gather;
@@ -211,6 +214,33 @@ impl Objective for Supervised {
             Phase::Eval => Some(gather::rows(&outputs, batch)?),
         };
         Ok(StepOutput { loss, metrics, samples, outputs })
+    }
+
+    fn fit_head(
+        &mut self,
+        train: &dyn Dataset<Batch = Batch>,
+        val: &dyn Dataset<Batch = Batch>,
+        batch_size: usize,
+        progress: bool,
+    ) -> Result<()> {
+        let Target::Classes(names) = &self.target else { return Ok(()) };
+        let parameter = |name| self.store.get(&format!("decoder.output_transform.{name}"));
+        // Pairs have another head.
+        let (Some(weight), Some(bias)) = (parameter("weight"), parameter("bias")) else {
+            return Ok(());
+        };
+        note("the head begins as logistic regression has it");
+        let of = |split| -> Result<Features> {
+            let layers = layers(&self.model, &self.store, split, batch_size, progress)?;
+            layers.into_iter().next_back().context("a network has layers")
+        };
+        let (probe, accuracy) = linear::probe(&of(train)?, &of(val)?, names.len() as i64)?;
+        note(format_args!("  val: accuracy {accuracy:.4}"));
+        tch::no_grad(|| {
+            weight.shallow_clone().f_copy_(&probe.weight)?;
+            bias.shallow_clone().f_copy_(&probe.bias)
+        })?;
+        Ok(())
     }
 
     fn figures(&self, outputs: &Tensor) -> Result<Vec<(&'static str, f64)>> {

@@ -1,6 +1,7 @@
 //! What the trainer asks of a model together with its loss.
 
 use anyhow::Result;
+use loader::Dataset;
 use s4_core::params::ParamStore;
 use s4_core::state_dict::StateDict;
 use tch::Tensor;
@@ -124,6 +125,23 @@ pub trait Objective {
     fn recipe<'a>(&self, batch: &'a Self::OnDevice) -> Option<Recipe<'a>> {
         let _ = batch;
         None
+    }
+
+    /// Gives the head the best weights for features that are not trained yet, where the task has some that can
+    /// be found without training ([`Adapt::begins_with_head`](crate::adapt::Adapt::begins_with_head)). `val`
+    /// chooses between several. As it stands, the head is left as it is.
+    ///
+    /// # Errors
+    /// If an example cannot be read, or the user interrupts.
+    fn fit_head(
+        &mut self,
+        train: &dyn Dataset<Batch = Self::Batch>,
+        val: &dyn Dataset<Batch = Self::Batch>,
+        batch_size: usize,
+        progress: bool,
+    ) -> Result<()> {
+        let _ = (train, val, batch_size, progress);
+        Ok(())
     }
 
     /// Figures of a whole split that are no means over its samples (r², a root mean square), from the

@@ -28,7 +28,7 @@ use anyhow::{Context, Error, Result, anyhow, ensure};
 use distributed::World;
 use distributed::buckets::Buckets;
 
-use crate::adapt::Adapting;
+use crate::adapt::{Adapt, Adapting};
 use crate::checkpoint::TrainState;
 use crate::ema::Ema;
 use crate::evaluate::Evaluation;
@@ -191,6 +191,12 @@ impl<O: Objective> Trainer<O> {
                 && let Some(init) = &config.init
             {
                 note(init.load_into(objective.params())?);
+            }
+            if starts
+                && config.adapt.as_ref().is_some_and(Adapt::begins_with_head)
+                && let Some(val) = &splits.val
+            {
+                objective.fit_head(&*splits.train, &**val, config.eval_batch_size(), progress)?;
             }
             Ok(())
         })?;

@@ -20,7 +20,7 @@ use training::run_dir;
 use super::train::place;
 use crate::base;
 use crate::experiment::{Experiment, Preset};
-use crate::features::linear::{Probed, probe};
+use crate::features::linear::probe;
 use crate::features::{Features, Frozen, neighbours, raw};
 
 /// Arguments of `knn`.
@@ -101,8 +101,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let device = args.device.choose()?.announce();
     let row = |name: String, [train, val, test]: [&Features; 3]| -> Result<Row> {
         let knn = neighbours::accuracy(train, test, args.k, classes)?;
-        let Probed { test: probe, .. } = probe(train, val, test, classes)?;
-        Ok(Row { features: name, width: train.x.size()[1], knn, probe })
+        let (probe, _) = probe(train, val, classes)?;
+        Ok(Row { features: name, width: train.x.size()[1], knn, probe: probe.accuracy(test) })
     };
     let splits = [&train, &val, &test];
     let of_raw = |split: &&Split| raw(split, &medium, shape.input);
@@ -112,13 +112,8 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     for (name, weights) in [("untrained", None), ("", Some(&weights))] {
         let seed = experiment.train.seed;
         let frozen = Frozen::new(&network, shape.input, weights, seed, device)?;
-        let [Some(known), Some(val), Some(test)] =
-            splits.map(|split| frozen.layers(split, batch_size, !args.no_progress).transpose())
-        else {
-            note("interrupted; the same command starts again");
-            return Ok(Exit::Stopped);
-        };
-        let (known, val, test) = (known?, val?, test?);
+        let of = |split: &Split| frozen.layers(split, batch_size, !args.no_progress);
+        let (known, val, test) = (of(&train)?, of(&val)?, of(&test)?);
         let last = known.len() - 1;
         for (layer, ((known, val), test)) in known.iter().zip(&val).zip(&test).enumerate() {
             let place = match layer {

@@ -9,6 +9,7 @@ mod raw;
 use anyhow::{Context, Result, ensure};
 use datasets::batch::Batch;
 use datasets::split::Split;
+use loader::Dataset;
 use models::Network;
 use program::interrupt;
 use program::progress::Progress;
@@ -67,45 +68,56 @@ impl Frozen {
         Ok(Self { store, model })
     }
 
-    /// The features of all of `split`, before the backbone and after each of its layers; `None` if the
-    /// user interrupted.
+    /// [`layers`] of all of `split`.
     ///
     /// # Errors
-    /// If an example cannot be read, or has no class.
+    /// As there.
     pub fn layers(
         &self,
         split: &Split,
         batch_size: usize,
         progress: bool,
-    ) -> Result<Option<Vec<Features>>> {
-        let _guard = tch::no_grad_guard();
-        let mut all: Vec<Vec<Tensor>> = Vec::new();
-        let mut classes = Vec::new();
-        let indices: Vec<usize> = (0..split.len()).collect();
-        let batches = indices.chunks(batch_size.max(1));
-        let bar = Progress::new(progress, 0, batches.len() as u64);
-        for (number, indices) in batches.enumerate() {
-            if interrupt::requested() {
-                return Ok(None);
-            }
-            let batch = split.batch(indices)?;
-            classes.extend(of_batch(&batch)?);
-            let batch = DeviceBatch::upload(&batch, &[], self.store.device(), self.store.kind())?;
-            let pass = Pass::eval().with_lengths(batch.lengths);
-            let layers = self.model.layers(&batch.x, &pass)?;
-            all.resize_with(layers.len(), Vec::new);
-            for (layer, x) in all.iter_mut().zip(layers) {
-                layer.push(x.f_to_device(Device::Cpu)?);
-            }
-            bar.step(number as u64 + 1);
-        }
-        bar.finish();
-        let classes = Tensor::f_from_slice(&classes)?;
-        let layers = all
-            .into_iter()
-            .map(|x| Ok(Features { x: Tensor::f_cat(&x, 0)?, classes: classes.shallow_clone() }));
-        layers.collect::<Result<_>>().map(Some)
+    ) -> Result<Vec<Features>> {
+        layers(&self.model, &self.store, split, batch_size, progress)
     }
+}
+
+/// The features of all of `data`, before the backbone of a model with these parameters and after each of its layers.
+///
+/// # Errors
+/// If an example cannot be read, or has no class, or the user interrupts.
+pub fn layers(
+    model: &Network,
+    store: &ParamStore,
+    data: &dyn Dataset<Batch = Batch>,
+    batch_size: usize,
+    progress: bool,
+) -> Result<Vec<Features>> {
+    let _guard = tch::no_grad_guard();
+    let mut all: Vec<Vec<Tensor>> = Vec::new();
+    let mut classes = Vec::new();
+    let indices: Vec<usize> = (0..data.len()).collect();
+    let batches = indices.chunks(batch_size.max(1));
+    let bar = Progress::new(progress, 0, batches.len() as u64);
+    for (number, indices) in batches.enumerate() {
+        interrupt::check()?;
+        let batch = data.batch(indices)?;
+        classes.extend(of_batch(&batch)?);
+        let batch = DeviceBatch::upload(&batch, &[], store.device(), store.kind())?;
+        let pass = Pass::eval().with_lengths(batch.lengths);
+        let layers = model.layers(&batch.x, &pass)?;
+        all.resize_with(layers.len(), Vec::new);
+        for (layer, x) in all.iter_mut().zip(layers) {
+            layer.push(x.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?);
+        }
+        bar.step(number as u64 + 1);
+    }
+    bar.finish();
+    let classes = Tensor::f_from_slice(&classes)?;
+    let layers = all
+        .into_iter()
+        .map(|x| Ok(Features { x: Tensor::f_cat(&x, 0)?, classes: classes.shallow_clone() }));
+    layers.collect()
 }
 
 /// The classes of a batch.

@@ -169,7 +169,7 @@ impl PretrainConfig {
         let by_class = is_tokens || is_path;
         let loss = *self.loss.get_or_insert(if by_class { Loss::CrossEntropy } else { Loss::L1 });
         ensure!(
-            (loss == Loss::L1) != is_tokens,
+            loss != Loss::L1 || !is_tokens,
             "pretrain.loss = \"l1\" is for values, and tokens are none: leave it out"
         );
         ensure!(

@@ -58,6 +58,11 @@ impl Adapt {
         matches!(self, Self::Groups(groups) if groups.contains(&Group::State))
     }
 
+    /// Whether the head is trained before anything else is, and is begun with as good a one as there is.
+    pub fn begins_with_head(&self) -> bool {
+        matches!(self, Self::Probe | Self::ProbeFirst(_))
+    }
+
     /// Whether everything is trained in the end, so that nothing of the base is left.
     fn is_full(&self) -> bool {
         matches!(self, Self::Full | Self::ProbeFirst(_))
