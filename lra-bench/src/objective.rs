@@ -234,8 +234,9 @@ impl Objective for Supervised {
             let layers = layers(&self.model, &self.store, split, batch_size, progress)?;
             layers.into_iter().next_back().context("a network has layers")
         };
-        let (probe, accuracy) = linear::probe(&of(train)?, &of(val)?, names.len() as i64)?;
-        note(format_args!("  val: accuracy {accuracy:.4}"));
+        let val = of(val)?;
+        let probe = linear::probe(&of(train)?, &val, names.len() as i64)?;
+        note(format_args!("  val: accuracy {:.4}", probe.accuracy(&val)));
         tch::no_grad(|| {
             weight.shallow_clone().f_copy_(&probe.weight)?;
             bias.shallow_clone().f_copy_(&probe.bias)

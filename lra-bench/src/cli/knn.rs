@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let device = args.device.choose()?.announce();
     let row = |name: String, [train, val, test]: [&Features; 3]| -> Result<Row> {
         let knn = neighbours::accuracy(train, test, args.k, classes)?;
-        let (probe, _) = probe(train, val, classes)?;
+        let probe = probe(train, val, classes)?;
         Ok(Row { features: name, width: train.x.size()[1], knn, probe: probe.accuracy(test) })
     };
     let splits = [&train, &val, &test];

@@ -193,6 +193,8 @@ fn pretraining_goes_on_to_the_same_bits_and_mixes_tasks() {
 
     let causal = ["--objective", "causal", "--set", "model.layer.bidirectional=false"];
     let said = pretrain(path, "causal", "3", &causal);
+    let greys = pretrain(path, "greys", "3", &["--set", "pretrain.loss=\"cross-entropy\""]);
+    assert!(greys.contains("; cross-entropy"), "{greys}");
     assert!(said.contains("from those before it"), "{said}");
 
     let mut command = tiny(path, &["pretrain", "--task", "smnist,psmnist", "--run-dir", "mixed"]);
@@ -268,6 +270,16 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
         assert!((0.0..=1.0).contains(&row["knn"].as_f64().unwrap()), "{row}");
     }
     assert!(rows[0]["knn"].as_f64().unwrap() > 0.5, "pixels tell digits apart: {}", rows[0]);
+
+    // The head of a probe is that one, until it is trained.
+    let mut probe = tiny(path, &["train", "--task", "smnist", "--init-from", "base"]);
+    probe.args(["--adapt", "probe", "--max-steps", "1", "--set", "train.optimizer.lr=1e-12"]);
+    let (_, said) = succeed(probe.args(["--run-dir", "probe", "--data"]).arg(mnist()));
+    assert!(said.contains("as logistic regression has it"), "{said}");
+    let summary = fs::read_to_string(path.join("probe/summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let accuracy = summary["test"]["metrics"][0][1].as_f64().unwrap();
+    assert!((accuracy - rows[4]["probe"].as_f64().unwrap()).abs() < 1e-6, "{summary} {}", rows[4]);
 
     let command = |more: &[&str]| {
         let mut command = tiny(path, &["transfer", "base", "--tasks", "smnist"]);

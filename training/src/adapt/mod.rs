@@ -58,9 +58,9 @@ impl Adapt {
         matches!(self, Self::Groups(groups) if groups.contains(&Group::State))
     }
 
-    /// Whether the head is trained before anything else is, and is begun with as good a one as there is.
+    /// Whether the head is begun with the best one there is for the base's features (Kumar et al. 2022).
     pub fn begins_with_head(&self) -> bool {
-        matches!(self, Self::Probe | Self::ProbeFirst(_))
+        *self != Self::Full
     }
 
     /// Whether everything is trained in the end, so that nothing of the base is left.
