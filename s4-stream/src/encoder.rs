@@ -1,7 +1,9 @@
 //! From what a model gets at each position to a vector of channels.
 
 use anyhow::{Result, bail, ensure};
+use s4_config::AdaptiveConfig;
 
+use crate::adaptive::{AdaptiveEmbedding, Cluster};
 use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::simd::{Arena, Isa, Lanes, lanes, pack, pack_into};
 use crate::weights::Place;
@@ -11,6 +13,8 @@ use crate::weights::Place;
 pub(crate) enum Encoder {
     /// The vector of every code, in order.
     Codes { vectors: Vec<Lanes>, codes: usize },
+    /// Vectors of codes in clusters.
+    Adaptive(AdaptiveEmbedding),
     /// A linear map of vectors of real numbers.
     Values { linear: Linear, features: usize },
     /// The number of every code as it is, before others that are not used.
@@ -28,7 +32,10 @@ pub(crate) enum Inputs<'a> {
 
 impl Encoder {
     /// That of a network of `width` channels: a linear map where it has a bias.
-    pub fn read(place: &Place, width: usize) -> Result<Self> {
+    pub fn read(place: &Place, adaptive: Option<&AdaptiveConfig>, width: usize) -> Result<Self> {
+        if let Some(config) = adaptive {
+            return AdaptiveEmbedding::read(place, config, width).map(Encoder::Adaptive);
+        }
         if place.has("bias") { Self::values(place, width) } else { Self::codes(place, width) }
     }
 
@@ -41,7 +48,6 @@ impl Encoder {
     fn codes(place: &Place, width: usize) -> Result<Self> {
         let rows = place.rows("weight", width)?;
         let codes = rows.len() / width;
-        ensure!(codes <= 1 << 16, "the encoder has {codes} codes, which must fit 16 bits");
         let vector = |row: &[f64]| pack(row.iter().map(|&x| x as f32));
         Ok(Encoder::Codes { vectors: rows.chunks_exact(width).flat_map(vector).collect(), codes })
     }
@@ -64,6 +70,7 @@ impl Encoder {
     pub fn round(&mut self, arena: &mut Arena) {
         match self {
             Encoder::Codes { .. } | Encoder::Numbers { .. } => (),
+            Encoder::Adaptive(embedding) => embedding.round(arena),
             Encoder::Values { linear, .. } => linear.round(arena),
         }
     }
@@ -72,14 +79,23 @@ impl Encoder {
     pub fn number_of_codes(&self) -> Option<usize> {
         match *self {
             Encoder::Codes { codes, .. } | Encoder::Numbers { codes } => Some(codes),
+            Encoder::Adaptive(ref embedding) => Some(embedding.tokens()),
             Encoder::Values { .. } => None,
+        }
+    }
+
+    /// Clusters of codes.
+    pub fn clusters(&self) -> Result<&[Cluster]> {
+        match self {
+            Encoder::Adaptive(embedding) => Ok(embedding.clusters()),
+            _ => bail!("model.adaptive is for models that get codes, not values"),
         }
     }
 
     /// Numbers that go in per position.
     pub fn features(&self) -> usize {
         match self {
-            Encoder::Codes { .. } | Encoder::Numbers { .. } => 1,
+            Encoder::Codes { .. } | Encoder::Numbers { .. } | Encoder::Adaptive(_) => 1,
             Encoder::Values { features, .. } => *features,
         }
     }
@@ -88,48 +104,51 @@ impl Encoder {
     pub fn scratch(&self) -> usize {
         match self {
             Encoder::Codes { .. } | Encoder::Numbers { .. } => 0,
+            Encoder::Adaptive(embedding) => embedding.scratch(),
             Encoder::Values { features, .. } => lanes(*features),
         }
     }
 
     /// Refuses what cannot predict the next code by as many logits as `outputs`.
     pub fn check_next(&self, outputs: usize) -> Result<()> {
-        match *self {
-            Encoder::Codes { codes, .. } | Encoder::Numbers { codes } if codes == outputs => Ok(()),
-            Encoder::Codes { codes, .. } | Encoder::Numbers { codes } => bail!(
+        match (self, self.number_of_codes()) {
+            (_, Some(codes)) if codes == outputs => Ok(()),
+            (_, Some(codes)) => bail!(
                 "the model has {outputs} outputs for {codes} codes, so it does not predict the \
                  next one: if it is a classifier, load it as one (Model::load_classifier)"
             ),
-            Encoder::Values { features, .. } => bail!(
-                "the model gets vectors of {features} values, so it does not predict the next \
-                 code: if it is a classifier, load it as one (Model::load_classifier)"
+            _ => bail!(
+                "the model gets vectors of {} values, so it does not predict the next \
+                 code: if it is a classifier, load it as one (Model::load_classifier)",
+                self.features()
             ),
         }
     }
 
     /// Refuses what cannot go in at a position of `batch` sequences.
     pub fn check(&self, inputs: Inputs, batch: usize) -> Result<()> {
-        match (self, inputs) {
-            (Encoder::Codes { codes, .. } | Encoder::Numbers { codes }, Inputs::Codes(given)) => {
+        match (self, self.number_of_codes(), inputs) {
+            (_, Some(codes), Inputs::Codes(given)) => {
                 ensure!(
                     given.len() == batch,
                     "{batch} sequences need as many codes, got {}",
                     given.len()
                 );
-                if let Some(code) = given.iter().find(|&&code| code as usize >= *codes) {
+                if let Some(code) = given.iter().find(|&&code| code as usize >= codes) {
                     bail!("the model has codes below {codes}, got {code}");
                 }
             }
-            (Encoder::Values { features, .. }, Inputs::Values(given)) => ensure!(
+            (Encoder::Values { features, .. }, _, Inputs::Values(given)) => ensure!(
                 given.len() == batch * features,
                 "{batch} sequences need {features} values each, got {} in all",
                 given.len()
             ),
-            (Encoder::Codes { codes, .. } | Encoder::Numbers { codes }, Inputs::Values(_)) => {
+            (_, Some(codes), Inputs::Values(_)) => {
                 bail!("the model gets codes below {codes}, not values: step it by `step`")
             }
-            (Encoder::Values { features, .. }, Inputs::Codes(_)) => bail!(
-                "the model gets vectors of {features} values, not codes: step it by `step_values`"
+            (_, None, _) => bail!(
+                "the model gets vectors of {} values, not codes: step it by `step_values`",
+                self.features()
             ),
         }
         Ok(())
@@ -150,6 +169,12 @@ impl Encoder {
                     pack_into(given, vector);
                 }
                 linear.apply(isa, scratch, x);
+            }
+            (Encoder::Adaptive(embedding), Inputs::Codes(given)) => {
+                let width = x.len() / given.len().max(1);
+                for (x, &code) in x.chunks_exact_mut(width).zip(given) {
+                    embedding.apply(isa, code as usize, scratch, x);
+                }
             }
             (Encoder::Numbers { codes }, Inputs::Codes(given)) => {
                 for (x, &code) in x.chunks_exact_mut(lanes(*codes)).zip(given) {

@@ -66,7 +66,7 @@ impl Engine {
             Box::new(Part {
                 sequences,
                 state: state(sequences),
-                logits: vec![0.0; sequences * network.outputs],
+                logits: vec![0.0; sequences * network.outputs()],
             })
         };
         Ok(Self {
@@ -76,7 +76,7 @@ impl Engine {
             workers: (1..threads)
                 .map(|i| Worker::start(network, part(i)))
                 .collect::<Result<_>>()?,
-            logits: vec![0.0; batch * network.outputs],
+            logits: vec![0.0; batch * network.outputs()],
         })
     }
 

@@ -49,7 +49,9 @@
 //! The coarser resolutions are computed only when a group of samples is complete, at every fourth or
 //! sixteenth sample, say: such samples take longer than the others.
 
+mod adaptive;
 mod backbone;
+mod decoder;
 mod encoder;
 mod engine;
 mod lags;

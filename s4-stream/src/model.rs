@@ -90,7 +90,7 @@ impl Model {
 
     /// Number of outputs K of a sequence: logits of codes or of classes, or values.
     pub fn outputs(&self) -> usize {
-        self.0.outputs
+        self.0.outputs()
     }
 
     /// What the outputs are called where they are values; none where they are logits.

@@ -5,20 +5,19 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use s4_config::{NetworkConfig, Pooling};
 
 use crate::backbone::{Backbone, BackboneState};
+use crate::decoder::{self, Decoder};
 use crate::encoder::{Encoder, Inputs};
 use crate::lags::Lags;
-use crate::layer::linear::{Linear, Stored, Vectors};
 use crate::layer::norm::Norm;
-use crate::logistics::{self, Logistics};
 use crate::past::Past;
 use crate::pooling::Pooled;
 use crate::precision::Precision;
 use crate::settings::{self, Quantity, size};
-use crate::simd::{Arena, Isa, Lanes, WIDTH, lanes};
+use crate::simd::{Arena, Isa, Lanes};
 use crate::state_tensors::StateTensors;
 use crate::weights::{Place, Weights};
 
@@ -48,8 +47,6 @@ pub(crate) struct Network {
     pub precision: Precision,
     /// Channels of the backbone's outputs.
     pub d_model: usize,
-    /// Logits K of a sequence.
-    pub outputs: usize,
     pub encoder: Encoder,
     /// What else of the past is embedded.
     pub lags: Lags,
@@ -57,10 +54,7 @@ pub(crate) struct Network {
     /// After the last block.
     pub norm: Norm,
     pub pooling: Pooling,
-    /// None where the backbone gives the logits.
-    pub decoder: Option<Linear>,
-    /// What makes logits of what the decoder says; none where it gives them.
-    pub logistics: Option<Logistics>,
+    pub decoder: Decoder,
     /// Codes that are looked at.
     reach: usize,
     /// What the outputs are where they are values; none where they are logits.
@@ -76,9 +70,7 @@ pub(crate) struct NetworkState {
     encoding: Vec<Lanes>,
     x: Vec<Lanes>,
     normed: Vec<Lanes>,
-    /// What the decoder says.
-    said: Vec<Lanes>,
-    scratch: Option<logistics::Scratch>,
+    decoding: decoder::Scratch,
 }
 
 impl Network {
@@ -109,9 +101,9 @@ impl Network {
         let mut network = Self::read(&weights.root(), &config, task)?;
         weights.finish()?;
         ensure!(
-            quantities.is_empty() || quantities.len() == network.outputs,
+            quantities.is_empty() || quantities.len() == network.outputs(),
             "the decoder has {} outputs, but data.values of the configuration has {} quantities",
-            network.outputs,
+            network.outputs(),
             quantities.len()
         );
         network.quantities = quantities;
@@ -121,30 +113,22 @@ impl Network {
     fn read(place: &Place, config: &NetworkConfig, task: Task) -> Result<Self> {
         let d_model = size(config.width());
         let has_ends = config.backbone() != s4_config::Backbone::SampleRnn;
-        let encoder =
-            has_ends.then(|| Encoder::read(&place.sub("encoder"), d_model)).transpose()?;
+        let read = || Encoder::read(&place.sub("encoder"), config.adaptive.as_ref(), d_model);
+        let encoder = has_ends.then(read).transpose()?;
         let (backbone, norm, width) = Backbone::read(&place.sub("model"), config)?;
         let encoder = encoder.unwrap_or_else(|| Encoder::numbers(width));
         let lags = place.sub("encoder").sub("lags");
         let lags = Lags::read(&lags, config.lags(), encoder.number_of_codes(), d_model)?;
-        let logistics = match (&config.logistics, encoder.number_of_codes()) {
-            (Some(config), Some(codes)) => Some(Logistics::new(config, codes)),
-            (Some(_), None) => bail!("model.logistics is for models that get codes, not values"),
-            (None, _) => None,
-        };
-        let decoder = has_ends
-            .then(|| decoder(&place.sub("decoder"), width, logistics.as_ref()))
-            .transpose()?;
-        let outputs = decoder.as_ref().map_or(width, |(_, outputs)| *outputs);
+        let decoder = Decoder::read(&place.sub("decoder"), config, &encoder, width)?;
         let pooling = match task {
             Task::Classes => config.pooling.unwrap_or_default(),
             Task::NextCode => {
-                encoder.check_next(outputs)?;
+                encoder.check_next(decoder.outputs())?;
                 Pooling::Last
             }
         };
         ensure!(
-            task == Task::NextCode || decoder.is_some(),
+            task == Task::NextCode || has_ends,
             "{} predicts the next code, and classifies nothing",
             config.name()
         );
@@ -152,14 +136,12 @@ impl Network {
             isa: Isa::detect(),
             precision: Precision::Float32,
             d_model: width,
-            outputs,
             encoder,
             lags,
             backbone,
             norm,
             pooling,
-            decoder: decoder.map(|(decoder, _)| decoder),
-            logistics,
+            decoder,
             reach: match (config.lags(), &config.logistics) {
                 ([], None) => 0,
                 _ => size(config.memory()) + 1,
@@ -176,18 +158,18 @@ impl Network {
         let arena = &mut Arena::default();
         network.encoder.round(arena);
         network.backbone.round(arena);
-        network.decoder.iter_mut().for_each(|decoder| decoder.round(arena));
+        network.decoder.round(arena);
         Arc::new(network)
     }
 
     /// Bytes of weights that are read per position, on average.
     pub fn bytes(&self) -> f64 {
-        self.backbone.bytes() + self.decoder.as_ref().map_or(0, Linear::bytes) as f64
+        self.backbone.bytes() + self.decoder.bytes() as f64
     }
 
-    /// Numbers that the decoder says of a position.
-    fn said(&self) -> usize {
-        self.logistics.as_ref().map_or(self.outputs, Logistics::inputs)
+    /// Logits K of a sequence.
+    pub fn outputs(&self) -> usize {
+        self.decoder.outputs()
     }
 
     /// The state of `batch` sequences before their first input.
@@ -235,8 +217,7 @@ impl Network {
             encoding: buffer(self.encoder.scratch()),
             x: buffer(self.norm.lanes()),
             normed: buffer(self.norm.lanes()),
-            said: buffer(lanes(self.said())),
-            scratch: self.logistics.as_ref().map(Logistics::scratch),
+            decoding: self.decoder.scratch(batch),
         }
     }
 
@@ -252,54 +233,18 @@ impl Network {
 
     /// Logits or values (B, K) after the inputs of [`Self::encode`].
     pub fn step(&self, state: &mut NetworkState, logits: &mut [f32]) {
-        let NetworkState { past, backbone, pooled, x, normed, said, scratch, .. } = state;
+        let NetworkState { past, backbone, pooled, x, normed, decoding, .. } = state;
         self.backbone.step(self.isa, x, backbone);
         self.norm.apply(self.isa, x, normed);
         pooled.push(self.isa, normed);
-        match &self.decoder {
-            Some(decoder) => decoder.apply(self.isa, normed, said),
-            None => said.copy_from_slice(normed),
+        self.decoder.apply(self.isa, normed, past, decoding, logits);
+        if self.quantities.is_empty() {
+            return;
         }
-        let said = said.chunks_exact(lanes(self.said()));
-        for (row, (logits, said)) in logits.chunks_exact_mut(self.outputs).zip(said).enumerate() {
-            match self.logistics.as_ref().zip(scratch.as_mut()) {
-                Some((logistics, scratch)) => {
-                    logistics.score(said, past, row, scratch, logits);
-                }
-                None => unpack(said, logits),
-            }
-            for (value, Quantity { mean, std, .. }) in logits.iter_mut().zip(&self.quantities) {
+        for values in logits.chunks_exact_mut(self.quantities.len()) {
+            for (value, Quantity { mean, std, .. }) in values.iter_mut().zip(&self.quantities) {
                 *value = (f64::from(*value) * std + mean) as f32;
             }
         }
     }
-}
-
-/// The first numbers of `lanes`.
-fn unpack(lanes: &[Lanes], numbers: &mut [f32]) {
-    for (numbers, lanes) in numbers.chunks_mut(WIDTH).zip(lanes) {
-        numbers.copy_from_slice(&lanes.0[..numbers.len()]);
-    }
-}
-
-/// Reads the map to logits, or to what `logistics` makes them of, and their number.
-fn decoder(
-    place: &Place,
-    d_model: usize,
-    logistics: Option<&Logistics>,
-) -> Result<(Linear, usize)> {
-    if let Some(logistics) = logistics {
-        let (x, y) = (Vectors::one(d_model), Vectors::one(logistics.inputs()));
-        let linear = Linear::read(&place.sub("logistics"), Stored::Plain, x, y)?;
-        return Ok((linear, logistics.levels()));
-    }
-    ensure!(
-        !place.has("retrieval.classifier.0.weight"),
-        "the decoder compares two whole sequences: it has no logits for one that is stepped"
-    );
-    let place = place.sub("output_transform");
-    let outputs = place.shape("weight")?.first().copied().unwrap_or_default();
-    ensure!(outputs > 0, "the decoder has no outputs");
-    let (x, y) = (Vectors::one(d_model), Vectors::one(outputs));
-    Ok((Linear::read(&place, Stored::Plain, x, y)?, outputs))
 }

@@ -71,11 +71,11 @@ pub(crate) fn size(checked: i64) -> usize {
 #[rustfmt::skip]
 fn check_steps(config: &NetworkConfig) -> Result<()> {
     let NetworkConfig {
-        condition, layer, adaptive, forecast, learned_state,
+        condition, layer, forecast, learned_state,
         // Depth, width and wiring are stepped,
         wavenet: _, samplernn: _,
         backbone: _, d_model: _, n_layers: _, norm: _, prenorm: _, pool: _, expand: _, ff: _, ff_every: _,
-        unet: _, variant: _, pooling: _, lags: _, logistics: _,
+        unet: _, variant: _, pooling: _, lags: _, logistics: _, adaptive: _,
         // these matter only to training,
         encoder: _, dropout: _, tie_dropout: _, kernel_method: _, recompute: _,
         // and these belong to other backbones.
@@ -106,7 +106,6 @@ fn check_steps(config: &NetworkConfig) -> Result<()> {
     if !backbone.is_ssm() {
         return Ok(());
     }
-    ensure!(adaptive.is_none(), "model.adaptive cannot be stepped: clusters of tokens take libtorch");
     ensure!(!learned_state, "model.learned_state cannot be stepped: steps begin at zero");
     ensure!(condition.is_none(), "model.condition cannot be stepped: steps take inputs alone");
     ensure!(

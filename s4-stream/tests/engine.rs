@@ -15,7 +15,8 @@ fn model() -> Model {
 
 /// One of each kind.
 fn models() -> Vec<Model> {
-    let others = support::baselines().into_iter().chain([support::looking_back()]);
+    let others =
+        support::baselines().into_iter().chain([support::looking_back(), support::clusters()]);
     let others = others.map(|(config, weights)| Model::new(&config, &weights).unwrap());
     std::iter::once(model()).chain(others).collect()
 }

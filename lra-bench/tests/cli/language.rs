@@ -147,9 +147,11 @@ fn other_backbones_and_clusters_of_words_learn_texts() {
         let metric = if run == "words" { "perplexity" } else { "bits_per_character" };
         assert!(evaluate(path, run, &[])[metric].as_f64().is_some(), "{run}");
         let mut generate = lra_bench(path);
-        let (text, _) =
+        let (text, said) =
             succeed(generate.args(["generate", run, "--length", "5", "--device", "cpu"]));
         assert!(!text.trim().is_empty() || run != "words", "{run}");
+        let is_ssm = ["words", "feed-forward"].contains(&run);
+        assert_ne!(is_ssm, said.contains("slower, by libtorch"), "{run}: {said}");
     }
     let ahead = [&TINY[..], &["model.layer.bidirectional=true"]].concat();
     let mut train = train_small(path, "folder-text", &ahead);

@@ -38,19 +38,23 @@ impl Shape {
 
     fn without_decoder(&self, seed: u64) -> File {
         let mut file = File { rng: ChaCha8Rng::seed_from_u64(seed), tensors: Vec::new() };
+        file.uniform("encoder.weight", &[self.levels, self.d_model], 1.7);
+        self.backbone(&mut file);
+        file
+    }
+
+    fn backbone(&self, file: &mut File) {
         let h = self.d_model;
-        file.uniform("encoder.weight", &[self.levels, h], 1.7);
         match &self.pool {
-            Some(pool) => self.hourglass(&mut file, pool),
+            Some(pool) => self.hourglass(file, pool),
             None => {
                 for i in 0..self.n_layers {
                     let place = format!("model.layers.{i}");
-                    self.s4(&mut file, &format!("{place}.layer"), h);
+                    self.s4(file, &format!("{place}.layer"), h);
                     file.norm(&format!("{place}.norm.norm"), h);
                 }
             }
         }
-        file
     }
 
     fn hourglass(&self, file: &mut File, pool: &[usize]) {
@@ -106,6 +110,28 @@ pub fn looking_back() -> (String, Vec<u8>) {
         file.uniform(&format!("encoder.lags.{lag}.weight"), &[shape.levels, shape.d_model], 1.0);
     }
     file.linear("decoder.logistics", shape.d_model, 3 * (3 + 2));
+    (shape.config().replacen("[model]\n", more, 1), file.bytes())
+}
+
+/// A stack with codes in three clusters, of which the last has an output map of its own: `config.toml` and a
+/// safetensors file.
+pub fn clusters() -> (String, Vec<u8>) {
+    let shape = Shape { d_model: 24, n_layers: 1, pool: None, d_state: 8, levels: 18 };
+    let more =
+        "[model]\nadaptive = { cutoffs = [5, 9], divisor = 2, tie_projections = [true, false] }\n";
+    let mut file = File { rng: ChaCha8Rng::seed_from_u64(3), tensors: Vec::new() };
+    let width = shape.d_model;
+    for (i, (count, entries)) in [(5, 24), (4, 12), (9, 6)].into_iter().enumerate() {
+        file.uniform(&format!("encoder.emb_layers.{i}.weight"), &[count, entries], 1.0);
+        file.uniform(&format!("encoder.emb_projs.{i}"), &[width, entries], 0.3);
+        file.uniform(&format!("decoder.out_layers_biases.{i}"), &[count], 1.0);
+        if i != 1 {
+            file.uniform(&format!("decoder.out_projs.{i}"), &[width, entries], 0.3);
+        }
+    }
+    file.uniform("decoder.cluster_weight", &[2, width], 0.5);
+    file.uniform("decoder.cluster_bias", &[2], 0.5);
+    shape.backbone(&mut file);
     (shape.config().replacen("[model]\n", more, 1), file.bytes())
 }
 
