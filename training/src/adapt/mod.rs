@@ -58,9 +58,10 @@ impl Adapt {
         matches!(self, Self::Groups(groups) if groups.contains(&Group::State))
     }
 
-    /// Whether the head is begun with the best one there is for the base's features (Kumar et al. 2022).
+    /// Whether the head, which is trained before anything else is, begins with the best one there is for the
+    /// base's features (Kumar et al. 2022).
     pub fn begins_with_head(&self) -> bool {
-        *self != Self::Full
+        matches!(self, Self::Probe | Self::ProbeFirst(_))
     }
 
     /// Whether everything is trained in the end, so that nothing of the base is left.
