@@ -52,34 +52,62 @@ impl Sampling {
             "the model's scores are NaN: its weights are damaged, or its recurrence is unstable \
              (of sound, `sashimi stability` tells)"
         );
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        // Stable: equal scores keep the order of their codes.
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+        let mut order = Descending::new(scores);
         if self.temperature == 0.0 {
-            return Ok(order[0]);
+            return Ok(order.at(0));
         }
-        order.truncate(self.top_k.unwrap_or(usize::MAX));
-        let best = f64::from(scores[order[0]]);
-        let weight = |&code: &usize| ((f64::from(scores[code]) - best) / self.temperature).exp();
-        let mut weights: Vec<f64> = order.iter().map(weight).collect();
-        let total: f64 = weights.iter().sum();
+        let best = f64::from(scores[order.at(0)]);
+        let weight = |code: usize| ((f64::from(scores[code]) - best) / self.temperature).exp();
+        let (mut count, mut total) = match self.top_k.filter(|&k| k < scores.len()) {
+            None => (scores.len(), (0..scores.len()).map(weight).sum::<f64>()),
+            Some(k) => (k, (0..k).map(|place| weight(order.at(place))).sum()),
+        };
         if let Some(p) = self.top_p {
             let mut sum = 0.0;
-            let enough = weights.iter().position(|weight| {
-                sum += weight;
+            let enough = (0..count).position(|place| {
+                sum += weight(order.at(place));
                 sum >= p * total
             });
-            weights.truncate(enough.map_or(weights.len(), |last| last + 1));
+            if let Some(last) = enough {
+                (count, total) = (last + 1, sum);
+            }
         }
-        let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
-        for (&code, weight) in order.iter().zip(&weights) {
-            left -= weight;
+        let mut left = rng.random::<f64>() * total;
+        for place in 0..count {
+            let code = order.at(place);
+            left -= weight(code);
             if left < 0.0 {
                 return Ok(code);
             }
         }
         // Rounding can leave a crumb.
-        Ok(order[weights.len() - 1])
+        Ok(order.at(count - 1))
+    }
+}
+
+/// Codes from the likeliest to the least likely, equal ones by their number, sorted as far as they are looked at.
+struct Descending<'a> {
+    scores: &'a [f32],
+    order: Vec<usize>,
+    sorted: usize,
+}
+
+impl<'a> Descending<'a> {
+    fn new(scores: &'a [f32]) -> Self {
+        Self { scores, order: (0..scores.len()).collect(), sorted: 0 }
+    }
+
+    fn at(&mut self, place: usize) -> usize {
+        let Self { scores, order, sorted } = self;
+        if place >= *sorted {
+            let by_score = |a: &usize, b: &usize| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b));
+            let next = (4 * *sorted).max(64).max(place + 1).min(order.len());
+            let rest = &mut order[*sorted..];
+            rest.select_nth_unstable_by(next - *sorted - 1, by_score);
+            rest[..next - *sorted].sort_unstable_by(by_score);
+            *sorted = next;
+        }
+        order[place]
     }
 }
 
@@ -121,6 +149,18 @@ mod tests {
         assert_shares(Sampling { top_p: Some(0.65), ..plain }, &scores(), &two);
         assert_shares(Sampling { top_p: Some(1e-9), ..plain }, &scores(), &[0.0, 1.0, 0.0, 0.0]);
         assert_shares(Sampling { temperature: 0.0, ..plain }, &scores(), &[0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn codes_are_in_order_however_many_there_are() {
+        for count in [1, 63, 64, 65, 1000] {
+            let scores: Vec<f32> = (0..count).map(|i| (i * 7919 % 101) as f32).collect();
+            let mut expected: Vec<usize> = (0..count).collect();
+            expected.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+            let mut order = Descending::new(&scores);
+            let found: Vec<usize> = (0..count).map(|place| order.at(place)).collect();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]
