@@ -34,7 +34,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn steps_allocate_nothing() {
     let shape = Shape { pool: Some(vec![2, 3]), d_model: 24, n_layers: 2, d_state: 8, levels: 18 };
-    let models = [(shape.config(), shape.weights(0)), support::looking_back()];
+    let models = [(shape.config(), shape.weights(0)), support::looking_back(), support::clusters()];
     let models = models.into_iter().chain(support::baselines());
     let models: Vec<_> =
         models.map(|(config, weights)| Model::new(&config, &weights).unwrap()).collect();
