@@ -135,21 +135,22 @@ impl Cell {
     /// # Errors
     /// If a record cannot be read.
     pub fn recorded(root: &Path) -> Result<Vec<Self>> {
-        let mut cells = Vec::new();
         let mut folders = vec![root.to_owned()];
-        while let Some(folder) = folders.pop() {
-            let file = folder.join(RECORD);
-            if file.is_file() {
-                let read = || -> Result<Self> { Ok(serde_json::from_slice(&fs::read(&file)?)?) };
-                cells.push(read().with_context(|| file.display().to_string())?);
-                continue;
-            }
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
-            folders
-                .extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()));
+        // Base, task and way are called anything.
+        for beginning in ["", "", "", "fraction-", "seed-"] {
+            let below = |folder: &PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
+            let entries = folders.iter().flat_map(below);
+            let named =
+                entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(beginning));
+            folders = named.map(|entry| entry.path()).collect();
         }
-        cells.sort_by_cached_key(|cell| cell.folder(root));
-        Ok(cells)
+        folders.sort();
+        let files = folders.iter().map(|folder| folder.join(RECORD)).filter(|file| file.is_file());
+        let read = |file: PathBuf| -> Result<Self> {
+            let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
+            serde_json::from_slice(&bytes).with_context(|| file.display().to_string())
+        };
+        files.map(read).collect()
     }
 }
 
