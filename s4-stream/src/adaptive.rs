@@ -91,7 +91,8 @@ impl AdaptiveEmbedding {
 #[derive(Debug, Clone)]
 pub(crate) struct AdaptiveSoftmax(Vec<Scores>);
 
-/// The scores of a cluster's tokens, and of those of the first one of the other clusters after them, the last one first.
+/// The scores of a cluster's tokens; after those of the first cluster also those of the other clusters, the last
+/// one first.
 #[derive(Debug, Clone)]
 struct Scores {
     tokens: Range<usize>,

@@ -11,7 +11,7 @@ use program::output::{note, say, say_all};
 use program::{files, interrupt};
 use serde_json::json;
 use training::adapt::Adapt;
-use training::command::{agrees, train_in};
+use training::command::train_in;
 use training::device::DeviceRequest;
 use training::summary::Summary;
 use training::trainer::Outcome;
@@ -146,8 +146,7 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         _ => args.max_steps,
     });
     for cell in &cells {
-        let line = line(args, cell)?;
-        agrees(&line, line.training(), &cell.folder(&args.out))?;
+        cell.check(&args.out, &command(args, cell))?;
     }
     let count = cells.len();
     let mut failed = 0;
@@ -155,12 +154,13 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     for (number, cell) in cells.iter().enumerate() {
         let folder = cell.folder(&args.out);
         let name = format!("{} of {count}: {}", number + 1, folder.display());
-        cell.record(&args.out)?;
+        let command = command(args, cell);
+        cell.record(&args.out, &command)?;
         if Summary::read(&folder)?.is_some_and(|summary| summary.finished) {
             continue;
         }
         note(&name);
-        let line = line(args, cell)?;
+        let line = line(args, command)?;
         match train_in(&line, line.training(), &folder) {
             Ok(Outcome::Finished(_)) => {
                 if matches!(cell.way, Way::Adapted(_)) && Forgetting::read(&folder)?.is_none() {
@@ -232,12 +232,10 @@ fn overrides(args: &Args, way: &Way) -> Vec<String> {
     all.into_iter().cloned().chain(own).collect()
 }
 
-/// The command line of a cell's run.
-fn line(args: &Args, cell: &Cell) -> Result<train::Args> {
+/// The words of `train` that decide what comes of a cell's run.
+fn command(args: &Args, cell: &Cell) -> Vec<String> {
     let every = (cell.steps / 5).max(1);
-    let mut words = vec!["lra-bench".to_owned(), format!("--task={}", cell.task)];
-    words.push(format!("--preset={}", args.preset));
-    words.push(format!("--device={}", args.device));
+    let mut words = vec![format!("--task={}", cell.task), format!("--preset={}", args.preset)];
     words.push(format!("--seed={}", cell.seed));
     words.push(format!("--max-steps={}", cell.steps));
     if cell.fraction < 1.0 {
@@ -258,9 +256,16 @@ fn line(args: &Args, cell: &Cell) -> Result<train::Args> {
     for set in of_steps.iter().chain(&overrides(args, &cell.way)) {
         words.push(format!("--set={set}"));
     }
+    words
+}
+
+/// The command line of a run, wherever it is trained and watched.
+fn line(args: &Args, command: Vec<String>) -> Result<train::Args> {
+    let mut words = vec!["lra-bench".to_owned(), format!("--device={}", args.device)];
     if args.no_progress {
         words.push("--no-progress".to_owned());
     }
+    words.extend(command);
     let line = Line::try_parse_from(words).map_err(|error| usage(error.to_string()))?;
     Ok(line.args)
 }

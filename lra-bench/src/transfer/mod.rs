@@ -17,12 +17,14 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result};
 use datasets::metric::Metric;
+use program::exit::usage;
 use program::files;
 use serde::{Deserialize, Serialize};
 use serde_with::{DeserializeFromStr, SerializeDisplay};
 use training::adapt::Adapt;
 use training::checkpoint::Checkpoint;
 use training::run::Run;
+use training::run_dir;
 use training::summary::Summary;
 
 use crate::experiment::Experiment;
@@ -120,14 +122,43 @@ impl Cell {
         folder.join(format!("fraction-{}", self.fraction)).join(format!("seed-{}", self.seed))
     }
 
-    /// Writes in its folder below `root` what it is.
+    /// Writes in its folder below `root` what it is, and the `command` that trains it.
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn record(&self, root: &Path) -> Result<()> {
+    pub fn record(&self, root: &Path, command: &[String]) -> Result<()> {
         let folder = self.folder(root);
         files::create_folder(&folder)?;
-        files::write(&folder.join(RECORD), serde_json::to_string_pretty(self)?.as_bytes())
+        let record = Record { cell: self.clone(), command: command.to_vec() };
+        files::write(&folder.join(RECORD), serde_json::to_string_pretty(&record)?.as_bytes())
+    }
+
+    /// Makes sure that a run that is there below `root` was trained by this `command`.
+    ///
+    /// # Errors
+    /// If it was trained by another; says where they differ.
+    pub fn check(&self, root: &Path, command: &[String]) -> Result<()> {
+        let folder = self.folder(root);
+        let file = folder.join(RECORD);
+        if !run_dir::config_file(&folder).is_file() || !file.is_file() {
+            return Ok(());
+        }
+        let there = Record::read(&file)?.command;
+        let only = |a: &[String], b: &[String]| -> String {
+            let words: Vec<&str> =
+                a.iter().filter(|word| !b.contains(word)).map(String::as_str).collect();
+            if words.is_empty() { "nothing more".to_owned() } else { words.join(" ") }
+        };
+        if there == command {
+            return Ok(());
+        }
+        Err(usage(format!(
+            "{} has other settings than are asked for (there: {}; asked for: {}): delete it, or keep the new \
+             runs in another folder",
+            folder.display(),
+            only(&there, command),
+            only(command, &there)
+        )))
     }
 
     /// The cells that are recorded below `root`, in the order of their folders.
@@ -146,11 +177,23 @@ impl Cell {
         }
         folders.sort();
         let files = folders.iter().map(|folder| folder.join(RECORD)).filter(|file| file.is_file());
-        let read = |file: PathBuf| -> Result<Self> {
-            let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
-            serde_json::from_slice(&bytes).with_context(|| file.display().to_string())
-        };
-        files.map(read).collect()
+        files.map(|file| Record::read(&file).map(|record| record.cell)).collect()
+    }
+}
+
+/// A cell as its folder has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    #[serde(flatten)]
+    cell: Cell,
+    /// The words of `train` that decide what comes of it.
+    command: Vec<String>,
+}
+
+impl Record {
+    fn read(file: &Path) -> Result<Self> {
+        let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+        serde_json::from_slice(&bytes).with_context(|| file.display().to_string())
     }
 }
 

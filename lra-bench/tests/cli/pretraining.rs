@@ -284,6 +284,8 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
     let command = |more: &[&str]| {
         let mut command = tiny(path, &["transfer", "base", "--tasks", "smnist"]);
         command.args(["--adapt", "probe,lora:2", "--max-steps", "3", "--out", "out"]);
+        // More than the smaller share has.
+        command.args(["--set", "train.batch_size=12"]);
         command.args(more).arg("--json").arg("--data").arg(mnist());
         command
     };
@@ -293,7 +295,7 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
         (matrix, said)
     };
     let first = [
-        &["--fractions", "0.1,1", "--seeds", "1"][..],
+        &["--fractions", "0.001,1", "--seeds", "1"][..],
         &["--set", "lora:train.optimizer.lr=0.02", "--set", "scratch:train.optimizer.lr=0.03"],
     ]
     .concat();
@@ -332,7 +334,11 @@ fn features_are_compared_with_controls_and_bases_with_scratch() {
     let seeds: Vec<Vec<u64>> = both["rows"].as_array().unwrap().iter().map(seeds).collect();
     assert_eq!(seeds, [vec![vec![1]; 4], vec![vec![1, 2]; 4]].concat(), "{both}");
 
-    fail(&mut command(&first[..4]), 2, &["other settings", "train.optimizer.lr = 0.02, not 0.01"]);
+    fail(
+        &mut command(&first[..4]),
+        2,
+        &["other settings", "there: --set=train.optimizer.lr=0.02; asked for: nothing more"],
+    );
     let unknown = ["--set", "bias:train.optimizer.lr=1"];
     fail(&mut command(&unknown), 2, &["`bias` is no way of this matrix", "probe; lora:2:4"]);
 }

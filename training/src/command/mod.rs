@@ -22,7 +22,6 @@ use crate::objective::Objective;
 use crate::record::Data;
 use crate::run::{self, Experiment, Run};
 use crate::run_dir::{self, RunDir};
-use crate::summary::Summary;
 use crate::train_config::TrainConfig;
 use crate::trainer::{Outcome, RunSetup, Splits, Trainer, figures};
 
@@ -150,8 +149,7 @@ fn train_among<P: Program>(program: &P, args: &TrainArgs, world: &World) -> Resu
 }
 
 /// Trains the run in `folder` as `args` say, which need not name it, or goes on with it where it is
-/// there; for programs that train several and say of all what came of them. A finished run is left as it
-/// is.
+/// there; for programs that train several and say of all what came of them.
 ///
 /// # Errors
 /// As [`train`].
@@ -160,44 +158,12 @@ pub fn train_in<P: Program>(program: &P, args: &TrainArgs, folder: &Path) -> Res
     let device = args.device.choose()?;
     if run_dir::config_file(folder).is_file() {
         let Continued { after, .. } = continued(program, args, folder)?;
-        if let Some(summary) = Summary::read(folder)?.filter(|summary| summary.finished) {
-            return Ok(Outcome::Finished(summary.into()));
-        }
         let dir = RunDir::resume(folder)?;
         return one(program, args, after.value, dir, &device, &World::alone());
     }
     let NewRun { mut experiment, .. } = program.new_run(args, device.device)?;
     program.apply(args, &mut experiment)?;
     one(program, args, experiment, RunDir::create(folder)?, &device, &World::alone())
-}
-
-/// Makes sure that the run in `folder`, if there is one, has the settings of a new one that is trained as
-/// `args` say. What a run fills in (of its data, of its base) is not compared.
-///
-/// # Errors
-/// If it has others; says which.
-pub fn agrees<P: Program>(program: &P, args: &TrainArgs, folder: &Path) -> Result<()> {
-    if !run_dir::config_file(folder).is_file() {
-        return Ok(());
-    }
-    let before = run::settings::<P::Experiment>(folder, &[])?.value;
-    let mut asked = program.new_run(args, args.device.choose()?.device)?.experiment;
-    program.apply(args, &mut asked)?;
-    let others = config::differences(&config::to_toml(&before)?, &config::to_toml(&asked)?);
-    let others: Vec<String> = others
-        .into_iter()
-        .filter_map(|(key, there, asked)| {
-            Some(format!("{key} = {}, not {}", there.as_deref().unwrap_or("unset"), asked?))
-        })
-        .collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    Err(usage(format!(
-        "{} has other settings than are asked for ({}): delete it, or keep the new runs in another folder",
-        folder.display(),
-        others.join(", ")
-    )))
 }
 
 /// Prints what came of the run in `folder`, for whoever reads results alone.
