@@ -1,17 +1,17 @@
 //! Several sequences that are stepped side by side, on one thread or more.
 //!
 //! Each thread has a part of the sequences and computes their whole step. The parts travel: they
-//! are sent to their threads and come back with the logits, so nothing is shared but the weights,
+//! are handed to their threads and come back with the logits, so nothing is shared but the weights,
 //! and a thread that waits sleeps.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::encoder::Inputs;
 use crate::network::{Network, NetworkState};
+use crate::slot::Slot;
 
 /// A batch of sequences and their states.
 #[derive(Debug)]
@@ -38,10 +38,15 @@ struct Part {
 #[derive(Debug)]
 struct Worker {
     part: Option<Box<Part>>,
-    /// Absent once the thread is to end.
-    there: Option<SyncSender<Box<Part>>>,
-    back: Receiver<Box<Part>>,
+    way: Arc<Way>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Between the engine and a thread: what is to be stepped, and what has been.
+#[derive(Debug)]
+struct Way {
+    there: Slot<Box<Part>>,
+    back: Slot<Box<Part>>,
 }
 
 impl Engine {
@@ -190,32 +195,31 @@ impl Part {
 impl Worker {
     fn start(network: &Arc<Network>, part: Box<Part>) -> Result<Self> {
         let network = network.clone();
-        let (there, parts) = sync_channel::<Box<Part>>(1);
-        let (done, back) = sync_channel(1);
+        let way = Arc::new(Way { there: Slot::new(), back: Slot::new() });
+        let end = End(way.clone());
         let work = move || {
-            for mut part in parts {
+            let End(way) = &end;
+            while let Some(mut part) = way.there.take() {
                 part.step(&network);
-                if done.send(part).is_err() {
-                    return;
-                }
+                way.back.put(part);
             }
         };
         let thread = thread::Builder::new()
             .name("s4-stream".to_owned())
             .spawn(work)
             .context("cannot start a thread")?;
-        Ok(Self { part: Some(part), there: Some(there), back, thread: Some(thread) })
+        Ok(Self { part: Some(part), way, thread: Some(thread) })
     }
 
     /// Hands the thread its part.
     fn send(&mut self) -> Result<()> {
-        let part = self.part.take().context(LOST)?;
-        self.there.as_ref().context(LOST)?.send(part).ok().context(LOST)
+        self.way.there.put(self.part.take().context(LOST)?);
+        Ok(())
     }
 
     /// Waits for the thread and copies its share of the logits; returns the rest of the slice.
     fn receive<'s>(&mut self, logits: &'s mut [f32]) -> Result<&'s mut [f32]> {
-        let part = self.back.recv().context(LOST)?;
+        let part = self.way.back.take().context(LOST)?;
         let (own, rest) = logits.split_at_mut(part.logits.len());
         own.copy_from_slice(&part.logits);
         self.part = Some(part);
@@ -226,9 +230,18 @@ impl Worker {
 /// A part does not come back if its thread has panicked, which none should.
 const LOST: &str = "a thread of the engine has ended; make a new engine";
 
+/// Held by a thread: nobody waits for one that has panicked.
+struct End(Arc<Way>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.back.close();
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
-        drop(self.there.take());
+        self.way.there.close();
         if let Some(thread) = self.thread.take() {
             // Its panic, if it ended in one, has been reported on standard error.
             let _ = thread.join();

@@ -66,6 +66,7 @@ mod precision;
 mod samplernn;
 mod settings;
 mod simd;
+mod slot;
 mod ssm;
 mod stage;
 mod state_tensors;
