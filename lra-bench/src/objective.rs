@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use datasets::batch::Batch;
 use datasets::metric::Metric;
-use datasets::shape::{Shape, Target};
+use datasets::shape::{Series, Shape, Target};
 use loader::Dataset;
 use models::Network;
 use program::output::note;
@@ -19,6 +19,7 @@ use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
 use training::show::{self, Show};
 
+use crate::baseline::ridge::{Ridge, Solved};
 use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
 use crate::features::{Features, layers, linear};
@@ -45,6 +46,8 @@ pub struct Supervised {
     metric: Option<Metric>,
     /// Where it goes along streams, which it is then trained on with the state of the window before.
     carried: Option<Carried>,
+    /// Whether its linear map is that of ridge regression.
+    has_ridge: bool,
 }
 
 impl Supervised {
@@ -86,7 +89,18 @@ impl Supervised {
                  padding; make it a multiple of {stride}, or set data.carry to false"
             );
         }
-        Ok(Self { store, model, target, dense, rate: 1.0, preview: None, metric, carried })
+        let has_ridge = experiment.model.forecast.as_ref().is_some_and(|forecast| forecast.ridge);
+        Ok(Self {
+            store,
+            model,
+            target,
+            dense,
+            rate: 1.0,
+            preview: None,
+            metric,
+            carried,
+            has_ridge,
+        })
     }
 
     /// The same model for inputs at another sampling rate.
@@ -154,6 +168,56 @@ impl Supervised {
         }
     }
 
+    /// Gives the head the weights that logistic regression finds for the features as they are.
+    fn fit_head(
+        &self,
+        classes: i64,
+        (train, val): (&dyn Dataset<Batch = Batch>, &dyn Dataset<Batch = Batch>),
+        batch_size: usize,
+        progress: bool,
+    ) -> Result<()> {
+        let parameter = |name| self.store.get(&format!("decoder.output_transform.{name}"));
+        // Pairs have another head.
+        let (Some(weight), Some(bias)) = (parameter("weight"), parameter("bias")) else {
+            return Ok(());
+        };
+        note("the head begins as logistic regression has it");
+        let of = |split| -> Result<Features> {
+            let layers = layers(&self.model, &self.store, split, batch_size, progress)?;
+            layers.into_iter().next_back().context("a network has layers")
+        };
+        let val = of(val)?;
+        let probe = linear::probe(&of(train)?, &val, classes)?;
+        note(format_args!("  val: accuracy {:.4}", probe.accuracy(&val)));
+        tch::no_grad(|| {
+            weight.shallow_clone().f_copy_(&probe.weight)?;
+            bias.shallow_clone().f_copy_(&probe.bias)
+        })?;
+        Ok(())
+    }
+
+    /// Gives the linear map of a forecast the weights of ridge regression.
+    fn fit_linear(
+        &self,
+        series: &Series,
+        (train, val): (&dyn Dataset<Batch = Batch>, &dyn Dataset<Batch = Batch>),
+        progress: bool,
+    ) -> Result<()> {
+        let parameter = |name| {
+            let tensor = self.store.get(&format!("forecast.linear.{name}"));
+            tensor.context("model.forecast.ridge needs the linear map")
+        };
+        let Solved { map, penalty } = Ridge::default().solve(series, train, val, progress)?;
+        note(format_args!("the linear map is that of ridge regression, penalty {penalty}"));
+        let (weight, bias) = (parameter("weight")?, parameter("bias")?);
+        let context = map.size()[0] - 1;
+        tch::no_grad(|| -> Result<()> {
+            weight.shallow_clone().f_copy_(&map.narrow(0, 0, context).tr().f_view_as(weight)?)?;
+            bias.shallow_clone().f_copy_(&map.select(0, context))?;
+            Ok(())
+        })
+    }
+
     /// Whether encoder or backbone are trained, and not only a head on them.
     fn has_trained_base(&self) -> bool {
         let mut entries = self.store.entries().iter();
@@ -216,32 +280,23 @@ impl Objective for Supervised {
         Ok(StepOutput { loss, metrics, samples, outputs })
     }
 
-    fn fit_head(
+    fn solve(
         &mut self,
         train: &dyn Dataset<Batch = Batch>,
         val: &dyn Dataset<Batch = Batch>,
+        head: bool,
         batch_size: usize,
         progress: bool,
     ) -> Result<()> {
-        let Target::Classes(names) = &self.target else { return Ok(()) };
-        let parameter = |name| self.store.get(&format!("decoder.output_transform.{name}"));
-        // Pairs have another head.
-        let (Some(weight), Some(bias)) = (parameter("weight"), parameter("bias")) else {
-            return Ok(());
-        };
-        note("the head begins as logistic regression has it");
-        let of = |split| -> Result<Features> {
-            let layers = layers(&self.model, &self.store, split, batch_size, progress)?;
-            layers.into_iter().next_back().context("a network has layers")
-        };
-        let val = of(val)?;
-        let probe = linear::probe(&of(train)?, &val, names.len() as i64)?;
-        note(format_args!("  val: accuracy {:.4}", probe.accuracy(&val)));
-        tch::no_grad(|| {
-            weight.shallow_clone().f_copy_(&probe.weight)?;
-            bias.shallow_clone().f_copy_(&probe.bias)
-        })?;
-        Ok(())
+        match &self.target {
+            Target::Classes(names) if head => {
+                self.fit_head(names.len() as i64, (train, val), batch_size, progress)
+            }
+            Target::Series(series) if self.has_ridge => {
+                self.fit_linear(series, (train, val), progress)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn figures(&self, outputs: &Tensor) -> Result<Vec<(&'static str, f64)>> {

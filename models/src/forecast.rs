@@ -31,7 +31,11 @@ impl Forecast {
         let linear = match series.context {
             Some(context) if config.linear => {
                 let mut scope = scope.sub("linear");
-                Some(Linear::zeros(&mut scope, context, series.steps, Hyper::GLOBAL)?)
+                Some(if config.ridge {
+                    Linear::frozen(&mut scope, context, series.steps)?
+                } else {
+                    Linear::zeros(&mut scope, context, series.steps, Hyper::GLOBAL)?
+                })
             }
             _ => None,
         };

@@ -20,6 +20,9 @@ pub struct ForecastConfig {
     /// all channels: with `normalise = "last"` the NLinear of Zeng et al. (2023). Training begins with it
     /// alone, at 0.
     pub linear: bool,
+    /// The linear map is that of ridge regression on the training windows, whose penalty the validation
+    /// windows choose, and is not trained: the network learns what is left.
+    pub ridge: bool,
     /// Where the steps are read off: `positions` (each at a position of its own, after the known ones) or
     /// `direct` (all of them from one vector of the known ones, as `pooling` has it).
     pub decoder: Decoder,
@@ -60,6 +63,11 @@ impl ForecastConfig {
             ("linear", self.linear),
             ("independent", self.independent),
         ];
+        ensure!(
+            !self.ridge || (self.linear && self.normalise == Normalise::Last),
+            "model.forecast.ridge solves the linear map of windows without their last value: set it to false, or \
+             linear to true and normalise to \"last\""
+        );
         for (key, given) in around {
             ensure!(
                 !given || series.context.is_some(),

@@ -29,6 +29,8 @@ impl Hyper {
     pub const NO_DECAY: Hyper = Hyper { lr: None, weight_decay: Some(0.0) };
     /// Global learning rate and decay.
     pub const GLOBAL: Hyper = Hyper { lr: None, weight_decay: None };
+    /// Not trained, unless a group of the run's says so.
+    pub const FROZEN: Hyper = Hyper { lr: Some(0.0), weight_decay: Some(0.0) };
 }
 
 /// What an entry of the store is.

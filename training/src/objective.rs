@@ -127,20 +127,21 @@ pub trait Objective {
         None
     }
 
-    /// Gives the head the best weights for features that are not trained yet, where the task has some that can
-    /// be found without training ([`Adapt::begins_with_head`](crate::adapt::Adapt::begins_with_head)). `val`
-    /// chooses between several. As it stands, the head is left as it is.
+    /// Solves what can be solved before a run begins to train: with `head`, the head's weights for features that
+    /// are not trained yet ([`Adapt::begins_with_head`](crate::adapt::Adapt::begins_with_head)). `val` chooses
+    /// between several solutions. As it stands, nothing is.
     ///
     /// # Errors
     /// If an example cannot be read, or the user interrupts.
-    fn fit_head(
+    fn solve(
         &mut self,
         train: &dyn Dataset<Batch = Self::Batch>,
         val: &dyn Dataset<Batch = Self::Batch>,
+        head: bool,
         batch_size: usize,
         progress: bool,
     ) -> Result<()> {
-        let _ = (train, val, batch_size, progress);
+        let _ = (train, val, head, batch_size, progress);
         Ok(())
     }
 

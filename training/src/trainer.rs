@@ -182,6 +182,7 @@ impl<O: Objective> Trainer<O> {
             let starts = !(run.is_resumed() && run_dir::last_checkpoint(run.path()).exists());
             let imported =
                 if starts && run.is_resumed() { imported::weights(run.path())? } else { None };
+            let is_fresh = starts && imported.is_none();
             if let Some(checkpoint) = imported {
                 checkpoint.restore_model(objective.params(), &config_toml)?;
                 let run = run.path().display();
@@ -192,11 +193,10 @@ impl<O: Objective> Trainer<O> {
             {
                 note(init.load_into(objective.params())?);
             }
-            if starts
-                && config.adapt.as_ref().is_some_and(Adapt::begins_with_head)
-                && let Some(val) = &splits.val
-            {
-                objective.fit_head(&*splits.train, &**val, config.eval_batch_size(), progress)?;
+            if is_fresh && let Some(val) = &splits.val {
+                let head = config.adapt.as_ref().is_some_and(Adapt::begins_with_head);
+                let (train, batch_size) = (&*splits.train, config.eval_batch_size());
+                objective.solve(train, &**val, head, batch_size, progress)?;
             }
             Ok(())
         })?;

@@ -5,3 +5,4 @@ pub(crate) mod context_mixer;
 pub(crate) mod kneser_ney;
 mod legs;
 pub(crate) mod naive;
+pub(crate) mod ridge;

@@ -81,6 +81,11 @@ fn a_series_is_learned_continued_and_drawn() {
     assert!(number(&object["mse"]) < number(&baselines[0]["mse"]), "{object} {lines}");
     assert!(number(&baselines[2]["mse"]) < number(&baselines[1]["mse"]), "{lines}");
     assert!((0.0..=1.0).contains(&number(&object["coverage"])), "{object}");
+    // Which hardly trained is the regression that the baseline is.
+    let hardly = ["data.features=\"M\"", "train.optimizer.lr=1e-9", "model.layer.ssm.lr=1e-9"];
+    succeed(&mut train(path, "begun", 1, &hardly));
+    let begun = number(&evaluate(path, "begun", &[])["mse"]);
+    assert!((begun / number(&baselines[2]["mse"]) - 1.0).abs() < 1e-3, "{begun} {lines}");
     assert_eq!(object["columns"][1]["name"], "low");
     let windows = records(&fs::read_to_string(path.join("windows.csv")).unwrap());
     assert_eq!(
@@ -147,6 +152,7 @@ fn forecasts_resume_as_if_they_had_not_stopped() {
     let official = [
         "model.forecast.decoder=\"positions\"",
         "model.forecast.linear=false",
+        "model.forecast.ridge=false",
         "data.calendar=\"one-hot\"",
         "data.horizon_calendar=false",
         "data.horizon_mask=false",

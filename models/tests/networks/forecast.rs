@@ -6,7 +6,7 @@ use s4_config::{
     Decoder, ForecastConfig, Input, NetworkConfig, Normalise, Output, Pooling, Series, Shape,
 };
 use s4_core::layer::Pass;
-use s4_core::params::ParamStore;
+use s4_core::params::{Hyper, ParamStore, Role};
 use tch::{Device, Kind, Tensor};
 
 const CONTEXT: i64 = 12;
@@ -103,6 +103,16 @@ fn training_begins_with_the_last_value_and_a_linear_map_adds_what_it_knows() {
     let _ = tch::no_grad(|| weight.tensor.narrow(1, CONTEXT - 3, 1).fill_(1.0));
     let before = x.narrow(1, CONTEXT - 3, 1).narrow(2, 1, 1);
     assert!(distance(&forecast(&network, &x), &before) < 1e-12);
+    // A map that is solved is not trained.
+    let frozen = |config: &ForecastConfig| {
+        let (store, _network) = self::network(config, target).unwrap();
+        let entries = store.entries().iter();
+        let frozen = entries.filter(|entry| entry.role == Role::Parameter(Hyper::FROZEN));
+        frozen.map(|entry| entry.name.clone()).collect::<Vec<_>>()
+    };
+    assert!(frozen(&config).is_empty());
+    let solved = ["forecast.linear.weight", "forecast.linear.bias"];
+    assert_eq!(frozen(&ForecastConfig { ridge: true, ..config }), solved);
 }
 
 #[test]
@@ -113,6 +123,8 @@ fn contradictions_are_named() {
     let target = Series { targets: 1, ..BOTH };
     assert!(error(&independent, target).contains("only 1 of them"));
     let linear = ForecastConfig { linear: true, ..ForecastConfig::default() };
+    let ridge = ForecastConfig { ridge: true, ..linear.clone() };
+    assert!(error(&ridge, BOTH).contains("normalise to \"last\""));
     let whole = Series { context: None, ..BOTH };
     assert!(error(&linear, whole).contains("model.forecast.linear is for forecasts"));
     let (_store, network) = network(&ForecastConfig::default(), BOTH).unwrap();

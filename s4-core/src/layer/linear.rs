@@ -105,6 +105,17 @@ impl Linear {
         Self::from_weight(scope, &weight, bias_hyper)
     }
 
+    /// As [`Linear::zeros`], and not trained: what is in it is found otherwise.
+    ///
+    /// # Errors
+    /// If the names are taken.
+    pub fn frozen(scope: &mut Scope, input: i64, output: i64) -> Result<Self> {
+        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        let weight = scope.parameter("weight", &zeros(&[output, input, 1]), Hyper::FROZEN)?;
+        let bias = scope.parameter("bias", &zeros(&[output]), Hyper::FROZEN)?;
+        Ok(Self { weight: Weight::Plain(weight), bias })
+    }
+
     fn normed_with_shape(scope: &mut Scope, shape: &[i64], bias_hyper: Hyper) -> Result<Self> {
         let (weight, bias) = initial(shape);
         let bias = scope.parameter("bias", &bias, bias_hyper)?;

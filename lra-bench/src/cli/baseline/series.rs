@@ -5,36 +5,33 @@ use anyhow::{Context, Result};
 use datasets::shape::Series;
 use datasets::tasks::{Splits, Task};
 use program::exit::{Exit, describe};
+use program::interrupt;
 use program::output::{note, say, say_all};
 use serde_json::json;
 use strum::IntoEnumIterator;
 use training::evaluate::Evaluated;
 
 use super::Args;
-use crate::baseline::naive::{Baseline, Naive, Ridge};
+use crate::baseline::naive::{Baseline, Naive};
+use crate::baseline::ridge::Ridge;
 use crate::cli::evaluate;
 use crate::experiment::Experiment;
 
 pub(super) fn run(args: &Args, task: &Task, splits: &Splits, of: &Series) -> Result<Exit> {
     let how = Ridge { penalty: args.penalty, no_constant: args.no_constant };
     for baseline in Baseline::iter() {
-        let naive =
-            match Naive::new(baseline, of, &splits.train, &splits.val, how, !args.no_progress) {
-                Ok(naive) => naive,
-                Err(error) => {
-                    note(format_args!("no baseline `{baseline}`: {}", describe(&error)));
-                    continue;
-                }
-            };
-        let evaluated = match naive {
-            Some(mut naive) => {
-                let evaluated = naive.evaluate(args.split(splits), !args.no_progress)?;
-                evaluated.map(|evaluated| (naive.choice, evaluated))
+        let naive = Naive::new(baseline, of, &splits.train, &splits.val, how, !args.no_progress);
+        interrupt::check()?;
+        let mut naive = match naive {
+            Ok(naive) => naive,
+            Err(error) => {
+                note(format_args!("no baseline `{baseline}`: {}", describe(&error)));
+                continue;
             }
-            None => None,
         };
-        let Some((choice, evaluated)) = evaluated else { return Ok(interrupted()) };
-        tell(args, task, of, (&baseline.to_string(), choice), evaluated)?;
+        let evaluated = naive.evaluate(args.split(splits), !args.no_progress)?;
+        let Some(evaluated) = evaluated else { return Ok(interrupted()) };
+        tell(args, task, of, (&baseline.to_string(), naive.choice), evaluated)?;
     }
     Ok(Exit::Done)
 }
