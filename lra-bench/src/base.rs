@@ -90,7 +90,7 @@ pub(crate) fn prepare(from: &str, experiment: &mut Experiment, overrides: &[Stri
 }
 
 /// `experiment` with the network of the run `from`, changed by `overrides`; how its outputs are pooled
-/// stays. Its data is [prepared](prepare) for it.
+/// and what surrounds forecasts stays. Its data is [prepared](prepare) for it.
 ///
 /// # Errors
 /// As [`network`] and [`prepare`], or if an override is wrong.
@@ -99,8 +99,8 @@ pub(crate) fn with_network_of(
     experiment: &Experiment,
     overrides: &[String],
 ) -> Result<Experiment> {
-    let pooling = experiment.model.pooling;
-    let model = NetworkConfig { pooling, ..network(from).context("--init-from")? };
+    let NetworkConfig { pooling, forecast, .. } = experiment.model.clone();
+    let model = NetworkConfig { pooling, forecast, ..network(from).context("--init-from")? };
     let text = config::to_toml(&Experiment { model, ..experiment.clone() })?;
     let of_model: Vec<String> =
         overrides.iter().filter(|set| set.starts_with("model.")).cloned().collect();

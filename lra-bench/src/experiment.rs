@@ -153,6 +153,7 @@ impl Experiment {
         self.data.extend(shared);
         if let Some(config) = &mut self.pretrain {
             config.complete(&splits.medium, splits.shape.input)?;
+            splits = pretrain::known(splits);
             if !config.with.is_empty() {
                 let seed = self.train.seed;
                 splits = pretrain::mixed(&self.task, splits, &mut config.with, seed, progress)?;

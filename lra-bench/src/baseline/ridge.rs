@@ -10,8 +10,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::device_batch::DeviceBatch;
 
-/// Windows that are read at a time.
-const BATCH: usize = 256;
+/// Numbers that are read at a time: 128 MiB.
+const NUMBERS: usize = 1 << 24;
 
 /// Windows of a series.
 type Windows<'d> = dyn Dataset<Batch = Batch> + 'd;
@@ -82,8 +82,9 @@ impl Sums {
             count: 0.0,
         };
         let indices: Vec<usize> = (0..split.len()).collect();
+        let numbers = series.quantities.len() * (past.context + series.steps);
         let bar = Progress::new(progress, 0, split.len() as u64);
-        for chunk in indices.chunks(BATCH) {
+        for chunk in indices.chunks((NUMBERS / numbers).clamp(1, 256)) {
             interrupt::check()?;
             let (kind, device) = double;
             let batch = split.batch(chunk)?;

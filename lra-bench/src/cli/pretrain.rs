@@ -69,6 +69,8 @@ impl Program for Args {
             config.with.push(Source { task: name.clone(), data: preset.data });
         }
         run.experiment.train.best = None;
+        // What is asked for is in the series.
+        run.experiment.model.forecast = None;
         run.stem = format!("pretrain-{}", run.stem);
         Ok(run)
     }

@@ -7,6 +7,7 @@ use datasets::tasks::{self, Splits};
 use program::exit::usage;
 
 use super::Source;
+use super::known::known;
 
 /// `first` with the examples of `with` mixed in; what the data decides is filled into these.
 ///
@@ -22,7 +23,7 @@ pub(crate) fn mixed(
     let mut all = first;
     let mut parts = [vec![all.train.clone()], vec![all.val.clone()], vec![all.test.clone()]];
     for source in with {
-        let other = tasks::find(&source.task)?.open(&source.data, progress)?;
+        let other = known(tasks::find(&source.task)?.open(&source.data, progress)?);
         let kind = |splits: &Splits| format!("{:?} {}", splits.medium, input(&splits.shape));
         if kind(&other) != kind(&all) {
             return Err(usage(format!(

@@ -3,6 +3,7 @@
 //! A run with a `[pretrain]` section is one of pretraining. [`objective::Pretraining`] trains encoder
 //! and backbone under their usual names, and beside them what is thrown away, `pretraining.*`.
 
+mod known;
 pub mod masks;
 mod mix;
 pub mod objective;
@@ -24,6 +25,7 @@ use training::train_config::TrainConfig;
 
 use crate::experiment::Experiment;
 
+pub(crate) use known::known;
 pub(crate) use mix::mixed;
 
 /// Values of a grey pixel.

@@ -174,6 +174,26 @@ fn forecasts_resume_as_if_they_had_not_stopped() {
 }
 
 #[test]
+fn a_base_of_series_is_adapted_to_forecasts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write_waves(&path.join("waves.csv"), 300);
+    let mut command = train(path, "base", 200, &["train.eval_every=100"]);
+    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    command = lra_bench(path);
+    let said = succeed(command.arg("pretrain").args(arguments)).1;
+    assert!(said.contains("predicted from those before it"), "{said}");
+    // 12 of the 60 positions are to be told, and hold nothing to be found.
+    let question = evaluate(path, "base", &["--split", "val"]);
+    assert_eq!(number(&question["count"]), 48.0 * 19.0, "{question}");
+    let adapting = ["--init-from", "base", "--adapt", "full"];
+    let said = succeed(train(path, "adapted", 10, &[]).args(adapting)).1;
+    for words in ["taken: encoder", "new here: forecast.linear", "that of ridge regression"] {
+        assert!(said.contains(words), "{words}\n{said}");
+    }
+}
+
+#[test]
 fn generated_signals_are_trained_evaluated_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

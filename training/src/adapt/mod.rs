@@ -26,7 +26,7 @@ use self::probe::ProbeFirst;
 use crate::init::InitConfig;
 
 /// Names below which there is what only the task of a model needs; the rest is the base of others.
-const HEADS: [&str; 2] = ["decoder.", "pretraining."];
+const HEADS: [&str; 3] = ["decoder.", "forecast.", "pretraining."];
 
 /// Whether the tensor `name` belongs to encoder or backbone.
 pub fn is_base(name: &str) -> bool {
