@@ -1,5 +1,6 @@
 //! Names of files, and what people, shells and other systems make of them.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use unicode_normalization::UnicodeNormalization;
@@ -39,6 +40,22 @@ pub fn composed(name: &str) -> String {
     name.nfc().collect()
 }
 
+/// What tells `paths` apart: of each its last parts, `parts` of them or as many more as are needed. Equal
+/// paths have equal endings.
+pub fn endings(paths: &[&Path], parts: usize) -> Vec<String> {
+    let split = |path: &Path| -> Vec<String> {
+        path.iter().map(|part| part.to_string_lossy().into_owned()).collect()
+    };
+    let split: Vec<_> = paths.iter().map(|path| split(path)).collect();
+    let ending = |path: &[String], parts: usize| path[path.len().saturating_sub(parts)..].to_vec();
+    let distinct = |paths: Vec<Vec<String>>| paths.into_iter().collect::<HashSet<_>>().len();
+    let all = distinct(split.clone());
+    let longest = split.iter().map(Vec::len).max().unwrap_or(0);
+    let tell = |parts: &usize| distinct(split.iter().map(|it| ending(it, *parts)).collect()) == all;
+    let parts = (parts..longest).find(tell).unwrap_or(longest.max(parts));
+    split.iter().map(|path| ending(path, parts).join("/")).collect()
+}
+
 /// As much of `name` as fits the name of a folder with something after it, without characters that
 /// lines, tables and other systems stumble over.
 pub fn folder_stem(name: &str) -> String {
@@ -58,6 +75,19 @@ pub fn folder_stem(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn endings_are_as_long_as_it_takes() {
+        let of = |paths: &[&str], parts| {
+            endings(&paths.iter().map(|path| Path::new(*path)).collect::<Vec<_>>(), parts)
+        };
+        assert_eq!(of(&["runs/a/x", "runs/b/y"], 1), ["x", "y"]);
+        assert_eq!(of(&["runs/a/x", "runs/b/x"], 1), ["a/x", "b/x"]);
+        assert_eq!(of(&["m/probe/all/1", "m/full/all/1"], 2), ["probe/all/1", "full/all/1"]);
+        assert_eq!(of(&["runs/x", "runs/x", "y"], 1), ["x", "x", "y"]);
+        assert_eq!(of(&["x", "a/x"], 1), ["x", "a/x"]);
+        assert_eq!(of(&["a/x"], 4), ["a/x"]);
+    }
 
     #[test]
     fn what_is_shown_is_one_line() {

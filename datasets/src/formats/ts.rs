@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use program::files::cannot;
 
 use super::array::Array;
+use super::number::finite;
 
 /// A series and what is to be told of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,13 +60,7 @@ fn decode(file: impl BufRead) -> Result<(Vec<Case>, usize)> {
 fn case(line: &str, missing: &mut usize) -> Result<Case> {
     let (channels, target) =
         line.rsplit_once(':').context("expected channels and a target divided by colons")?;
-    let number = |text: &str| -> Result<f64> {
-        let text = text.trim();
-        let found: String = text.chars().take(20).collect();
-        let value: f64 = text.parse().with_context(|| format!("`{found}` is no number"))?;
-        ensure!(value.is_finite(), "`{found}` is not finite");
-        Ok(value)
-    };
+    let number = |text: &str| finite(text.trim());
     let mut columns: Vec<Vec<f64>> = Vec::new();
     for channel in channels.split(':') {
         let mut column = Vec::new();

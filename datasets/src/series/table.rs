@@ -5,13 +5,14 @@ use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 use program::files::cannot;
 use program::findings::Findings;
 use time::PrimitiveDateTime;
 
 use super::time::{Step, parse, written};
+use crate::formats::number::finite;
 
 /// More rows than a file may claim by its first and last date.
 const MAX_ROWS: i64 = 1 << 28;
@@ -189,12 +190,8 @@ fn number(cell: &str) -> Result<f64> {
     if MISSING.iter().any(|missing| cell.eq_ignore_ascii_case(missing)) {
         return Ok(f64::NAN);
     }
-    let found: String = cell.chars().take(20).collect();
-    let value: f64 = cell.parse().with_context(|| {
-        format!("`{found}` is no number; leave its column out (data.columns) or the cell empty")
-    })?;
-    ensure!(value.is_finite(), "`{found}` is not finite");
-    Ok(value)
+    finite(cell)
+        .map_err(|error| anyhow!("{error}; leave its column out (data.columns) or the cell empty"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! How runs came to their results.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
+use program::names::endings;
 use report::chart::{Chart, Series};
 use training::metrics_file;
 
@@ -25,10 +27,10 @@ pub fn curves(runs: &[Run]) -> Result<String> {
     );
     let metric = metrics.first().copied().unwrap_or_default();
     let mut series = Vec::new();
-    for run in runs {
+    let folders: Vec<&Path> = runs.iter().map(|run| &*run.folder).collect();
+    for (run, name) in runs.iter().zip(endings(&folders, 1)) {
         let points = metrics_file::read(&run.folder, SPLIT, metric)?;
         let points = points.into_iter().map(|(step, value)| (step as f64, value)).collect();
-        let name = run.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         series.push(Series { name, points, ..Series::default() });
     }
     series.retain(|series| series.points.len() >= 2);

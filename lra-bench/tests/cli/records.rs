@@ -261,6 +261,25 @@ fn a_file_can_be_based_on_a_preset() {
 }
 
 #[test]
+fn another_schedule_leaves_out_what_the_old_one_needed() {
+    let folder = tempfile::tempdir().unwrap();
+    let dry = |settings: &[&str]| {
+        let mut command = lra_bench(folder.path());
+        command.args(["train", "--task", "smnist", "--preset", "paper", "--dry-run", "--device"]);
+        command.args(["cpu", "--data"]).arg(mnist());
+        let tiny = ["model.d_model=4", "model.n_layers=1", "train.batch_size=2"];
+        for setting in tiny.iter().chain(settings) {
+            command.args(["--set", setting]);
+        }
+        command
+    };
+    let said = succeed(&mut dry(&["train.schedule.name=constant"])).1;
+    assert!(said.contains("train.schedule.warmup_steps: 900 -> left out"), "{said}");
+    let both = ["train.schedule.name=constant", "train.schedule.warmup_steps=5"];
+    fail(&mut dry(&both), 2, &["unknown key `train.schedule.warmup_steps`"]);
+}
+
+#[test]
 fn what_was_probably_meant_is_suggested() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

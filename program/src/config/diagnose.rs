@@ -88,6 +88,11 @@ impl Problem {
         Self { key, owner: Some(owner.to_owned()), what: self.what }
     }
 
+    /// The key that is not known, if one is.
+    pub(super) fn unknown_key(&self) -> Option<&str> {
+        matches!(self.what, What::UnknownKey { .. }).then_some(&*self.key)
+    }
+
     /// Whether setting `key` may have caused this.
     pub(super) fn concerns(&self, key: &str) -> bool {
         let below = |a: &str, b: &str| {

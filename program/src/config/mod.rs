@@ -87,7 +87,18 @@ pub fn parse<T: Config>(name: &str, text: &str, overrides: &[String]) -> Result<
         let mut value: T = typed(table)?;
         value.complete().map(|()| value)
     };
-    match completed(table) {
+    let mut value = completed(table.clone());
+    while let Err(problem) = &value {
+        let leftover = problem.unknown_key().map(ToOwned::to_owned);
+        let Some(change) =
+            leftover.and_then(|key| overrides::drop_leftover(&mut table, &key, &keys))
+        else {
+            break;
+        };
+        changes.push(format!("set: {change}"));
+        value = completed(table.clone());
+    }
+    match value {
         Ok(value) => Ok(Loaded { value, changes, keys }),
         Err(problem) => {
             // Where the file alone has the same problem, no override is to blame.

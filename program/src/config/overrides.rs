@@ -13,15 +13,16 @@ use crate::exit::usage;
 pub(super) struct Change {
     pub(super) key: String,
     old: Option<Value>,
-    new: Value,
+    /// `None` where the key is left out.
+    new: Option<Value>,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.old {
-            Some(old) => write!(f, "{}: {old} -> {}", self.key, self.new),
-            None => write!(f, "{}: default -> {}", self.key, self.new),
-        }
+        let side = |value: &Option<Value>, without: &str| {
+            value.as_ref().map_or_else(|| without.to_owned(), Value::to_string)
+        };
+        write!(f, "{}: {} -> {}", self.key, side(&self.old, "default"), side(&self.new, "left out"))
     }
 }
 
@@ -47,7 +48,20 @@ pub(super) fn apply(table: &mut Table, text: &str, aliases: &[Aliases]) -> Resul
     }
     let new = parse_value(value.trim());
     let old = at.insert((*last).to_owned(), new.clone());
-    Ok(Change { key: key.clone(), old, new })
+    Ok(Change { key: key.clone(), old, new: Some(new) })
+}
+
+/// Takes `key` from `table` where what is set, `keys`, has made its section that of another `name`, as of
+/// another schedule: it is what the other one needed.
+pub(super) fn drop_leftover(table: &mut Table, key: &str, keys: &[String]) -> Option<Change> {
+    let (section, last) = key.rsplit_once('.')?;
+    if !keys.contains(&format!("{section}.name")) || keys.iter().any(|set| set == key) {
+        return None;
+    }
+    let section =
+        section.split('.').try_fold(table, |at, part| at.get_mut(part)?.as_table_mut())?;
+    let old = section.remove(last)?;
+    Some(Change { key: key.to_owned(), old: Some(old), new: None })
 }
 
 /// A TOML value, or a number without its leading 0, or a string.

@@ -11,9 +11,8 @@ pub mod table;
 pub mod tensorboard;
 pub mod terminal;
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
+use program::names::endings;
 
 use crate::agreement::Agreement;
 use crate::compare::Comparison;
@@ -83,18 +82,16 @@ impl<'a> Report<'a> {
 /// A name for each, the end of its run's path, and where that is the same, the step, the suite or a
 /// number.
 pub fn names(results: &[Results]) -> Vec<String> {
-    let tail = |path: &Path, count: usize| {
-        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
-        parts[parts.len().saturating_sub(count)..].join("/")
-    };
-    let named = |results: &Results, form: usize| match form {
-        0 => tail(&results.about.run, 2),
-        1 => format!("{} step {}", tail(&results.about.run, 2), results.about.step),
-        _ => format!("{} {}", tail(&results.about.run, 2), results.suite.name),
+    let runs = results.iter().map(|it| &*it.about.run);
+    let endings = endings(&runs.collect::<Vec<_>>(), 2);
+    let named = |(run, results): (&String, &Results), form: usize| match form {
+        0 => run.clone(),
+        1 => format!("{run} step {}", results.about.step),
+        _ => format!("{run} {}", results.suite.name),
     };
     let unique =
         |names: &[String]| names.iter().enumerate().all(|(i, name)| !names[i + 1..].contains(name));
-    let each = |form| results.iter().map(|it| named(it, form)).collect::<Vec<_>>();
+    let each = |form| endings.iter().zip(results).map(|it| named(it, form)).collect::<Vec<_>>();
     let found = (0..3).map(each).find(|names| unique(names));
     found.unwrap_or_else(|| {
         let each = each(0).into_iter().enumerate();
