@@ -1,6 +1,7 @@
 //! `generate`: new audio from a run's best weights.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use audio_data::quantise::Quantiser;
@@ -166,10 +167,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
     let voices = paths.into_iter().map(voice);
     let mut voices = voices.collect::<Result<Vec<_>>>()?;
     let progress = Progress::new(!args.no_progress, 0, samples);
+    let (start, mut made) = (Instant::now(), 0);
     for sample in 0..samples {
         if interrupt::requested() {
             break;
         }
+        made = (sample + 1) * args.count;
         for (voice, code) in voices.iter_mut().zip(generator.next_codes()?) {
             voice.push(code as u16)?;
         }
@@ -181,6 +184,12 @@ pub(super) fn run(args: &Args) -> Result<Exit> {
         }
     }
     progress.finish();
+    let speed = made as f64 / start.elapsed().as_secs_f64();
+    note(format_args!(
+        "{speed:.0} samples in a second, {} side by side: {:.2} times as fast as they play",
+        args.count,
+        speed / f64::from(rate)
+    ));
     // All files before the first name, which nobody may want to read.
     let written = voices.into_iter().map(Voice::finish).collect::<Result<Vec<_>>>()?;
     written.iter().try_for_each(|path| say(path.display()))?;

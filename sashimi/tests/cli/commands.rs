@@ -211,6 +211,7 @@ fn every_backbone_trains_and_generates() {
             !stepped.contains(&backbone),
             "{backbone}: {stderr}"
         );
+        assert!(stderr.contains(" samples in a second, 1 side by side"), "{backbone}: {stderr}");
         let further = ["train", "--resume", backbone, "--device", "cpu", "--set", "train.steps=4"];
         let stderr = binary::succeed(sashimi(path).args(further)).1;
         assert!(stderr.contains("done; to hear it"), "{backbone}: {stderr}");
