@@ -41,6 +41,7 @@ mod picture_sheet;
 pub mod pretrain;
 pub mod preview;
 mod report;
+mod solve;
 mod transfer;
 
 /// What README.md and docs/adding.md show, compiled and run.

@@ -3,10 +3,9 @@
 use anyhow::{Context, Result, bail, ensure};
 use datasets::batch::Batch;
 use datasets::metric::Metric;
-use datasets::shape::{Series, Shape, Target};
+use datasets::shape::{Shape, Target};
 use loader::Dataset;
 use models::Network;
-use program::output::note;
 use s4_config::Backbone;
 use s4_core::layer::Pass;
 use s4_core::layer::linear::DenseKind;
@@ -19,16 +18,16 @@ use training::objective::{Objective, Phase, Recipe, StepOutput};
 use training::seed;
 use training::show::{self, Show};
 
-use crate::baseline::ridge::{Ridge, Solved};
 use crate::device_batch::DeviceBatch;
 use crate::experiment::Experiment;
-use crate::features::{Features, layers, linear};
+use crate::features::layers;
 use crate::last_tokens;
 use crate::metrics::errors::Errors;
 use crate::metrics::gather;
 use crate::metrics::series::{Scored, score};
 use crate::next_token::{self, Carried};
 use crate::preview::Preview;
+use crate::solve;
 
 /// A model of labelled sequences: trained by cross-entropy where classes or tokens are asked for, by the mean
 /// squared error of standardised values where they have those, or by the pinball loss of their quantiles.
@@ -168,56 +167,6 @@ impl Supervised {
         }
     }
 
-    /// Gives the head the weights that logistic regression finds for the features as they are.
-    fn fit_head(
-        &self,
-        classes: i64,
-        (train, val): (&dyn Dataset<Batch = Batch>, &dyn Dataset<Batch = Batch>),
-        batch_size: usize,
-        progress: bool,
-    ) -> Result<()> {
-        let parameter = |name| self.store.get(&format!("decoder.output_transform.{name}"));
-        // Pairs have another head.
-        let (Some(weight), Some(bias)) = (parameter("weight"), parameter("bias")) else {
-            return Ok(());
-        };
-        note("the head begins as logistic regression has it");
-        let of = |split| -> Result<Features> {
-            let layers = layers(&self.model, &self.store, split, batch_size, progress)?;
-            layers.into_iter().next_back().context("a network has layers")
-        };
-        let val = of(val)?;
-        let probe = linear::probe(&of(train)?, &val, classes)?;
-        note(format_args!("  val: accuracy {:.4}", probe.accuracy(&val)));
-        tch::no_grad(|| {
-            weight.shallow_clone().f_copy_(&probe.weight)?;
-            bias.shallow_clone().f_copy_(&probe.bias)
-        })?;
-        Ok(())
-    }
-
-    /// Gives the linear map of a forecast the weights of ridge regression.
-    fn fit_linear(
-        &self,
-        series: &Series,
-        (train, val): (&dyn Dataset<Batch = Batch>, &dyn Dataset<Batch = Batch>),
-        progress: bool,
-    ) -> Result<()> {
-        let parameter = |name| {
-            let tensor = self.store.get(&format!("forecast.linear.{name}"));
-            tensor.context("model.forecast.ridge needs the linear map")
-        };
-        let Solved { map, penalty } = Ridge::default().solve(series, train, val, progress)?;
-        note(format_args!("the linear map is that of ridge regression, penalty {penalty}"));
-        let (weight, bias) = (parameter("weight")?, parameter("bias")?);
-        let context = map.size()[0] - 1;
-        tch::no_grad(|| -> Result<()> {
-            weight.shallow_clone().f_copy_(&map.narrow(0, 0, context).tr().f_view_as(weight)?)?;
-            bias.shallow_clone().f_copy_(&map.select(0, context))?;
-            Ok(())
-        })
-    }
-
     /// Whether encoder or backbone are trained, and not only a head on them.
     fn has_trained_base(&self) -> bool {
         let mut entries = self.store.entries().iter();
@@ -290,10 +239,13 @@ impl Objective for Supervised {
     ) -> Result<()> {
         match &self.target {
             Target::Classes(names) if head => {
-                self.fit_head(names.len() as i64, (train, val), batch_size, progress)
+                let of = |split: &dyn Dataset<Batch = Batch>| {
+                    layers(&self.model, &self.store, split, batch_size, progress)
+                };
+                solve::head(&self.store, names.len() as i64, (train, val), of)
             }
             Target::Series(series) if self.has_ridge => {
-                self.fit_linear(series, (train, val), progress)
+                solve::forecast(&self.store, series, (train, val), progress)
             }
             _ => Ok(()),
         }

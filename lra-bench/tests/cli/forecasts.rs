@@ -178,10 +178,8 @@ fn a_base_of_series_is_adapted_to_forecasts() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     write_waves(&path.join("waves.csv"), 300);
-    let mut command = train(path, "base", 200, &["train.eval_every=100"]);
-    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    command = lra_bench(path);
-    let said = succeed(command.arg("pretrain").args(arguments)).1;
+    let like = train(path, "base", 10, &[]);
+    let said = succeed(lra_bench(path).arg("pretrain").args(like.get_args())).1;
     assert!(said.contains("predicted from those before it"), "{said}");
     // 12 of the 60 positions are to be told, and hold nothing to be found.
     let question = evaluate(path, "base", &["--split", "val"]);
